@@ -17,6 +17,7 @@ pub mod fsio;
 pub mod hashing;
 pub mod helm;
 pub mod images;
+pub mod install;
 pub mod media;
 pub mod model;
 pub mod profile;

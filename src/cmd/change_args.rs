@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::installation_args::InstallationArgs;
-use super::journal::Turn;
+use crate::install::record::Turn;
 
 /// What is changed, and how to go about it.
 #[derive(Debug, clap::Args)]

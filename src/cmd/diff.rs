@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::cluster_args::ClusterArgs;
 use super::ctx::Ctx;
-use super::install::preflight::{Missing, check_contract};
-use super::live::Live;
 use super::source::{self, Source, SourceArgs};
 use crate::cluster::Cluster;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::diff::changes::{Changes, Diff, diff};
 use crate::failure::{Failure, FailureKind};
+use crate::install::comparison::Live;
+use crate::install::preflight::{Missing, check_contract};
 use crate::ui::diff_view;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;

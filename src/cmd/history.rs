@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::ctx::Ctx;
 use super::installation_args::InstallationArgs;
-use super::recorded::EntryReport;
 use crate::cmd::exit_code::Outcome;
+use crate::install::generations::EntryReport;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 

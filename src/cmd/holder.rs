@@ -3,7 +3,7 @@
 use rustix::process::getuid;
 use rustix::system::uname;
 
-use super::clock;
+use super::{clock, random};
 use crate::failure::Failure;
 use crate::rollout::lock::{By, Lock, NAME_BYTES_MAX};
 
@@ -14,8 +14,7 @@ use crate::rollout::lock::{By, Lock, NAME_BYTES_MAX};
 /// When the system gives no random numbers, or no time.
 pub(super) fn holder(command: &str) -> Result<Lock, Failure> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    random::fill(&mut bytes)?;
     let holder = format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes));
     let by = By {
         command: command.to_owned(),

@@ -2,11 +2,11 @@
 //! record in the cluster.
 
 use super::cluster_args::ClusterArgs;
-use super::journal::Journal;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
 use crate::failure::Failure;
+use crate::install::record::Journal;
 use crate::model::text::{Label, ReleaseName};
 use crate::rollout::record::{bundle_of, head_labels};
 use crate::ui::printer::Printer;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::ctx::Ctx;
 use super::private_file;
+use super::random;
 use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PRIVATE, MODE_PUBLIC, create_new, is_there};
 use crate::trust::key::{PrivateKey, PublicKey};
@@ -263,8 +264,7 @@ fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
 /// Returns bytes that nobody can guess.
 fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
     let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(&mut *bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    random::fill(&mut *bytes)?;
     Ok(bytes)
 }
 

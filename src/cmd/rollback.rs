@@ -8,16 +8,16 @@ use camino::Utf8PathBuf;
 
 use super::clock;
 use super::cluster_args::identify;
-use super::command_line::command_line;
 use super::ctx::Ctx;
 use super::install::{Checked, InstallArgs, Origin, install};
 use super::installation_args::InstallationArgs;
-use super::journal::Journal;
 use super::trust_args::load_policy;
-use super::verified_record::verified;
 use crate::bundle::open::Bundle;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
+use crate::install::record::Journal;
+use crate::install::verified_record::verified;
+use crate::model::command_line::command_line;
 use crate::rollout::back::{NoWayBack, way_back, ways_elsewhere};
 use crate::rollout::record::Entry;
 

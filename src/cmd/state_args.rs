@@ -3,9 +3,10 @@
 
 use camino::Utf8PathBuf;
 
-use super::command_line::command_line;
 use super::ctx::Ctx;
 use crate::failure::Failure;
+use crate::install::secrets::RecoveryPlace;
+use crate::model::command_line::command_line;
 use crate::state_file::{RecordError, StateError, StateFile};
 use crate::trust::refusal::{Reason, Refusal};
 use crate::trust::state::Place;
@@ -49,20 +50,11 @@ impl StateArgs {
     }
 }
 
-/// Returns the folder for recovery files, beside the user's state.
-///
-/// # Errors
-///
-/// When the environment does not say where that is.
-#[cfg(feature = "age")]
-pub(super) fn recovery_folder() -> Result<Utf8PathBuf, Failure> {
-    let folder = folder().ok_or_else(|| {
-        Failure::input(
-            "it is not known where recovery files are kept: neither XDG_STATE_HOME nor HOME is a path",
-        )
-        .hint("name the file: --recovery-file FILE")
-    })?;
-    Ok(folder.join("relay-bundle/recovery"))
+/// Returns the place for recovery files that nobody named: a folder beside the user's state.
+pub(super) fn recovery_place() -> RecoveryPlace {
+    folder().map_or(RecoveryPlace::Unknown, |folder| {
+        RecoveryPlace::Folder(folder.join("relay-bundle/recovery"))
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where states are kept")]

@@ -3,24 +3,23 @@
 
 use std::process::ExitCode;
 
-use super::clock;
 use super::cluster_args::identify;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::gate::BundleArgs;
 use super::images_at::Counting;
 use super::installation_args::InstallationArgs;
-use super::live;
-use super::rebuild;
 use super::state_args::StateArgs;
 use super::terms_args::serial_warning;
 use super::trust_args::{Trust, TrustArgs};
-use super::verified_record::verified;
+use super::{clock, rebuild};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::failure::refused::{Refused, images_missing};
+use crate::install::comparison;
+use crate::install::verified_record::verified;
 use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
 use crate::trust::policy::{self, Policy};
@@ -168,7 +167,7 @@ impl Args {
                 Trust::Policy(policy) => identify(&cluster, policy)?,
                 Trust::Key(_) => cluster.identity()?,
             };
-            live::compare(&cluster, &identity, &bundle)
+            comparison::compare(&cluster, &identity, &bundle)
         });
         let report =
             VerifyReport::new(&bundle, origin, now).for_place(target, replay).with_images(images);
@@ -189,7 +188,7 @@ impl Args {
             journal.namespace()
         );
         let rebuild = self.rebuild(ctx, &bundle)?;
-        let live = live::compare(&cluster, &identity, &bundle)?;
+        let live = comparison::compare(&cluster, &identity, &bundle)?;
         let report = VerifyReport::new(&bundle, origin, now)
             .for_place(Target::of(policy), Replay::default());
         self.print(ctx, &report.rebuilt(rebuild).beside(Some(live)), &bundle)

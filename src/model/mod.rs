@@ -2,6 +2,7 @@
 
 pub mod annotation;
 pub mod causes;
+pub mod command_line;
 pub mod credential;
 pub mod denial;
 pub mod digest;

@@ -13,10 +13,10 @@
 
 use super::Checked;
 use crate::cluster::Cluster;
-use crate::cmd::command_line::command_line;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::image_presence::{ImageFinding, ImageState, PresenceArgs};
 use crate::failure::Failure;
+use crate::model::command_line::command_line;
 use crate::rollout::plan::Plan;
 
 /// How images are looked for.

@@ -8,13 +8,13 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::run::{Run, tell_recovery};
-use super::secrets::RecoveryPlan;
 use super::{Checked, SecretArgs};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::confirm::{can_ask, confirm, confirm_first_install, place};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
-use crate::cmd::journal::Turn;
+use crate::install::record::Turn;
+use crate::install::secrets::RecoveryPlan;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 

@@ -5,37 +5,33 @@
 //! before any write.
 
 pub(super) mod adopt;
-mod execute;
 mod images;
 #[cfg(feature = "age")]
 mod init;
-mod judge;
-pub(super) mod preflight;
 mod report;
 mod run;
-pub(super) mod secrets;
 mod standing;
-pub(super) mod survey;
-mod trial;
-pub(super) mod wait;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::command_line::command_line;
 use super::confirm::{can_ask, confirm, confirm_first_install, place};
 use super::ctx::Ctx;
 #[cfg(feature = "age")]
 use super::identity_args::IdentityArgs;
-use super::journal::Turn;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::exit_code::{DIFFERS, Outcome};
+use crate::cmd::state_args::recovery_place;
 use crate::failure::Failure;
+use crate::install::pod_dry_run;
+use crate::install::record::Turn;
+use crate::install::secrets::{self, Consent, Opened, RecoveryPlace};
 use crate::media::archive;
+use crate::model::command_line::command_line;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::conflict::Permit;
@@ -52,7 +48,6 @@ use images::ImageArgs;
 pub(super) use init::init;
 use report::{ApplyReport, Done};
 use run::Run;
-use secrets::{Consent, Opened};
 
 /// How a run that did not come to its end goes on.
 pub(super) const AGAIN: &str = "run the same command again: it goes on where it stopped";
@@ -245,7 +240,7 @@ pub(super) fn install(
     let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
-    trial::try_pods(cluster, &mut plan, &trials)?;
+    pod_dry_run::try_pods(cluster, &mut plan, &trials)?;
     let is_done =
         makings.is_empty() && !makings.notes_others() && plan.is_empty() && run.is_deployed();
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
@@ -318,7 +313,7 @@ impl InstallArgs {
         !self.dry_run && (self.yes || self.plan_hash.is_some())
     }
 
-    fn consent(&self) -> Consent<'_> {
+    fn consent(&self) -> Consent {
         self.secrets.consent(!self.is_agreed() && !self.dry_run && can_ask())
     }
 
@@ -330,12 +325,12 @@ impl InstallArgs {
 }
 
 impl SecretArgs {
-    fn consent(&self, can_ask: bool) -> Consent<'_> {
+    fn consent(&self, can_ask: bool) -> Consent {
         Consent {
             first_install: self.first_install,
             no_recovery: self.no_recovery,
             allow_regenerate: self.allow_regenerate,
-            recovery_file: self.recovery_file.as_deref(),
+            recovery: self.recovery_file.clone().map_or_else(recovery_place, RecoveryPlace::Named),
             can_ask,
         }
     }

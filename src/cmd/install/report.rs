@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::Checked;
 use super::images::are_locked;
-use super::secrets::{Makings, RecoveryPlan};
 use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
@@ -17,6 +16,7 @@ use crate::cmd::image_presence::{ImageFinding, ImageState};
 use crate::diff::changes::ObjectChange;
 use crate::diff::restart::{Forecast, Restart};
 use crate::failure::Failure;
+use crate::install::secrets::{Makings, RecoveryPlan};
 use crate::model::digest::Digest;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};

@@ -4,32 +4,31 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use super::execute::{self, Uids};
-use super::judge::{self, Leave, judge, tell_additions};
-use super::preflight::{self, MissingGroup};
 use super::report::Done;
-#[cfg(feature = "age")]
-use super::secrets::Consent;
-use super::secrets::{self, Context, Makings};
 use super::standing::Standing;
-use super::{AGAIN, Accepted, Checked, InstallArgs, Origin, survey, wait};
+use super::{AGAIN, Accepted, Checked, InstallArgs, Origin};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
-use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::holder::holder;
-use crate::cmd::journal::{Journal, Turn, gave_back};
-use crate::cmd::recorded::{inventory, known_secrets};
+use crate::cmd::{clock, random};
 use crate::failure::Failure;
+use crate::install::execute::{self, Uids};
+use crate::install::generations::{inventory, known_secrets};
+use crate::install::ownership::{self, Leave, judge, tell_additions};
+use crate::install::preflight::{self, MissingGroup};
+use crate::install::record::{Journal, Turn, gave_back};
+#[cfg(feature = "age")]
+use crate::install::secrets::{self, Consent, Context, Makings};
+use crate::install::{observe, wait};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
-use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan, Tried};
 use crate::rollout::prune::Candidate;
-use crate::rollout::readiness;
 use crate::rollout::record::{Generation, Item, NewEntry, Progress};
 use crate::rollout::rights::{Right, of_the_record};
+use crate::rollout::{live, readiness};
 
 /// A run against one cluster.
 pub(super) struct Run<'a> {
@@ -99,11 +98,11 @@ impl<'a> Run<'a> {
         let recorded = self.journal.recorded(|_| true)?;
         let (earlier, known) = (inventory(&recorded), known_secrets(&self.journal.head, &recorded));
         let makings = secrets::survey(self.secrets(), &known, &earlier, args.consent());
-        let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
+        let mut before = observe::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
         let leave = Leave {
             adopt: args.adopt,
-            remedy: judge::STRANGER_REMEDY,
+            remedy: ownership::STRANGER_REMEDY,
             permits: &args.force_conflicts,
             running: &running,
         };
@@ -149,7 +148,7 @@ impl<'a> Run<'a> {
 
     /// Looks at what decides about secrets, and at nothing else.
     #[cfg(feature = "age")]
-    pub(super) fn survey_secrets(&self, consent: Consent<'_>) -> Result<Makings, Failure> {
+    pub(super) fn survey_secrets(&self, consent: Consent) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
             return Err(Failure::world(format!(
                 "another run is under way, or was interrupted: {lock}"
@@ -192,6 +191,7 @@ impl<'a> Run<'a> {
             opened: opened.as_ref(),
             goes_back: self.standing.ran_here(),
             adopts: self.adopts.is_some(),
+            random: random::fill,
         }
     }
 

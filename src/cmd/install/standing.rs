@@ -5,9 +5,9 @@
 //! accepted as it is.
 
 use super::{Accepted, Checked, Origin};
-use crate::cmd::journal::Journal;
 use crate::cmd::state_args::reset_line;
 use crate::failure::Failure;
+use crate::install::record::Journal;
 use crate::rollout::back::ways_back;
 use crate::rollout::record::Entry;
 use crate::trust::refusal::{Reason, Refusal};

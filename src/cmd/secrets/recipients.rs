@@ -1,7 +1,7 @@
 //! For whom something is encrypted.
 
-use crate::cmd::recovery_file::EXAMPLE;
 use crate::failure::Failure;
+use crate::install::recovery_file::EXAMPLE;
 use crate::model::text::AgeRecipient;
 use crate::sealed::{InvalidRecipient, Recipients};
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::cmd::ctx::count;
 use crate::cmd::image_presence::{ImageFinding, ImageState};
-use crate::cmd::recorded::EntryReport;
 use crate::diff::drift::Drift;
 use crate::diff::running::RunningImage;
+use crate::install::generations::EntryReport;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::lock::Lock;

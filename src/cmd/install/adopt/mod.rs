@@ -4,13 +4,8 @@
 //! Everything is decided before the first write. Interrupted anywhere it can be run again: each
 //! step finds what is left of it to do.
 
-pub(in crate::cmd) mod abandon;
 mod consent;
-mod forecast;
-mod helm;
-mod prepare;
 mod report;
-mod values;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,24 +15,28 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::images::ImageArgs;
-use super::judge::{Leave, judge};
 use super::report::{ApplyReport, Done, blocked, tell_blocked, tell_warnings};
 use super::run::{self, Run};
-use super::secrets::{self, Makings};
-use super::survey::{find_all, is_wanted, split_used};
-use super::trial::try_pods;
-use super::{Checked, InstallArgs, preflight};
+use super::{Checked, InstallArgs};
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
-use crate::cmd::journal::gave_back;
-use crate::cmd::recorded::{inventory, known_secrets};
 use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed, Scope, find};
 use crate::helm::redis_volume::claims;
 use crate::helm::release::Release;
+use crate::install::adopt::helm_records::{Found, Records};
+use crate::install::adopt::values::Carried;
+use crate::install::adopt::{forecast, prepare, values};
+use crate::install::generations::{inventory, known_secrets};
+use crate::install::observe::{find_all, is_wanted, split_used};
+use crate::install::ownership::{Leave, judge};
+use crate::install::pod_dry_run::try_pods;
+use crate::install::preflight;
+use crate::install::record::gave_back;
+use crate::install::secrets::{self, Makings};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::phase;
@@ -48,9 +47,7 @@ use crate::rollout::prune::{Candidate, candidates};
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
 use crate::rollout::trial::trials;
-use helm::{Found, Records};
 use report::{AdoptReport, HelmPart};
-use values::Carried;
 use work::Work;
 
 /// What is to be done about an object of others where Helm has no record of the release.

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use super::super::execute::Uids;
 use super::super::report::{Done, blocked_after};
 use super::super::run::{self, Run};
-use super::super::secrets::Makings;
 use super::super::{AGAIN, Checked, InstallArgs};
-use super::prepare;
-use super::values::{self, Carried};
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed};
+use crate::install::adopt::prepare;
+use crate::install::adopt::values::{self, Carried};
+use crate::install::execute::Uids;
+use crate::install::secrets::Makings;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Plan, Step, plan};

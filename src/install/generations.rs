@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::command_line::kubectl_line;
 use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::{Contents, ReadError};
 use crate::cluster::resource;
 use crate::failure::Failure;
 use crate::media::archive;
+use crate::model::command_line::kubectl_line;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName, is_subdomain};
 use crate::model::timestamp::Timestamp;
@@ -25,27 +25,27 @@ use crate::rollout::record::{
 
 /// A generation as the record has it. It agrees with itself and with the head; its signatures were
 /// not checked.
-pub(super) struct Recorded {
-    pub(super) entry: Entry,
+pub struct Recorded {
+    pub entry: Entry,
     /// Everything that it has in the cluster.
-    pub(super) inventory: Vec<Item>,
+    pub inventory: Vec<Item>,
     /// What earlier generations had, and something named when this one was done.
-    pub(super) retained: Vec<Item>,
+    pub retained: Vec<Item>,
     /// The Secrets that apply makes for it: no inventory has them.
-    pub(super) secrets: Vec<String>,
+    pub secrets: Vec<String>,
     /// The values in them, each a Secret and a key of it.
-    pub(super) values: BTreeSet<(String, String)>,
+    pub values: BTreeSet<(String, String)>,
     /// Which they were when it was done, as far as that was noted.
-    pub(super) noted: Vec<Item>,
+    pub noted: Vec<Item>,
     /// The Secrets and claims that others made in its namespace, and that it refers to.
-    pub(super) referred: Vec<ObjectKey>,
+    pub referred: Vec<ObjectKey>,
     /// What its bundle is for.
-    pub(super) environment: Label,
+    pub environment: Label,
 }
 
 /// Why a generation is not the one that the head names.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Damage {
+pub enum Damage {
     #[error(transparent)]
     Record(#[from] InvalidRecord),
     #[error("its bundle is not whole: {0}")]
@@ -63,7 +63,7 @@ impl Recorded {
     ///
     /// When it is not the generation that the head names, or its bundle is not the one that it
     /// describes.
-    pub(super) fn read(
+    pub fn read(
         entry: &Entry,
         (name, namespace): (&ReleaseName, &str),
         stored: &Value,
@@ -150,7 +150,7 @@ impl Recorded {
 }
 
 /// Returns what a record has noted of the Secrets that are made at apply.
-pub(super) fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
+pub fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
     let noted =
         recorded.iter().map(|recorded| (recorded.entry.generation, recorded.noted.as_slice()));
     recorded.iter().fold(KnownSecrets::of(head, noted), |known, recorded| {
@@ -164,7 +164,7 @@ pub(super) fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets 
 /// # Errors
 ///
 /// As [`Recorded::read`], and when the bundle contradicts itself.
-pub(super) fn manifests(
+pub fn manifests(
     entry: &Entry,
     place: (&ReleaseName, &str),
     stored: &Value,
@@ -175,7 +175,7 @@ pub(super) fn manifests(
 
 /// Returns what generations have in the cluster, and what they had to leave there, the newest uid
 /// of each object.
-pub(super) fn inventory(recorded: &[Recorded]) -> Vec<Item> {
+pub fn inventory(recorded: &[Recorded]) -> Vec<Item> {
     let items =
         recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
     let items: BTreeSet<&Item> = items.collect();
@@ -185,22 +185,22 @@ pub(super) fn inventory(recorded: &[Recorded]) -> Vec<Item> {
 /// A generation, as reports have it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EntryReport {
-    pub(super) generation: u64,
-    pub(super) state: Progress,
-    pub(super) content_id: String,
-    pub(super) profile: String,
-    pub(super) serial: u64,
+pub struct EntryReport {
+    pub generation: u64,
+    pub state: Progress,
+    pub content_id: String,
+    pub profile: String,
+    pub serial: u64,
     /// The generation whose content it is, if somebody went back to that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content_of: Option<u64>,
+    pub content_of: Option<u64>,
     /// When it came to this state.
-    pub(super) recorded: Timestamp,
+    pub recorded: Timestamp,
 }
 
 impl EntryReport {
     /// Tells of a generation.
-    pub(super) fn of(entry: &Entry) -> Self {
+    pub fn of(entry: &Entry) -> Self {
         Self {
             generation: entry.generation,
             state: entry.state,
@@ -215,12 +215,12 @@ impl EntryReport {
 
 /// Returns whether a generation may lack its ConfigMap: its run ended before that was written, and
 /// did nothing.
-pub(super) fn may_be_missing(entry: &Entry) -> bool {
+pub fn may_be_missing(entry: &Entry) -> bool {
     matches!(entry.state, Progress::Pending | Progress::Abandoned)
 }
 
 /// Says that a record is not as this program wrote it, and what can be done.
-pub(super) fn damaged(
+pub fn damaged(
     bundle: &ReleaseName,
     namespace: &str,
     name: &str,
@@ -239,7 +239,7 @@ pub(super) fn damaged(
 }
 
 /// Returns an entry of a ConfigMap; nothing if it has none.
-pub(super) fn text<'a>(stored: &'a Value, field: &str, key: &str) -> &'a str {
+pub fn text<'a>(stored: &'a Value, field: &str, key: &str) -> &'a str {
     stored.get(field).and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default()
 }
 

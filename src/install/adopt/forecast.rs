@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::survey::{Asked, yaml};
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -16,6 +15,7 @@ use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed};
 use crate::helm::field_owners;
+use crate::install::observe::{Asked, yaml};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::Manifest;
 use crate::rollout::plan::Tried;
@@ -24,7 +24,7 @@ use crate::trust::verify::Verified;
 type Live = BTreeMap<ObjectKey, Value>;
 
 /// Tries every manifest of the bundle.
-pub(super) fn try_all(
+pub fn try_all(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
     live: &Live,

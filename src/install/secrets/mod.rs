@@ -17,34 +17,35 @@ mod sealed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cmd::journal::Journal;
 use crate::failure::Failure;
+use crate::install::record::Journal;
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
 use found::Found;
-pub(crate) use found::seen;
-pub(crate) use generated::note_generations;
+pub use found::seen;
+pub use generated::note_generations;
 use generated::{Making, Why};
 use keeper::Keeper;
+pub use keeper::RecoveryPlace;
 #[cfg(feature = "age")]
-pub(crate) use opening::open;
-pub(crate) use sealed::Opened;
+pub use opening::open;
+pub use sealed::Opened;
 #[cfg(feature = "age")]
-pub(crate) use {generated::GENERATIONS, sealed::SEALED};
+pub use {generated::GENERATIONS, sealed::SEALED};
 
 /// Keys of Secrets whose values come from elsewhere.
-pub(crate) type Coming = BTreeMap<String, BTreeSet<String>>;
+pub type Coming = BTreeMap<String, BTreeSet<String>>;
 
 /// What is to be made.
 #[derive(Default)]
-pub(crate) struct Makings {
+pub struct Makings {
     generated: Vec<Making>,
     /// Secrets of sealed values, with the keys that are written.
     sealed: Vec<(String, Vec<String>)>,
@@ -64,12 +65,12 @@ pub(crate) struct Makings {
 
 /// Who can recover what is made.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct RecoveryPlan {
+pub struct RecoveryPlan {
     /// Public keys; nobody can if there are none.
-    pub(crate) recipients: Vec<String>,
+    pub recipients: Vec<String>,
     /// Where the encrypted copy will be.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) file: Option<Utf8PathBuf>,
+    pub file: Option<Utf8PathBuf>,
 }
 
 impl fmt::Display for RecoveryPlan {
@@ -88,47 +89,50 @@ impl fmt::Display for RecoveryPlan {
 }
 
 /// What a person said about secrets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub(crate) struct Consent<'a> {
-    pub(crate) first_install: bool,
-    pub(crate) no_recovery: bool,
-    pub(crate) allow_regenerate: bool,
-    /// Where the recovery file is to be.
-    pub(crate) recovery_file: Option<&'a Utf8Path>,
+pub struct Consent {
+    pub first_install: bool,
+    pub no_recovery: bool,
+    pub allow_regenerate: bool,
+    pub recovery: RecoveryPlace,
     /// Whether somebody can be asked.
-    pub(crate) can_ask: bool,
+    pub can_ask: bool,
 }
 
 /// What decides about secrets, besides the cluster.
 #[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) cluster: &'a Cluster,
-    pub(crate) bundle: &'a Bundle,
-    pub(crate) opened: Option<&'a Opened>,
+pub struct Context<'a> {
+    pub cluster: &'a Cluster,
+    pub bundle: &'a Bundle,
+    pub opened: Option<&'a Opened>,
     /// Whether it is gone back to what ran before.
-    pub(crate) goes_back: bool,
+    pub goes_back: bool,
     /// Whether what runs was not installed by this program, and it is known already which key it
     /// has.
-    pub(crate) adopts: bool,
+    pub adopts: bool,
+    pub random: Random,
 }
 
+/// Fills a slice with random bytes that nobody can guess.
+pub type Random = fn(&mut [u8]) -> Result<(), Failure>;
+
 /// Looks at what is there, and refuses to make what could cost data.
-pub(crate) fn survey(
+pub fn survey(
     context: Context<'_>,
     known: &KnownSecrets,
     earlier: &[Item],
-    consent: Consent<'_>,
+    consent: Consent,
 ) -> Result<Makings, Failure> {
     survey_beside(context, known, earlier, consent, &Coming::new())
 }
 
 /// As [`survey`], where values come from elsewhere before anything is made.
-pub(crate) fn survey_beside(
-    Context { cluster, bundle, opened, goes_back, adopts }: Context<'_>,
+pub fn survey_beside(
+    Context { cluster, bundle, opened, goes_back, adopts, .. }: Context<'_>,
     known: &KnownSecrets,
     earlier: &[Item],
-    consent: Consent<'_>,
+    consent: Consent,
     coming: &Coming,
 ) -> Result<Makings, Failure> {
     let to_seal = found::read(cluster, bundle, Source::Sealed)?;
@@ -157,7 +161,7 @@ pub(crate) fn survey_beside(
     let lost = generated::check_lost(&makings.generated, known, consent.allow_regenerate)?;
     makings.warnings.extend(lost);
     if !makings.generated.is_empty() && !consent.no_recovery {
-        makings.keeper = Keeper::of(bundle, &makings.generated, consent.recovery_file)?;
+        makings.keeper = Keeper::of(bundle, &makings.generated, &consent.recovery)?;
     }
     Ok(makings)
 }
@@ -173,11 +177,7 @@ fn noted(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
 
 /// Refuses to call done what lacks a Secret that its pods need, or has another one by now than they
 /// got.
-pub(crate) fn check_noted(
-    cluster: &Cluster,
-    bundle: &Bundle,
-    then: &[Item],
-) -> Result<(), Failure> {
+pub fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> Result<(), Failure> {
     let now = noted(cluster, bundle)?;
     let of = |items: &[Item], name: &str| items.iter().find(|item| item.key.name == name).cloned();
     let made = bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster);
@@ -198,12 +198,12 @@ pub(crate) fn check_noted(
 
 impl Makings {
     /// Returns whether there is nothing to make.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.generated.is_empty() && self.sealed.is_empty()
     }
 
     /// Returns what must be allowed to write them.
-    pub(crate) fn rights(&self, namespace: &str) -> Vec<Right> {
+    pub fn rights(&self, namespace: &str) -> Vec<Right> {
         let generated = self.generated.iter().map(|making| making.key.name.as_str());
         let names = generated.chain(self.sealed.iter().map(|(name, _)| name.as_str()));
         names
@@ -217,7 +217,7 @@ impl Makings {
     }
 
     /// Returns whether the encryption key is generated, and nobody has agreed yet.
-    pub(crate) fn asks_first_install(&self) -> bool {
+    pub fn asks_first_install(&self) -> bool {
         self.asks_first_install
     }
 
@@ -238,23 +238,23 @@ impl Makings {
 
     /// Returns whether the record is to note other Secrets than it does: they took the place of
     /// those that it knows.
-    pub(crate) fn notes_others(&self) -> bool {
+    pub fn notes_others(&self) -> bool {
         self.notes
     }
 
     /// Returns what a person should know before anything is made.
-    pub(crate) fn warnings(&self) -> &[String] {
+    pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
     /// Returns the Secrets that were there.
-    pub(crate) fn seen(&self) -> &[Item] {
+    pub fn seen(&self) -> &[Item] {
         &self.seen
     }
 
     /// Returns which Secrets are there once all are made; refuses another one in the place of one
     /// that was seen.
-    pub(crate) fn noted(&self, cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
+    pub fn noted(&self, cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
         let now = noted(cluster, bundle)?;
         match self.seen.iter().find(|item| !now.contains(item)) {
             None => Ok(now),
@@ -266,12 +266,12 @@ impl Makings {
     }
 
     /// Returns the Secrets that are not those that are known.
-    pub(crate) fn strange(&self) -> &[Item] {
+    pub fn strange(&self) -> &[Item] {
         &self.strange
     }
 
     /// Returns who can recover what is generated; nothing if nothing is.
-    pub(crate) fn recovery(&self) -> Option<RecoveryPlan> {
+    pub fn recovery(&self) -> Option<RecoveryPlan> {
         let keeper = self.keeper.as_ref();
         let recipients = keeper.map(Keeper::recipients).unwrap_or_default();
         (!self.generated.is_empty())
@@ -279,17 +279,17 @@ impl Makings {
     }
 
     /// Says what is generated where none is.
-    pub(crate) fn generated(&self) -> Vec<String> {
+    pub fn generated(&self) -> Vec<String> {
         self.described(Why::Missing)
     }
 
     /// Says what is generated in place of something else.
-    pub(crate) fn regenerated(&self) -> Vec<String> {
+    pub fn regenerated(&self) -> Vec<String> {
         self.described(Why::Raised)
     }
 
     /// Says which sealed values are written.
-    pub(crate) fn sealed(&self) -> Vec<String> {
+    pub fn sealed(&self) -> Vec<String> {
         self.sealed
             .iter()
             .map(|(name, keys)| format!("Secret/{name}: {}", keys.join(", ")))
@@ -297,7 +297,7 @@ impl Makings {
     }
 
     /// Says all that is made.
-    pub(crate) fn all(&self) -> Vec<String> {
+    pub fn all(&self) -> Vec<String> {
         [self.generated(), self.regenerated(), self.sealed()].concat()
     }
 
@@ -306,7 +306,7 @@ impl Makings {
     }
 
     /// Makes everything; returns where the recovery files are.
-    pub(crate) fn make(
+    pub fn make(
         &self,
         context: Context<'_>,
         journal: &mut Journal<'_>,

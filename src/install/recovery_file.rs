@@ -4,10 +4,10 @@ use std::os::unix::fs::DirBuilderExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::install::secrets::{GENERATIONS, SEALED};
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PRIVATE, create_new, folder_of};
+use crate::install::secrets::{GENERATIONS, SEALED};
 use crate::model::object_key::ObjectKey;
 use crate::sealed::Saved;
 
@@ -18,7 +18,7 @@ const FILES_MAX: usize = 1000;
 const MODE_FOLDER: u32 = 0o700;
 
 /// Returns what is kept of a Secret.
-pub(super) fn saved(name: &str, secret: &Secret) -> Saved {
+pub fn saved(name: &str, secret: &Secret) -> Saved {
     let noted = [GENERATIONS, SEALED].into_iter();
     Saved {
         name: name.to_owned(),
@@ -33,7 +33,7 @@ pub(super) fn saved(name: &str, secret: &Secret) -> Saved {
 
 /// Returns a Secret as it was; `instance` is the installation for which this program makes it, if
 /// it does.
-pub(super) fn restored(key: &ObjectKey, saved: &Saved, instance: Option<&str>) -> Secret {
+pub fn restored(key: &ObjectKey, saved: &Saved, instance: Option<&str>) -> Secret {
     let mut secret =
         instance.map_or_else(|| Secret::of_others(key), |instance| Secret::new(key, instance));
     secret.type_.clone_from(&saved.type_);
@@ -46,26 +46,26 @@ pub(super) fn restored(key: &ObjectKey, saved: &Saved, instance: Option<&str>) -
 }
 
 /// Names a Secret and its keys.
-pub(super) fn described(saved: &Saved) -> String {
+pub fn described(saved: &Saved) -> String {
     let keys: Vec<&str> = saved.data.keys().map(String::as_str).collect();
     format!("Secret/{}: {}", saved.name, keys.join(", "))
 }
 
 /// Why nothing is encrypted for the example of the shipped profiles.
-pub(super) const EXAMPLE: &str = "a recipient is the example of the shipped profiles (RB0418): you cannot open what is encrypted for it, and somebody else may";
+pub const EXAMPLE: &str = "a recipient is the example of the shipped profiles (RB0418): you cannot open what is encrypted for it, and somebody else may";
 
 /// What to do about it where a bundle names the recipients.
-pub(super) const OWN_KEY: &str = "name a key of your own in the profile, release.recoveryRecipients (`relay-bundle keygen --age` makes one), and build again";
+pub const OWN_KEY: &str = "name a key of your own in the profile, release.recoveryRecipients (`relay-bundle keygen --age` makes one), and build again";
 
 /// Returns where a recovery file would be written now.
-pub(super) fn next_free(path: &Utf8Path) -> Utf8PathBuf {
+pub fn next_free(path: &Utf8Path) -> Utf8PathBuf {
     let mut all = (1..=FILES_MAX).map(|number| numbered(path, number));
     all.find(|path| fs_err::symlink_metadata(path).is_err()).unwrap_or_else(|| path.to_owned())
 }
 
 /// Refuses a place that a person named and that is not there: it may be a medium that is not
 /// mounted, or a slip.
-pub(super) fn check_place(path: &Utf8Path) -> Result<(), Failure> {
+pub fn check_place(path: &Utf8Path) -> Result<(), Failure> {
     let folder = folder_of(path);
     if folder.is_dir() {
         return Ok(());
@@ -79,7 +79,7 @@ pub(super) fn check_place(path: &Utf8Path) -> Result<(), Failure> {
 
 /// Makes the folders of the place that nobody named; others need not even see how many files there
 /// are.
-pub(super) fn make_place(path: &Utf8Path) -> Result<(), Failure> {
+pub fn make_place(path: &Utf8Path) -> Result<(), Failure> {
     let mut folders = std::fs::DirBuilder::new();
     let made = folders.recursive(true).mode(MODE_FOLDER).create(folder_of(path));
     made.map_err(|error| {
@@ -94,7 +94,7 @@ fn failed(error: std::io::Error) -> Failure {
 
 /// Writes a recovery file, beside those that are there: the only copy of a key may be in one of
 /// them.
-pub(super) fn write_new(path: &Utf8Path, bytes: &[u8]) -> Result<Utf8PathBuf, Failure> {
+pub fn write_new(path: &Utf8Path, bytes: &[u8]) -> Result<Utf8PathBuf, Failure> {
     for number in 1..=FILES_MAX {
         let path = numbered(path, number);
         match create_new(&path, bytes, MODE_PRIVATE, Durability::Synced) {

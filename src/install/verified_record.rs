@@ -1,10 +1,10 @@
 //! Bundles that ran, out of the record: verified again, for whoever can write ConfigMaps may have
 //! changed it.
 
-use super::journal::Journal;
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::failure::refused::untrusted;
+use crate::install::record::Journal;
 use crate::media::archive;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::packed::unpack;
@@ -18,7 +18,7 @@ use crate::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, ver
 /// # Errors
 ///
 /// When the record was changed, or the policy does not trust the bundle.
-pub(super) fn verified(
+pub fn verified(
     journal: &Journal<'_>,
     entry: &Entry,
     policy: &Policy,

@@ -1,7 +1,7 @@
 //! Saves encrypted copies of generated values, in the record and in a file, before the values are
 //! written to the cluster.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 #[cfg(feature = "age")]
 use serde_json::Value;
 
@@ -9,8 +9,8 @@ use super::generated::Making;
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
 use crate::cluster::secret::Secret;
-use crate::cmd::journal::Journal;
 use crate::failure::Failure;
+use crate::install::record::Journal;
 use crate::model::object_key::ObjectKey;
 
 #[cfg(feature = "age")]
@@ -20,7 +20,7 @@ pub(super) use without_age::Keeper;
 
 /// A saved copy.
 pub(super) struct Kept {
-    pub(super) file: Utf8PathBuf,
+    pub file: Utf8PathBuf,
     /// Without `age`, no value of this type exists.
     #[cfg(not(feature = "age"))]
     never: std::convert::Infallible,
@@ -40,6 +40,24 @@ fn nobody(makings: &[Making], why: &str) -> Failure {
     ))
 }
 
+/// Where the copy of generated values is written.
+#[derive(Clone, Debug)]
+pub enum RecoveryPlace {
+    /// The operator named the file.
+    Named(Utf8PathBuf),
+    /// A file of this folder, named after the installation.
+    Folder(Utf8PathBuf),
+    /// The environment names no folder.
+    Unknown,
+}
+
+fn unknown_place() -> Failure {
+    Failure::input(
+        "it is not known where recovery files are kept: neither XDG_STATE_HOME nor HOME is a path",
+    )
+    .hint("name the file: --recovery-file FILE")
+}
+
 fn is_dev(bundle: &Bundle) -> bool {
     bundle.index.environment.as_str() == "dev"
 }
@@ -49,17 +67,16 @@ const NO_RECOVERY: &str = "or accept that they are lost with the namespace: --no
 #[cfg(feature = "age")]
 mod with_age {
     use super::{
-        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path,
-        Utf8PathBuf, is_dev, nobody,
+        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, RecoveryPlace,
+        Secret, Utf8PathBuf, is_dev, nobody, unknown_place,
     };
-    use crate::cmd::recovery_file::{
+    use crate::install::recovery_file::{
         EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new,
     };
-    use crate::cmd::state_args;
     use crate::sealed::{Recipients, Recovery};
 
     /// The recipients of generated values, and the path of the file.
-    pub(in crate::cmd::install::secrets) struct Keeper {
+    pub(in crate::install::secrets) struct Keeper {
         recipients: Recipients,
         path: Utf8PathBuf,
         /// Whether the operator named the path.
@@ -68,10 +85,10 @@ mod with_age {
 
     impl Keeper {
         /// Chooses the recipients of generated values. A development environment needs none.
-        pub(in crate::cmd::install::secrets) fn of(
+        pub(in crate::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
-            file: Option<&Utf8Path>,
+            place: &RecoveryPlace,
         ) -> Result<Option<Self>, Failure> {
             let named = AgeKeys::of(&bundle.recipe).recovery;
             if named.is_empty() && is_dev(bundle) {
@@ -89,28 +106,30 @@ mod with_age {
                 return Err(nobody(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
             }
             let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
-            let path = match file {
-                Some(file) => {
+            let path = match place {
+                RecoveryPlace::Named(file) => {
                     check_place(file)?;
-                    file.to_owned()
+                    file.clone()
                 }
-                None => state_args::recovery_folder()?.join(format!("{namespace}-{name}.age")),
+                RecoveryPlace::Folder(folder) => folder.join(format!("{namespace}-{name}.age")),
+                RecoveryPlace::Unknown => return Err(unknown_place()),
             };
-            Ok(Some(Self { recipients, path, is_named: file.is_some() }))
+            let is_named = matches!(place, RecoveryPlace::Named(_));
+            Ok(Some(Self { recipients, path, is_named }))
         }
 
         /// Returns the public keys of the recipients.
-        pub(in crate::cmd::install::secrets) fn recipients(&self) -> Vec<String> {
+        pub(in crate::install::secrets) fn recipients(&self) -> Vec<String> {
             self.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect()
         }
 
         /// Returns the path of the file.
-        pub(in crate::cmd::install::secrets) fn file(&self) -> Utf8PathBuf {
+        pub(in crate::install::secrets) fn file(&self) -> Utf8PathBuf {
             next_free(&self.path)
         }
 
         /// Saves copies of Secrets.
-        pub(in crate::cmd::install::secrets) fn keep(
+        pub(in crate::install::secrets) fn keep(
             &self,
             journal: &Journal<'_>,
             secrets: &[(ObjectKey, Secret)],
@@ -141,7 +160,7 @@ mod with_age {
     impl Kept {
         /// Deletes the copy in the file and in the record. Its values were never written to the
         /// cluster.
-        pub(in crate::cmd::install::secrets) fn discard(
+        pub(in crate::install::secrets) fn discard(
             &self,
             journal: &Journal<'_>,
         ) -> Result<(), Failure> {
@@ -154,19 +173,19 @@ mod with_age {
 #[cfg(not(feature = "age"))]
 mod without_age {
     use super::{
-        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path,
-        Utf8PathBuf, is_dev, nobody,
+        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, RecoveryPlace,
+        Secret, Utf8PathBuf, is_dev, nobody, unknown_place,
     };
 
     /// No value of this type exists.
-    pub(in crate::cmd::install::secrets) enum Keeper {}
+    pub(in crate::install::secrets) enum Keeper {}
 
     impl Keeper {
         /// Refuses to generate values that need a recipient.
-        pub(in crate::cmd::install::secrets) fn of(
+        pub(in crate::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
-            _: Option<&Utf8Path>,
+            _: &RecoveryPlace,
         ) -> Result<Option<Self>, Failure> {
             if AgeKeys::of(&bundle.recipe).recovery.is_empty() && is_dev(bundle) {
                 return Ok(None);
@@ -176,15 +195,15 @@ mod without_age {
                 .hint(NO_RECOVERY))
         }
 
-        pub(in crate::cmd::install::secrets) fn recipients(&self) -> Vec<String> {
+        pub(in crate::install::secrets) fn recipients(&self) -> Vec<String> {
             match *self {}
         }
 
-        pub(in crate::cmd::install::secrets) fn file(&self) -> Utf8PathBuf {
+        pub(in crate::install::secrets) fn file(&self) -> Utf8PathBuf {
             match *self {}
         }
 
-        pub(in crate::cmd::install::secrets) fn keep(
+        pub(in crate::install::secrets) fn keep(
             &self,
             _: &Journal<'_>,
             _: &[(ObjectKey, Secret)],
@@ -194,10 +213,7 @@ mod without_age {
     }
 
     impl Kept {
-        pub(in crate::cmd::install::secrets) fn discard(
-            &self,
-            _: &Journal<'_>,
-        ) -> Result<(), Failure> {
+        pub(in crate::install::secrets) fn discard(&self, _: &Journal<'_>) -> Result<(), Failure> {
             match self.never {}
         }
     }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
-use crate::cmd::journal::Journal;
-use crate::cmd::troubles::{Watch, list_pods, troubles};
 use crate::failure::Failure;
+use crate::install::problems::{Watch, list_pods, troubles};
+use crate::install::record::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::readiness::{self, Readiness};
 
@@ -18,7 +18,7 @@ const POLL_MAX: Duration = Duration::from_secs(2);
 const TROUBLES_SHOWN: usize = 10;
 
 /// Waits until all objects are ready, or one cannot become so, or time is up.
-pub(in crate::cmd) fn wait(
+pub fn wait(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     awaited: &[ObjectKey],

@@ -23,7 +23,7 @@ use crate::rollout::takeover;
 use crate::trust::verify::Verified;
 
 /// Reads the cluster and runs the dry run. Changes nothing.
-pub(super) fn survey(
+pub fn survey(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
     earlier: &[Item],
@@ -47,14 +47,14 @@ pub(super) fn survey(
 
 /// Returns whether a bundle refers to an object without containing it. Such an object has another
 /// owner.
-pub(super) fn is_wanted(bundle: &Bundle, key: &ObjectKey) -> bool {
+pub fn is_wanted(bundle: &Bundle, key: &ObjectKey) -> bool {
     let is_it =
         |wanted: &Wanted| key.identity() == (&*wanted.kind, &*wanted.namespace, &*wanted.name);
     bundle.index.contract.iter().any(is_it)
 }
 
 /// Returns the live objects, and the problems with those that must not be read.
-pub(super) fn find_all(
+pub fn find_all(
     cluster: &Cluster,
     keys: &[ObjectKey],
 ) -> Result<(BTreeMap<ObjectKey, Value>, Vec<String>), Failure> {
@@ -105,24 +105,24 @@ fn try_all(
 }
 
 /// Returns the verified bytes of a manifest.
-pub(super) fn yaml<'a>(bundle: &'a Verified<Bundle>, file: &str) -> &'a [u8] {
+pub fn yaml<'a>(bundle: &'a Verified<Bundle>, file: &str) -> &'a [u8] {
     bundle.files.get(file).expect("the index lists files of the bundle").bytes()
 }
 
 /// The context of an answer of the dry run: the live objects and their owners.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) cluster: &'a Cluster,
+pub struct Asked<'a> {
+    pub cluster: &'a Cluster,
     /// The name of the installation.
-    pub(super) instance: &'a str,
+    pub instance: &'a str,
     /// The objects of earlier generations.
-    pub(super) earlier: &'a [Item],
-    pub(super) live: &'a BTreeMap<ObjectKey, Value>,
+    pub earlier: &'a [Item],
+    pub live: &'a BTreeMap<ObjectKey, Value>,
 }
 
 impl Asked<'_> {
     /// Interprets the answer to the dry run of an object.
-    pub(super) fn outcome(
+    pub fn outcome(
         &self,
         key: &ObjectKey,
         answer: Result<Value, CallError>,
@@ -178,7 +178,7 @@ impl Asked<'_> {
 }
 
 /// Returns the conflicts with other field managers, if they are why a request is refused.
-pub(super) fn conflicts(status: &Status) -> Option<Vec<Conflict>> {
+pub fn conflicts(status: &Status) -> Option<Vec<Conflict>> {
     let conflict = |cause: &Cause| Conflict::of(&cause.field, &cause.message);
     let more = (status.more_causes > 0).then(|| Conflict::more(status.more_causes));
     status.is_field_conflict().then(|| status.causes.iter().map(conflict).chain(more).collect())
@@ -186,7 +186,7 @@ pub(super) fn conflicts(status: &Status) -> Option<Vec<Conflict>> {
 
 /// Separates the ConfigMaps to which pods, or revisions that `kubectl rollout undo` can restore,
 /// still refer.
-pub(super) fn split_used(
+pub fn split_used(
     cluster: &Cluster,
     namespace: &str,
     all: Vec<Candidate>,
@@ -202,16 +202,12 @@ pub(super) fn split_used(
 }
 
 /// Lists all objects of a kind.
-pub(super) fn list(
-    cluster: &Cluster,
-    kind: &str,
-    namespace: &str,
-) -> Result<Vec<Value>, CallError> {
+pub fn list(cluster: &Cluster, kind: &str, namespace: &str) -> Result<Vec<Value>, CallError> {
     cluster.list(&Request::get(&key(kind, namespace, "").expect("a kind that is known")))
 }
 
 /// Lists all pods, and the revisions that can recreate pods.
-pub(in crate::cmd) fn owners(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>, CallError> {
+pub fn owners(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>, CallError> {
     let mut owners = Vec::new();
     for kind in OWNERS {
         owners.extend(list(cluster, kind, namespace)?);

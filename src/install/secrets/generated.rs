@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::found::Found;
-use super::{Coming, encryption_key};
+use super::{Coming, Random, encryption_key};
 use crate::bundle::index::WantedKey;
 use crate::bundle::open::Bundle;
 use crate::cluster::secret::Secret;
@@ -16,7 +16,7 @@ use crate::rollout::known::KnownSecrets;
 
 /// The annotation that says of each key which generation its value is. Without one, it is the
 /// first.
-pub(crate) const GENERATIONS: &str = "relay-bundle/generations";
+pub const GENERATIONS: &str = "relay-bundle/generations";
 
 /// 64 characters, so that a byte's lower six bits choose one without a bias.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -24,20 +24,20 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// A Secret of which values are to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Making {
-    pub(super) key: ObjectKey,
-    pub(super) values: Vec<NewValue>,
-    pub(super) is_encryption_key: bool,
+    pub key: ObjectKey,
+    pub values: Vec<NewValue>,
+    pub is_encryption_key: bool,
     /// Whether the Secret is there with other keys.
-    pub(super) is_there: bool,
+    pub is_there: bool,
 }
 
 /// A value that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewValue {
-    pub(super) key: String,
+    pub key: String,
     length: usize,
     generation: i64,
-    pub(super) why: Why,
+    pub why: Why,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ fn generations(secret: &Secret) -> BTreeMap<String, i64> {
 }
 
 /// Notes of keys which generation their values are.
-pub(crate) fn note_generations(
+pub fn note_generations(
     secret: &mut Secret,
     values: impl Iterator<Item = (String, i64)>,
 ) -> Result<(), Failure> {
@@ -214,10 +214,15 @@ impl Making {
     }
 
     /// Puts new values into a Secret, or into a new one of the installation `instance`.
-    pub(super) fn fill(&self, secret: Option<Secret>, instance: &str) -> Result<Secret, Failure> {
+    pub(super) fn fill(
+        &self,
+        secret: Option<Secret>,
+        instance: &str,
+        random: Random,
+    ) -> Result<Secret, Failure> {
         let mut secret = secret.unwrap_or_else(|| Secret::new(&self.key, instance));
         for value in &self.values {
-            secret.data.insert(value.key.clone(), random_text(value.length)?);
+            secret.data.insert(value.key.clone(), random_text(value.length, random)?);
         }
         let values = self.values.iter().map(|value| (value.key.clone(), value.generation));
         note_generations(&mut secret, values)?;
@@ -228,10 +233,9 @@ impl Making {
     }
 }
 
-fn random_text(length: usize) -> Result<SecretValue, Failure> {
+fn random_text(length: usize, random: Random) -> Result<SecretValue, Failure> {
     let mut bytes = Zeroizing::new(vec![0; length]);
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    random(&mut bytes)?;
     for byte in bytes.iter_mut() {
         *byte = ALPHABET[usize::from(*byte & 63)];
     }

@@ -6,12 +6,12 @@ use camino::Utf8PathBuf;
 use super::found::{self, Found};
 use super::generated::Making;
 use super::keeper::Kept;
-use super::{Context, Makings, sealed};
+use super::{Context, Makings, Random, sealed};
 use crate::bundle::index::Source;
 use crate::cluster::Cluster;
 use crate::cluster::secret::Secret;
-use crate::cmd::journal::Journal;
 use crate::failure::Failure;
+use crate::install::record::Journal;
 use crate::model::object_key::ObjectKey;
 
 /// How often others may be first with a sealed value.
@@ -41,7 +41,7 @@ fn generate(
     context: Context<'_>,
     journal: &mut Journal<'_>,
 ) -> Result<Vec<Utf8PathBuf>, Failure> {
-    let Context { cluster, bundle, goes_back, .. } = context;
+    let Context { cluster, bundle, goes_back, random, .. } = context;
     journal.beat()?;
     let found = found::read(cluster, bundle, Source::Generated)?;
     let mut to_make = Vec::new();
@@ -49,7 +49,7 @@ fn generate(
         to_make.push(found.making(bundle, goes_back)?);
     }
     check_planned(&makings.generated, &to_make)?;
-    let whole = fill(found, &to_make, bundle.index.name.as_str())?;
+    let whole = fill(found, &to_make, bundle.index.name.as_str(), random)?;
     let keep = |secrets: &[(ObjectKey, Secret)], journal: &Journal<'_>| {
         makings.keeper.as_ref().map(|keeper| keeper.keep(journal, secrets)).transpose()
     };
@@ -129,11 +129,12 @@ fn fill(
     found: Vec<Found<'_>>,
     to_make: &[Option<Making>],
     instance: &str,
+    random: Random,
 ) -> Result<Vec<(ObjectKey, Secret)>, Failure> {
     let mut whole = Vec::new();
     for (found, making) in found.into_iter().zip(to_make) {
         let secret = match making {
-            Some(making) => Some(making.fill(found.secret, instance)?),
+            Some(making) => Some(making.fill(found.secret, instance, random)?),
             None => found.secret,
         };
         whole.extend(secret.map(|secret| (found.key, secret)));

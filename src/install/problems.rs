@@ -16,10 +16,7 @@ use crate::rollout::record::instance_label;
 use crate::rollout::{live, pods};
 
 /// Lists the pods of an installation.
-pub(super) fn list_pods(
-    cluster: &Cluster,
-    place: (&ReleaseName, &str),
-) -> Result<Vec<Value>, CallError> {
+pub fn list_pods(cluster: &Cluster, place: (&ReleaseName, &str)) -> Result<Vec<Value>, CallError> {
     list(cluster, "Pod", place)
 }
 
@@ -34,7 +31,7 @@ fn list(
 
 /// Says what is wrong with `all` pods and their owners; `objects` are those of the installation, as
 /// far as they matter.
-pub(super) fn troubles<'a>(
+pub fn troubles<'a>(
     cluster: &Cluster,
     place: (&ReleaseName, &str),
     all: &[Value],
@@ -54,20 +51,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const START_MAX: Duration = Duration::from_secs(30);
 
 /// Tells somebody who waits of each trouble once, soon after it has come up.
-pub(super) struct Watch {
+pub struct Watch {
     next: Option<Instant>,
     /// When each trouble was seen first; none once it was told.
     seen: BTreeMap<String, Option<Instant>>,
 }
 
 impl Watch {
-    pub(super) fn begin() -> Self {
+    pub fn begin() -> Self {
         Self { next: Some(Instant::now() + LOOK_EVERY), seen: BTreeMap::new() }
     }
 
     /// Looks, if it is time. Who may not look, or gets no answer, is told of what keeps from being
     /// ready at the end.
-    pub(super) fn look(
+    pub fn look(
         &mut self,
         cluster: &Cluster,
         place: (&ReleaseName, &str),

@@ -1,12 +1,12 @@
 //! Command lines that messages name: whoever copies one into a shell runs what is meant.
 
 /// Returns a command of this program, with its words quoted for a shell where they need it.
-pub(super) fn command_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+pub fn command_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     line("relay-bundle", words)
 }
 
 /// As [`command_line`], a command of kubectl.
-pub(super) fn kubectl_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+pub fn kubectl_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     line("kubectl", words)
 }
 

@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::preflight::lacking_rights;
-use super::super::survey::list;
-use super::helm::Records;
 use super::prepare::{self, served};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
-use crate::cmd::command_line::kubectl_line;
-use crate::cmd::journal::Journal;
 use crate::failure::Failure;
 use crate::helm::abandonment::{Owner, Return, Returned, manifests, returns};
 use crate::helm::disposition::{Fate, Handed, find, same};
 use crate::helm::encryption_key::{Reference, reference};
 use crate::helm::field_owners::{HELM, given_back, has_ours};
 use crate::helm::release::{Release, key as key_of, wipe};
+use crate::install::adopt::helm_records::Records;
+use crate::install::observe::list;
+use crate::install::preflight::lacking_rights;
+use crate::install::record::Journal;
+use crate::model::command_line::kubectl_line;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -38,26 +38,26 @@ const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A release that becomes Helm's again.
-pub(in crate::cmd) struct Abandonment<'a> {
+pub struct Abandonment<'a> {
     cluster: &'a Cluster,
     namespace: &'a str,
     /// What Helm's record has, with Helm's marks.
     manifests: ManifestSet,
     live: BTreeMap<ObjectKey, Value>,
-    pub(in crate::cmd) part: ReleasePart,
+    pub part: ReleasePart,
 }
 
 /// What becomes of the release, as reports have it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cmd) struct ReleasePart {
-    pub(in crate::cmd) release: ReleaseName,
+pub struct ReleasePart {
+    pub release: ReleaseName,
     /// The revision that is the release's again.
-    pub(in crate::cmd) revision: u64,
-    pub(in crate::cmd) objects: Vec<Returned>,
+    pub revision: u64,
+    pub objects: Vec<Returned>,
     /// The Secret with the encryption key of the release.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::cmd) encryption_key: Option<String>,
+    pub encryption_key: Option<String>,
 }
 
 impl<'a> Abandonment<'a> {
@@ -65,7 +65,7 @@ impl<'a> Abandonment<'a> {
     ///
     /// Archived records mean that the adoption is finished but for its note in the head: giving
     /// back would delete it.
-    pub(in crate::cmd) fn plan(
+    pub fn plan(
         cluster: &'a Cluster,
         release: &'a ReleaseName,
         namespace: &'a str,
@@ -93,12 +93,12 @@ impl<'a> Abandonment<'a> {
     }
 
     /// Returns what Helm's record has.
-    pub(in crate::cmd) fn manifests(&self) -> &ManifestSet {
+    pub fn manifests(&self) -> &ManifestSet {
         &self.manifests
     }
 
     /// Returns whether pods without an owner become those of a StatefulSet that is made again.
-    pub(in crate::cmd) fn takes_pods(&self) -> bool {
+    pub fn takes_pods(&self) -> bool {
         self.part
             .objects
             .iter()
@@ -135,7 +135,7 @@ impl<'a> Abandonment<'a> {
     }
 
     /// Returns what must be allowed.
-    pub(in crate::cmd) fn rights(&self) -> BTreeSet<Right> {
+    pub fn rights(&self) -> BTreeSet<Right> {
         let mut rights = BTreeSet::new();
         for Returned { key, act } in &self.part.objects {
             let to_one = |verb| Right::to_one(verb, &key.kind, &key.namespace, &key.name);
@@ -152,7 +152,7 @@ impl<'a> Abandonment<'a> {
     }
 
     /// Gives everything back, and waits until no pod names what goes afterwards.
-    pub(in crate::cmd) fn carry_out(
+    pub fn carry_out(
         &self,
         journal: &mut Journal<'_>,
         going: &[Candidate],
@@ -240,7 +240,7 @@ impl<'a> Abandonment<'a> {
 }
 
 /// Returns whether there are archived records of a release; no, if they may not be looked at.
-pub(in crate::cmd) fn has_archive(
+pub fn has_archive(
     cluster: &Cluster,
     release: &ReleaseName,
     namespace: &str,

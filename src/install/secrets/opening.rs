@@ -15,7 +15,7 @@ use crate::model::text::AgeRecipient;
 use crate::sealed::{FrameError, Identities, OpenError, open as open_file};
 
 /// Opens every sealed value, or says which cannot be.
-pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure> {
+pub fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure> {
     let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
     let keys = sealed.flat_map(|wanted| wanted.keys.iter().map(move |key| (wanted, key)));
     let (mut values, mut closed, mut wrong) = (BTreeMap::new(), Vec::new(), Vec::new());

@@ -17,7 +17,7 @@ use crate::model::object_key::ObjectKey;
 use crate::rollout::rights::Right;
 
 /// Refuses a server that is older than the bundle may run on.
-pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure> {
+pub fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure> {
     let mut numbers = identity.version.trim_start_matches('v').split('.');
     let short = [numbers.next(), numbers.next()].map(Option::unwrap_or_default).join(".");
     // Vendors write `v1.30+`.
@@ -36,27 +36,27 @@ pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), 
 
 /// What of the contract is missing.
 #[derive(Debug, Default)]
-pub(in crate::cmd) struct Missing {
+pub struct Missing {
     /// What must be there before.
-    pub(in crate::cmd) wanted: Vec<String>,
+    pub wanted: Vec<String>,
     /// The API groups that the cluster does not serve.
-    pub(in crate::cmd) groups: Vec<MissingGroup>,
+    pub groups: Vec<MissingGroup>,
     /// Secrets in the place of those that the last generation used.
-    pub(in crate::cmd) others: Vec<String>,
+    pub others: Vec<String>,
     /// What we may not look at, or cannot, and why.
-    pub(in crate::cmd) unseen: Vec<String>,
+    pub unseen: Vec<String>,
 }
 
 /// An API group that the cluster does not serve.
 #[derive(Debug)]
-pub(in crate::cmd) struct MissingGroup {
+pub struct MissingGroup {
     group: String,
     users: String,
 }
 
 impl MissingGroup {
     /// Returns whether this is the group of an object.
-    pub(in crate::cmd) fn has(&self, key: &ObjectKey) -> bool {
+    pub fn has(&self, key: &ObjectKey) -> bool {
         key.api_version.split('/').next() == Some(&self.group)
     }
 }
@@ -69,10 +69,7 @@ impl fmt::Display for MissingGroup {
 
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not
 /// asked for.
-pub(in crate::cmd) fn check_contract(
-    cluster: &Cluster,
-    bundle: &Bundle,
-) -> Result<Missing, Failure> {
+pub fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let mut missing = Missing::default();
     let (mut known, mut requests) = (Vec::new(), Vec::new());
     for wanted in bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster) {
@@ -142,10 +139,7 @@ fn has_key(object: &Value, key: &str) -> bool {
 }
 
 /// Refuses if a right is missing; all that are missing are named.
-pub(in crate::cmd) fn check_rights(
-    cluster: &Cluster,
-    rights: &BTreeSet<Right>,
-) -> Result<(), Failure> {
+pub fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
     let lacking = lacking_rights(cluster, rights)?;
     if lacking.is_empty() {
         return Ok(());
@@ -160,10 +154,7 @@ pub(in crate::cmd) fn check_rights(
 }
 
 /// Returns which rights are missing.
-pub(in crate::cmd) fn lacking_rights(
-    cluster: &Cluster,
-    rights: &BTreeSet<Right>,
-) -> Result<Vec<String>, Failure> {
+pub fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
     let asked: Vec<(&Right, Request)> =
         rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();

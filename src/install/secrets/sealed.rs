@@ -14,29 +14,29 @@ use crate::model::secret_value::SecretValue;
 
 /// The annotation that says of each key which ciphertext its value came from: the token that
 /// restarts pods, too.
-pub(crate) const SEALED: &str = "relay-bundle/sealed";
+pub const SEALED: &str = "relay-bundle/sealed";
 
 /// The sealed values of a bundle, by Secret and key.
-pub(crate) struct Opened(BTreeMap<(String, String), SecretValue>);
+pub struct Opened(BTreeMap<(String, String), SecretValue>);
 
 impl Opened {
     /// Takes values that were opened.
     #[cfg(feature = "age")]
-    pub(crate) fn new(values: BTreeMap<(String, String), SecretValue>) -> Self {
+    pub fn new(values: BTreeMap<(String, String), SecretValue>) -> Self {
         Self(values)
     }
 
     /// Returns a value.
-    pub(crate) fn value(&self, secret: &str, key: &str) -> Option<&SecretValue> {
+    pub fn value(&self, secret: &str, key: &str) -> Option<&SecretValue> {
         self.0.get(&(secret.to_owned(), key.to_owned()))
     }
 }
 
 /// A Secret of sealed values that is not as the bundle has it.
 pub(super) struct Sealing {
-    pub(super) key: ObjectKey,
+    pub key: ObjectKey,
     /// As it should be.
-    pub(super) secret: Secret,
+    pub secret: Secret,
     /// The keys that differ.
     keys: Vec<String>,
 }

@@ -1,11 +1,11 @@
 //! What is decided about each object beyond the server's answer: whose it is, which conflicts there
 //! is leave to win, what becomes of claims, and who says how many pods there are.
 
-use super::survey::{Asked, yaml};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::failure::Failure;
+use crate::install::observe::{Asked, yaml};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
@@ -18,10 +18,10 @@ use crate::rollout::{replicas, takeover};
 use crate::trust::verify::Verified;
 
 /// What is to be done about an object that somebody else made.
-pub(super) const STRANGER_REMEDY: &str = "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
+pub const STRANGER_REMEDY: &str = "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
 
 /// Says what others have added to objects, and applying leaves there.
-pub(super) fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
+pub fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
     for manifest in manifests.iter() {
         // A conflict has a table of its own.
         if let (Some(live), Some(Tried::Would(_))) =
@@ -34,20 +34,20 @@ pub(super) fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
 }
 
 /// What a person, or the record, gives leave to.
-pub(super) struct Leave<'a> {
+pub struct Leave<'a> {
     /// To take over objects that somebody else made.
-    pub(super) adopt: bool,
+    pub adopt: bool,
     /// What is to be done about such an object without that.
-    pub(super) remedy: &'a str,
+    pub remedy: &'a str,
     /// To take fields that somebody else owns.
-    pub(super) permits: &'a [Permit],
+    pub permits: &'a [Permit],
     /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may
     /// ask for smaller volumes than there are.
-    pub(super) running: &'a dyn Fn() -> Result<Option<ManifestSet>, Failure>,
+    pub running: &'a dyn Fn() -> Result<Option<ManifestSet>, Failure>,
 }
 
 /// Completes what was seen of the cluster.
-pub(super) fn judge(
+pub fn judge(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
     before: &mut Before,

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::super::survey::list;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
-use crate::cmd::journal::{Journal, delete_with};
 use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed, same};
 use crate::helm::field_owners::{handed_over, has_helms, release_of, released};
+use crate::install::observe::list;
+use crate::install::record::{Journal, delete_with};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 
@@ -21,11 +21,7 @@ const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes an object ours, or nobody's.
-pub(super) fn hand_over(
-    cluster: &Cluster,
-    bundle: &Bundle,
-    handed: &Handed,
-) -> Result<(), Failure> {
+pub fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> Result<(), Failure> {
     let Some(key) = served(&handed.key) else { return Ok(()) };
     for _ in 0..ATTEMPTS {
         let Some(live) = cluster.find(&key)? else { return Ok(()) };
@@ -62,19 +58,19 @@ fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
 }
 
 /// Returns whether nothing is to be done about an object any more.
-pub(super) fn is_over(bundle: &Bundle, handed: &Handed, live: &Value) -> bool {
+pub fn is_over(bundle: &Bundle, handed: &Handed, live: &Value) -> bool {
     !matches!(handed.fate, Fate::Recreate | Fate::Replace)
         && changed(bundle, handed, live).is_none()
 }
 
 /// Returns the key under which an object is asked for, in the version of its API that is stable.
-pub(super) fn served(of: &ObjectKey) -> Option<ObjectKey> {
+pub fn served(of: &ObjectKey) -> Option<ObjectKey> {
     key(&of.kind, &of.namespace, &of.name)
 }
 
 /// Deletes a StatefulSet that cannot become the bundle's, and waits until it is gone: with its
 /// pods, or without them.
-pub(super) fn clear(
+pub fn clear(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     handed: &Handed,

@@ -5,21 +5,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::survey::{conflicts, owners, split_used, yaml};
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
-use crate::cmd::journal::{Journal, delete};
 use crate::diff::drift::foreign_managers;
 use crate::failure::Failure;
+use crate::install::observe::{conflicts, owners, split_used, yaml};
+use crate::install::record::{Journal, delete};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
-use crate::rollout::live;
 use crate::rollout::plan::{Action, Plan, Step};
 use crate::rollout::prune::{Candidate, workloads_first};
-use crate::rollout::replicas;
+use crate::rollout::{live, replicas};
 use crate::trust::verify::Verified;
 
 /// How long the garbage collector may take to end what belonged to a workload.
@@ -27,11 +26,11 @@ const END_MAX: Duration = Duration::from_secs(20);
 const END_POLL: Duration = Duration::from_millis(200);
 
 /// The uids of objects, as far as they are known.
-pub(super) type Uids = BTreeMap<ObjectKey, String>;
+pub type Uids = BTreeMap<ObjectKey, String>;
 
 /// Applies what is new or changed, in order; adds the uids, and returns the autoscalers that went
 /// before.
-pub(super) fn apply_steps(
+pub fn apply_steps(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     bundle: &Verified<Bundle>,
@@ -61,7 +60,7 @@ pub(super) fn apply_steps(
 
 /// Applies Deployments once more whose number of pods is another one again: an autoscaler that went
 /// may still have been at work. Tells whether there was one.
-pub(super) fn unscale(
+pub fn unscale(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     bundle: &Verified<Bundle>,
@@ -166,7 +165,7 @@ fn apply_forced(
 }
 
 /// Applies one manifest; returns the object.
-pub(super) fn apply_one(
+pub fn apply_one(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
     object: &Object,
@@ -179,7 +178,7 @@ pub(super) fn apply_one(
 }
 
 /// Deletes what goes, unless something names it by now; returns what went.
-pub(super) fn prune(
+pub fn prune(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     plan: &Plan,

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::recorded::{self, Recorded, damaged, may_be_missing, text};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
 use crate::failure::Failure;
+use crate::install::generations::{self, Recorded, damaged, may_be_missing, text};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName};
 use crate::model::timestamp::Timestamp;
@@ -44,7 +44,7 @@ const READ_AT_ONCE: usize = 8;
 
 /// What a run does about somebody else's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub enum Turn {
     /// Leaves it: it only looks.
     Looks,
     /// Waits until it is given back, or its holder proves to be dead.
@@ -55,7 +55,7 @@ pub(super) enum Turn {
 
 impl Turn {
     /// Returns what the flags say.
-    pub(super) fn of(dry_run: bool, break_lock: bool) -> Self {
+    pub fn of(dry_run: bool, break_lock: bool) -> Self {
         match (dry_run, break_lock) {
             (true, _) => Self::Looks,
             (false, true) => Self::Takes,
@@ -66,20 +66,20 @@ impl Turn {
 
 /// What became of the lock after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Given {
+pub enum Given {
     Back,
     /// Somebody else has it, or nobody.
     NotOurs,
 }
 
 /// The record of one installation.
-pub(super) struct Journal<'a> {
+pub struct Journal<'a> {
     cluster: &'a Cluster,
     name: ReleaseName,
     namespace: String,
-    pub(super) head: Head,
+    pub head: Head,
     /// What was accepted here before.
-    pub(super) state: State,
+    pub state: State,
     /// The head's ConfigMap as it was read or written last.
     stored: Option<Value>,
     /// When what shows that we live was sent last.
@@ -92,7 +92,7 @@ pub(super) struct Journal<'a> {
 
 impl<'a> Journal<'a> {
     /// Reads the head.
-    pub(super) fn open(
+    pub fn open(
         cluster: &'a Cluster,
         name: &ReleaseName,
         namespace: &str,
@@ -143,22 +143,22 @@ impl<'a> Journal<'a> {
     }
 
     /// Returns the name of the installation.
-    pub(super) fn name(&self) -> &ReleaseName {
+    pub fn name(&self) -> &ReleaseName {
         &self.name
     }
 
     /// Returns the namespace of the installation.
-    pub(super) fn namespace(&self) -> &str {
+    pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// Returns whether there is a record.
-    pub(super) fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         self.stored.is_some()
     }
 
     /// Says that a release of Helm is only partly taken over, and how that goes on.
-    pub(super) fn unfinished_adoption(&self) -> Option<String> {
+    pub fn unfinished_adoption(&self) -> Option<String> {
         self.head.adopting.as_ref().map(|release| {
             format!(
                 "the adoption of the Helm release `{release}` is not finished: run `relay-bundle \
@@ -168,7 +168,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Notes that nothing is left to take over.
-    pub(super) fn finish_adoption(&mut self) -> Result<(), Failure> {
+    pub fn finish_adoption(&mut self) -> Result<(), Failure> {
         if self.head.adopting.is_none() {
             return Ok(());
         }
@@ -176,7 +176,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Returns the generation that runs, or says that none does.
-    pub(super) fn running(&self) -> Result<&Entry, Failure> {
+    pub fn running(&self) -> Result<&Entry, Failure> {
         self.head.deployed().ok_or_else(|| {
             Failure::input(format!("no generation of {} runs", self.name))
                 .hint("`relay-bundle history` lists what there was")
@@ -184,20 +184,20 @@ impl<'a> Journal<'a> {
     }
 
     /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
-    pub(super) fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
+    pub fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
         Ok(text(&self.stored_generation(generation)?, "binaryData", BUNDLE_KEY).to_owned())
     }
 
     /// Returns the objects of a generation's bundle, which nobody has verified.
-    pub(super) fn manifests(&self, entry: &Entry) -> Result<ManifestSet, Failure> {
+    pub fn manifests(&self, entry: &Entry) -> Result<ManifestSet, Failure> {
         let stored = self.stored_generation(entry.generation)?;
         let place = (&self.name, self.namespace.as_str());
-        recorded::manifests(entry, place, &stored)
+        generations::manifests(entry, place, &stored)
             .map_err(|why| self.damaged(entry.generation, &why))
     }
 
     /// Returns what the bundle of a generation is for, which nobody has verified.
-    pub(super) fn environment(&self, entry: &Entry) -> Result<Label, Failure> {
+    pub fn environment(&self, entry: &Entry) -> Result<Label, Failure> {
         let stored = self.stored_generation(entry.generation)?;
         let place = (&self.name, self.namespace.as_str());
         let read = Recorded::read(entry, place, &stored);
@@ -211,17 +211,14 @@ impl<'a> Journal<'a> {
     }
 
     /// Says that the record of a generation is not as this program wrote it.
-    pub(super) fn damaged(&self, generation: u64, why: &dyn std::fmt::Display) -> Failure {
+    pub fn damaged(&self, generation: u64, why: &dyn std::fmt::Display) -> Failure {
         damaged(&self.name, &self.namespace, &generation_name(&self.name, generation), why)
     }
 
     /// Reads the generations that are wanted; one that was interrupted before it wrote what it
     /// would do is left out, and so is one that a run had forgotten already when it was
     /// interrupted.
-    pub(super) fn recorded(
-        &self,
-        is_wanted: impl Fn(&Entry) -> bool,
-    ) -> Result<Vec<Recorded>, Failure> {
+    pub fn recorded(&self, is_wanted: impl Fn(&Entry) -> bool) -> Result<Vec<Recorded>, Failure> {
         let forgotten = self.head.forgotten_next();
         let may_be_missing =
             |entry: &Entry| may_be_missing(entry) || forgotten.contains(&entry.generation);
@@ -264,7 +261,7 @@ impl<'a> Journal<'a> {
 
     /// Returns when nobody holds the lock, or its holder is dead. Called before anything is planned
     /// with: until then they may have written.
-    pub(super) fn await_turn(&mut self, turn: Turn, tell: &dyn Fn(&str)) -> Result<(), Failure> {
+    pub fn await_turn(&mut self, turn: Turn, tell: &dyn Fn(&str)) -> Result<(), Failure> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
             Turn::Looks => {
@@ -304,7 +301,7 @@ impl<'a> Journal<'a> {
     /// Takes the lock, if nobody has it or who has it is dead; `change` changes the head in the
     /// same write. Signals are heeded from here on, so that whoever asks to stop finds the lock
     /// given back.
-    pub(super) fn lock(
+    pub fn lock(
         &mut self,
         holder: Lock,
         change: impl FnOnce(&mut Head, &mut State),
@@ -323,7 +320,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Removes the lock of a holder that is dead, where nothing else is to be done.
-    pub(super) fn clear_dead_lock(&mut self) -> Result<(), Failure> {
+    pub fn clear_dead_lock(&mut self) -> Result<(), Failure> {
         if self.dead.is_none() {
             return Ok(());
         }
@@ -334,7 +331,7 @@ impl<'a> Journal<'a> {
     ///
     /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this
     /// fails.
-    pub(super) fn beat(&mut self) -> Result<(), Failure> {
+    pub fn beat(&mut self) -> Result<(), Failure> {
         if self.head.lock.is_none() {
             return Ok(());
         }
@@ -348,7 +345,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Changes the head.
-    pub(super) fn update(&mut self, change: impl FnOnce(&mut Head)) -> Result<(), Failure> {
+    pub fn update(&mut self, change: impl FnOnce(&mut Head)) -> Result<(), Failure> {
         change(&mut self.head);
         self.write()
     }
@@ -356,7 +353,7 @@ impl<'a> Journal<'a> {
     /// Notes that the pending generation runs, and gives the lock back, in one write: whoever is
     /// killed has done both or neither. The records that are too many go before, while they can
     /// still be found.
-    pub(super) fn finish(&mut self, now: Timestamp) -> Result<(), Failure> {
+    pub fn finish(&mut self, now: Timestamp) -> Result<(), Failure> {
         self.cluster.overlook_first_signal();
         let surplus = self.head.clone().finish(now);
         self.forget(&surplus)?;
@@ -367,13 +364,13 @@ impl<'a> Journal<'a> {
     }
 
     /// Gives the lock back.
-    pub(super) fn release(&mut self) -> Result<(), Failure> {
+    pub fn release(&mut self) -> Result<(), Failure> {
         self.cluster.overlook_first_signal();
         self.update(|head| head.lock = None)
     }
 
     /// Gives the lock back after a failure, if we have it: that is not known if an answer was lost.
-    pub(super) fn give_back(&mut self) -> Result<Given, Failure> {
+    pub fn give_back(&mut self) -> Result<Given, Failure> {
         if self.holder.is_none() {
             return Ok(Given::NotOurs);
         }
@@ -415,11 +412,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Writes what a generation is, and what it has.
-    pub(super) fn write_generation(
-        &self,
-        generation: &Generation,
-        packed: &str,
-    ) -> Result<(), Failure> {
+    pub fn write_generation(&self, generation: &Generation, packed: &str) -> Result<(), Failure> {
         let key = self.key(&generation_name(&self.name, generation.generation));
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
@@ -432,7 +425,7 @@ impl<'a> Journal<'a> {
     /// Keeps an encrypted copy of what is generated, beside the last ones; returns those that were
     /// there.
     #[cfg(feature = "age")]
-    pub(super) fn keep_recovery(&self, encrypted: &str) -> Result<Option<Value>, Failure> {
+    pub fn keep_recovery(&self, encrypted: &str) -> Result<Option<Value>, Failure> {
         let key = self.key(&recovery_name(&self.name));
         let stored = self.cluster.find(&key)?;
         let before = stored.as_ref().and_then(|stored| stored.get("data"));
@@ -445,11 +438,7 @@ impl<'a> Journal<'a> {
     /// Takes a copy away again that is of nothing that is there, and puts back those that went for
     /// it.
     #[cfg(feature = "age")]
-    pub(super) fn discard_recovery(
-        &self,
-        encrypted: &str,
-        before: Option<&Value>,
-    ) -> Result<(), Failure> {
+    pub fn discard_recovery(&self, encrypted: &str, before: Option<&Value>) -> Result<(), Failure> {
         let key = self.key(&recovery_name(&self.name));
         let Some(stored) = self.cluster.find(&key)? else { return Ok(()) };
         match without_recovery(stored.get("data"), encrypted, before) {
@@ -463,7 +452,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Removes the records of generations.
-    pub(super) fn forget(&self, generations: &[u64]) -> Result<(), Failure> {
+    pub fn forget(&self, generations: &[u64]) -> Result<(), Failure> {
         for generation in generations {
             let key = self.key(&generation_name(&self.name, *generation));
             if let Some(stored) = self.cluster.find(&key)? {
@@ -531,12 +520,12 @@ impl<'a> Journal<'a> {
 }
 
 /// Deletes the very object that was seen; one that is gone already is as good.
-pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
+pub fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
     delete_with(cluster, key, object, Request::delete)
 }
 
 /// As [`delete`], by one of the requests that delete.
-pub(super) fn delete_with(
+pub fn delete_with(
     cluster: &Cluster,
     key: &ObjectKey,
     object: &Value,
@@ -569,7 +558,7 @@ fn under_way(lock: &Lock) -> Failure {
 }
 
 /// Gives the lock back after a failure, and says what became of it.
-pub(super) fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
+pub fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
     match journal.give_back() {
         Ok(Given::Back) => failure.hint("the lock was given back"),
         Ok(Given::NotOurs) => failure,

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::{escaped, key, path};
-use crate::cmd::journal::delete;
 use crate::failure::Failure;
 use crate::helm::release::{REVISIONS_MAX, Release, Revision, UNPACKED_SUM_MAX, wipe};
+use crate::install::record::delete;
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
@@ -30,19 +30,19 @@ const ROUNDS: usize = 4;
 const READY: &str = "deployed";
 
 /// Where the records of a release are.
-pub(super) struct Records<'a> {
-    pub(super) cluster: &'a Cluster,
-    pub(super) namespace: &'a str,
-    pub(super) release: &'a ReleaseName,
+pub struct Records<'a> {
+    pub cluster: &'a Cluster,
+    pub namespace: &'a str,
+    pub release: &'a ReleaseName,
 }
 
 /// What there is of a release.
-pub(super) struct Found {
+pub struct Found {
     /// None if Helm has no record of it: it was adopted before, or somebody has deleted it since an
     /// adoption was begun.
-    pub(super) release: Option<Release>,
+    pub release: Option<Release>,
     /// Whether records were moved already.
-    pub(super) is_archived: bool,
+    pub is_archived: bool,
     /// What each record will be known by once it is moved, by the number of its revision.
     contents: BTreeMap<u64, Digest>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Found {
 impl Records<'_> {
     /// Reads the release; it may be gone only if it was adopted before, or if an adoption
     /// `is_begun`.
-    pub(super) fn read(&self, is_begun: bool) -> Result<Found, Failure> {
+    pub fn read(&self, is_begun: bool) -> Result<Found, Failure> {
         let is_archived = self.has_archive()?;
         let (mut read, mut contents, mut room) = (Vec::new(), BTreeMap::new(), UNPACKED_SUM_MAX);
         self.each(&self.selector(), |record| {
@@ -116,7 +116,7 @@ impl Records<'_> {
 
     /// Says which names of archives are taken by something else than the records that would be
     /// moved there.
-    pub(super) fn taken_names(&self, found: &Found) -> Result<Vec<String>, Failure> {
+    pub fn taken_names(&self, found: &Found) -> Result<Vec<String>, Failure> {
         let mut taken = Vec::new();
         for (number, wanted) in &found.contents {
             let name = self.archive_name(*number);
@@ -227,7 +227,7 @@ impl Records<'_> {
     }
 
     /// Returns whether records were moved.
-    pub(super) fn has_archive(&self) -> Result<bool, Failure> {
+    pub fn has_archive(&self) -> Result<bool, Failure> {
         let selector = format!(
             "app.kubernetes.io%2Fcomponent%3D{HELM_ARCHIVE}%2Capp.kubernetes.io%2Finstance%3D{}",
             self.release
@@ -242,7 +242,7 @@ impl Records<'_> {
     }
 
     /// Moves all records; returns the names of the Secrets that have them now.
-    pub(super) fn archive(&self) -> Result<Vec<String>, Failure> {
+    pub fn archive(&self) -> Result<Vec<String>, Failure> {
         let mut archived = Vec::new();
         for _ in 0..ROUNDS {
             let names = oldest_first(self.release, |page| self.page(&self.selector(), page))?;

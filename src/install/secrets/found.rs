@@ -13,9 +13,9 @@ use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
 
 /// A Secret that the bundle wants to be made, as it is now.
 pub(super) struct Found<'a> {
-    pub(super) wanted: &'a Wanted,
-    pub(super) key: ObjectKey,
-    pub(super) secret: Option<Secret>,
+    pub wanted: &'a Wanted,
+    pub key: ObjectKey,
+    pub secret: Option<Secret>,
 }
 
 /// Reads every Secret whose values come from `source`.
@@ -73,7 +73,7 @@ pub(super) fn has_value(secret: &Secret, key: &str) -> bool {
 }
 
 /// Returns what may be said of a Secret.
-pub(crate) fn seen<'a>(key: &'a ObjectKey, secret: &'a Secret) -> Seen<'a> {
+pub fn seen<'a>(key: &'a ObjectKey, secret: &'a Secret) -> Seen<'a> {
     let [generated_key, ..] = ENCRYPTION_KEY_SECRETS;
     let is_key = key.name.ends_with(generated_key);
     Seen { key, metadata: secret.metadata(), is_immutable: secret.immutable, is_key }

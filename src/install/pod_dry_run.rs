@@ -16,7 +16,7 @@ use crate::rollout::trial::Trial;
 
 /// Adds to the plan what the server says of the pods; it says it of us, and not of the controllers
 /// that will make them.
-pub(super) fn try_pods(
+pub fn try_pods(
     cluster: &Cluster,
     plan: &mut Plan,
     trials: &BTreeMap<ObjectKey, Trial>,

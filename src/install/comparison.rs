@@ -5,11 +5,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::install::preflight::{Missing, MissingGroup, check_contract};
-use super::install::secrets::seen;
-use super::journal::Journal;
-use super::recorded::known_secrets;
-use super::troubles::list_pods;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::error::CallError;
@@ -21,6 +16,11 @@ use crate::diff::drift::{Sides, drifts};
 use crate::diff::fields::overlaid;
 use crate::diff::running::{RunningImage, running_images};
 use crate::failure::Failure;
+use crate::install::generations::known_secrets;
+use crate::install::preflight::{Missing, MissingGroup, check_contract};
+use crate::install::problems::list_pods;
+use crate::install::record::Journal;
+use crate::install::secrets::seen;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
@@ -32,14 +32,14 @@ use crate::rollout::remedy::unserved;
 use crate::ui::live_view::{LiveChange, LiveObject, LiveReport};
 
 /// What is live, beside a bundle.
-pub(super) struct Live<'a> {
+pub struct Live<'a> {
     bundle: &'a Bundle,
     /// What is there, of the bundle and of what was recorded.
     objects: BTreeMap<ObjectKey, Value>,
     /// What the server would make of the bundle; nothing of it if its namespace is not there.
     tried: BTreeMap<ObjectKey, Tried>,
     /// The generation that runs.
-    pub(super) deployed: Option<Entry>,
+    pub deployed: Option<Entry>,
     /// What the generation that runs, or was begun, has.
     inventory: Vec<Item>,
     /// What it has noted of the Secrets that are made at apply.
@@ -55,7 +55,7 @@ enum Tried {
 
 impl<'a> Live<'a> {
     /// Looks at the cluster, and at the record of the installation if there is one.
-    pub(super) fn look(cluster: &Cluster, bundle: &'a Bundle) -> Result<Self, Failure> {
+    pub fn look(cluster: &Cluster, bundle: &'a Bundle) -> Result<Self, Failure> {
         let namespace = bundle.index.namespace.as_str();
         let journal = Journal::open(cluster, &bundle.index.name, namespace)?;
         let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
@@ -83,7 +83,7 @@ impl<'a> Live<'a> {
     }
 
     /// Returns what applying the bundle would change, with the forecast of restarts.
-    pub(super) fn changes(&self) -> Changes {
+    pub fn changes(&self) -> Changes {
         let (mut old, mut new) = (ManifestSet::default(), ManifestSet::default());
         for manifest in self.bundle.manifests.iter() {
             if let Some(object) = self.objects.get(&manifest.key) {
@@ -113,7 +113,7 @@ impl<'a> Live<'a> {
     }
 
     /// Returns what the server would not take, and why.
-    pub(super) fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
+    pub fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
         self.tried.iter().filter_map(|(key, tried)| match tried {
             Tried::Refused(why) => Some((key, why.as_str())),
             Tried::Would(_) => None,
@@ -121,7 +121,7 @@ impl<'a> Live<'a> {
     }
 
     /// Returns whether a refused object says that its API group is missing.
-    pub(super) fn tells(&self, group: &MissingGroup) -> bool {
+    pub fn tells(&self, group: &MissingGroup) -> bool {
         self.refused().any(|(key, _)| group.has(key))
     }
 
@@ -137,7 +137,7 @@ impl<'a> Live<'a> {
 
     /// Returns what the bundle wants of the cluster and has not itself, as far as it is missing:
     /// Secrets that apply makes included.
-    pub(super) fn missing(&self, cluster: &Cluster) -> Result<Missing, Failure> {
+    pub fn missing(&self, cluster: &Cluster) -> Result<Missing, Failure> {
         let mut missing = check_contract(cluster, self.bundle)?;
         for wanted in
             self.bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster)
@@ -164,7 +164,7 @@ impl<'a> Live<'a> {
 
     /// Returns every object that is not as the bundle says, in apply order, and then what it has
     /// not.
-    pub(super) fn drift(&self) -> Vec<LiveObject> {
+    pub fn drift(&self) -> Vec<LiveObject> {
         let manifests = &self.bundle.manifests;
         let is_in_bundle = |item: &Item| manifests.iter().any(|manifest| manifest.key == item.key);
         let mut surplus: Vec<&Item> =
@@ -208,7 +208,7 @@ impl<'a> Live<'a> {
 }
 
 /// Compares a cluster with a bundle.
-pub(super) fn compare(
+pub fn compare(
     cluster: &Cluster,
     identity: &Identity,
     bundle: &Bundle,

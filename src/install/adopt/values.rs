@@ -8,7 +8,6 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::super::secrets::{Coming, Opened, note_generations};
-use super::super::survey::list;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -20,6 +19,7 @@ use crate::helm::encryption_key::{
     Evidence, KnownKey, Reference, Written, oldest_start, reference, written,
 };
 use crate::helm::release::{Release, Values, take_values};
+use crate::install::observe::list;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::live;
@@ -28,9 +28,9 @@ use crate::rollout::live;
 const JWT_SECRET: &str = "jwt-secret";
 
 /// A value that goes to where the bundle wants it.
-pub(super) struct Carried {
-    pub(super) secret: ObjectKey,
-    pub(super) key: String,
+pub struct Carried {
+    pub secret: ObjectKey,
+    pub key: String,
     value: Zeroizing<Vec<u8>>,
     /// Which one it is of those that the bundle would generate.
     generation: Option<i64>,
@@ -56,7 +56,7 @@ struct Chart<'a> {
 
 /// Decides what is carried, or refuses where the encryption key would not be the one that the relay
 /// runs with. Returns the version of the chart's Secret, too, if anything is carried.
-pub(super) fn decide(
+pub fn decide(
     cluster: &Cluster,
     bundle: &Bundle,
     release: &Release,
@@ -355,12 +355,12 @@ fn lines(known: &[KnownKey]) -> Vec<String> {
 }
 
 /// Says what is carried, without values.
-pub(super) fn describe(carried: &[Carried]) -> Vec<String> {
+pub fn describe(carried: &[Carried]) -> Vec<String> {
     carried.iter().map(|of| format!("{}: {}, from {}", of.secret, of.key, of.from)).collect()
 }
 
 /// Returns the keys that come, by Secret.
-pub(super) fn coming(carried: &[Carried]) -> Coming {
+pub fn coming(carried: &[Carried]) -> Coming {
     let mut coming = Coming::new();
     for of in carried {
         coming.entry(of.secret.name.clone()).or_default().insert(of.key.clone());
@@ -370,7 +370,7 @@ pub(super) fn coming(carried: &[Carried]) -> Coming {
 
 /// Writes the values that go to one Secret, at once: the keys of a revision belong together, and a
 /// run may end between two writes.
-pub(super) fn carry(
+pub fn carry(
     cluster: &Cluster,
     key: &ObjectKey,
     carried: &[&Carried],
@@ -407,7 +407,7 @@ fn filled(
 }
 
 /// Returns what is carried, by the Secret to which it goes.
-pub(super) fn by_secret(carried: &[Carried]) -> BTreeMap<&ObjectKey, Vec<&Carried>> {
+pub fn by_secret(carried: &[Carried]) -> BTreeMap<&ObjectKey, Vec<&Carried>> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for carried in carried {
         all.entry(&carried.secret).or_default().push(carried);

@@ -1,0 +1,7 @@
+//! Taking over what Helm installed, and giving it back.
+
+pub mod abandon;
+pub mod forecast;
+pub mod helm_records;
+pub mod prepare;
+pub mod values;

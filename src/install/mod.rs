@@ -1,0 +1,18 @@
+//! The engine that changes a cluster: looks, decides with [`crate::rollout`], acts, and keeps the
+//! record.
+
+pub mod adopt;
+pub mod comparison;
+pub mod execute;
+pub mod generations;
+pub mod observe;
+pub mod ownership;
+pub mod pod_dry_run;
+pub mod preflight;
+pub mod problems;
+pub mod record;
+#[cfg(feature = "age")]
+pub mod recovery_file;
+pub mod secrets;
+pub mod verified_record;
+pub mod wait;
