@@ -34,6 +34,8 @@ mod images;
 mod keys;
 mod killed;
 mod kubectl;
+#[path = "../support/mask.rs"]
+mod mask;
 mod meanwhile;
 #[path = "../support/oci/mod.rs"]
 #[allow(dead_code, reason = "the tests of registries use more of it")]
@@ -58,6 +60,7 @@ mod rows;
 mod sealed;
 mod secrets;
 mod site;
+mod snapshots;
 mod soak;
 mod started;
 mod state;

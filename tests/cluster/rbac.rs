@@ -30,7 +30,7 @@ fn grant(site: &Site, arguments: &[&str]) {
 }
 
 /// Applies what `rbac` prints for bundles, and returns a kubeconfig that has these rights alone.
-fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
+pub(crate) fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
     grant(site, &bundles.iter().map(|path| path.as_str()).collect::<Vec<_>>());
     let namespace = site.namespace.as_str();
     site.plane.kubectl(&["-n", namespace, "create", "serviceaccount", ACCOUNT]);
