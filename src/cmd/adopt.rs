@@ -4,7 +4,7 @@
 use super::ctx::Ctx;
 use super::install::InstallArgs;
 use super::install::adopt::{AdoptArgs, adopt};
-use super::target_args::TargetArgs;
+use crate::cmd::args::target::TargetArgs;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::trust::verify::Purpose;

@@ -2,7 +2,7 @@
 
 use super::ctx::Ctx;
 use super::install::{InstallArgs, install};
-use super::target_args::TargetArgs;
+use crate::cmd::args::target::TargetArgs;
 use crate::cmd::exit_code::Outcome;
 use crate::trust::verify::Purpose;
 

@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use super::archive_file::TargetError;
 use super::ctx::{Ctx, StoreArgs, count};
-use super::medium;
 use super::source::{Reference, Source};
 use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::files::BundleFiles;
@@ -14,6 +13,7 @@ use crate::bundle::read::Medium;
 use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};
 use crate::media::archive::{self, WriteError, Writer};
+use crate::media::medium;
 use crate::model::digest::Digest;
 use crate::store::Lock;
 use crate::store::blobs::{BadBlob, BlobVisitError, Blobs};
@@ -170,7 +170,7 @@ fn in_base(
     base: &str,
 ) -> Result<BTreeMap<Digest, u64>, Failure> {
     let found = match Reference::of(base) {
-        Reference::Entry(entry) => medium::open_entry(store, entry)?,
+        Reference::Entry(entry) => medium::open_entry(&store.store, entry)?,
         Reference::Path(path) => medium::open_path(path)?,
         Reference::Profile(file) => medium::open_path(file.into())?,
     };

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::cluster_args::ClusterArgs;
 use super::ctx::Ctx;
 use super::source::{self, Source, SourceArgs};
 use crate::cluster::Cluster;
+use crate::cmd::args::cluster::ClusterArgs;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::diff::changes::{Changes, Diff, diff};
 use crate::failure::{Failure, FailureKind};

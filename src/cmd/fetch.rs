@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::{Ctx, count};
-use super::registry_args::PullArgs;
 use super::source::{Source, SourceArgs};
+use crate::cmd::args::registry::PullArgs;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};

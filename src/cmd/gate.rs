@@ -7,13 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
 use super::images_at::{Counting, ImagesAt};
-use super::medium::{self, Place as MediumPlace};
 use super::source::{KINDS, Reference, STDIN, no_stdin};
 use crate::bundle::carried::Tail;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::{AnyMedium, Fault, Files, Opening, ReadError, SealedMedium};
 use crate::failure::Failure;
 use crate::media::archive;
+use crate::media::medium::{self, Place as MediumPlace};
 use crate::model::digest::Digest;
 use crate::store::{Store, folder};
 use crate::trust::refusal::Reason;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ctx::{Ctx, StoreArgs, count};
 use super::gc_live::{How, collect};
-use super::installation_args::InstallationArgs;
+use crate::cmd::args::installation::InstallationArgs;
 use crate::cmd::exit_code::Outcome;
 use crate::store::GarbageScope;
 use crate::ui::printer::Report;

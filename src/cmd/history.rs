@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::Ctx;
-use super::installation_args::InstallationArgs;
+use crate::cmd::args::installation::InstallationArgs;
 use crate::cmd::exit_code::Outcome;
 use crate::install::generations::EntryReport;
 use crate::ui::escape::safe;

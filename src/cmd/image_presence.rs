@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::ctx::Ctx;
-use super::registry_args::RegistryArgs;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
+use crate::cmd::args::registry::RegistryArgs;
 use crate::failure::Failure;
 use crate::images::reference::Reference;
 use crate::registry::{

@@ -6,9 +6,9 @@ use std::io;
 
 use camino::Utf8Path;
 
-use super::medium::entry_at;
 use crate::bundle::carried::Carried;
 use crate::images::list::ImageList;
+use crate::media::medium::entry_at;
 use crate::model::digest::Digest;
 use crate::store::Store;
 use crate::ui::images_view::{ImagesPlace, ImagesSummary};

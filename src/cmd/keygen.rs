@@ -7,12 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-#[cfg(feature = "age")]
-use super::age_key;
-use super::clock;
 use super::ctx::Ctx;
-use super::key_args::{self, PassphraseArgs};
-use super::trust_args::parse_key;
+#[cfg(feature = "age")]
+use super::{age_key, clock};
+use crate::cmd::args::key::{self, PassphraseArgs};
+use crate::cmd::args::trust::parse_key;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio;
@@ -143,12 +142,12 @@ impl Args {
     fn make(self, now: Timestamp, ctx: &Ctx) -> Result<(), Failure> {
         let out = self.out.unwrap_or_else(|| "signing.pem".into());
         let passphrase = if self.passphrase {
-            Some(key_args::ask_for_new(&out)?)
+            Some(key::ask_for_new(&out)?)
         } else {
             self.passphrase_from.read()?
         };
-        let key = key_args::make_pair(&out, passphrase.as_ref())?.public();
-        let public = key_args::public_path(&out);
+        let key = key::make_pair(&out, passphrase.as_ref())?.public();
+        let public = key::public_path(&out);
         let report = KeygenReport {
             private_file: Some(out.clone()),
             public_file: Some(public.clone()),
@@ -162,7 +161,7 @@ impl Args {
                 ),
             )
         })?;
-        key_args::tell_of_new_pair(&out, passphrase.is_some(), &key, ctx);
+        key::tell_of_new_pair(&out, passphrase.is_some(), &key, ctx);
         Ok(())
     }
 
@@ -175,7 +174,7 @@ impl Args {
                 Err(Failure::input(format!("`{path}` holds neither half of a key"))
                     .hint("name a PEM file with `BEGIN PUBLIC KEY` or `BEGIN PRIVATE KEY`"))
             }
-            _ => Ok(key_args::load(path, &self.passphrase_from, ctx)?.public()),
+            _ => Ok(key::load(path, &self.passphrase_from, ctx)?.public()),
         }
     }
 }

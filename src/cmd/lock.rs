@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::ctx::{Ctx, Folder, ProfileArgs, Unprepared};
-use super::registry_args::PullArgs;
+use crate::cmd::args::registry::PullArgs;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::fsio::{Durability, Locked, MODE_PUBLIC, lock_named, write_atomic};

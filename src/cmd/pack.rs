@@ -10,16 +10,15 @@ use serde::Serialize;
 use super::archive_file::{self, TargetError};
 use super::carry::{self, Cargo, ImageSelection};
 use super::ctx::{Ctx, StoreArgs, count};
-use super::medium::{self, Found, Place};
 use super::source::{Reference, STDIN, no_stdin};
 use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::open::{images_of, read_index};
 use crate::bundle::read::{AnyMedium, Contents, Files};
 use crate::cmd::exit_code::Outcome;
-use crate::failure::Failure;
-use crate::failure::refused;
+use crate::failure::{Failure, refused};
 use crate::images::list::ImageList;
 use crate::media::archive::{WriteError, Writer};
+use crate::media::medium::{self, Found, Place};
 use crate::model::digest::Digest;
 use crate::store::Lock;
 use crate::store::blobs::Blobs;
@@ -226,7 +225,7 @@ impl Args {
         }
         match Reference::of(&self.bundle) {
             Reference::Path(path) => medium::open_path(path),
-            Reference::Entry(entry) => medium::open_entry(&self.store, entry),
+            Reference::Entry(entry) => medium::open_entry(&self.store.store, entry),
             Reference::Profile(name) => {
                 Err(Failure::input(format!("`{name}` is a profile, and not built"))
                     .hint(format!("`@{name}` is its newest build in the store"))

@@ -3,8 +3,8 @@
 //! Nothing here is verified. A store is its builder's own, and a forged serial there only makes the
 //! next one higher.
 
-use super::terms_args::TermsArgs;
 use crate::bundle::index::Index;
+use crate::cmd::args::terms::TermsArgs;
 use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;

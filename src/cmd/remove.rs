@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::change_args::ChangeArgs;
 use super::clock;
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
@@ -17,6 +16,7 @@ use super::install::AGAIN;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
+use crate::cmd::args::change::ChangeArgs;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::helm::abandonment::{Return, Returned};

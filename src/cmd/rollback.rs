@@ -7,12 +7,12 @@
 use camino::Utf8PathBuf;
 
 use super::clock;
-use super::cluster_args::identify;
 use super::ctx::Ctx;
 use super::install::{Checked, InstallArgs, Origin, install};
-use super::installation_args::InstallationArgs;
-use super::trust_args::load_policy;
 use crate::bundle::open::Bundle;
+use crate::cmd::args::cluster::identify;
+use crate::cmd::args::installation::InstallationArgs;
+use crate::cmd::args::trust::load_policy;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::install::record::Journal;

@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::{Ctx, StoreArgs};
-use super::medium::{check_place, entry_at, is_parts_index};
 use super::releases::Releases;
 use super::source::{Reference, STDIN, no_stdin};
 use crate::bundle::carried::hash_only;
@@ -15,12 +14,12 @@ use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::{Bundle, InvalidBundle, images_of};
 use crate::bundle::read::{AnyMedium, Files, Opening, ReadError, SumsRead};
 use crate::bundle::sealed::check_sealed;
-use crate::failure::Failure;
-use crate::failure::refused;
+use crate::failure::{Failure, refused};
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, folder_of, lock_named, open_regular,
 };
 use crate::media::archive::{self, WriteError, Writer};
+use crate::media::medium::{check_place, entry_at, is_parts_index};
 use crate::model::digest::Digest;
 use crate::store::{self, EntryName, Store, folder};
 

@@ -4,10 +4,10 @@
 use super::ctx::{Ctx, count};
 use super::releases::{NewTerms, Releases};
 use super::sealable::Sealable;
-use super::terms_args::{TermsArgs, serial_warning, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
+use crate::cmd::args::terms::{TermsArgs, serial_warning, sites_in_words};
 use crate::failure::Failure;
 use crate::failure::refused::untrusted;
 use crate::model::digest::Digest;

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::clock;
 use super::ctx::{Ctx, StoreArgs, count};
-use super::key_args::KeyArgs;
 use super::releases::NewTerms;
 use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed};
-use super::terms_args::TermsArgs;
-use super::trust_args::{PUBLIC_KEY_BYTES_MAX, parse_key};
 use crate::bundle::open::Bundle;
+use crate::cmd::args::key::KeyArgs;
+use crate::cmd::args::terms::TermsArgs;
+use crate::cmd::args::trust::{PUBLIC_KEY_BYTES_MAX, parse_key};
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{self, Durability, MODE_PUBLIC};

@@ -7,13 +7,12 @@ use camino::Utf8Path;
 
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs};
 use super::images_at::{Counting, ImagesAt};
-use super::medium::{self, Found};
 use crate::bundle::assemble::assemble;
 use crate::bundle::carried::Carried;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::Files;
-use crate::failure::refused;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind, refused};
+use crate::media::medium::{self, Found};
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::Store;
@@ -114,7 +113,7 @@ impl SourceArgs {
         }
         match Reference::of(argument) {
             Reference::Path(path) => Source::read(medium::open_path(path)?),
-            Reference::Entry(entry) => Source::read(medium::open_entry(&self.store, entry)?),
+            Reference::Entry(entry) => Source::read(medium::open_entry(&self.store.store, entry)?),
             Reference::Profile(name) => self.build(ctx, name, files),
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::clock;
 use super::ctx::Ctx;
-use super::state_args::StateArgs;
+use crate::cmd::args::state::StateArgs;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::model::text::{Label, ReleaseName};

@@ -3,18 +3,18 @@
 
 use std::process::ExitCode;
 
-use super::cluster_args::identify;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::gate::BundleArgs;
 use super::images_at::Counting;
-use super::installation_args::InstallationArgs;
-use super::state_args::StateArgs;
-use super::terms_args::serial_warning;
-use super::trust_args::{Trust, TrustArgs};
 use super::{clock, rebuild};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
+use crate::cmd::args::cluster::identify;
+use crate::cmd::args::installation::InstallationArgs;
+use crate::cmd::args::state::StateArgs;
+use crate::cmd::args::terms::serial_warning;
+use crate::cmd::args::trust::{Trust, TrustArgs};
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::failure::refused::{Refused, images_missing};

@@ -19,13 +19,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::confirm::{can_ask, confirm, confirm_first_install, place};
 use super::ctx::Ctx;
-#[cfg(feature = "age")]
-use super::identity_args::IdentityArgs;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
+#[cfg(feature = "age")]
+use crate::cmd::args::identity::IdentityArgs;
+use crate::cmd::args::state::recovery_place;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
-use crate::cmd::state_args::recovery_place;
 use crate::failure::Failure;
 use crate::install::pod_dry_run;
 use crate::install::record::Turn;

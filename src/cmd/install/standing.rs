@@ -5,7 +5,7 @@
 //! accepted as it is.
 
 use super::{Accepted, Checked, Origin};
-use crate::cmd::state_args::reset_line;
+use crate::cmd::args::state::reset_line;
 use crate::failure::Failure;
 use crate::install::record::Journal;
 use crate::rollout::back::ways_back;

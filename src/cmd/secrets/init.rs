@@ -1,9 +1,9 @@
 //! `secrets init`: the secrets that `apply` makes, and nothing else.
 
+use crate::cmd::args::target::TargetArgs;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
 use crate::cmd::install::{SecretArgs, init};
-use crate::cmd::target_args::TargetArgs;
 use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]

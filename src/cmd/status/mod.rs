@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use self::report::{ImageReport, ObjectReport, SecretReport, SecretStanding, StatusReport};
 use super::clock;
-use super::cluster_args::identify;
 use super::ctx::Ctx;
 use super::image_presence::PresenceArgs;
-use super::installation_args::InstallationArgs;
-use super::trust_args::load_policy;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
+use crate::cmd::args::cluster::identify;
+use crate::cmd::args::installation::InstallationArgs;
+use crate::cmd::args::trust::load_policy;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::diff::running::running_images;
 use crate::failure::Failure;

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::edit::PolicyEdit;
 use super::find_key;
+use crate::cmd::args::trust::load_key;
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
-use crate::cmd::trust_args::load_key;
 use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::model::text::Label;

@@ -4,8 +4,8 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::cmd::args::trust::load_policy_text;
 use crate::cmd::ctx::Ctx;
-use crate::cmd::trust_args::load_policy_text;
 use crate::failure::Failure;
 use crate::fsio::{Durability, Locked, NamedLock, file_mode, lock_named, write_atomic};
 use crate::trust::policy::Policy;

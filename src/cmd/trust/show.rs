@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use crate::cmd::args::trust::load_policy;
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
-use crate::cmd::trust_args::load_policy;
 use crate::model::digest::Digest;
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;

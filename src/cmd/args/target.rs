@@ -3,15 +3,15 @@
 
 use camino::Utf8PathBuf;
 
-use super::clock;
-use super::cluster_args::{ClusterArgs, identify};
-use super::ctx::{Ctx, StoreArgs};
-use super::gate::BundleArgs;
-use super::install::{Accepted, Checked, Origin};
-use super::state_args::StateArgs;
-use super::terms_args::serial_warning;
-use super::trust_args::load_policy;
 use crate::cluster::{Cluster, Identity};
+use crate::cmd::args::cluster::{ClusterArgs, identify};
+use crate::cmd::args::state::StateArgs;
+use crate::cmd::args::terms::serial_warning;
+use crate::cmd::args::trust::load_policy;
+use crate::cmd::clock;
+use crate::cmd::ctx::{Ctx, StoreArgs};
+use crate::cmd::gate::BundleArgs;
+use crate::cmd::install::{Accepted, Checked, Origin};
 use crate::failure::{Failure, FailureKind};
 use crate::trust::state::Place;
 use crate::trust::verify::{Authority, Purpose, Terms};
@@ -20,7 +20,7 @@ use crate::ui::verify_view::not_compared;
 
 /// Which bundle, who may have signed it, and which cluster.
 #[derive(Debug, clap::Args)]
-pub(super) struct TargetArgs {
+pub(in crate::cmd) struct TargetArgs {
     #[command(flatten)]
     bundle: BundleArgs,
     /// The trust policy: who may sign what, and for which place
@@ -37,7 +37,7 @@ pub(super) struct TargetArgs {
 
 impl TargetArgs {
     /// Verifies the bundle: everything that needs no cluster. There is no connection yet.
-    pub(super) fn verify(&self, ctx: &Ctx, purpose: Purpose) -> Result<Checked, Failure> {
+    pub(in crate::cmd) fn verify(&self, ctx: &Ctx, purpose: Purpose) -> Result<Checked, Failure> {
         self.bundle.check()?;
         let policy = load_policy(&self.trust)?;
         let now = clock::now()?;
@@ -63,7 +63,7 @@ impl TargetArgs {
 
     /// Connects, and refuses a cluster that is not the policy's. Where only deployed content is
     /// accepted and the cluster cannot be asked for it, the bundle is refused.
-    pub(super) fn connect(
+    pub(in crate::cmd) fn connect(
         &self,
         printer: &Printer,
         checked: &Checked,

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use super::private_file;
+use crate::cmd::private_file;
 use crate::failure::Failure;
 use crate::sealed::{IDENTITIES_BYTES_MAX, Identities};
 

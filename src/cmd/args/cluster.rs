@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal as _};
 
 use camino::Utf8PathBuf;
 
-use super::clock;
-use super::install::AGAIN;
 use crate::cluster::error::CallError;
 use crate::cluster::{
     Access, Cluster, ConnectError, Identity, PluginError, PluginFault, Surroundings, Terminal,
 };
+use crate::cmd::clock;
+use crate::cmd::install::AGAIN;
 use crate::failure::refused::untrusted;
 use crate::failure::{Failure, FailureKind};
 use crate::proxy::ProxyEnvironment;
@@ -30,7 +30,7 @@ pub struct ClusterArgs {
 
 impl ClusterArgs {
     /// Returns the same arguments once more, for a command line that names the same cluster.
-    pub(super) fn words(&self) -> Vec<String> {
+    pub(in crate::cmd) fn words(&self) -> Vec<String> {
         let kubeconfig =
             self.kubeconfig.iter().flat_map(|path| ["--kubeconfig".to_owned(), path.to_string()]);
         let context = self.context.iter().flat_map(|name| ["--context".to_owned(), name.clone()]);
@@ -42,7 +42,7 @@ impl ClusterArgs {
     /// # Errors
     ///
     /// When there is no kubeconfig, or it cannot be used.
-    pub(super) fn connect(&self, printer: &Printer) -> Result<Cluster, Failure> {
+    pub(in crate::cmd) fn connect(&self, printer: &Printer) -> Result<Cluster, Failure> {
         let kubeconfigs = match &self.kubeconfig {
             Some(path) => vec![path.to_string()],
             None => kubeconfigs()?,
@@ -81,7 +81,7 @@ pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure>
 
 /// Returns the proxy settings of the environment; the name in capitals wins.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for proxies")]
-pub(super) fn proxies() -> ProxyEnvironment {
+pub(in crate::cmd) fn proxies() -> ProxyEnvironment {
     let first_of = |names: [&str; 2]| {
         names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     };

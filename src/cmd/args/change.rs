@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::installation_args::InstallationArgs;
+use crate::cmd::args::installation::InstallationArgs;
 use crate::install::record::Turn;
 
 /// What is changed, and how to go about it.
 #[derive(Debug, clap::Args)]
-pub(super) struct ChangeArgs {
+pub(in crate::cmd) struct ChangeArgs {
     /// Show what would be done, and change nothing
     #[arg(long)]
-    pub(super) dry_run: bool,
+    pub(in crate::cmd) dry_run: bool,
     /// Do not ask
     #[arg(long, short)]
-    pub(super) yes: bool,
+    pub(in crate::cmd) yes: bool,
     /// Take the lock from whoever holds it, without seeing whether they live
     #[arg(long)]
     break_lock: bool,
@@ -21,17 +21,17 @@ pub(super) struct ChangeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
     #[command(flatten)]
-    pub(super) installation: InstallationArgs,
+    pub(in crate::cmd) installation: InstallationArgs,
 }
 
 impl ChangeArgs {
     /// Returns what to do about somebody else's lock.
-    pub(super) fn turn(&self) -> Turn {
+    pub(in crate::cmd) fn turn(&self) -> Turn {
         Turn::of(self.dry_run, self.break_lock)
     }
 
     /// Returns how long to wait.
-    pub(super) fn timeout(&self) -> Duration {
+    pub(in crate::cmd) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }
 }

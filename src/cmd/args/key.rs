@@ -6,9 +6,8 @@ use std::io::{self, IsTerminal as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use zeroize::Zeroizing;
 
-use super::ctx::Ctx;
-use super::private_file;
-use super::random;
+use crate::cmd::ctx::Ctx;
+use crate::cmd::{private_file, random};
 use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PRIVATE, MODE_PUBLIC, create_new, is_there};
 use crate::trust::key::{PrivateKey, PublicKey};
@@ -115,7 +114,7 @@ impl PassphraseArgs {
 /// # Errors
 ///
 /// As [`KeyArgs::load`].
-pub(super) fn load(
+pub(in crate::cmd) fn load(
     path: &Utf8Path,
     passphrase: &PassphraseArgs,
     ctx: &Ctx,
@@ -149,7 +148,7 @@ pub(super) fn load(
 /// # Errors
 ///
 /// When there is no terminal, the two differ, or it is too short.
-pub(super) fn ask_for_new(path: &Utf8Path) -> Result<Passphrase, Failure> {
+pub(in crate::cmd) fn ask_for_new(path: &Utf8Path) -> Result<Passphrase, Failure> {
     let why = || "a passphrase is wanted".to_owned();
     let first = ask(&format!("Passphrase for {path}: "), why)?;
     check_new(&first)?;
@@ -207,7 +206,12 @@ pub fn make_pair(
 }
 
 /// Says where the halves of a new pair are, what to keep, and who needs what.
-pub(super) fn tell_of_new_pair(private: &Utf8Path, is_encrypted: bool, key: &PublicKey, ctx: &Ctx) {
+pub(in crate::cmd) fn tell_of_new_pair(
+    private: &Utf8Path,
+    is_encrypted: bool,
+    key: &PublicKey,
+    ctx: &Ctx,
+) {
     let how = if is_encrypted { "under its passphrase" } else { "without a passphrase" };
     let public = public_path(private);
     ctx.printer.say_lines(&format!(

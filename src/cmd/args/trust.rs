@@ -12,7 +12,7 @@ use crate::trust::state::State;
 use crate::trust::verify::Authority;
 
 /// The largest file of a public key that is read: one has 113 bytes.
-pub(super) const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
+pub(in crate::cmd) const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 
 /// Whom to trust.
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,7 @@ pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
 }
 
 /// Reads a public key that was in the file at `path`; says what it is if it is something else.
-pub(super) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
+pub(in crate::cmd) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
             return Failure::input(format!(

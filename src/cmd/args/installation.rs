@@ -1,10 +1,10 @@
 //! `--namespace` and `--name`: which installation. Shared by every command that works from the
 //! record in the cluster.
 
-use super::cluster_args::ClusterArgs;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
+use crate::cmd::args::cluster::ClusterArgs;
 use crate::failure::Failure;
 use crate::install::record::Journal;
 use crate::model::text::{Label, ReleaseName};
@@ -31,12 +31,12 @@ impl InstallationArgs {
     /// # Errors
     ///
     /// As [`ClusterArgs::connect`].
-    pub(super) fn connect(&self, printer: &Printer) -> Result<Cluster, Failure> {
+    pub(in crate::cmd) fn connect(&self, printer: &Printer) -> Result<Cluster, Failure> {
         self.cluster.connect(printer)
     }
 
     /// Returns the arguments of a command line that names the same cluster.
-    pub(super) fn cluster_words(&self) -> Vec<String> {
+    pub(in crate::cmd) fn cluster_words(&self) -> Vec<String> {
         self.cluster.words()
     }
 
@@ -45,7 +45,7 @@ impl InstallationArgs {
     /// # Errors
     ///
     /// When there is none, several could be meant, or the record is damaged.
-    pub(super) fn open<'a>(&self, cluster: &'a Cluster) -> Result<Journal<'a>, Failure> {
+    pub(in crate::cmd) fn open<'a>(&self, cluster: &'a Cluster) -> Result<Journal<'a>, Failure> {
         let namespace = self.namespace.as_ref().map_or(cluster.namespace.as_str(), Label::as_str);
         let name = match &self.name {
             Some(name) => name.clone(),

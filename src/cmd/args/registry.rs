@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use super::cluster_args::proxies;
-use super::ctx::Ctx;
+use crate::cmd::args::cluster::proxies;
+use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::fsio::remedy;
 use crate::registry::error::{RegistryError, RegistryFault};
@@ -19,7 +19,7 @@ use crate::ui::printer::Printer;
 
 /// For commands that fetch.
 #[derive(Debug, clap::Args)]
-pub(super) struct PullArgs {
+pub(in crate::cmd) struct PullArgs {
     /// Ask MIRROR for the images of HOST; repeatable, the first one for a HOST counts
     #[arg(long, value_name = "HOST=MIRROR[/PREFIX]")]
     from: Vec<Mirror>,
@@ -28,7 +28,7 @@ pub(super) struct PullArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct RegistryArgs {
+pub(in crate::cmd) struct RegistryArgs {
     /// Read registry credentials from this file only, in the format of docker and podman
     #[arg(long, value_name = "FILE")]
     registry_config: Option<Utf8PathBuf>,
@@ -42,7 +42,7 @@ pub(super) struct RegistryArgs {
 
 impl PullArgs {
     /// Returns the client.
-    pub(super) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
+    pub(in crate::cmd) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
         let settings = self.registry.settings(ctx)?;
         Ok(Registry::new(RegistrySettings { mirrors: self.from.clone(), ..settings })?)
     }
@@ -50,22 +50,22 @@ impl PullArgs {
 
 impl RegistryArgs {
     /// Returns the client.
-    pub(super) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
+    pub(in crate::cmd) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
         Ok(Registry::new(self.settings(ctx)?)?)
     }
 
     /// Returns whether the operator named the file with the credentials.
-    pub(super) fn names_credentials(&self) -> bool {
+    pub(in crate::cmd) fn names_credentials(&self) -> bool {
         self.registry_config.is_some()
     }
 
     /// Returns whether the operator named a file: if that cannot be used, the command is wrong.
-    pub(super) fn names_file(&self) -> bool {
+    pub(in crate::cmd) fn names_file(&self) -> bool {
         self.registry_config.is_some() || self.ca.is_some()
     }
 
     /// Returns how the client is set up: with retries, without mirrors.
-    pub(super) fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
+    pub(in crate::cmd) fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
         let files = self.credentials().files();
         let (credentials, warnings) = RegistryCredentials::read(&files)?;
         for warning in warnings {

@@ -3,7 +3,7 @@
 
 use camino::Utf8PathBuf;
 
-use super::ctx::Ctx;
+use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::install::secrets::RecoveryPlace;
 use crate::model::command_line::command_line;
@@ -25,7 +25,7 @@ pub struct StateArgs {
 
 impl StateArgs {
     /// Returns the same arguments once more, for a command line that names the same state.
-    pub(super) fn words(&self) -> Vec<String> {
+    pub(in crate::cmd) fn words(&self) -> Vec<String> {
         self.state.iter().flat_map(|path| ["--state".to_owned(), path.to_string()]).collect()
     }
 
@@ -51,7 +51,7 @@ impl StateArgs {
 }
 
 /// Returns the place for recovery files that nobody named: a folder beside the user's state.
-pub(super) fn recovery_place() -> RecoveryPlace {
+pub(in crate::cmd) fn recovery_place() -> RecoveryPlace {
     folder().map_or(RecoveryPlace::Unknown, |folder| {
         RecoveryPlace::Folder(folder.join("relay-bundle/recovery"))
     })
@@ -86,7 +86,7 @@ const LOST: &str = "the installation was lost";
 
 /// Returns the command line that takes away the floor of a place; `state` are the arguments that
 /// name the state.
-pub(super) fn reset_line(place: &Place, state: &[String]) -> String {
+pub(in crate::cmd) fn reset_line(place: &Place, state: &[String]) -> String {
     let Place { bundle, profile, namespace, site, cluster_uid } = place;
     let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];
     let own = own.into_iter().chain(["--namespace", namespace.as_str()]);

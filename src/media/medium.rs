@@ -6,11 +6,9 @@ use std::io::{self, BufReader};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::ctx::StoreArgs;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
-use crate::failure::Failure;
-use crate::failure::refused;
+use crate::failure::{Failure, refused};
 use crate::fsio::open_regular;
 use crate::media::archive;
 use crate::media::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
@@ -20,20 +18,20 @@ use crate::store::{EntryName, Store, folder};
 const MEANT_MAX: usize = 3;
 
 /// A bundle of which nothing was parsed yet, and its place.
-pub(super) struct Found {
-    pub(super) sums: SumsRead<AnyMedium>,
-    pub(super) place: Place,
+pub struct Found {
+    pub sums: SumsRead<AnyMedium>,
+    pub place: Place,
 }
 
 /// Where a bundle was found.
-pub(super) struct Place {
-    pub(super) path: Utf8PathBuf,
+pub struct Place {
+    pub path: Utf8PathBuf,
     parts: Option<PartSet>,
 }
 
 /// Reads attestation and `SHA256SUMS` of the archive, the archive in parts, or the folder at
 /// `path`.
-pub(super) fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
+pub fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
     let (place, opening) = open(path, &[])?;
     let sums = opening.and_then(Opening::read_sums).map_err(|error| place.failure(error))?;
     Ok(Found { sums, place })
@@ -41,7 +39,7 @@ pub(super) fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
 
 /// Opens the archive, the index of an archive in parts, or the folder at `path`; the caller tells
 /// what is wrong with the bundle itself. `elsewhere` are parts that do not lie beside the index.
-pub(super) fn open(
+pub fn open(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],
 ) -> Result<(Place, Result<Opening<AnyMedium>, ReadError>), Failure> {
@@ -73,26 +71,26 @@ pub(super) fn open(
 }
 
 /// Says that parts were named for what is in none.
-pub(super) fn no_index(argument: &str) -> Failure {
+pub fn no_index(argument: &str) -> Failure {
     Failure::input(format!("--part names a part, and `{argument}` is no index of parts"))
         .hint("the index of an archive in parts ends in `.parts`")
 }
 
 /// Opens an entry of the store.
-pub(super) fn open_entry(store: &StoreArgs, reference: &str) -> Result<Found, Failure> {
-    let store = Store::at(&store.store);
+pub fn open_entry(store: &Utf8Path, reference: &str) -> Result<Found, Failure> {
+    let store = Store::at(store);
     let (entry, sums) = store.open(reference)?;
     Ok(Found { sums: sums.boxed(), place: Place { path: store.path_of(&entry), parts: None } })
 }
 
 impl Place {
     /// Reads the parts of an archive in parts; says which are bad, if any is.
-    pub(super) fn bad_parts(&self) -> Option<PartsError> {
+    pub fn bad_parts(&self) -> Option<PartsError> {
         self.parts.as_ref()?.check().err()
     }
 
     /// Says what is wrong with the bundle; with an archive in parts, which parts are bad.
-    pub(super) fn failure(&self, error: ReadError) -> Failure {
+    pub fn failure(&self, error: ReadError) -> Failure {
         if let Some(bad) = self.bad_parts() {
             return bad.into();
         }
@@ -105,7 +103,7 @@ impl Place {
 /// # Errors
 ///
 /// For a folder without a bundle, and for one part of an archive.
-pub(super) fn check_place(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
+pub fn check_place(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
     if metadata.is_dir() {
         return check_folder(path);
     }
@@ -124,7 +122,7 @@ const OPEN_STREAMS: [&str; 3] = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"];
 /// # Errors
 ///
 /// For all that is neither a file nor a folder nor such a stream.
-pub(super) fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
+pub fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
     let is_open = OPEN_STREAMS.iter().any(|stream| path.as_str().starts_with(stream));
     if metadata.is_file() || metadata.is_dir() || is_open {
         return Ok(());
@@ -155,7 +153,7 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
 }
 
 /// Refuses a path that can be read only once, such as a pipe.
-pub(super) fn check_rereadable(path: &Utf8Path) -> Result<(), Failure> {
+pub fn check_rereadable(path: &Utf8Path) -> Result<(), Failure> {
     if !path.exists() || path.is_file() || path.is_dir() {
         return Ok(());
     }
@@ -164,19 +162,19 @@ pub(super) fn check_rereadable(path: &Utf8Path) -> Result<(), Failure> {
 }
 
 /// Returns the entry of a store whose folder is at `path`, however it was named.
-pub(super) fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
+pub fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
     let entry = EntryName::parse(path.file_name()?)?;
     let store = Store::at(path.parent()?);
     store.is_made().then_some((store, entry))
 }
 
 /// Returns whether a path is that of an index of parts, by its spelling alone.
-pub(super) fn is_parts_index(path: &Utf8Path) -> bool {
+pub fn is_parts_index(path: &Utf8Path) -> bool {
     path.as_str().ends_with(SUFFIX)
 }
 
 /// Returns whether a path is that of one part of an archive, by its spelling alone.
-pub(super) fn is_part_name(path: &Utf8Path) -> bool {
+pub fn is_part_name(path: &Utf8Path) -> bool {
     path.file_name().and_then(is_part).is_some()
 }
 

@@ -77,12 +77,12 @@ impl FromStr for Expiry {
 
 impl TermsArgs {
     /// Returns the serial, if a person chose it.
-    pub(super) fn serial(&self) -> Option<u64> {
+    pub(in crate::cmd) fn serial(&self) -> Option<u64> {
         self.serial
     }
 
     /// Returns the terms of a statement that is made now.
-    pub(super) fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
+    pub(in crate::cmd) fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
         let epoch = if self.serial.is_some() && self.issued.is_none() {
             source_date_epoch()?
         } else {
@@ -100,7 +100,7 @@ impl TermsArgs {
     }
 
     /// Returns the first of the terms given that a statement says otherwise, in words.
-    pub(super) fn contradiction(&self, stated: &Predicate) -> Option<String> {
+    pub(in crate::cmd) fn contradiction(&self, stated: &Predicate) -> Option<String> {
         let expires = self.expires.map(|expiry| expiry.of(stated.issued));
         let sites: BTreeSet<Label> = self.sites.iter().cloned().collect();
         if self.serial.is_some_and(|serial| serial != stated.serial) {
@@ -119,7 +119,7 @@ impl TermsArgs {
 
 /// Returns the warning about a serial far beyond the time of issue: it shuts out every release that
 /// is numbered by its time.
-pub(super) fn serial_warning(predicate: &Predicate) -> Option<String> {
+pub(in crate::cmd) fn serial_warning(predicate: &Predicate) -> Option<String> {
     let Predicate { serial, issued, .. } = predicate;
     predicate.is_serial_ahead().then(|| {
         format!(
@@ -137,7 +137,7 @@ fn expiry_in_words(predicate: &Predicate) -> String {
 }
 
 /// Says which sites a release is for.
-pub(super) fn sites_in_words(predicate: &Predicate) -> String {
+pub(in crate::cmd) fn sites_in_words(predicate: &Predicate) -> String {
     let sites: Vec<&str> = predicate.sites.iter().map(Label::as_str).collect();
     match sites[..] {
         [] => "any site".to_owned(),
