@@ -11,10 +11,10 @@ use relay_bundle::media::archive;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 
+use crate::archive::for_damaged;
 use crate::carried::image::{Format, Image};
 use crate::carried::{Images, carry, image_of};
 use crate::for_all;
-use crate::media::archive::for_damaged;
 use crate::shipped::pack;
 use crate::text::{apply, edits};
 

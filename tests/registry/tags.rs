@@ -51,7 +51,7 @@ fn registry_that_stores_something_else_is_told() {
 fn registry_that_misreads(times: usize, code: &'static str) -> Stub {
     Stub::start(move |seen, before| match seen.method.as_str() {
         "PUT" if before < times => {
-            Answer::new(400, &format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#))
+            Answer::new(400, format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#))
         }
         "PUT" => Answer::new(201, ""),
         _ => manifest().answer(),

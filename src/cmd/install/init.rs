@@ -85,7 +85,7 @@ pub(in crate::cmd) fn init(
 ) -> Outcome {
     let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
     run.excused().iter().for_each(|warning| ctx.printer.warn(warning));
-    let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
+    let makings = run.survey_secrets(&args.consent(!yes && !dry_run && can_ask()))?;
     // Where there is something to ask, or to show, it is said with that.
     if !dry_run && (yes || makings.is_empty()) {
         makings.warnings().iter().for_each(|warning| ctx.printer.warn(warning));

@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
         }
         let recorded = self.journal.recorded(|_| true)?;
         let (earlier, known) = (inventory(&recorded), known_secrets(&self.journal.head, &recorded));
-        let makings = secrets::survey(self.secrets(), &known, &earlier, args.consent());
+        let makings = secrets::survey(self.secrets(), &known, &earlier, &args.consent());
         let mut before = observe::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
         let leave = Leave {
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
 
     /// Looks at what decides about secrets, and at nothing else.
     #[cfg(feature = "age")]
-    pub(super) fn survey_secrets(&self, consent: Consent) -> Result<Makings, Failure> {
+    pub(super) fn survey_secrets(&self, consent: &Consent) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
             return Err(Failure::world(format!(
                 "another run is under way, or was interrupted: {lock}"

@@ -122,7 +122,7 @@ pub fn survey(
     context: Context<'_>,
     known: &KnownSecrets,
     earlier: &[Item],
-    consent: Consent,
+    consent: &Consent,
 ) -> Result<Makings, Failure> {
     survey_beside(context, known, earlier, consent, &Coming::new())
 }
@@ -132,7 +132,7 @@ pub fn survey_beside(
     Context { cluster, bundle, opened, goes_back, adopts, .. }: Context<'_>,
     known: &KnownSecrets,
     earlier: &[Item],
-    consent: Consent,
+    consent: &Consent,
     coming: &Coming,
 ) -> Result<Makings, Failure> {
     let to_seal = found::read(cluster, bundle, Source::Sealed)?;

@@ -209,7 +209,7 @@ fn decide(
     };
     let coming = values::coming(&carried);
     let makings =
-        secrets::survey_beside(run.secrets(), &known, &earlier, install.consent(), &coming)?;
+        secrets::survey_beside(run.secrets(), &known, &earlier, &install.consent(), &coming)?;
     let is_taken = |handed: &Handed| {
         find(&live, &handed.key).is_none_or(|object| prepare::is_over(bundle, handed, object))
     };
