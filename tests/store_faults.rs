@@ -214,7 +214,7 @@ fn with_tmpfs(role: &str) {
     });
     match played {
         Some(output) => {
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr))
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         None if is_ci() => panic!("`unshare --mount` and `mount -t tmpfs` must work in CI"),
         None => {
