@@ -233,7 +233,7 @@ fn a_module_uses_only_what_stands_below_it() {
             .unwrap_or_else(|| panic!("`{module}` has no line in the matrix"));
         for (path, code) in files {
             let used: BTreeSet<&str> =
-                words_after(&code, "crate::").filter(|used| matrix.contains_key(used)).collect();
+                words_after(code, "crate::").filter(|used| matrix.contains_key(used)).collect();
             let beyond = used.into_iter().filter(|used| *used != module && !allowed.contains(used));
             wrong.extend(beyond.map(|used| format!("{path} uses {used}")));
         }

@@ -168,7 +168,7 @@ fn first_bad_blob_is_reported() {
     // What is found in passing comes later in the order too.
     let edits: [&Edit<'_>; 4] =
         [&|_| {}, &|tar| tar.push(0), &|tar| tar.truncate(tar.len() - 512), &|tar| {
-            tar[header] ^= 1
+            tar[header] ^= 1;
         }];
     for bad in edits.map(spoil) {
         let wanted = media.read_stream(&bad).unwrap_err().to_string();

@@ -315,7 +315,8 @@ const HARMS: [(&str, Harm, Complaint); 16] = [
     (
         "a second name of a file",
         |entry| {
-            fs::hard_link(entry.join("recipe.json"), entry.parent().unwrap().join("aside")).unwrap()
+            fs::hard_link(entry.join("recipe.json"), entry.parent().unwrap().join("aside"))
+                .unwrap();
         },
         |fault| matches!(fault, Fault::Form { form: Form::HardLinked { links: 2 }, .. }),
     ),

@@ -251,7 +251,7 @@ impl Damage {
         match self {
             Self::RemovePart { part } => drop(parts.remove(part.index(count))),
             Self::RepeatPart { part, to } => {
-                parts.insert(to.index(count), parts[part.index(count)])
+                parts.insert(to.index(count), parts[part.index(count)]);
             }
             Self::SwapParts { left, right } => parts.swap(left.index(count), right.index(count)),
             Self::ReplacePart { part, word } => parts[part.index(count)] = word.as_bytes(),

@@ -188,19 +188,19 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
     type Edit = fn(&mut Forgery);
     let table: [(&str, Edit); 14] = [
         ("format 2", |forgery| {
-            forgery.edit_json("bundle.json", |index| index["format"] = 2.into())
+            forgery.edit_json("bundle.json", |index| index["format"] = 2.into());
         }),
         ("unknown field", |forgery| {
-            forgery.edit_json("bundle.json", |index| index["more"] = 1.into())
+            forgery.edit_json("bundle.json", |index| index["more"] = 1.into());
         }),
         ("canonical", |forgery| forgery.file("bundle.json").push(b'\n')),
         ("recipe.json", |forgery| {
-            forgery.edit_json("recipe.json", |recipe| recipe["renderAbi"] = 9.into())
+            forgery.edit_json("recipe.json", |recipe| recipe["renderAbi"] = 9.into());
         }),
         ("canonical", |forgery| forgery.file("recipe.json").insert(0, b' ')),
         ("manifests: images", |forgery| {
             forgery.edit_json("bundle.json", |index| {
-                index["images"][0]["reference"] = "harmless:1".into()
+                index["images"][0]["reference"] = "harmless:1".into();
             });
         }),
         ("manifests: workloads", |forgery| {
@@ -216,23 +216,23 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
         }),
         ("says otherwise", |forgery| {
             forgery.edit_manifest("-deploy-", |object| {
-                object["metadata"]["namespace"] = "kube-system".into()
+                object["metadata"]["namespace"] = "kube-system".into();
             });
         }),
         ("says otherwise", |forgery| {
             forgery.edit_json("bundle.json", |index| {
-                index["objects"][0]["sha256"] = "0".repeat(64).into()
+                index["objects"][0]["sha256"] = "0".repeat(64).into();
             });
         }),
         ("spelling", |forgery| forgery.file("-deploy-").extend(b"# comment\n")),
         ("do not both have", |forgery| {
             forgery.edit_json("bundle.json", |index| {
-                drop(index["objects"].as_array_mut().unwrap().pop())
+                drop(index["objects"].as_array_mut().unwrap().pop());
             });
         }),
         ("order", |forgery| {
             forgery.edit_json("bundle.json", |index| {
-                index["objects"].as_array_mut().unwrap().swap(0, 1)
+                index["objects"].as_array_mut().unwrap().swap(0, 1);
             });
         }),
     ];
@@ -288,14 +288,14 @@ fn an_index_that_lies_is_not_trusted() {
         ("manifests: contract", |index| index["contract"][0]["namespace"] = "elsewhere".into()),
         ("manifests: contract", |index| index["contract"][0]["usedBy"] = json!([ATTACK])),
         ("manifests: contract", |index| {
-            made(index, "generated")["keys"][0]["key"] = "another".into()
+            made(index, "generated")["keys"][0]["key"] = "another".into();
         }),
         ("impossible source", |index| made(index, "generated")["source"] = "cluster".into()),
         ("impossible source", |index| made(index, "generated")["source"] = "sealed".into()),
         ("impossible source", |index| made(index, "cluster")["source"] = "generated".into()),
         ("impossible source", |index| made(index, "generated")["keys"][0]["length"] = 0.into()),
         ("impossible source", |index| {
-            made(index, "generated")["keys"][0]["file"] = "secrets/a.age".into()
+            made(index, "generated")["keys"][0]["file"] = "secrets/a.age".into();
         }),
         ("impossible source", |index| {
             let wanted = made(index, "generated");

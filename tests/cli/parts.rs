@@ -266,7 +266,7 @@ fn a_bad_part_is_told_before_anything_about_keys_and_has_a_code() {
     let key = |env: &TestEnv| env.write("other.pub.pem", sealing::key("other").public().to_pem());
     let cases: [(&str, Damage); 4] = [
         ("TAMPERED: 1 of 4 parts is bad: `usb/big.tar.part001` was altered", |env| {
-            flip(&part(env, 1), 600)
+            flip(&part(env, 1), 600);
         }),
         ("MISSING_FILE: 1 of 4 parts is bad: `usb/big.tar.part003` is missing", |env| {
             fs_err::remove_file(part(env, 3)).unwrap();

@@ -250,7 +250,7 @@ const CASES: [Case; 35] = [
         code: "CONTENT_MISMATCH",
         prepare: |env| {
             sealed(env, &["builder"], |predicate| {
-                predicate.namespace = "kube-system".parse().unwrap()
+                predicate.namespace = "kube-system".parse().unwrap();
             })
         },
     },

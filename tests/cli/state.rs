@@ -244,7 +244,7 @@ fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
             fs_err::write(path, text.replace("state/v1", "state/v9")).unwrap();
         }),
         ("has more than 4194304 bytes", |path| {
-            fs_err::write(path, vec![b' '; (4 << 20) + 1]).unwrap()
+            fs_err::write(path, vec![b' '; (4 << 20) + 1]).unwrap();
         }),
         ("chmod go-w", |path| set_mode(path, 0o620)),
         ("chmod go-w", |path| set_mode(path, 0o602)),
@@ -544,7 +544,7 @@ fn a_floor_from_the_future_stops_everything_until_it_is_reset() {
     // Within the day that clocks may differ.
     let issued = days_from_now(1);
     env.seal("web.tar", &["builder"], |predicate| {
-        (predicate.issued, predicate.serial) = (issued, 99)
+        (predicate.issued, predicate.serial) = (issued, 99);
     });
     env.ok(&RECORD);
     seal(&env, "web.tar", 42);

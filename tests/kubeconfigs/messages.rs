@@ -37,7 +37,7 @@ fn password_of_proxy_is_in_no_message() {
     std::thread::scope(|scope| {
         for url in urls {
             scope.spawn(move || {
-                check(said(&format!("{server}, proxy-url: '{url}'"), "token: T", &[]))
+                check(said(&format!("{server}, proxy-url: '{url}'"), "token: T", &[]));
             });
             scope.spawn(move || check(said(server, "token: T", &[("HTTPS_PROXY", url)])));
         }

@@ -95,7 +95,7 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
                 "another namespace",
                 |forger| {
                     forger.object("svc", |object| {
-                        object["metadata"]["namespace"] = json!("kube-system")
+                        object["metadata"]["namespace"] = json!("kube-system");
                     });
                     forger.entry("svc", |entry| entry["namespace"] = json!("kube-system"));
                     forger.digests();

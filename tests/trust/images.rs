@@ -349,6 +349,7 @@ fn with_manifest(format: Format, bytes: Vec<u8>) -> Outcome {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn manifest_with_two_readings_is_refused_whoever_signed_it() {
     let data = |text: &str| json!(STANDARD.encode(text));
     let table: [Edit<'_>; 23] = [
@@ -432,7 +433,7 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
         (
             "another digest function",
             &|manifest| {
-                manifest["layers"][0]["digest"] = json!(format!("sha512:{}", "a".repeat(128)))
+                manifest["layers"][0]["digest"] = json!(format!("sha512:{}", "a".repeat(128)));
             },
             "digest",
         ),

@@ -133,7 +133,7 @@ const WHAT_WHERE_AND_WHEN: [(&str, Change, &str); 27] = [
         "but for the clock: it is behind what was accepted anywhere",
         |s| {
             s.before =
-                vec![Before { same_place: false, issued: DAY + HOUR + 1, ..before(1, false) }]
+                vec![Before { same_place: false, issued: DAY + HOUR + 1, ..before(1, false) }];
         },
         "CLOCK_BEHIND",
     ),
