@@ -1,4 +1,4 @@
-//! A bundle beside what is live: each object as it is, and as the server says that it would be.
+//! Compares a bundle with the live objects, and with the objects that the server would make of it.
 //! Changes nothing.
 
 use std::collections::BTreeMap;
@@ -31,30 +31,29 @@ use crate::rollout::record::{Entry, Item, Progress};
 use crate::rollout::remedy::unserved;
 use crate::ui::live_view::{LiveChange, LiveObject, LiveReport};
 
-/// What is live, beside a bundle.
+/// The live state of a bundle.
 pub struct Live<'a> {
     bundle: &'a Bundle,
-    /// What is there, of the bundle and of what was recorded.
+    /// The live objects of the bundle and of the record.
     objects: BTreeMap<ObjectKey, Value>,
-    /// What the server would make of the bundle; nothing of it if its namespace is not there.
+    /// The result of the dry run, empty if the namespace does not exist.
     tried: BTreeMap<ObjectKey, Tried>,
-    /// The generation that runs.
+    /// The running generation.
     pub deployed: Option<Entry>,
-    /// What the generation that runs, or was begun, has.
+    /// The objects of the generation that runs or is pending.
     inventory: Vec<Item>,
-    /// What it has noted of the Secrets that are made at apply.
+    /// The Secrets that the record lists of those that apply creates.
     known: KnownSecrets,
 }
 
-/// What the server says of an object that is applied without being stored, whoever else owns fields
-/// of it.
+/// The server's answer to a dry run that takes fields of every other owner.
 enum Tried {
     Would(Value),
     Refused(String),
 }
 
 impl<'a> Live<'a> {
-    /// Looks at the cluster, and at the record of the installation if there is one.
+    /// Reads the cluster, and the record of the installation if it has one.
     pub fn look(cluster: &Cluster, bundle: &'a Bundle) -> Result<Self, Failure> {
         let namespace = bundle.index.namespace.as_str();
         let journal = Journal::open(cluster, &bundle.index.name, namespace)?;
@@ -82,7 +81,7 @@ impl<'a> Live<'a> {
         })
     }
 
-    /// Returns what applying the bundle would change, with the forecast of restarts.
+    /// Returns the changes that applying the bundle would make, with the forecast of restarts.
     pub fn changes(&self) -> Changes {
         let (mut old, mut new) = (ManifestSet::default(), ManifestSet::default());
         for manifest in self.bundle.manifests.iter() {
@@ -106,13 +105,13 @@ impl<'a> Live<'a> {
         changes
     }
 
-    /// Says what others have added to an object, and applying leaves.
+    /// Returns the fields that others added to an object, and that applying leaves in place.
     fn additions(&self, manifest: &Manifest) -> Vec<String> {
         let Some(object) = self.objects.get(&manifest.key) else { return Vec::new() };
         others(&manifest.key, object, &manifest.object, FIELD_MANAGER).additions
     }
 
-    /// Returns what the server would not take, and why.
+    /// Returns the objects that the server would refuse, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
         self.tried.iter().filter_map(|(key, tried)| match tried {
             Tried::Refused(why) => Some((key, why.as_str())),
@@ -120,13 +119,13 @@ impl<'a> Live<'a> {
         })
     }
 
-    /// Returns whether a refused object says that its API group is missing.
+    /// Returns whether a refused object already reports this missing API group.
     pub fn tells(&self, group: &MissingGroup) -> bool {
         self.refused().any(|(key, _)| group.has(key))
     }
 
-    /// Returns what an object would be, as far as that is known: with what its manifest states at
-    /// least.
+    /// Returns an object as it would be. Without a result of the dry run, this is the live object
+    /// with the fields of the manifest, or the manifest alone.
     fn would_be(&self, manifest: &Manifest) -> Value {
         match (self.tried.get(&manifest.key), self.objects.get(&manifest.key)) {
             (Some(Tried::Would(applied)), _) => wanted(applied),
@@ -135,8 +134,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Returns what the bundle wants of the cluster and has not itself, as far as it is missing:
-    /// Secrets that apply makes included.
+    /// Returns the missing objects of the contract, including the Secrets that apply creates.
     pub fn missing(&self, cluster: &Cluster) -> Result<Missing, Failure> {
         let mut missing = check_contract(cluster, self.bundle)?;
         for wanted in
@@ -162,8 +160,8 @@ impl<'a> Live<'a> {
         Ok(missing)
     }
 
-    /// Returns every object that is not as the bundle says, in apply order, and then what it has
-    /// not.
+    /// Returns every object that differs from the bundle, in apply order, and then those that the
+    /// bundle does not contain.
     pub fn drift(&self) -> Vec<LiveObject> {
         let manifests = &self.bundle.manifests;
         let is_in_bundle = |item: &Item| manifests.iter().any(|manifest| manifest.key == item.key);
@@ -241,7 +239,7 @@ pub fn compare(
     })
 }
 
-/// Has the server apply every object without storing it: its defaults, webhooks and checks act.
+/// Has the server dry-run every object, so that its defaults, webhooks and validation count.
 fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
     let all = bundle.index.objects.iter().zip(bundle.manifests.iter());
     let requests: Vec<Request> = all
@@ -254,7 +252,8 @@ fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tri
     for (manifest, answer) in bundle.manifests.iter().zip(cluster.call_all(&requests)) {
         let outcome = match answer {
             Ok(applied) => Tried::Would(applied),
-            // Of permissions, 403 judges the caller and not the object.
+            // A 403 is about the caller's permissions and not about the object, unless admission
+            // refused it.
             Err(CallError::Status(status))
                 if status.is_verdict() && (status.code != 403 || status.admission.is_some()) =>
             {

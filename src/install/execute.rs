@@ -1,4 +1,4 @@
-//! Does what was planned, and decides nothing.
+//! Executes a plan. Decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -21,15 +21,15 @@ use crate::rollout::prune::{Candidate, workloads_first};
 use crate::rollout::{live, replicas};
 use crate::trust::verify::Verified;
 
-/// How long the garbage collector may take to end what belonged to a workload.
+/// How long the garbage collector may take to delete the dependents of a workload.
 const END_MAX: Duration = Duration::from_secs(20);
 const END_POLL: Duration = Duration::from_millis(200);
 
-/// The uids of objects, as far as they are known.
+/// The known uids of objects.
 pub type Uids = BTreeMap<ObjectKey, String>;
 
-/// Applies what is new or changed, in order; adds the uids, and returns the autoscalers that went
-/// before.
+/// Applies new and changed objects, in order. Adds their uids, and returns the autoscalers that it
+/// deleted.
 pub fn apply_steps(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -58,8 +58,8 @@ pub fn apply_steps(
     Ok(gone)
 }
 
-/// Applies Deployments once more whose number of pods is another one again: an autoscaler that went
-/// may still have been at work. Tells whether there was one.
+/// Applies Deployments again whose replicas have changed since: a deleted autoscaler may have acted
+/// late. Returns whether any had changed.
 pub fn unscale(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -94,7 +94,7 @@ fn apply_step(
     let key = &step.key;
     let live = cluster.find(key)?;
     let is_new = live.is_none();
-    // What is applied to an object that nobody has looked at is merged with whatever is in it.
+    // Applying merges fields into the live object, so it must be the one that the plan has seen.
     if let Some(other) =
         live.filter(|live| seen.get(key).is_none_or(|seen| seen != live::uid(live)))
     {
@@ -116,7 +116,7 @@ fn apply_step(
     let others = foreign_managers(&applied, FIELD_MANAGER);
     if is_new && !others.is_empty() {
         let who = names(others);
-        // What is ours in it would count as ours from now on.
+        // Without this, our fields in the object would make it ours from now on.
         let nothing = json!({"apiVersion": key.api_version, "kind": key.kind,
             "metadata": {"name": key.name, "namespace": key.namespace}});
         let withdrawn = cluster.call(&Request::apply_as(FIELD_MANAGER, key, &nothing));
@@ -141,8 +141,10 @@ fn made_meanwhile(what: &str) -> Failure {
         .hint("look at it, then run the command again: it plans with what is there now")
 }
 
-/// Applies a manifest and takes the fields of others that there is leave to take: force takes
-/// whatever is in conflict by then. Returns the object.
+/// Applies a manifest by force, and returns the object.
+///
+/// Checks the conflicts again first: force takes every field in conflict, and not only those that
+/// may be taken.
 fn apply_forced(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
@@ -177,7 +179,7 @@ pub fn apply_one(
     })
 }
 
-/// Deletes what goes, unless something names it by now; returns what went.
+/// Deletes the planned objects, except ConfigMaps that are still in use; returns the deleted ones.
 pub fn prune(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -196,8 +198,8 @@ pub fn prune(
     Ok(gone)
 }
 
-/// Waits until the pods and revisions of workloads that went have gone after them: they name what
-/// else goes. What takes longer keeps its ConfigMaps until the next run.
+/// Waits until the dependents of deleted workloads are gone or terminating, because they refer to
+/// the ConfigMaps to delete next. After the timeout, those ConfigMaps stay until the next run.
 fn await_end(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -210,7 +212,7 @@ fn await_end(
     let start = Instant::now();
     while !doomed.is_empty() && start.elapsed() < END_MAX {
         let mut is_left = false;
-        // Sets come before pods: what a set owns is doomed with it.
+        // Sets come before pods, so a pod's owner is already in `doomed`.
         for object in owners(cluster, namespace)? {
             if !live::is_ending(&object)
                 && live::owners(&object).any(|owner| doomed.contains(owner))

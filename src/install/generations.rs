@@ -1,4 +1,4 @@
-//! Generations as the record has them: read, and compared with what the head says of them.
+//! Reads generations from the record, and checks that they agree with the head.
 
 use std::collections::BTreeSet;
 
@@ -23,27 +23,27 @@ use crate::rollout::record::{
     record_labels,
 };
 
-/// A generation as the record has it. It agrees with itself and with the head; its signatures were
-/// not checked.
+/// A generation from the record. It agrees with itself and with the head; its signatures are not
+/// verified.
 pub struct Recorded {
     pub entry: Entry,
-    /// Everything that it has in the cluster.
+    /// All its objects in the cluster.
     pub inventory: Vec<Item>,
-    /// What earlier generations had, and something named when this one was done.
+    /// The objects of earlier generations that were still in use at the end of the rollout.
     pub retained: Vec<Item>,
-    /// The Secrets that apply makes for it: no inventory has them.
+    /// The Secrets that apply creates for it. No inventory lists them.
     pub secrets: Vec<String>,
-    /// The values in them, each a Secret and a key of it.
+    /// The values in them, by Secret and key.
     pub values: BTreeSet<(String, String)>,
-    /// Which they were when it was done, as far as that was noted.
+    /// The recorded uids of these Secrets, as the pods got them.
     pub noted: Vec<Item>,
-    /// The Secrets and claims that others made in its namespace, and that it refers to.
+    /// The Secrets and PVCs of other owners in its namespace to which it refers.
     pub referred: Vec<ObjectKey>,
-    /// What its bundle is for.
+    /// The environment of its bundle.
     pub environment: Label,
 }
 
-/// Why a generation is not the one that the head names.
+/// Why a stored generation is not the one in the head.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
     #[error(transparent)]
@@ -105,7 +105,7 @@ impl Recorded {
         }
         let (others, made): (Vec<Wanted>, Vec<Wanted>) =
             index.contract.into_iter().partition(|wanted| wanted.source == Source::Cluster);
-        // Their names become paths of requests, and words of commands.
+        // The names become parts of request paths and of commands.
         let is_possible = |wanted: &Wanted| {
             wanted.kind == "Secret" && wanted.namespace == namespace && is_subdomain(&wanted.name)
         };
@@ -149,7 +149,7 @@ impl Recorded {
     }
 }
 
-/// Returns what a record has noted of the Secrets that are made at apply.
+/// Returns the Secrets that a record lists of those that apply creates.
 pub fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
     let noted =
         recorded.iter().map(|recorded| (recorded.entry.generation, recorded.noted.as_slice()));
@@ -159,7 +159,7 @@ pub fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
 }
 
 /// Reads the ConfigMap of a generation as [`Recorded::read`] does, and returns the objects of its
-/// bundle, which nobody has verified.
+/// bundle. The bundle is not verified.
 ///
 /// # Errors
 ///
@@ -173,8 +173,8 @@ pub fn manifests(
     Ok(Bundle::open_recorded(contents)?.manifests)
 }
 
-/// Returns what generations have in the cluster, and what they had to leave there, the newest uid
-/// of each object.
+/// Returns the objects that generations have in the cluster, including those that they had to leave
+/// there. Different uids of one object are all listed.
 pub fn inventory(recorded: &[Recorded]) -> Vec<Item> {
     let items =
         recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
@@ -182,7 +182,7 @@ pub fn inventory(recorded: &[Recorded]) -> Vec<Item> {
     items.into_iter().cloned().collect()
 }
 
-/// A generation, as reports have it.
+/// A generation, as in reports.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryReport {
@@ -191,15 +191,15 @@ pub struct EntryReport {
     pub content_id: String,
     pub profile: String,
     pub serial: u64,
-    /// The generation whose content it is, if somebody went back to that.
+    /// The generation that a rollback took the content from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_of: Option<u64>,
-    /// When it came to this state.
+    /// When the generation reached this state.
     pub recorded: Timestamp,
 }
 
 impl EntryReport {
-    /// Tells of a generation.
+    /// Returns the report of a generation.
     pub fn of(entry: &Entry) -> Self {
         Self {
             generation: entry.generation,
@@ -213,13 +213,13 @@ impl EntryReport {
     }
 }
 
-/// Returns whether a generation may lack its ConfigMap: its run ended before that was written, and
-/// did nothing.
+/// Returns whether a generation may lack its ConfigMap: its run was interrupted before it wrote
+/// that, and changed nothing.
 pub fn may_be_missing(entry: &Entry) -> bool {
     matches!(entry.state, Progress::Pending | Progress::Abandoned)
 }
 
-/// Says that a record is not as this program wrote it, and what can be done.
+/// Returns the error for a damaged record, with its remedies.
 pub fn damaged(
     bundle: &ReleaseName,
     namespace: &str,
@@ -238,7 +238,7 @@ pub fn damaged(
     ))
 }
 
-/// Returns an entry of a ConfigMap; nothing if it has none.
+/// Returns an entry of a ConfigMap, or an empty text if it is missing.
 pub fn text<'a>(stored: &'a Value, field: &str, key: &str) -> &'a str {
     stored.get(field).and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default()
 }
@@ -253,8 +253,8 @@ mod tests {
     use crate::model::digest::Digest;
     use crate::rollout::packed::pack;
 
-    /// Returns a generation whose bundle wants a Secret that is made at apply, as it is stored, and
-    /// its entry.
+    /// Returns a stored generation whose bundle wants apply to create a Secret, and its entry in
+    /// the head.
     fn recorded(kind: &str, namespace: &str, name: &str) -> (Entry, Value) {
         let wanted = json!({"kind": kind, "namespace": namespace, "name": name, "source": "generated",
             "keys": [{"key": "a", "length": 32, "generation": 1}], "usedBy": ["Deployment/relay"]});

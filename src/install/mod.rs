@@ -1,5 +1,5 @@
-//! The engine that changes a cluster: looks, decides with [`crate::rollout`], acts, and keeps the
-//! record.
+//! The engine that changes a cluster: observes it, plans with [`crate::rollout`], executes the
+//! plan, and keeps the record.
 
 pub mod adopt;
 pub mod comparison;

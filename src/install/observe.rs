@@ -1,4 +1,4 @@
-//! The live objects and the answers of the dry run, from which a plan is made.
+//! Reads the live objects and the answers of the dry run, from which a plan is made.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What is decided about each object beyond the server's answer: whose it is, which conflicts there
-//! is leave to win, what becomes of claims, and who says how many pods there are.
+//! Completes the server's answers with our own rules: ownership, permitted conflicts, PVCs and
+//! replicas.
 
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -17,13 +17,13 @@ use crate::rollout::record::Item;
 use crate::rollout::{replicas, takeover};
 use crate::trust::verify::Verified;
 
-/// What is to be done about an object that somebody else made.
+/// The remedy for an object of another owner.
 pub const STRANGER_REMEDY: &str = "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
 
-/// Says what others have added to objects, and applying leaves there.
+/// Adds warnings about fields that other managers added to objects: applying leaves them in place.
 pub fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
     for manifest in manifests.iter() {
-        // A conflict has a table of its own.
+        // Conflicts have a table of their own.
         if let (Some(live), Some(Tried::Would(_))) =
             (before.live.get(&manifest.key), before.tried.get(&manifest.key))
         {
@@ -33,20 +33,20 @@ pub fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
     }
 }
 
-/// What a person, or the record, gives leave to.
+/// The changes to objects of other owners that the operator, or the record, allows.
 pub struct Leave<'a> {
-    /// To take over objects that somebody else made.
+    /// Whether to take over objects of other owners.
     pub adopt: bool,
-    /// What is to be done about such an object without that.
+    /// The remedy for such an object otherwise.
     pub remedy: &'a str,
-    /// To take fields that somebody else owns.
+    /// The fields to take from other owners.
     pub permits: &'a [Permit],
-    /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may
-    /// ask for smaller volumes than there are.
+    /// Returns the objects of the running bundle, or `None` if the new bundle has run here before:
+    /// a rollback may request smaller volumes than the live ones.
     pub running: &'a dyn Fn() -> Result<Option<ManifestSet>, Failure>,
 }
 
-/// Completes what was seen of the cluster.
+/// Applies the rules of this module to the observed state.
 pub fn judge(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
@@ -96,7 +96,8 @@ fn show_conflicts(before: &mut Before, manifest: &Manifest) {
     }
 }
 
-/// Returns whether there is leave to win every conflict of an object.
+/// Returns whether we may win every conflict of an object: the operator permits the field, or an
+/// autoscaler gave the replicas back.
 fn is_allowed(
     before: &Before,
     manifest: &Manifest,
@@ -172,8 +173,10 @@ fn refuse_stranger(
     }
 }
 
-/// Where the bundle leaves the number of pods to an autoscaler, it stays what it is until that
-/// changes it; where the bundle has the say again, the autoscaler goes first.
+/// Prevents a reset of the replicas when they change hands.
+///
+/// If the bundle leaves them to an autoscaler, the live number is held until the autoscaler changes
+/// it. If the bundle sets them again, the autoscaler is deleted first.
 fn hold_replicas(before: &mut Before, manifest: &Manifest) {
     let objects = &before.live;
     let goes_first = |candidate: &crate::rollout::prune::Candidate| {

@@ -1,4 +1,4 @@
-//! Tries a pod of each workload of which pods would be made.
+//! Dry-runs one pod of each workload that will create pods.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,10 @@ use crate::model::object_key::ObjectKey;
 use crate::rollout::plan::Plan;
 use crate::rollout::trial::Trial;
 
-/// Adds to the plan what the server says of the pods; it says it of us, and not of the controllers
-/// that will make them.
+/// Dry-runs the pods, and adds refusals to the plan.
+///
+/// The server answers for our identity, and not for that of the controllers that will create the
+/// pods.
 pub fn try_pods(
     cluster: &Cluster,
     plan: &mut Plan,
@@ -56,7 +58,7 @@ pub fn try_pods(
     Ok(())
 }
 
-/// Returns whether the controller's pod would be refused, too.
+/// Returns whether the server would also refuse the pod of the controller.
 fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result<bool, Failure> {
     match status.admission {
         Some(Admission::WebhookWithoutDryRun(_)) => Ok(false),
@@ -66,8 +68,8 @@ fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result
     }
 }
 
-/// Returns whether the ServiceAccount of the pod is not there yet: until it is, every pod is
-/// refused for that alone.
+/// Returns whether the ServiceAccount of the pod is missing. The server refuses every pod until it
+/// exists.
 fn is_account_missing(cluster: &Cluster, trial: &Trial) -> Result<bool, Failure> {
     let name =
         trial.pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default");

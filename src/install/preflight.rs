@@ -1,4 +1,4 @@
-//! What must hold before anything is written: the server's version, our rights, and the contract.
+//! Checks the preconditions of a change: the server's version, the permissions, and the contract.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::model::kube_version::KubeVersion;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::rights::Right;
 
-/// Refuses a server that is older than the bundle may run on.
+/// Refuses a server that is older than the bundle requires.
 pub fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure> {
     let mut numbers = identity.version.trim_start_matches('v').split('.');
     let short = [numbers.next(), numbers.next()].map(Option::unwrap_or_default).join(".");
@@ -29,21 +29,21 @@ pub fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure
             range.min
         ))
         .hint("set `kubernetes.version` of the profile to the server's, and build again")),
-        // A version that cannot be read is newer than all that are known.
+        // A version that does not parse counts as newer than all known ones.
         _ => Ok(()),
     }
 }
 
-/// What of the contract is missing.
+/// The parts of the contract that the cluster does not meet.
 #[derive(Debug, Default)]
 pub struct Missing {
-    /// What must be there before.
+    /// Missing objects, and missing keys of objects.
     pub wanted: Vec<String>,
     /// The API groups that the cluster does not serve.
     pub groups: Vec<MissingGroup>,
-    /// Secrets in the place of those that the last generation used.
+    /// Secrets that replaced those of the last generation.
     pub others: Vec<String>,
-    /// What we may not look at, or cannot, and why.
+    /// Objects that could not be checked, and why.
     pub unseen: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ pub struct MissingGroup {
 }
 
 impl MissingGroup {
-    /// Returns whether this is the group of an object.
+    /// Returns whether an object belongs to this group.
     pub fn has(&self, key: &ObjectKey) -> bool {
         key.api_version.split('/').next() == Some(&self.group)
     }
@@ -67,8 +67,8 @@ impl fmt::Display for MissingGroup {
     }
 }
 
-/// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not
-/// asked for.
+/// Compares the contract of a bundle with the cluster. Does not check the Secrets that apply
+/// creates.
 pub fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let mut missing = Missing::default();
     let (mut known, mut requests) = (Vec::new(), Vec::new());
@@ -77,7 +77,7 @@ pub fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Fai
             known.push(wanted);
             requests.push(request);
         } else {
-            // Nobody can say where it would be.
+            // An unknown kind has no known API path.
             missing.unseen.push(format!("{}: its kind is not known", named(wanted)));
         }
     }
@@ -116,16 +116,16 @@ fn named(wanted: &Wanted) -> String {
     }
 }
 
-/// Returns how it is asked whether something is there; none for a kind that is not known.
+/// Returns the request for a wanted object, or `None` if its kind is unknown.
 fn request(wanted: &Wanted) -> Option<Request> {
-    // Everybody may see which APIs are served; definitions are for administrators.
+    // Every user may read the served APIs; reading CRDs takes an administrator.
     if let Some(group) = group(wanted) {
         return Some(Request::get_path(format!("/apis/{group}")));
     }
     key(&wanted.kind, &wanted.namespace, &wanted.name).map(|key| Request::get(&key))
 }
 
-/// Returns the API group that a `CustomResourceDefinition` is wanted for.
+/// Returns the API group of a wanted `CustomResourceDefinition`.
 fn group(wanted: &Wanted) -> Option<&str> {
     let (_, group) =
         wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")?;
@@ -138,7 +138,7 @@ fn has_key(object: &Value, key: &str) -> bool {
         .any(|field| object.get(field).is_some_and(|data| data.get(key).is_some()))
 }
 
-/// Refuses if a right is missing; all that are missing are named.
+/// Fails if permissions are missing, and names all of them.
 pub fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
     let lacking = lacking_rights(cluster, rights)?;
     if lacking.is_empty() {
@@ -153,7 +153,7 @@ pub fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), F
     ))
 }
 
-/// Returns which rights are missing.
+/// Returns the missing permissions.
 pub fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
     let asked: Vec<(&Right, Request)> =
         rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();

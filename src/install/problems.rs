@@ -1,4 +1,4 @@
-//! What is wrong with the pods of an installation, and with what makes them.
+//! Finds problems of an installation's pods, and of the workloads that create them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ fn list(
     cluster.list(&Request::list(&folder, &instance_label(name)))
 }
 
-/// Says what is wrong with `all` pods and their owners; `objects` are those of the installation, as
-/// far as they matter.
+/// Returns the problems of the pods `all`, of their owners, and of each StatefulSet among
+/// `objects`.
 pub fn troubles<'a>(
     cluster: &Cluster,
     place: (&ReleaseName, &str),
@@ -45,15 +45,15 @@ pub fn troubles<'a>(
     Ok(found)
 }
 
-/// How often somebody who waits looks for trouble.
+/// The interval at which a waiting command checks for problems.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// How long a container may run without being ready before that is trouble.
+/// How long a container may run without being ready before this counts as a problem.
 const START_MAX: Duration = Duration::from_secs(30);
 
-/// Tells somebody who waits of each trouble once, soon after it has come up.
+/// Reports each problem once, while a command waits.
 pub struct Watch {
     next: Option<Instant>,
-    /// When each trouble was seen first; none once it was told.
+    /// The time at which each problem was first seen; `None` once reported.
     seen: BTreeMap<String, Option<Instant>>,
 }
 
@@ -62,8 +62,10 @@ impl Watch {
         Self { next: Some(Instant::now() + LOOK_EVERY), seen: BTreeMap::new() }
     }
 
-    /// Looks, if it is time. Who may not look, or gets no answer, is told of what keeps from being
-    /// ready at the end.
+    /// Checks for problems if a check is due.
+    ///
+    /// If a check fails, for example without permission, this returns `Ok` and never checks again:
+    /// the command still reports the cause at the end.
     pub fn look(
         &mut self,
         cluster: &Cluster,
@@ -92,7 +94,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Returns what is to be told of what was found.
+    /// Returns the problems that are due to be reported.
     fn told_first(&mut self, found: Vec<String>, now: Instant) -> Vec<String> {
         let mut new = Vec::new();
         for trouble in found {
@@ -108,13 +110,13 @@ impl Watch {
     }
 }
 
-/// Returns what makes a trouble the same one as before: whose it is, and its reason. What is said
-/// of it changes with time.
+/// Returns the part of a message that identifies a problem: the object and the reason. The rest
+/// changes over time.
 fn which(trouble: &str) -> &str {
     trouble.match_indices(": ").nth(1).map_or(trouble, |(end, _)| &trouble[..end])
 }
 
-/// A StatefulSet says only in events why it makes no pods.
+/// Returns the problems of each StatefulSet that lacks pods. Only its events have the reason.
 fn of_sets(cluster: &Cluster, sets: &[ObjectKey]) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     for (key, set) in cluster.find_all(sets)?.iter().filter(|(_, set)| pods::lacks_pods(set)) {

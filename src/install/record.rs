@@ -1,4 +1,5 @@
-//! The record in the cluster, read and written: every write says which version it means.
+//! Reads and writes the record in the cluster. Every write states the resource version that it
+//! replaces.
 
 use std::time::{Duration, Instant};
 
@@ -27,34 +28,34 @@ use crate::rollout::{
 };
 use crate::trust::state::State;
 
-/// How often a holder shows that it lives.
+/// The interval at which the lock holder raises its heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(3);
-/// A holder that has not shown it for so long must stop writing.
+/// A holder that could not raise its heartbeat for this long must stop writing.
 const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
-/// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never
-/// write.
+/// A holder whose heartbeat has not changed for this long is dead. Longer than [`HEARTBEAT_LOST`],
+/// so that two runs never write at the same time.
 const HOLDER_DEAD: Duration = Duration::from_secs(40);
 
-/// How many objects the generations of a record may list together, several times more than ten
-/// bundles have: each is asked for, and a record that was forged has room for ten thousands.
+/// The maximum number of objects in all generations of a record, several times what ten bundles
+/// have. Each object costs a request, and a forged record has room for tens of thousands.
 const ITEMS_MAX: usize = 2_000;
 
-/// How many generations are read at once.
+/// The number of generations that are read concurrently.
 const READ_AT_ONCE: usize = 8;
 
-/// What a run does about somebody else's lock.
+/// How a run treats the lock of another run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Leaves it: it only looks.
+    /// Reports the lock and goes on: a dry run writes nothing.
     Looks,
-    /// Waits until it is given back, or its holder proves to be dead.
+    /// Waits until the holder releases the lock or proves to be dead.
     Waits,
-    /// Takes it: a person says that its holder is dead.
+    /// Takes the lock over: the operator states that the holder is dead.
     Takes,
 }
 
 impl Turn {
-    /// Returns what the flags say.
+    /// Returns the variant that the flags select.
     pub fn of(dry_run: bool, break_lock: bool) -> Self {
         match (dry_run, break_lock) {
             (true, _) => Self::Looks,
@@ -64,11 +65,11 @@ impl Turn {
     }
 }
 
-/// What became of the lock after a failure.
+/// The outcome of releasing the lock after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
     Back,
-    /// Somebody else has it, or nobody.
+    /// Another run holds the lock, or it is free.
     NotOurs,
 }
 
@@ -78,20 +79,20 @@ pub struct Journal<'a> {
     name: ReleaseName,
     namespace: String,
     pub head: Head,
-    /// What was accepted here before.
+    /// The minimum serials, from the bundles that were accepted here.
     pub state: State,
-    /// The head's ConfigMap as it was read or written last.
+    /// The head's ConfigMap, as last read or written.
     stored: Option<Value>,
-    /// When what shows that we live was sent last.
+    /// The time of the last heartbeat.
     beat: Instant,
-    /// How we are called in the lock, once we have asked for it.
+    /// Our name in the lock, once we have requested the lock.
     holder: Option<String>,
-    /// The lock that may be taken: whoever holds it is dead.
+    /// A lock that we may take over: its holder is dead.
     dead: Option<Lock>,
 }
 
 impl<'a> Journal<'a> {
-    /// Reads the head.
+    /// Opens the record of an installation and reads the head.
     pub fn open(
         cluster: &'a Cluster,
         name: &ReleaseName,
@@ -127,7 +128,7 @@ impl<'a> Journal<'a> {
                 damaged(&self.name, &self.namespace, &head_name(&self.name), why)
             };
             self.head = Head::parse(text(stored, "data", HEAD_KEY)).map_err(|why| wrong(&why))?;
-            // What is adopted has the name of the installation.
+            // An adopted release has the name of the installation.
             if let Some(other) =
                 self.head.adopting.as_ref().filter(|release| **release != self.name)
             {
@@ -152,12 +153,12 @@ impl<'a> Journal<'a> {
         &self.namespace
     }
 
-    /// Returns whether there is a record.
+    /// Returns whether the installation has a record.
     pub fn is_there(&self) -> bool {
         self.stored.is_some()
     }
 
-    /// Says that a release of Helm is only partly taken over, and how that goes on.
+    /// Returns a message about an unfinished adoption, with the command that continues it.
     pub fn unfinished_adoption(&self) -> Option<String> {
         self.head.adopting.as_ref().map(|release| {
             format!(
@@ -167,7 +168,7 @@ impl<'a> Journal<'a> {
         })
     }
 
-    /// Notes that nothing is left to take over.
+    /// Notes that the adoption is complete.
     pub fn finish_adoption(&mut self) -> Result<(), Failure> {
         if self.head.adopting.is_none() {
             return Ok(());
@@ -175,7 +176,7 @@ impl<'a> Journal<'a> {
         self.update(|head| head.adopting = None)
     }
 
-    /// Returns the generation that runs, or says that none does.
+    /// Returns the running generation, or an error if none runs.
     pub fn running(&self) -> Result<&Entry, Failure> {
         self.head.deployed().ok_or_else(|| {
             Failure::input(format!("no generation of {} runs", self.name))
@@ -183,12 +184,12 @@ impl<'a> Journal<'a> {
         })
     }
 
-    /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
+    /// Returns the compressed bundle of a generation, as stored. It is not verified.
     pub fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
         Ok(text(&self.stored_generation(generation)?, "binaryData", BUNDLE_KEY).to_owned())
     }
 
-    /// Returns the objects of a generation's bundle, which nobody has verified.
+    /// Returns the objects of a generation's bundle. The bundle is not verified.
     pub fn manifests(&self, entry: &Entry) -> Result<ManifestSet, Failure> {
         let stored = self.stored_generation(entry.generation)?;
         let place = (&self.name, self.namespace.as_str());
@@ -196,7 +197,7 @@ impl<'a> Journal<'a> {
             .map_err(|why| self.damaged(entry.generation, &why))
     }
 
-    /// Returns what the bundle of a generation is for, which nobody has verified.
+    /// Returns the environment of a generation's bundle. The bundle is not verified.
     pub fn environment(&self, entry: &Entry) -> Result<Label, Failure> {
         let stored = self.stored_generation(entry.generation)?;
         let place = (&self.name, self.namespace.as_str());
@@ -210,14 +211,13 @@ impl<'a> Journal<'a> {
         stored.ok_or_else(|| self.damaged(generation, &"it is missing"))
     }
 
-    /// Says that the record of a generation is not as this program wrote it.
+    /// Returns the error for a damaged generation of the record.
     pub fn damaged(&self, generation: u64, why: &dyn std::fmt::Display) -> Failure {
         damaged(&self.name, &self.namespace, &generation_name(&self.name, generation), why)
     }
 
-    /// Reads the generations that are wanted; one that was interrupted before it wrote what it
-    /// would do is left out, and so is one that a run had forgotten already when it was
-    /// interrupted.
+    /// Reads the selected generations. Skips a missing one if its run was interrupted before it
+    /// wrote the ConfigMap, or if an interrupted run has already deleted it as surplus.
     pub fn recorded(&self, is_wanted: impl Fn(&Entry) -> bool) -> Result<Vec<Recorded>, Failure> {
         let forgotten = self.head.forgotten_next();
         let may_be_missing =
@@ -226,7 +226,7 @@ impl<'a> Journal<'a> {
             self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
         let mut all: Vec<Recorded> = Vec::new();
         let mut items = 0;
-        // Each may hold a bundle of some MiB, and a head that was forged may list thousands.
+        // Each ConfigMap may hold a bundle of some MiB, and a forged head may list thousands.
         for some in entries.chunks(READ_AT_ONCE) {
             let names = some.iter().map(|entry| generation_name(&self.name, entry.generation));
             let requests: Vec<Request> = names.map(|name| Request::get(&self.key(&name))).collect();
@@ -259,8 +259,10 @@ impl<'a> Journal<'a> {
         Ok(all)
     }
 
-    /// Returns when nobody holds the lock, or its holder is dead. Called before anything is planned
-    /// with: until then they may have written.
+    /// Waits until the holder of the lock is dead, unless the lock is free or `turn` says not to
+    /// wait. Fails if the holder releases the lock, or another run takes it.
+    ///
+    /// Must be called before planning: the holder may still change the cluster.
     pub fn await_turn(&mut self, turn: Turn, tell: &dyn Fn(&str)) -> Result<(), Failure> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
@@ -298,9 +300,11 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    /// Takes the lock, if nobody has it or who has it is dead; `change` changes the head in the
-    /// same write. Signals are heeded from here on, so that whoever asks to stop finds the lock
-    /// given back.
+    /// Takes the lock if it is free or its holder is dead; `change` changes the head in the same
+    /// write.
+    ///
+    /// From now on, SIGINT and SIGTERM interrupt the current call or pause instead of ending the
+    /// process, so that an interrupted run still releases the lock.
     pub fn lock(
         &mut self,
         holder: Lock,
@@ -319,7 +323,7 @@ impl<'a> Journal<'a> {
         self.write()
     }
 
-    /// Removes the lock of a holder that is dead, where nothing else is to be done.
+    /// Removes the lock of a dead holder when there is nothing else to write.
     pub fn clear_dead_lock(&mut self) -> Result<(), Failure> {
         if self.dead.is_none() {
             return Ok(());
@@ -327,10 +331,10 @@ impl<'a> Journal<'a> {
         self.update(|head| head.lock = None)
     }
 
-    /// Shows that we live, if it is time; called before every write.
+    /// Raises the heartbeat if it is due. Called before every write.
     ///
-    /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this
-    /// fails.
+    /// A late heartbeat is safe: a run that took the lock over has changed the record, and then
+    /// this write fails.
     pub fn beat(&mut self) -> Result<(), Failure> {
         if self.head.lock.is_none() {
             return Ok(());
@@ -344,15 +348,16 @@ impl<'a> Journal<'a> {
         self.write()
     }
 
-    /// Changes the head.
+    /// Changes the head and writes it.
     pub fn update(&mut self, change: impl FnOnce(&mut Head)) -> Result<(), Failure> {
         change(&mut self.head);
         self.write()
     }
 
-    /// Notes that the pending generation runs, and gives the lock back, in one write: whoever is
-    /// killed has done both or neither. The records that are too many go before, while they can
-    /// still be found.
+    /// Marks the pending generation as deployed and releases the lock.
+    ///
+    /// Both happen in one write, so an interrupted run has done both or neither. Surplus
+    /// generations are deleted first, while the head still lists them.
     pub fn finish(&mut self, now: Timestamp) -> Result<(), Failure> {
         self.cluster.overlook_first_signal();
         let surplus = self.head.clone().finish(now);
@@ -363,13 +368,14 @@ impl<'a> Journal<'a> {
         })
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     pub fn release(&mut self) -> Result<(), Failure> {
         self.cluster.overlook_first_signal();
         self.update(|head| head.lock = None)
     }
 
-    /// Gives the lock back after a failure, if we have it: that is not known if an answer was lost.
+    /// Releases the lock after a failure, if we hold it. Reads the head first: the answer to our
+    /// last write may have been lost.
     pub fn give_back(&mut self) -> Result<Given, Failure> {
         if self.holder.is_none() {
             return Ok(Given::NotOurs);
@@ -386,8 +392,8 @@ impl<'a> Journal<'a> {
     }
 
     fn write(&mut self) -> Result<(), Failure> {
-        // What could not be read again must not be written: a number that was forged may leave no
-        // room to count on.
+        // A head that could not be read again must not be written: a forged number may be too large
+        // to increment.
         self.head
             .check()
             .map_err(|why| damaged(&self.name, &self.namespace, &head_name(&self.name), &why))?;
@@ -398,11 +404,11 @@ impl<'a> Journal<'a> {
         });
         let key = self.head_key();
         let object = self.config_map(&key, HEAD_COMPONENT, &data, &Value::Null);
-        // Others see it some time after this; for them the time begins later.
+        // Other runs see the heartbeat later than this, so their timeout ends after ours.
         let sent = Instant::now();
         let stored = self.put(&key, object, self.stored.as_ref(), &|request| {
-            // It takes effect only if nobody has changed the record, which is more than any time
-            // could prove.
+            // The resource version is a stronger guard than any deadline: the write takes effect
+            // only on an unchanged record.
             self.cluster.call_unfenced(request)
         })?;
         self.stored = Some(stored);
@@ -411,7 +417,7 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    /// Writes what a generation is, and what it has.
+    /// Writes the ConfigMap of a generation: its inventory and its bundle.
     pub fn write_generation(&self, generation: &Generation, packed: &str) -> Result<(), Failure> {
         let key = self.key(&generation_name(&self.name, generation.generation));
         let stored = self.cluster.find(&key)?;
@@ -422,8 +428,7 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    /// Keeps an encrypted copy of what is generated, beside the last ones; returns those that were
-    /// there.
+    /// Adds an encrypted copy of generated values to the record; returns the copies before that.
     #[cfg(feature = "age")]
     pub fn keep_recovery(&self, encrypted: &str) -> Result<Option<Value>, Failure> {
         let key = self.key(&recovery_name(&self.name));
@@ -435,8 +440,8 @@ impl<'a> Journal<'a> {
         Ok(before.cloned())
     }
 
-    /// Takes a copy away again that is of nothing that is there, and puts back those that went for
-    /// it.
+    /// Removes an encrypted copy whose values were never written to the cluster, and restores the
+    /// older copies that it displaced.
     #[cfg(feature = "age")]
     pub fn discard_recovery(&self, encrypted: &str, before: Option<&Value>) -> Result<(), Failure> {
         let key = self.key(&recovery_name(&self.name));
@@ -451,7 +456,7 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    /// Removes the records of generations.
+    /// Deletes the ConfigMaps of generations.
     pub fn forget(&self, generations: &[u64]) -> Result<(), Failure> {
         for generation in generations {
             let key = self.key(&generation_name(&self.name, *generation));
@@ -476,7 +481,7 @@ impl<'a> Journal<'a> {
         })
     }
 
-    /// Creates an object, or replaces the version of it that is known.
+    /// Creates an object, or replaces its known version.
     fn put(
         &self,
         key: &ObjectKey,
@@ -502,8 +507,8 @@ impl<'a> Journal<'a> {
             }
             409 => {
                 let stored = self.cluster.find(key)?;
-                // The answer to a write that happened may be lost: the same write then finds
-                // itself.
+                // The answer to a successful write may have been lost. The retry then finds its own
+                // data.
                 if let Some(stored) =
                     stored.as_ref().filter(|stored| stored.get("data") == object.get("data"))
                 {
@@ -519,12 +524,12 @@ impl<'a> Journal<'a> {
     }
 }
 
-/// Deletes the very object that was seen; one that is gone already is as good.
+/// Deletes an object if it still has the uid that was read. A missing object is not an error.
 pub fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
     delete_with(cluster, key, object, Request::delete)
 }
 
-/// As [`delete`], by one of the requests that delete.
+/// Deletes an object as [`delete`] does, with the propagation policy of `request`.
 pub fn delete_with(
     cluster: &Cluster,
     key: &ObjectKey,
@@ -540,8 +545,8 @@ pub fn delete_with(
             409 => {}
             _ => return Err(error),
         }
-        // Its controller may have written its status meanwhile: it is another version, and still
-        // the same object.
+        // A controller may have written the status since: the resource version changed, but the
+        // object is the same.
         match cluster.find(key)? {
             Some(now) if live::uid(&now) == uid && live::resource_version(&now) != version => {
                 live::resource_version(&now).clone_into(&mut version);
@@ -557,7 +562,7 @@ fn under_way(lock: &Lock) -> Failure {
     Failure::world(what).hint("wait until it is done")
 }
 
-/// Gives the lock back after a failure, and says what became of it.
+/// Releases the lock after a failure, and adds the outcome to the failure.
 pub fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
     match journal.give_back() {
         Ok(Given::Back) => failure.hint("the lock was given back"),

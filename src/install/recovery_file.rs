@@ -1,4 +1,4 @@
-//! Recovery files: where they are, and what of a Secret is in them.
+//! Writes recovery files: chooses their paths, and converts Secrets to their content and back.
 
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -11,13 +11,13 @@ use crate::install::secrets::{GENERATIONS, SEALED};
 use crate::model::object_key::ObjectKey;
 use crate::sealed::Saved;
 
-/// How many recovery files of one name there may be.
+/// The maximum number of recovery files with one name.
 const FILES_MAX: usize = 1000;
 
-/// The mode of folders that are made for them.
+/// The mode of the folders that we create for them.
 const MODE_FOLDER: u32 = 0o700;
 
-/// Returns what is kept of a Secret.
+/// Returns the parts of a Secret that a recovery file keeps.
 pub fn saved(name: &str, secret: &Secret) -> Saved {
     let noted = [GENERATIONS, SEALED].into_iter();
     Saved {
@@ -31,8 +31,8 @@ pub fn saved(name: &str, secret: &Secret) -> Saved {
     }
 }
 
-/// Returns a Secret as it was; `instance` is the installation for which this program makes it, if
-/// it does.
+/// Returns a Secret from a recovery file. `instance` is the installation that creates it at apply,
+/// if one does.
 pub fn restored(key: &ObjectKey, saved: &Saved, instance: Option<&str>) -> Secret {
     let mut secret =
         instance.map_or_else(|| Secret::of_others(key), |instance| Secret::new(key, instance));
@@ -51,20 +51,20 @@ pub fn described(saved: &Saved) -> String {
     format!("Secret/{}: {}", saved.name, keys.join(", "))
 }
 
-/// Why nothing is encrypted for the example of the shipped profiles.
+/// Why we refuse to encrypt for the example key of the shipped profiles.
 pub const EXAMPLE: &str = "a recipient is the example of the shipped profiles (RB0418): you cannot open what is encrypted for it, and somebody else may";
 
-/// What to do about it where a bundle names the recipients.
+/// The remedy, if the bundle names the recipients.
 pub const OWN_KEY: &str = "name a key of your own in the profile, release.recoveryRecipients (`relay-bundle keygen --age` makes one), and build again";
 
-/// Returns where a recovery file would be written now.
+/// Returns the path of the next recovery file.
 pub fn next_free(path: &Utf8Path) -> Utf8PathBuf {
     let mut all = (1..=FILES_MAX).map(|number| numbered(path, number));
     all.find(|path| fs_err::symlink_metadata(path).is_err()).unwrap_or_else(|| path.to_owned())
 }
 
-/// Refuses a place that a person named and that is not there: it may be a medium that is not
-/// mounted, or a slip.
+/// Fails if the folder of a path that the operator chose does not exist: its medium may not be
+/// mounted, or the path is a typo.
 pub fn check_place(path: &Utf8Path) -> Result<(), Failure> {
     let folder = folder_of(path);
     if folder.is_dir() {
@@ -77,8 +77,8 @@ pub fn check_place(path: &Utf8Path) -> Result<(), Failure> {
         )))
 }
 
-/// Makes the folders of the place that nobody named; others need not even see how many files there
-/// are.
+/// Creates the folder of the default path. Other users may not read it: even the number of files is
+/// private.
 pub fn make_place(path: &Utf8Path) -> Result<(), Failure> {
     let mut folders = std::fs::DirBuilder::new();
     let made = folders.recursive(true).mode(MODE_FOLDER).create(folder_of(path));
@@ -92,8 +92,7 @@ fn failed(error: std::io::Error) -> Failure {
     Failure::from(error).hint("choose another place: --recovery-file FILE")
 }
 
-/// Writes a recovery file, beside those that are there: the only copy of a key may be in one of
-/// them.
+/// Writes a recovery file, and never replaces one: it may be the only copy of a key.
 pub fn write_new(path: &Utf8Path, bytes: &[u8]) -> Result<Utf8PathBuf, Failure> {
     for number in 1..=FILES_MAX {
         let path = numbered(path, number);

@@ -1,5 +1,5 @@
-//! Bundles that ran, out of the record: verified again, for whoever can write ConfigMaps may have
-//! changed it.
+//! Reads bundles from the record and verifies them again: any user with write permission for
+//! ConfigMaps may have changed them.
 
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ use crate::trust::policy::Policy;
 use crate::trust::state::State;
 use crate::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, verify};
 
-/// Verifies the bundle of a generation, and that it is the one that the head names.
+/// Verifies the bundle of a generation, and checks that the head names this bundle.
 ///
 /// # Errors
 ///

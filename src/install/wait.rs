@@ -1,4 +1,4 @@
-//! Waits until objects are ready, and says what is wrong when they do not become so.
+//! Waits until objects are ready, and reports the problems of those that do not become ready.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,10 +14,11 @@ use crate::rollout::readiness::{self, Readiness};
 const POLL_FIRST: Duration = Duration::from_millis(100);
 const POLL_MAX: Duration = Duration::from_secs(2);
 
-/// How many pods are named at most when something is wrong: the first says it all, usually.
+/// The maximum number of problems in an error. The first one usually explains the others.
 const TROUBLES_SHOWN: usize = 10;
 
-/// Waits until all objects are ready, or one cannot become so, or time is up.
+/// Waits until all objects are ready. Fails when an object cannot become ready, or after the
+/// timeout.
 pub fn wait(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -55,7 +56,7 @@ pub fn wait(
             if waiting.len() == awaited.len() {
                 return Ok(());
             }
-            // What was ready first may have been given more to do since: an autoscaler adds pods.
+            // A ready object may have more to do since: an autoscaler adds pods.
             waiting = awaited.to_vec();
             continue;
         };
@@ -71,8 +72,11 @@ pub fn wait(
     }
 }
 
-/// Looks how far objects are. `given_up` has what the first look at each has found to be given up,
-/// and when: that was an earlier run, and since then something may have been mended.
+/// Returns the readiness of objects.
+///
+/// `given_up` holds, for each object, when its controller had given up by the first read, if it
+/// had. That was an earlier rollout, whose cause may have been fixed, so the object counts as
+/// waiting.
 fn look(
     cluster: &Cluster,
     keys: &[ObjectKey],
@@ -99,12 +103,12 @@ fn look(
         };
         found.push((key.clone(), state));
     }
-    // What waits for pods is told after them.
+    // Objects that wait for pods come after them.
     found.sort_by_key(|(key, _)| readiness::follows_pods(&key.kind));
     Ok(found)
 }
 
-/// Says what is wrong, with what the pods, and what makes them, say.
+/// Returns the failure with the problems of the pods and of the workloads that create them.
 fn trouble(
     cluster: &Cluster,
     journal: &Journal<'_>,

@@ -1,8 +1,8 @@
-//! Gives a release that was partly taken over back to Helm, for `remove --abandon`.
+//! Gives a partly adopted release back to Helm, for `remove --abandon`.
 //!
-//! Two writes for each object, the reverse of taking it over: Helm owns again what we owned, and
-//! then Helm's record is applied in Helm's name, which takes away what only the bundle had. Values
-//! of Secrets and claims stay.
+//! Each object takes two writes, the reverse of its adoption: Helm owns our fields again, and then
+//! Helm's record is applied in Helm's name, which removes the fields that only the bundle had. The
+//! values of Secrets and PVCs stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -37,22 +37,22 @@ use crate::rollout::rights::Right;
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A release that becomes Helm's again.
+/// The plan to give a release back to Helm.
 pub struct Abandonment<'a> {
     cluster: &'a Cluster,
     namespace: &'a str,
-    /// What Helm's record has, with Helm's marks.
+    /// The objects of Helm's record, with Helm's annotations and labels.
     manifests: ManifestSet,
     live: BTreeMap<ObjectKey, Value>,
     pub part: ReleasePart,
 }
 
-/// What becomes of the release, as reports have it.
+/// The return of a release, as in reports.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleasePart {
     pub release: ReleaseName,
-    /// The revision that is the release's again.
+    /// The revision that the release returns to.
     pub revision: u64,
     pub objects: Vec<Returned>,
     /// The Secret with the encryption key of the release.
@@ -61,10 +61,10 @@ pub struct ReleasePart {
 }
 
 impl<'a> Abandonment<'a> {
-    /// Decides what becomes of the release that is being adopted; none if its records were deleted.
+    /// Plans the return of the release; returns `None` if its records were deleted.
     ///
-    /// Archived records mean that the adoption is finished but for its note in the head: giving
-    /// back would delete it.
+    /// Fails if all records are archived: only the head still lists the adoption, and abandoning it
+    /// would delete the installation.
     pub fn plan(
         cluster: &'a Cluster,
         release: &'a ReleaseName,
@@ -92,12 +92,12 @@ impl<'a> Abandonment<'a> {
         Ok(Some(planned))
     }
 
-    /// Returns what Helm's record has.
+    /// Returns the objects of Helm's record.
     pub fn manifests(&self) -> &ManifestSet {
         &self.manifests
     }
 
-    /// Returns whether pods without an owner become those of a StatefulSet that is made again.
+    /// Returns whether a recreated StatefulSet adopts orphaned pods.
     pub fn takes_pods(&self) -> bool {
         self.part
             .objects
@@ -105,8 +105,8 @@ impl<'a> Abandonment<'a> {
             .any(|of| of.key.kind == "StatefulSet" && of.act == Return::Recreate)
     }
 
-    /// Refuses where pods of the release would start with another encryption key than the relay has
-    /// now.
+    /// Fails if pods of the release would start with another encryption key than the relay runs
+    /// with.
     fn check_key(&self, release: &Release, chart: Option<&Reference>) -> Result<(), Failure> {
         let Some(chart) = chart else { return Ok(()) };
         let key = release.of_kind("Deployment").find(|object| reference(object).is_some());
@@ -134,7 +134,7 @@ impl<'a> Abandonment<'a> {
         .hint(format!("finish the adoption, or bring the key to the release first: {patch}")))
     }
 
-    /// Returns what must be allowed.
+    /// Returns the required permissions.
     pub fn rights(&self) -> BTreeSet<Right> {
         let mut rights = BTreeSet::new();
         for Returned { key, act } in &self.part.objects {
@@ -151,7 +151,8 @@ impl<'a> Abandonment<'a> {
         rights
     }
 
-    /// Gives everything back, and waits until no pod names what goes afterwards.
+    /// Returns every object to Helm, and waits until no pod refers to the objects that are deleted
+    /// next.
     pub fn carry_out(
         &self,
         journal: &mut Journal<'_>,
@@ -198,11 +199,11 @@ impl<'a> Abandonment<'a> {
             .hint("run the command again; see who writes it: `kubectl get --show-managed-fields`"))
     }
 
-    /// Applies what Helm's record has, in Helm's name.
+    /// Applies an object of Helm's record, in Helm's name.
     fn apply(&self, of: &ObjectKey) -> Result<(), Failure> {
         let Some(manifest) = same(&self.manifests, of) else { return Ok(()) };
         let request = Request::apply_as(HELM, &manifest.key, &manifest.object).leniently();
-        // What the adoption did not come to is as Helm and others left it.
+        // An object that the adoption did not reach stays as Helm and other managers left it.
         let was_ours = find(&self.live, of).is_none_or(|live| has_ours(live, FIELD_MANAGER));
         match self.cluster.call(&if was_ours { request.by_force() } else { request }) {
             Err(CallError::Status(status)) if status.is_field_conflict() && !was_ours => Ok(()),
@@ -210,8 +211,8 @@ impl<'a> Abandonment<'a> {
         }
     }
 
-    /// Waits until no pod names the configurations that go: those of the bundle's pods are there
-    /// until they have gone.
+    /// Waits until no pod refers to a ConfigMap that is deleted next: pods of the bundle do so
+    /// until they are deleted.
     fn await_unnamed(
         &self,
         journal: &mut Journal<'_>,
@@ -239,7 +240,7 @@ impl<'a> Abandonment<'a> {
     }
 }
 
-/// Returns whether there are archived records of a release; no, if they may not be looked at.
+/// Returns whether a release has archived records; false without the permission to list Secrets.
 pub fn has_archive(
     cluster: &Cluster,
     release: &ReleaseName,

@@ -1,7 +1,7 @@
-//! What applying does once Helm's fields are ours, found out without making them ours.
+//! Forecasts the rollout after the adoption, without taking ownership of Helm's fields.
 //!
-//! The server tries each manifest, over Helm's head if need be; what only Helm owned is then taken
-//! out of the answer, and the server says what it would make of that.
+//! The server dry-runs each manifest, with force if only Helm is in conflict. Then the fields that
+//! only Helm owned are removed from the result, and the server dry-runs its replacement with that.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::trust::verify::Verified;
 
 type Live = BTreeMap<ObjectKey, Value>;
 
-/// Tries every manifest of the bundle.
+/// Dry-runs every manifest of the bundle.
 pub fn try_all(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
@@ -60,7 +60,8 @@ pub fn try_all(
     Ok(tried)
 }
 
-/// A StatefulSet that takes the place of another one is tried under a name that is free.
+/// Returns the dry-run request that creates an object under an unused name: the live object still
+/// has its own.
 fn as_new(manifest: &Manifest) -> Request {
     let object = named(manifest.object.clone(), &format!("{}-new", manifest.key.name));
     Request::create(&manifest.key, &object, Run::Dry)
@@ -92,9 +93,10 @@ fn over_helm(
     replaced(cluster, &manifest.key, &without)
 }
 
-/// Before Helm's fields are gone, a Deployment with ours beside them may be one that the server
-/// cannot take: two ways to probe, for example. So it is tried as a new one, with what others wrote
-/// into the live one.
+/// Dry-runs a Deployment as a new one, with the fields that others wrote into the live one.
+///
+/// While Helm's fields are there, ours beside them may be invalid: two handlers in one probe, for
+/// example.
 fn deployment(
     cluster: &Cluster,
     live: &Value,
@@ -116,7 +118,7 @@ fn deployment(
     replaced(cluster, &manifest.key, &field_owners::with_others(&new, live, FIELD_MANAGER))
 }
 
-/// Passes on the conflicts with others than Helm.
+/// Returns an error for conflicts with other managers than Helm.
 fn without_helm(live: &Value, mut status: Box<Status>) -> Result<(), CallError> {
     status.causes.retain(|cause| !field_owners::names_helm(live, &cause.message, FIELD_MANAGER));
     if status.causes.is_empty() && status.more_causes == 0 {

@@ -1,4 +1,5 @@
-//! Helm's records of a release: read, and at the end moved to where Helm does not look.
+//! Reads Helm's records of a release, and finally archives them under names that Helm does not
+//! read.
 
 use std::collections::BTreeMap;
 
@@ -17,44 +18,44 @@ use crate::model::text::ReleaseName;
 use crate::rollout::live;
 use crate::rollout::record::HELM_ARCHIVE;
 
-/// How many records are asked for at once: each may have a megabyte.
+/// The page size of a list: each record may have a megabyte.
 const PAGE: usize = 10;
 
-/// How many pages a list may have: some may be empty.
+/// The maximum number of pages of a list. Pages may be empty.
 const PAGES_MAX: usize = REVISIONS_MAX;
 
-/// How often Helm may make a record while they are moved.
+/// The number of rounds to archive records while Helm adds new ones.
 const ROUNDS: usize = 4;
 
-/// What else than a release that runs there can be.
+/// The status of a release that can be adopted.
 const READY: &str = "deployed";
 
-/// Where the records of a release are.
+/// The location of a release's records.
 pub struct Records<'a> {
     pub cluster: &'a Cluster,
     pub namespace: &'a str,
     pub release: &'a ReleaseName,
 }
 
-/// What there is of a release.
+/// The records of a release.
 pub struct Found {
-    /// None if Helm has no record of it: it was adopted before, or somebody has deleted it since an
-    /// adoption was begun.
+    /// `None` if Helm has no record of it: the release was adopted before, or its records were
+    /// deleted after an adoption began.
     pub release: Option<Release>,
-    /// Whether records were moved already.
+    /// Whether any record was archived.
     pub is_archived: bool,
-    /// What each record will be known by once it is moved, by the number of its revision.
+    /// The digest of each record's data, which identifies its archive, by revision.
     contents: BTreeMap<u64, Digest>,
 }
 
 impl Records<'_> {
-    /// Reads the release; it may be gone only if it was adopted before, or if an adoption
+    /// Reads the release. It may be missing only if it was adopted before, or if an adoption
     /// `is_begun`.
     pub fn read(&self, is_begun: bool) -> Result<Found, Failure> {
         let is_archived = self.has_archive()?;
         let (mut read, mut contents, mut room) = (Vec::new(), BTreeMap::new(), UNPACKED_SUM_MAX);
         self.each(&self.selector(), |record| {
-            // One that goes was archived before it was deleted.
+            // A record that is being deleted was archived before.
             if is_archived && live::is_ending(record) {
                 wipe(&mut record["data"]);
                 return Ok(true);
@@ -71,7 +72,7 @@ impl Records<'_> {
         match &release {
             None if is_archived || is_begun => {}
             None => return Err(self.not_found()?),
-            // When records are being archived the rollout is done: the newest may be gone already.
+            // Archiving starts after the rollout, so the newest record may be gone already.
             Some(release) if is_archived || release.newest().status == READY => {}
             Some(release) => return Err(self.not_ready(release)),
         }
@@ -89,7 +90,7 @@ impl Records<'_> {
             self.unreadable(secret, &why)
                 .hint("nothing was changed; `helm history` shows whether Helm can read it")
         })?;
-        // Its archive is called by this number.
+        // The archive is named by this number.
         if number(secret) != Some(revision.number) {
             return Err(self
                 .unreadable(secret, &"its label `version` is not the revision that it is of")
@@ -114,14 +115,13 @@ impl Records<'_> {
         .hint("nothing was changed; Helm makes one Secret for each revision: see who has made the other")
     }
 
-    /// Says which names of archives are taken by something else than the records that would be
-    /// moved there.
+    /// Returns a problem for each archive name that another Secret occupies.
     pub fn taken_names(&self, found: &Found) -> Result<Vec<String>, Failure> {
         let mut taken = Vec::new();
         for (number, wanted) in &found.contents {
             let name = self.archive_name(*number);
             let there = match self.cluster.find(&self.secret(&name)) {
-                // The right that is missing is told with the others.
+                // The check of permissions reports this one, too.
                 Err(error) if error.code() == 403 => continue,
                 there => there?,
             };
@@ -150,7 +150,7 @@ impl Records<'_> {
         })
     }
 
-    /// Returns whether a Secret is as an archive is made.
+    /// Returns whether a Secret has the type, immutability and labels of an archive.
     fn is_marked(&self, secret: &Value) -> bool {
         let marks = self.marks();
         let labels = secret.pointer("/metadata/labels").and_then(Value::as_object);
@@ -162,15 +162,15 @@ impl Records<'_> {
             && marks.as_object().into_iter().flatten().all(has)
     }
 
-    /// Returns whether a Secret is an archive, and not only called so: one of our making, with a
-    /// record in it.
+    /// Returns whether a Secret is an archive: it has our labels, and holds the record that its
+    /// name states.
     fn is_archive(&self, secret: &Value, room: &mut u64) -> bool {
         self.is_marked(secret)
             && Revision::read(secret, self.release, room)
                 .is_ok_and(|(revision, _)| name_of(secret) == self.archive_name(revision.number))
     }
 
-    /// Goes through the Secrets with these labels, as long as `go_on` says so.
+    /// Calls `go_on` for each Secret with these labels, until it returns false.
     fn each(
         &self,
         selector: &str,
@@ -226,7 +226,7 @@ impl Records<'_> {
         .hint("bring it to `deployed` first: `helm rollback`, or the upgrade again; `helm history` shows where it is")
     }
 
-    /// Returns whether records were moved.
+    /// Returns whether any record was archived.
     pub fn has_archive(&self) -> Result<bool, Failure> {
         let selector = format!(
             "app.kubernetes.io%2Fcomponent%3D{HELM_ARCHIVE}%2Capp.kubernetes.io%2Finstance%3D{}",
@@ -241,7 +241,7 @@ impl Records<'_> {
         Ok(is_there)
     }
 
-    /// Moves all records; returns the names of the Secrets that have them now.
+    /// Archives all records; returns the names of the archives.
     pub fn archive(&self) -> Result<Vec<String>, Failure> {
         let mut archived = Vec::new();
         for _ in 0..ROUNDS {
@@ -250,7 +250,7 @@ impl Records<'_> {
                 return Ok(archived);
             }
             for name in names {
-                // Somebody else may have deleted it meanwhile.
+                // Another client may have deleted it.
                 if let Some(mut record) = self.cluster.find(&self.secret(&name))? {
                     archived.push(self.archive_one(&mut record)?);
                 }
@@ -276,7 +276,7 @@ impl Records<'_> {
         });
         let request = Request::create(&target, &copy, Run::Real);
         let made = match self.cluster.call(&request) {
-            // An earlier run made it, if it is the same.
+            // An identical archive is that of an earlier run.
             Err(error) if error.code() == 409 => match self.cluster.find(&target)? {
                 Some(mut there) if self.is_marked(&there) && there["data"] == record["data"] => {
                     wipe(&mut there["data"]);
@@ -303,8 +303,8 @@ fn items(list: &mut Value) -> impl Iterator<Item = &mut Value> {
     list.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Goes through a list page by page, as long as `go_on` says so; neither items nor empty pages may
-/// be without an end.
+/// Calls `go_on` for each item of a list, page by page, until it returns false. Limits the number
+/// of items and of pages.
 fn each_item(
     release: &ReleaseName,
     page: impl Fn(&str) -> Result<Value, Failure>,
@@ -339,8 +339,8 @@ fn each_item(
     .hint("run the command again; whoever governs the cluster can say what is between it and us"))
 }
 
-/// Returns the names of the records that are not about to go, the newest last: until it goes, the
-/// release is what it was.
+/// Returns the names of the records that are not being deleted, newest last: until the newest is
+/// deleted, Helm still finds the release.
 fn oldest_first(
     release: &ReleaseName,
     page: impl Fn(&str) -> Result<Value, Failure>,
@@ -348,8 +348,8 @@ fn oldest_first(
     let mut records = Vec::new();
     each_item(release, page, |record| {
         wipe(&mut record["data"]);
-        // A finalizer may hold what was deleted: it was archived before, or somebody else has
-        // deleted it.
+        // A finalizer may hold a deleted record. It was archived before, or another client deleted
+        // it.
         if !live::is_ending(record) {
             let number = number(record).ok_or_else(|| without_number(record))?;
             records.push((number, name_of(record).to_owned()));
@@ -360,7 +360,7 @@ fn oldest_first(
     Ok(records.into_iter().map(|(_, name)| name).collect())
 }
 
-/// Returns the number of a record's revision, from its label.
+/// Returns a record's revision, from its label.
 fn number(record: &Value) -> Option<u64> {
     record.pointer("/metadata/labels/version")?.as_str()?.parse().ok()
 }
@@ -379,7 +379,7 @@ fn name_of(secret: &Value) -> &str {
     secret.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns what a Secret's values are known by.
+/// Returns the digest of a Secret's values.
 fn content(secret: &Value) -> Digest {
     Digest::of(Zeroizing::new(secret["data"].to_string()).as_bytes())
 }
@@ -397,7 +397,7 @@ mod tests {
             "labels": {"version": number.to_string()}}, "data": {"release": "s3cret"}})
     }
 
-    /// Serves records as the API server does: in the order of their names, ten at a time.
+    /// Serves records like the API server: sorted by name, ten per page.
     fn pages(mut records: Vec<Value>) -> impl Fn(&str) -> Result<Value, Failure> {
         records.sort_by_key(|record| record["metadata"]["name"].to_string());
         move |page| {

@@ -1,4 +1,4 @@
-//! Taking over what Helm installed, and giving it back.
+//! Takes a Helm release over, and gives it back.
 
 pub mod abandon;
 pub mod forecast;

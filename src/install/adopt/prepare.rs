@@ -1,4 +1,5 @@
-//! The writes before the rollout: whose fields are whose, and what cannot be changed in place.
+//! Changes live objects before the rollout: transfers the ownership of fields, and deletes a
+//! StatefulSet that cannot be changed in place.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,11 @@ use crate::install::record::{Journal, delete_with};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 
-/// How often an object is read again because a controller wrote its status meanwhile.
+/// The number of attempts to replace an object that controllers update concurrently.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Makes an object ours, or nobody's.
+/// Transfers an object from Helm to us, or to no owner.
 pub fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> Result<(), Failure> {
     let Some(key) = served(&handed.key) else { return Ok(()) };
     for _ in 0..ATTEMPTS {
@@ -39,7 +40,7 @@ pub fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> Result<
         .hint("run the command again; see who writes it: `kubectl get --show-managed-fields`"))
 }
 
-/// Returns an object as it is when it is ours, or nobody's; none if it is already.
+/// Returns the object with its new owner, or `None` if it already has that owner.
 fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
     let is_helms = has_helms(live, FIELD_MANAGER);
     match (handed.fate, same(&bundle.manifests, &handed.key)) {
@@ -49,7 +50,7 @@ fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
         (Fate::Keep, _) if is_helms || release_of(live).is_some() => {
             Some(released(live, None, FIELD_MANAGER))
         }
-        // With our label it goes as whatever a bundle has no more.
+        // With our label it is pruned like every object that a bundle no longer contains.
         (Fate::Prune, _) if is_helms || release_of(live).is_some() => {
             Some(released(live, Some(FIELD_MANAGER), FIELD_MANAGER))
         }
@@ -57,19 +58,19 @@ fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
     }
 }
 
-/// Returns whether nothing is to be done about an object any more.
+/// Returns whether no change is left to do before the rollout.
 pub fn is_over(bundle: &Bundle, handed: &Handed, live: &Value) -> bool {
     !matches!(handed.fate, Fate::Recreate | Fate::Replace)
         && changed(bundle, handed, live).is_none()
 }
 
-/// Returns the key under which an object is asked for, in the version of its API that is stable.
+/// Returns the key of an object in the stable version of its API.
 pub fn served(of: &ObjectKey) -> Option<ObjectKey> {
     key(&of.kind, &of.namespace, &of.name)
 }
 
-/// Deletes a StatefulSet that cannot become the bundle's, and waits until it is gone: with its
-/// pods, or without them.
+/// Deletes a StatefulSet that cannot become the bundle's, with or without its pods, and waits until
+/// it is gone.
 pub fn clear(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -102,7 +103,7 @@ pub fn clear(
     Ok(())
 }
 
-/// Returns whether pods are left that belong to it: two Redis on one volume would damage it.
+/// Returns whether a StatefulSet still owns pods: two Redis pods on one volume would damage it.
 fn has_pods(cluster: &Cluster, set: &ObjectKey, uid: &str) -> Result<bool, Failure> {
     let pods = list(cluster, "Pod", &set.namespace)?;
     let owners = pods.iter().filter_map(|pod| pod.pointer("/metadata/ownerReferences")?.as_array());

@@ -1,6 +1,7 @@
-//! The keys that must go on being what they are: where the bundle wants them, and whether the
-//! stored ones are those that the relay runs with. Values are compared and carried in memory, and
-//! overwritten there.
+//! Copies the chart's keys to the Secrets of the bundle.
+//!
+//! Their values must not change: this module finds the encryption key that the relay runs with, and
+//! compares it with the bundle's. Values stay in memory, and are zeroed there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,38 +25,40 @@ use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::live;
 
-/// The chart's key that belongs with the encryption key: both are made up at each upgrade.
+/// The chart's second key: each upgrade generates it together with the encryption key.
 const JWT_SECRET: &str = "jwt-secret";
 
-/// A value that goes to where the bundle wants it.
+/// A value to write to a Secret of the bundle.
 pub struct Carried {
     pub secret: ObjectKey,
     pub key: String,
     value: Zeroizing<Vec<u8>>,
-    /// Which one it is of those that the bundle would generate.
+    /// Its generation, if the bundle would otherwise generate it.
     generation: Option<i64>,
-    /// In words, where it comes from.
+    /// A description of its source.
     from: String,
-    /// Whether a Secret that is made for it can never change.
+    /// Whether a Secret that is created for it is immutable.
     immutable: bool,
 }
 
-/// Everything that is known of the chart's keys.
+/// The state of the chart's keys.
 struct Chart<'a> {
     release: &'a Release,
     reference: Reference,
     /// The live values of the chart's Secret.
     stored: Values,
-    /// Its uid and version.
+    /// The uid and resource version of that Secret.
     version: String,
     written: Written,
     pods: Vec<Value>,
-    /// Where the bundle has it from.
+    /// The place from which the bundle reads the encryption key.
     wanted: Reference,
 }
 
-/// Decides what is carried, or refuses where the encryption key would not be the one that the relay
-/// runs with. Returns the version of the chart's Secret, too, if anything is carried.
+/// Decides which values are carried. Refuses a bundle that would give the relay another encryption
+/// key than it runs with.
+///
+/// Returns the version of the chart's Secret, too, if any value is carried.
 pub fn decide(
     cluster: &Cluster,
     bundle: &Bundle,
@@ -71,7 +74,8 @@ pub fn decide(
     let chosen = chart.choose(revision)?;
     let mut carried = chart.encryption_key(cluster, bundle, &chosen, opened)?;
     if wanted == chart.reference && !carried.is_empty() {
-        // The two were made together; with the wrong one every session would end.
+        // Both keys of a revision were generated together; with another one, every session would
+        // end.
         carried.extend(chart.at(revision, JWT_SECRET).map(|value| Carried {
             secret: secret(bundle, &wanted.secret),
             key: JWT_SECRET.to_owned(),
@@ -153,20 +157,20 @@ impl<'a> Chart<'a> {
         self.evidence().is_doubtful()
     }
 
-    /// Returns the value that a revision gave to a key of the chart's Secret.
+    /// Returns the value of a key in the chart's Secret at a revision.
     fn at(&self, revision: Option<u64>, key: &str) -> Option<Zeroizing<Vec<u8>>> {
         let mut revisions = self.release.revisions.iter();
         let revision = revisions.find(|known| Some(known.number) == revision)?;
         revision.value(&self.reference.secret, key).map(|value| Zeroizing::new(value.to_vec()))
     }
 
-    /// Returns the key that the relay runs with: the stored one, or the one that the operator
-    /// chose.
+    /// Returns the encryption key that the relay runs with: the stored one, or the operator's
+    /// choice.
     fn choose(&self, revision: Option<u64>) -> Result<Chosen, Failure> {
         let evidence = self.evidence();
         let stored = Chosen {
             value: Zeroizing::new(self.stored_key().to_vec()),
-            // An interrupted run chose, and its pods run with what it chose.
+            // An interrupted run made the choice, and its pods run with that key.
             is_certain: !evidence.is_adopted || evidence.oldest_pod.is_some(),
         };
         let Some(number) = revision else {
@@ -212,7 +216,8 @@ impl<'a> Chart<'a> {
             .hint("choose the one that was stored when the pod started: --key-from-revision N")
     }
 
-    /// Brings the encryption key to where the bundle wants it, or sees that it is there.
+    /// Returns the encryption key to carry, or nothing if it is in place already. Fails if the
+    /// bundle has another one, or one that cannot be compared.
     fn encryption_key(
         &self,
         cluster: &Cluster,
@@ -283,7 +288,8 @@ impl<'a> Chart<'a> {
         "the revision that was chosen".to_owned()
     }
 
-    /// Carries what else the bundle would generate, and the chart has.
+    /// Returns the other values to carry: the chart has them, and the bundle would generate them
+    /// because they are missing.
     fn others(
         &self,
         cluster: &Cluster,
@@ -320,11 +326,11 @@ impl<'a> Chart<'a> {
 /// The encryption key that the relay runs with.
 struct Chosen {
     value: Zeroizing<Vec<u8>>,
-    /// Not so when no pod has its key from the chart's Secret any more.
+    /// False if only pods of the bundle run: none reads its key from the chart's Secret any more.
     is_certain: bool,
 }
 
-/// How the key that the bundle's pods will have stands to the one that runs.
+/// The comparison of the key that the bundle's pods will get with the running one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Runs,
@@ -332,9 +338,9 @@ enum Standing {
     Unknown,
 }
 
-/// Compares what the bundle brings, or else what is there, with the key that the relay runs with.
+/// Compares the bundle's key, or else the live one in its place, with the running key.
 fn standing(brought: Option<&Vec<u8>>, live: Option<&Vec<u8>>, chosen: &Chosen) -> Standing {
-    // After an interrupted run the pods have what is there by now.
+    // After an interrupted run, the pods run with the live key.
     let runs = if chosen.is_certain { Some(&*chosen.value) } else { live };
     match (brought.or(live), runs) {
         (Some(comes), Some(runs)) if comes == runs => Standing::Runs,
@@ -354,12 +360,12 @@ fn lines(known: &[KnownKey]) -> Vec<String> {
     known.iter().map(line).collect()
 }
 
-/// Says what is carried, without values.
+/// Describes the values to carry. Shows no value.
 pub fn describe(carried: &[Carried]) -> Vec<String> {
     carried.iter().map(|of| format!("{}: {}, from {}", of.secret, of.key, of.from)).collect()
 }
 
-/// Returns the keys that come, by Secret.
+/// Returns the keys to carry, by Secret.
 pub fn coming(carried: &[Carried]) -> Coming {
     let mut coming = Coming::new();
     for of in carried {
@@ -368,8 +374,8 @@ pub fn coming(carried: &[Carried]) -> Coming {
     coming
 }
 
-/// Writes the values that go to one Secret, at once: the keys of a revision belong together, and a
-/// run may end between two writes.
+/// Writes all values of one Secret in one request: the keys of a revision belong together, and a
+/// run may be interrupted between two requests.
 pub fn carry(
     cluster: &Cluster,
     key: &ObjectKey,
@@ -382,7 +388,7 @@ pub fn carry(
     Ok(())
 }
 
-/// Puts values into a Secret, or into a new one.
+/// Sets values in a Secret, or in a new one.
 fn filled(
     there: Option<Secret>,
     new: impl Fn() -> Secret,
@@ -406,7 +412,7 @@ fn filled(
     Ok(secret)
 }
 
-/// Returns what is carried, by the Secret to which it goes.
+/// Groups the values to carry by their Secret.
 pub fn by_secret(carried: &[Carried]) -> BTreeMap<&ObjectKey, Vec<&Carried>> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for carried in carried {
@@ -431,7 +437,7 @@ mod tests {
             (None, Some(&runs), true, Standing::Runs),
             (None, Some(&other), true, Standing::Another),
             (None, None, true, Standing::Unknown),
-            // Pods of the bundle run, with what lies there.
+            // Pods of the bundle run with the live key.
             (None, Some(&other), false, Standing::Runs),
             (Some(&other), Some(&other), false, Standing::Runs),
             (Some(&runs), Some(&other), false, Standing::Another),

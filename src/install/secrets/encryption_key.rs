@@ -1,5 +1,5 @@
-//! The encryption key is the installation: it salts every API key and encrypts every account, and
-//! another one kills both silently. What must not happen to it is refused here.
+//! Protects the encryption key. It salts every API key and encrypts every account, so that another
+//! key silently invalidates the whole installation.
 
 use std::collections::BTreeSet;
 
@@ -21,21 +21,21 @@ use crate::rollout::live;
 use crate::rollout::record::Item;
 use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
 
-/// Its key in the Secrets that apply makes.
+/// The key of this value in the Secrets that apply creates.
 const KEY: &str = "encryption-key";
 
-/// Returns where the bundle's relay gets the encryption key.
+/// Returns the Secret, and the key in it, from which the bundle's relay reads the encryption key.
 fn place(bundle: &Bundle) -> Option<Reference> {
     let mut all = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "Deployment");
     all.find_map(|manifest| reference(&manifest.object))
 }
 
-/// Returns whether a Secret of the bundle's is the one with the encryption key.
+/// Returns whether this Secret of the bundle holds the encryption key.
 pub(super) fn is_of(secret: &str, bundle: &Bundle) -> bool {
     place(bundle).is_some_and(|place| place.secret == secret)
 }
 
-/// Refuses a bundle whose relay would get another key than the one that runs, or ran last.
+/// Refuses a bundle that gives the relay another key than the one that runs, or ran last.
 pub(super) fn check_change(
     cluster: &Cluster,
     bundle: &Bundle,
@@ -57,7 +57,7 @@ pub(super) fn check_change(
         From::Literal(secret) => secret.data.get(&wanted.key),
         From::Sealed => {
             opened.and_then(|opened| opened.value(&wanted.secret, &wanted.key)).or_else(|| {
-                // It is not opened because it has not changed.
+                // An unchanged value was not opened.
                 there.as_ref()?.data.get(&wanted.key)
             })
         }
@@ -67,8 +67,7 @@ pub(super) fn check_change(
     };
     for place in live.iter().filter(|place| !stays(place)) {
         let secret = match secret(&place.secret) {
-            // It is not known whether there is one, and a Role that is as small as can be does not
-            // show it.
+            // The Secret may not exist, and a minimal Role does not permit the read.
             Err(error) if error.code() == 403 && !runs => continue,
             secret => secret?,
         };
@@ -82,7 +81,7 @@ pub(super) fn check_change(
         }
         if new.is_none_or(|new| new != value) {
             let failure = would_change(place, &wanted, new.is_none());
-            // Nobody is told to delete what is of somebody else.
+            // Never suggest deleting a Secret of another owner.
             return Err(if is_made_here(place, &secret, bundle) {
                 failure.hint(start_anew(place))
             } else {
@@ -93,7 +92,7 @@ pub(super) fn check_change(
     Ok(())
 }
 
-/// Where a bundle says that the key comes from.
+/// The source of the key, according to the bundle.
 enum From {
     Cluster,
     Generated,
@@ -120,9 +119,10 @@ fn source(bundle: &Bundle, place: &Reference) -> From {
     }
 }
 
-/// Returns where the key is that the relay has now, and true; where none runs, where one could be
-/// that was made for one that did. What only a record says is of this installation must say so
-/// itself.
+/// Returns the places from which the live relay reads the key, and true. If no relay runs, returns
+/// the places of a key that apply may have created, and false.
+///
+/// A Deployment that only the record assigns to this installation must carry our labels, too.
 fn live_places(
     cluster: &Cluster,
     bundle: &Bundle,
@@ -152,19 +152,19 @@ fn deployments(bundle: &Bundle) -> impl Iterator<Item = &ObjectKey> {
     bundle.manifests.iter().map(|manifest| &manifest.key).filter(|key| key.kind == "Deployment")
 }
 
-/// Returns where the key can be that was made for the Deployment `name`.
+/// Returns the places of a key that apply created for the Deployment `name`.
 fn made_for(name: &str) -> [Reference; 3] {
     ENCRYPTION_KEY_SECRETS
         .map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
 }
 
-/// Returns whether nothing says that a Secret is of another installation.
+/// Returns whether a Secret has no label of another installation.
 fn may_be_ours(secret: &Secret, bundle: &Bundle) -> bool {
     let instance = live::label(secret.metadata(), live::INSTANCE_LABEL);
     instance.is_none_or(|instance| instance == bundle.index.name.as_str())
 }
 
-/// Returns whether a Secret is one that this program has made for the bundle's own relay.
+/// Returns whether this program created a Secret for the bundle's own relay.
 fn is_made_here(place: &Reference, secret: &Secret, bundle: &Bundle) -> bool {
     live::label(secret.metadata(), live::MANAGED_BY_LABEL) == Some(FIELD_MANAGER)
         && may_be_ours(secret, bundle)
@@ -190,8 +190,8 @@ fn start_anew(live: &Reference) -> String {
     )
 }
 
-/// Refuses to generate it where there could be data that was encrypted with another one; returns
-/// what was not looked at.
+/// Refuses to generate the key if data may exist that another key encrypted. Returns a warning if
+/// we may not list volumes.
 pub(super) fn check_making(
     cluster: &Cluster,
     bundle: &Bundle,
@@ -221,7 +221,7 @@ pub(super) fn check_making(
     if claims.is_empty() {
         return Ok(None);
     }
-    // They belong to no namespace, and few may look at them.
+    // PersistentVolumes are cluster-scoped, and few users may list them.
     let folder = key("PersistentVolume", "", "").expect("a kind that is known");
     let volumes = match cluster.list(&Request::get(&folder)) {
         Err(error) if error.code() == 403 => return Ok(Some(unseen(&claims))),
@@ -246,8 +246,8 @@ fn unseen(claims: &BTreeSet<ObjectKey>) -> String {
     )
 }
 
-/// Returns every claim in which Redis may have data: those of its pods, and the one that a chart's
-/// StatefulSet made.
+/// Returns every PVC that may hold data of Redis: those of its pods, and the one that the
+/// StatefulSet of the chart created.
 fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
     let stateful_sets =
         bundle.manifests.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
@@ -262,7 +262,7 @@ fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
         .collect()
 }
 
-/// Returns the name of the volume that a claim had which is gone.
+/// Returns the name of the volume that belonged to a deleted PVC.
 fn kept_volume<'a>(volumes: &'a [Value], claim: &ObjectKey) -> Option<&'a str> {
     let text = |volume: &'a Value, pointer: &str| {
         volume.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -275,7 +275,7 @@ fn kept_volume<'a>(volumes: &'a [Value], claim: &ObjectKey) -> Option<&'a str> {
     volumes.iter().find(had).map(|volume| text(volume, "/metadata/name"))
 }
 
-/// Says that nobody has agreed to generate it.
+/// Returns the error for a key that would be generated without the operator's consent.
 pub(super) fn no_consent(making: &Making) -> Failure {
     Failure::input(format!(
         "the encryption key, Secret {}, is not there: it is generated only at a first installation",
@@ -285,7 +285,7 @@ pub(super) fn no_consent(making: &Making) -> Failure {
     .hint("else restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how")
 }
 
-/// Says that it is not generated anew, whatever is allowed.
+/// Returns the error for a key that would be replaced: no option allows that.
 pub(super) fn never_again(key: &ObjectKey) -> Failure {
     Failure::input(format!(
         "the bundle wants a new encryption key in place of the one in {key}: every account and API key would be dead"

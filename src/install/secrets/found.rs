@@ -1,4 +1,4 @@
-//! The Secrets of the contract that are made here, as they are now.
+//! Reads the Secrets of the contract that apply creates.
 
 use crate::bundle::index::{Source, Wanted, WantedKey};
 use crate::bundle::open::Bundle;
@@ -11,7 +11,7 @@ use crate::rollout::known::{KnownSecrets, Seen, Whose, uid};
 use crate::rollout::record::Item;
 use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
 
-/// A Secret that the bundle wants to be made, as it is now.
+/// A Secret that the bundle wants apply to create, and its live state.
 pub(super) struct Found<'a> {
     pub wanted: &'a Wanted,
     pub key: ObjectKey,
@@ -35,12 +35,13 @@ pub(super) fn read<'a>(
 }
 
 impl Found<'_> {
-    /// Returns whether it is there with a key, and something in that.
+    /// Returns whether the Secret exists and has a value for this key that is not empty.
     pub(super) fn has(&self, key: &str) -> bool {
         self.secret.as_ref().is_some_and(|secret| has_value(secret, key))
     }
 
-    /// A container of the profile's own may ask for a key that nobody makes; it must be there.
+    /// Fails if a key is missing that we cannot create. A container that the profile adds may refer
+    /// to such a key.
     pub(super) fn check_plain(&self, wanted: &WantedKey) -> Result<(), Failure> {
         if self.has(&wanted.key) {
             return Ok(());
@@ -54,25 +55,25 @@ impl Found<'_> {
         .hint("add it to the Secret, or remove what refers to it from the profile"))
     }
 
-    /// Says whose it is, if it is there.
+    /// Returns the origin of the Secret, if it exists.
     pub(super) fn whose(&self, known: &KnownSecrets) -> Option<Whose> {
         let secret = self.secret.as_ref()?;
         Some(known.whose(seen(&self.key, secret)))
     }
 
-    /// Returns which it is, for the record; nothing if it is not there.
+    /// Returns the key and the uid for the record, or `None` if the Secret does not exist.
     pub(super) fn item(&self) -> Option<Item> {
         let uid = uid(self.secret.as_ref()?.metadata()).to_owned();
         Some(Item { key: self.key.clone(), uid: Some(uid) })
     }
 }
 
-/// Returns whether a Secret has a key, and something in it.
+/// Returns whether a Secret has a value for this key that is not empty.
 pub(super) fn has_value(secret: &Secret, key: &str) -> bool {
     secret.data.get(key).is_some_and(|value| !value.expose().is_empty())
 }
 
-/// Returns what may be said of a Secret.
+/// Returns the properties of a Secret that determine its origin. They include no value.
 pub fn seen<'a>(key: &'a ObjectKey, secret: &'a Secret) -> Seen<'a> {
     let [generated_key, ..] = ENCRYPTION_KEY_SECRETS;
     let is_key = key.name.ends_with(generated_key);

@@ -1,4 +1,4 @@
-//! What is generated: what is there, and what is missing.
+//! Plans the values to generate.
 
 use std::collections::BTreeMap;
 
@@ -14,24 +14,23 @@ use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::known::KnownSecrets;
 
-/// The annotation that says of each key which generation its value is. Without one, it is the
-/// first.
+/// The annotation with the generation of each key's value. A key that it lacks has generation 1.
 pub const GENERATIONS: &str = "relay-bundle/generations";
 
-/// 64 characters, so that a byte's lower six bits choose one without a bias.
+/// 64 characters, so that the lower six bits of a byte select one without bias.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// A Secret of which values are to be made.
+/// A Secret with values to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Making {
     pub key: ObjectKey,
     pub values: Vec<NewValue>,
     pub is_encryption_key: bool,
-    /// Whether the Secret is there with other keys.
+    /// Whether the Secret exists.
     pub is_there: bool,
 }
 
-/// A value that is to be made.
+/// A value to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewValue {
     pub key: String,
@@ -42,13 +41,14 @@ pub(super) struct NewValue {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// There is none.
+    /// The value does not exist.
     Missing,
-    /// The bundle wants a later one.
+    /// The bundle wants a later generation.
     Raised,
 }
 
-/// Returns what is to be made; what would be made anew against the will of a person is refused.
+/// Returns the Secrets with values to generate. Refuses to replace a value without the operator's
+/// consent.
 pub(super) fn survey(
     all: &[Found<'_>],
     bundle: &Bundle,
@@ -76,11 +76,10 @@ pub(super) fn survey(
     Err(raised.into_iter().fold(failure, Failure::reason))
 }
 
-/// Refuses to replace values that the installation runs with and that are gone; returns the warning
-/// if a person allows it.
+/// Refuses to replace lost values that the installation runs with. With the operator's consent,
+/// returns a warning instead.
 ///
-/// Pods that run keep the old value, and those that start get the new one: Redis would refuse the
-/// relay.
+/// Running pods keep the old value, and new pods get the new one: Redis would reject the relay.
 pub(super) fn check_lost(
     makings: &[Making],
     known: &KnownSecrets,
@@ -109,7 +108,7 @@ pub(super) fn check_lost(
     Err(lost.into_iter().fold(failure, Failure::reason))
 }
 
-/// Refuses to write into a Secret that nobody can.
+/// Fails if a Secret is immutable.
 pub(super) fn ensure_mutable(key: &ObjectKey, secret: &Secret) -> Result<(), Failure> {
     if !secret.immutable {
         return Ok(());
@@ -120,7 +119,7 @@ pub(super) fn ensure_mutable(key: &ObjectKey, secret: &Secret) -> Result<(), Fai
 }
 
 impl Found<'_> {
-    /// Returns what is to be made of the Secret; nothing if it is whole.
+    /// Returns the values to generate into the Secret, or `None` if it is complete.
     pub(super) fn making(
         &self,
         bundle: &Bundle,
@@ -145,7 +144,7 @@ impl Found<'_> {
                     return Err(encryption_key::never_again(&self.key));
                 }
                 std::cmp::Ordering::Greater => values.push(of(Why::Raised)),
-                // Going back brings no old value back: the new one stays, and the pods get it.
+                // A rollback does not restore old values: the pods get the newer ones.
                 std::cmp::Ordering::Less if goes_back => {}
                 std::cmp::Ordering::Less => return Err(self.is_older(wanted, generation, live)),
             }
@@ -164,14 +163,14 @@ impl Found<'_> {
     }
 }
 
-/// Returns what the annotation says; what is no number was written by somebody else, and counts as
-/// the first.
+/// Returns the generations in the annotation. One that does not parse was written by another
+/// program, and counts as absent.
 fn generations(secret: &Secret) -> BTreeMap<String, i64> {
     let text = secret.annotation(GENERATIONS).unwrap_or("{}");
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// Notes of keys which generation their values are.
+/// Sets the generations of values in the annotation.
 pub fn note_generations(
     secret: &mut Secret,
     values: impl Iterator<Item = (String, i64)>,
@@ -183,7 +182,7 @@ pub fn note_generations(
 }
 
 impl Making {
-    /// Leaves out what comes from elsewhere; none if nothing is left to make.
+    /// Removes the values that come from elsewhere; returns `None` if none is left.
     pub(super) fn without(mut self, coming: &Coming) -> Option<Self> {
         if let Some(keys) = coming.get(&self.key.name) {
             self.values.retain(|value| !keys.contains(&value.key));
@@ -191,7 +190,7 @@ impl Making {
         (!self.values.is_empty()).then_some(self)
     }
 
-    /// Says which values are gone that the installation runs with.
+    /// Describes the missing values that the installation runs with.
     fn lost(&self, known: &KnownSecrets) -> Option<String> {
         let is_lost = |value: &&NewValue| {
             value.why == Why::Missing && known.has_used(&self.key.name, &value.key)
@@ -201,7 +200,7 @@ impl Making {
         (!keys.is_empty()).then(|| format!("Secret/{}: {}", self.key.name, keys.join(", ")))
     }
 
-    /// Says what is made, without values.
+    /// Describes the keys to generate for this reason. Shows no value.
     pub(super) fn describe(&self, why: Why) -> Option<String> {
         let values = self.values.iter().filter(|value| value.why == why);
         let keys: Vec<String> = values
@@ -213,7 +212,7 @@ impl Making {
         (!keys.is_empty()).then(|| format!("Secret/{}: {}", self.key.name, keys.join(", ")))
     }
 
-    /// Puts new values into a Secret, or into a new one of the installation `instance`.
+    /// Adds new values to a Secret, or to a new one of the installation `instance`.
     pub(super) fn fill(
         &self,
         secret: Option<Secret>,
@@ -226,8 +225,7 @@ impl Making {
         }
         let values = self.values.iter().map(|value| (value.key.clone(), value.generation));
         note_generations(&mut secret, values)?;
-        // Nobody changes it by mistake: a container that was started with another key could never
-        // tell.
+        // Prevents an accidental change: a container that starts with another key cannot detect it.
         secret.immutable |= self.is_encryption_key;
         Ok(secret)
     }

@@ -1,5 +1,5 @@
-//! Writes Secrets. What is generated is kept first; whatever happens between two steps, running
-//! again converges.
+//! Writes Secrets. Saves copies of generated values first, so that a run that was interrupted at
+//! any step can be repeated.
 
 use camino::Utf8PathBuf;
 
@@ -14,10 +14,10 @@ use crate::failure::Failure;
 use crate::install::record::Journal;
 use crate::model::object_key::ObjectKey;
 
-/// How often others may be first with a sealed value.
+/// The number of attempts to write sealed values that other clients change concurrently.
 const ROUNDS: usize = 4;
 
-/// Makes everything; returns where the recovery files are.
+/// Writes all Secrets; returns the paths of the recovery files.
 pub(super) fn make(
     makings: &Makings,
     context: Context<'_>,
@@ -34,8 +34,10 @@ pub(super) fn make(
     Ok(files)
 }
 
-/// Generates what is missing, and keeps a copy first. Whoever makes one of these Secrets at the
-/// same moment is told of, and no copy stays that is of other values than those that are there.
+/// Generates missing values, and saves copies before it writes them.
+///
+/// If another client creates or changes one of these Secrets concurrently, this fails, and leaves
+/// no copy with other values than the live ones.
 fn generate(
     makings: &Makings,
     context: Context<'_>,
@@ -70,13 +72,13 @@ fn generate(
     let is_any_ours = made.iter().any(|(secret, making)| has_any_live(making, secret, &found));
     let there: Vec<(ObjectKey, Secret)> =
         found.into_iter().filter_map(|found| Some((found.key, found.secret?))).collect();
-    // Some of ours are there: they are in no other copy.
+    // Some of our values are live, and the only copy of them is about to be deleted.
     let again = || if is_any_ours { keep(&there, journal) } else { Ok(None) };
     Err(overtaken(lost, kept.as_ref(), again, journal))
 }
 
-/// Says that others were first; no copy stays that is of values that are nowhere. `again` keeps
-/// what is there by now.
+/// Returns the error for a concurrent change, and deletes the copy of our values. `again` saves the
+/// live values first.
 fn overtaken(
     lost: &ObjectKey,
     kept: Option<&Kept>,
@@ -111,8 +113,8 @@ fn overtaken(
     }
 }
 
-/// What a person has agreed to is made: nothing else, and nothing that somebody else has made by
-/// now.
+/// Fails unless the values to generate are the planned ones: the operator agreed to those, and
+/// another client may have changed the Secrets since.
 fn check_planned(planned: &[Making], to_make: &[Option<Making>]) -> Result<(), Failure> {
     let now: Vec<&Making> = to_make.iter().flatten().collect();
     let is_new = |making: &&&Making| !planned.contains(making);
@@ -124,7 +126,7 @@ fn check_planned(planned: &[Making], to_make: &[Option<Making>]) -> Result<(), F
     })
 }
 
-/// Returns all Secrets as they are to be.
+/// Returns all generated Secrets, with the new values filled in.
 fn fill(
     found: Vec<Found<'_>>,
     to_make: &[Option<Making>],
@@ -142,13 +144,13 @@ fn fill(
     Ok(whole)
 }
 
-/// Returns whether a Secret is there with the same values.
+/// Returns whether the live Secret has the same values.
 fn is_live(key: &ObjectKey, secret: &Secret, found: &[Found<'_>]) -> bool {
     let live = found.iter().find(|found| found.key == *key).and_then(|found| found.secret.as_ref());
     live.is_some_and(|live| live.data == secret.data)
 }
 
-/// Returns whether any value that was made is there.
+/// Returns whether any generated value is live.
 fn has_any_live(making: &Making, secret: &Secret, found: &[Found<'_>]) -> bool {
     let live =
         found.iter().find(|found| found.key == making.key).and_then(|found| found.secret.as_ref());
@@ -163,8 +165,8 @@ fn secret_of<'a>(whole: &'a [(ObjectKey, Secret)], making: &Making) -> &'a Secre
     secret
 }
 
-/// Writes a Secret; false if somebody else was first. The answer to a write that happened may be
-/// lost: it then finds itself.
+/// Writes a Secret; returns false after a conflict. The answer to a successful write may have been
+/// lost: the retry then finds its own data, and returns true.
 fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<bool, Failure> {
     match cluster.put_secret(key, secret) {
         Ok(_) => Ok(true),

@@ -1,9 +1,9 @@
-//! Secrets that are made here: generated once and never again, or opened in memory. No value is
-//! ever shown.
+//! Creates Secrets: generates values once and never again, and writes the sealed values of a
+//! bundle. No value is ever shown.
 //!
-//! `found` reads what is there, `generated` says what is missing, `encryption_key` what must not
-//! happen to the one that is the installation, `sealed` what the bundle brings encrypted; `keeper`
-//! encrypts what is generated for recovery, before `make` writes it.
+//! `found` reads the live Secrets, `generated` plans missing values, `sealed` plans the bundle's
+//! sealed values, and `encryption_key` refuses to replace the encryption key. `keeper` saves
+//! encrypted copies of generated values before `make` writes them.
 
 mod encryption_key;
 mod found;
@@ -43,32 +43,32 @@ pub use {generated::GENERATIONS, sealed::SEALED};
 /// Keys of Secrets whose values come from elsewhere.
 pub type Coming = BTreeMap<String, BTreeSet<String>>;
 
-/// What is to be made.
+/// The Secrets and values to create.
 #[derive(Default)]
 pub struct Makings {
     generated: Vec<Making>,
-    /// Secrets of sealed values, with the keys that are written.
+    /// Secrets of sealed values, with the keys to write.
     sealed: Vec<(String, Vec<String>)>,
-    /// Who keeps what is generated; nobody if nothing is, or a person said so.
+    /// Saves copies of generated values; `None` if no value is generated or no copy is needed.
     keeper: Option<Keeper>,
-    /// Whether a person has still to say that the relay has never run here.
+    /// Whether the operator must still confirm that the relay has never run here.
     asks_first_install: bool,
-    /// What the operator should know before: what could not be looked at, and which Secrets are not
-    /// those that are known.
+    /// Warnings for the operator: volumes that could not be checked, Secrets that the record does
+    /// not know, and lost values.
     warnings: Vec<String>,
-    /// Those Secrets, and all that are there.
+    /// The Secrets that the record does not know, and all that exist.
     strange: Vec<Item>,
     seen: Vec<Item>,
-    /// Whether the record is to note other Secrets than it does.
+    /// Whether the record must list other Secrets than it does.
     notes: bool,
 }
 
-/// Who can recover what is made.
+/// Where generated values are saved, and for which recipients.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecoveryPlan {
-    /// Public keys; nobody can if there are none.
+    /// Public keys. If empty, the values cannot be recovered.
     pub recipients: Vec<String>,
-    /// Where the encrypted copy will be.
+    /// The path of the encrypted copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<Utf8PathBuf>,
 }
@@ -88,7 +88,7 @@ impl fmt::Display for RecoveryPlan {
     }
 }
 
-/// What a person said about secrets.
+/// The operator's decisions about secrets.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Consent {
@@ -96,28 +96,27 @@ pub struct Consent {
     pub no_recovery: bool,
     pub allow_regenerate: bool,
     pub recovery: RecoveryPlace,
-    /// Whether somebody can be asked.
+    /// Whether we can ask the operator.
     pub can_ask: bool,
 }
 
-/// What decides about secrets, besides the cluster.
+/// The inputs of every decision about secrets, besides the record.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub cluster: &'a Cluster,
     pub bundle: &'a Bundle,
     pub opened: Option<&'a Opened>,
-    /// Whether it is gone back to what ran before.
+    /// Whether the bundle has run here before.
     pub goes_back: bool,
-    /// Whether what runs was not installed by this program, and it is known already which key it
-    /// has.
+    /// Whether the bundle takes over a Helm release, whose encryption key was determined already.
     pub adopts: bool,
     pub random: Random,
 }
 
-/// Fills a slice with random bytes that nobody can guess.
+/// Fills a slice with cryptographically secure random bytes.
 pub type Random = fn(&mut [u8]) -> Result<(), Failure>;
 
-/// Looks at what is there, and refuses to make what could cost data.
+/// Plans the Secrets to create from the live ones. Refuses a plan that could cost data.
 pub fn survey(
     context: Context<'_>,
     known: &KnownSecrets,
@@ -127,7 +126,7 @@ pub fn survey(
     survey_beside(context, known, earlier, consent, &Coming::new())
 }
 
-/// As [`survey`], where values come from elsewhere before anything is made.
+/// Plans as [`survey`] does, but leaves out the values in `coming`: they are written before.
 pub fn survey_beside(
     Context { cluster, bundle, opened, goes_back, adopts, .. }: Context<'_>,
     known: &KnownSecrets,
@@ -166,7 +165,7 @@ pub fn survey_beside(
     Ok(makings)
 }
 
-/// Returns which Secrets are there of those that are made, for the record.
+/// Returns the live Secrets that apply creates, for the record.
 fn noted(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
     let mut items = Vec::new();
     for source in [Source::Generated, Source::Sealed] {
@@ -175,8 +174,8 @@ fn noted(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
     Ok(items)
 }
 
-/// Refuses to call done what lacks a Secret that its pods need, or has another one by now than they
-/// got.
+/// Fails if a Secret that apply creates is missing, or is not the one that the pods got: such a
+/// rollout is not complete.
 pub fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> Result<(), Failure> {
     let now = noted(cluster, bundle)?;
     let of = |items: &[Item], name: &str| items.iter().find(|item| item.key.name == name).cloned();
@@ -197,12 +196,12 @@ pub fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> Result<
 }
 
 impl Makings {
-    /// Returns whether there is nothing to make.
+    /// Returns whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.generated.is_empty() && self.sealed.is_empty()
     }
 
-    /// Returns what must be allowed to write them.
+    /// Returns the permissions that writing the Secrets requires.
     pub fn rights(&self, namespace: &str) -> Vec<Right> {
         let generated = self.generated.iter().map(|making| making.key.name.as_str());
         let names = generated.chain(self.sealed.iter().map(|(name, _)| name.as_str()));
@@ -216,12 +215,12 @@ impl Makings {
             .collect()
     }
 
-    /// Returns whether the encryption key is generated, and nobody has agreed yet.
+    /// Returns whether the plan generates the encryption key, and the operator has not yet agreed.
     pub fn asks_first_install(&self) -> bool {
         self.asks_first_install
     }
 
-    /// Notes whose a Secret is, if it is not one that is known.
+    /// Notes an existing Secret, and warns if the record does not know it.
     fn judge(&mut self, found: &Found<'_>, known: &KnownSecrets) {
         self.seen.extend(found.item());
         let why = match found.whose(known) {
@@ -236,24 +235,24 @@ impl Makings {
         self.strange.extend(found.item());
     }
 
-    /// Returns whether the record is to note other Secrets than it does: they took the place of
-    /// those that it knows.
+    /// Returns whether the record must list other Secrets than it does: they replaced those that it
+    /// lists.
     pub fn notes_others(&self) -> bool {
         self.notes
     }
 
-    /// Returns what a person should know before anything is made.
+    /// Returns the warnings to show before any write.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Returns the Secrets that were there.
+    /// Returns the Secrets that existed before.
     pub fn seen(&self) -> &[Item] {
         &self.seen
     }
 
-    /// Returns which Secrets are there once all are made; refuses another one in the place of one
-    /// that was seen.
+    /// Returns the live Secrets once all are written. Fails if one that existed before was
+    /// replaced.
     pub fn noted(&self, cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
         let now = noted(cluster, bundle)?;
         match self.seen.iter().find(|item| !now.contains(item)) {
@@ -265,12 +264,12 @@ impl Makings {
         }
     }
 
-    /// Returns the Secrets that are not those that are known.
+    /// Returns the Secrets that the record does not know.
     pub fn strange(&self) -> &[Item] {
         &self.strange
     }
 
-    /// Returns who can recover what is generated; nothing if nothing is.
+    /// Returns where generated values are saved; `None` if no value is generated.
     pub fn recovery(&self) -> Option<RecoveryPlan> {
         let keeper = self.keeper.as_ref();
         let recipients = keeper.map(Keeper::recipients).unwrap_or_default();
@@ -278,17 +277,17 @@ impl Makings {
             .then(|| RecoveryPlan { recipients, file: keeper.map(Keeper::file) })
     }
 
-    /// Says what is generated where none is.
+    /// Describes the values that are generated because they are missing.
     pub fn generated(&self) -> Vec<String> {
         self.described(Why::Missing)
     }
 
-    /// Says what is generated in place of something else.
+    /// Describes the values that are generated in place of older ones.
     pub fn regenerated(&self) -> Vec<String> {
         self.described(Why::Raised)
     }
 
-    /// Says which sealed values are written.
+    /// Describes the sealed values to write.
     pub fn sealed(&self) -> Vec<String> {
         self.sealed
             .iter()
@@ -296,7 +295,7 @@ impl Makings {
             .collect()
     }
 
-    /// Says all that is made.
+    /// Describes all values to write.
     pub fn all(&self) -> Vec<String> {
         [self.generated(), self.regenerated(), self.sealed()].concat()
     }
@@ -305,7 +304,7 @@ impl Makings {
         self.generated.iter().filter_map(|making| making.describe(why)).collect()
     }
 
-    /// Makes everything; returns where the recovery files are.
+    /// Writes all Secrets; returns the paths of the recovery files.
     pub fn make(
         &self,
         context: Context<'_>,

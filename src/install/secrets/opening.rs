@@ -1,4 +1,4 @@
-//! Opens what a bundle brings sealed. Nothing has been asked of a cluster by then.
+//! Opens the sealed values of a bundle before any request to the cluster.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::model::secret_value::SecretValue;
 use crate::model::text::AgeRecipient;
 use crate::sealed::{FrameError, Identities, OpenError, open as open_file};
 
-/// Opens every sealed value, or says which cannot be.
+/// Opens every sealed value. Fails with a list of those that cannot be opened.
 pub fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure> {
     let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
     let keys = sealed.flat_map(|wanted| wanted.keys.iter().map(move |key| (wanted, key)));
@@ -56,7 +56,7 @@ pub fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure>
         .hint("name the file with a private key of a recipient; nothing was asked of the cluster"))
 }
 
-/// Names the recipients of a file that states them: the operator learns whose key is needed.
+/// Names the recipients, if the file lists them: the operator learns which key opens it.
 fn recipients(file: &[u8]) -> String {
     let Ok(form) = Form::of(file) else { return String::new() };
     let Some(address) = form.address() else { return String::new() };

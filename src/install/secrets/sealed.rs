@@ -1,5 +1,5 @@
-//! What the bundle brings encrypted: opened in memory before anything is asked of the cluster,
-//! written where it differs.
+//! Plans the writes of the bundle's sealed values. They were opened in memory before any request to
+//! the cluster, and are written only if they differ.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 
-/// The annotation that says of each key which ciphertext its value came from: the token that
-/// restarts pods, too.
+/// The annotation with the digest of the ciphertext of each key's value. It is also the token that
+/// restarts pods.
 pub const SEALED: &str = "relay-bundle/sealed";
 
 /// The sealed values of a bundle, by Secret and key.
 pub struct Opened(BTreeMap<(String, String), SecretValue>);
 
 impl Opened {
-    /// Takes values that were opened.
+    /// Takes opened values.
     #[cfg(feature = "age")]
     pub fn new(values: BTreeMap<(String, String), SecretValue>) -> Self {
         Self(values)
@@ -32,23 +32,23 @@ impl Opened {
     }
 }
 
-/// A Secret of sealed values that is not as the bundle has it.
+/// A Secret of sealed values that differs from the bundle.
 pub(super) struct Sealing {
     pub key: ObjectKey,
-    /// As it should be.
+    /// The Secret to write.
     pub secret: Secret,
     /// The keys that differ.
     keys: Vec<String>,
 }
 
 impl Sealing {
-    /// Returns the name, and the keys that are written.
+    /// Returns the name of the Secret and the keys to write.
     pub(super) fn describe(&self) -> (String, Vec<String>) {
         (self.key.name.clone(), self.keys.clone())
     }
 }
 
-/// Returns the Secrets that must be written.
+/// Returns the Secrets to write.
 pub(super) fn survey(
     all: Vec<Found<'_>>,
     bundle: &Bundle,
@@ -77,8 +77,8 @@ pub(super) fn survey(
     Ok(sealings)
 }
 
-/// Returns the keys whose values come from another ciphertext, or, if they can be compared, are
-/// others.
+/// Returns the keys to write: those with another ciphertext, and those with another value. Without
+/// `opened`, values cannot be compared, and only missing or empty ones count.
 fn differing<'a>(
     bundle: &Bundle,
     wanted: &'a Wanted,
@@ -102,19 +102,19 @@ fn sealed_keys(wanted: &Wanted) -> impl Iterator<Item = &WantedKey> {
     wanted.keys.iter().filter(|key| key.file.is_some())
 }
 
-/// Returns the digest of the ciphertext of a key.
+/// Returns the digest of a key's ciphertext.
 fn digest(bundle: &Bundle, key: &WantedKey) -> Option<String> {
     Some(bundle.files.get(key.file.as_deref()?)?.digest().to_string())
 }
 
-/// Returns what the annotation says; what cannot be read was written by somebody else, and says
-/// nothing.
+/// Returns the digests in the annotation. One that does not parse was written by another program,
+/// and counts as absent.
 fn noted(secret: &Secret) -> BTreeMap<String, String> {
     serde_json::from_str(secret.annotation(SEALED).unwrap_or("{}")).unwrap_or_default()
 }
 
-/// Puts the values into a Secret. Other keys stay: pods of an earlier generation may be started
-/// again.
+/// Sets the sealed values in a Secret. Keeps all other keys: pods of an earlier generation may
+/// restart.
 fn filled(
     bundle: &Bundle,
     wanted: &Wanted,
@@ -131,7 +131,7 @@ fn filled(
     Ok(secret)
 }
 
-/// Says what cannot be opened.
+/// Returns the error for sealed values that were not opened.
 fn closed(keys: &[&WantedKey]) -> Failure {
     let files: Vec<&str> = keys.iter().filter_map(|key| key.file.as_deref()).collect();
     let failure = Failure::input(format!(
