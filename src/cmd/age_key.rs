@@ -1,5 +1,4 @@
-//! age key pairs for sealed secrets and for recovery, in files of the form that `age-keygen`
-//! writes.
+//! age key pairs for sealed secrets and recovery, in files of the form that `age-keygen` writes.
 
 use std::io::{self, Write};
 
@@ -34,8 +33,7 @@ impl Report for AgeKeyReport {
     }
 }
 
-/// Generates a pair and writes the private key to `path` with mode 0600, under a comment with its
-/// public key.
+/// Generates a pair. Writes the private key to `path` with mode 0600, and its public key above it.
 pub(super) fn made(path: &Utf8Path, now: Timestamp, ctx: &Ctx) -> Result<AgeKeyReport, Failure> {
     let NewIdentity { public, line } = NewIdentity::generate();
     let file = Zeroizing::new(format!("# created: {now}\n# public key: {public}\n{}\n", *line));

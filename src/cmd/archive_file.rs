@@ -78,12 +78,11 @@ impl Target<'_> {
         Failure::input(format!("`{}{}`: {why}", self.option, self.path))
     }
 
-    /// Writes the archive through `write`: whole and synced, or not at all. Returns the size that
-    /// `write` returns.
+    /// Writes the archive through `write`, whole and synced or not at all. Returns its size.
     ///
     /// An existing archive is locked before it is replaced, so a concurrent signer adds a signature
-    /// either to the old archive or to the new one. Any other file that has appeared at the path is
-    /// not replaced.
+    /// either to the old archive or to the new one. Any other file that has appeared at the path
+    /// stays.
     pub(super) fn write(
         &self,
         ctx: &Ctx,

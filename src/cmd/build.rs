@@ -418,8 +418,7 @@ fn write_archive(
     Ok(())
 }
 
-/// Returns a sentence about the existing signatures of an entry that this run does not sign, and
-/// their key ids.
+/// Returns the existing signatures of an entry that is not signed now, in words and as key ids.
 fn signatures(
     ctx: &Ctx,
     place: &Sealable,

@@ -61,8 +61,7 @@ impl Cargo<'_> {
         archive::size(self.attestation, self.files, self.images, sizes)
     }
 
-    /// Writes the archive. Blobs come from `tail` if it has them, and from `blobs` otherwise. Every
-    /// byte is hashed.
+    /// Writes the archive. Blobs come from `tail` or else from `blobs`, and every byte is hashed.
     pub(super) fn write<M: Medium>(
         &self,
         out: &mut dyn Write,

@@ -1,5 +1,4 @@
-//! Arguments that are described to the parser only when their command is used, since each run uses
-//! one command.
+//! Describes arguments to the parser only when their command is named, not those of all commands.
 
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -29,8 +28,7 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     }
 }
 
-/// Adds arguments, and keeps the command's own description: groups of arguments would replace it
-/// with theirs.
+/// Adds arguments, but keeps the command's own description: groups of arguments have theirs.
 fn described(command: Command, augment: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned();
     let long_about = command.get_long_about().cloned();

@@ -1,5 +1,4 @@
-//! `diff`: shows what changes between two bundles, or between a cluster and a bundle, and which
-//! pods restart.
+//! `diff`: shows the changes from a bundle or a cluster to a bundle, and which pods restart.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

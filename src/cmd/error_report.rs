@@ -51,8 +51,7 @@ impl Report for ErrorReport<'_> {
 
 /// Prints the failure, its reasons and its hints.
 pub(super) fn tell(failure: &Failure, printer: &Printer) {
-    // A message may quote a hostile bundle, which must not be able to imitate a line of this
-    // program.
+    // A hostile bundle that a message quotes must not be able to imitate a line of this program.
     let message = failure.message();
     let message = match failure.kind {
         FailureKind::Untrusted => safe(&message).into_owned(),

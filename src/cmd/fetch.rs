@@ -170,8 +170,7 @@ fn fetch(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let FetchItem { image, digest, kind } = item;
-    // The partial file of a killed process may be damaged. In that case, the second attempt fetches
-    // the whole blob.
+    // The partial file of a killed process may be damaged; the second attempt fetches all of it.
     for _ in 0..2 {
         let BlobStart::Partial(partial) = blobs.begin(*digest, kind.size())? else { return Ok(()) };
         match fetch_rest(registry, partial, item, progress)? {

@@ -100,8 +100,7 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes those of the `seen` ConfigMaps that are still unreferenced now that the lock keeps out
-/// other runs.
+/// Removes those of the `seen` ConfigMaps that are still unreferenced under the lock.
 fn remove(
     cluster: &Cluster,
     journal: &mut Journal<'_>,

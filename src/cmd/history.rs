@@ -66,8 +66,7 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let cluster = self.installation.connect(&ctx.printer)?;
         let journal = self.installation.open(&cluster)?;
-        // Reads every generation, so that the operator learns of a damaged one before a rollback
-        // needs it.
+        // Reads every generation, so that a damaged one is noticed before a rollback needs it.
         journal.recorded(|_| true)?;
         let report = HistoryReport {
             name: journal.name().to_string(),

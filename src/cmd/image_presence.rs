@@ -130,8 +130,7 @@ impl PresenceArgs {
     }
 }
 
-/// Prefers the pull secrets of the pods to the operator's credentials. Returns why any of them
-/// cannot be used.
+/// Prefers the pods' pull secrets to the operator's credentials. Returns why some are unusable.
 fn prefer_pull_secrets(
     settings: &mut RegistrySettings,
     bundle: &Bundle,

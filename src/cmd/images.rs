@@ -105,8 +105,8 @@ impl MirrorCopy {
     /// digest, not both: an image with a digest is copied by digest, and gets its tag at the
     /// destination.
     ///
-    /// An unverified bundle may hold any text, and a shell reads the lines. Hence the references
-    /// are parsed.
+    /// References are parsed: an unverified bundle may hold any text, and a shell reads these
+    /// lines.
     fn of(reference: &str, sources: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let image = parse(reference)?;
         let name = image.without_digest();

@@ -67,8 +67,7 @@ fn absent(carried: &Carried, images: &ImageList) -> BTreeSet<Digest> {
     carried.missing(images).map(|(digest, _)| digest).collect()
 }
 
-/// Returns the configs and layers that are missing, or useless because the manifest of their image
-/// is missing.
+/// Returns the configs and layers that are missing, or whose image lacks its manifest.
 fn useless(images: &ImageList, missing: &BTreeMap<Digest, u64>) -> BTreeSet<Digest> {
     let lost = images.images().filter(|image| missing.contains_key(&image.digest));
     lost.flat_map(|image| &image.blobs).chain(missing.keys()).copied().collect()

@@ -125,8 +125,7 @@ impl ProfileFiles for OneText<'_> {
 }
 
 impl HelmArgs {
-    /// Returns how much messages may quote: a link out of the folder may lead to any file, such as
-    /// a private key.
+    /// Returns how much messages may quote. A link out of the folder may lead to a private key.
     fn visibility(&self) -> Visibility {
         if Folder::new(folder_of(&self.values)).keeps(&self.values) {
             Visibility::Lines

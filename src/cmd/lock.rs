@@ -282,8 +282,7 @@ impl Args {
         ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false }
     }
 
-    /// Returns the images for the lock. Locked images are kept, except those that `--update`
-    /// selects.
+    /// Returns the images for the lock: locked ones are kept, unless `--update` selects them.
     fn look_up(
         &self,
         ctx: &Ctx,

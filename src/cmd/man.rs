@@ -76,8 +76,7 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, Failure> {
     Ok(with_titles(&String::from_utf8_lossy(&page)).into_bytes())
 }
 
-/// Replaces the title EXTRA, which the library gives to all text after the options, with NOTES and
-/// EXAMPLES.
+/// Replaces the library's title EXTRA for the text after the options with NOTES and EXAMPLES.
 fn with_titles(page: &str) -> String {
     let Some((before, extra)) = page.split_once("\n.SH EXTRA\n") else { return page.to_owned() };
     let extra = format!("\n{extra}").replacen("\nExamples:\n", EXAMPLES, 1).replacen(

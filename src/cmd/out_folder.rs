@@ -15,8 +15,7 @@ use crate::render::yaml;
 const LIST: &str = ".relay-bundle";
 const LIST_BYTES_MAX: u64 = 4 << 20;
 
-/// Writes the manifests of `set` to `folder`, and removes those that an earlier run wrote and `set`
-/// lacks.
+/// Writes the manifests of `set`, and removes those of earlier runs that `set` lacks.
 pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(), Failure> {
     fs_err::create_dir_all(folder)?;
     // Serializes concurrent renders into one folder.

@@ -81,8 +81,7 @@ struct Survey {
     images: Option<ImageList>,
     /// Blobs in the source; empty unless `--images` is given.
     carried: Carried,
-    /// The images of the source, to be copied unchanged; `None` with `--images`. A pipe can be read
-    /// only once.
+    /// The images to copy unchanged; `None` with `--images`. A pipe can be read only once.
     tail: Option<Tail<AnyMedium>>,
     /// The selected blobs.
     carry: BTreeSet<Digest>,

@@ -1,5 +1,4 @@
-//! `rbac`: the smallest Roles that allow planning, applying, rolling back, restarting and removing
-//! bundles.
+//! `rbac`: the smallest Roles for planning, applying, rolling back, restarting and removing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

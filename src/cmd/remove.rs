@@ -1,4 +1,4 @@
-//! `remove`: removes an installation. Data and keys stay, and are listed.
+//! `remove`: removes an installation. PVCs, Secrets and the record stay, and are listed.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

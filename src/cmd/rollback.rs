@@ -91,7 +91,7 @@ fn refuse_another_place(
     )))
 }
 
-/// Returns why a rollback is impossible, with the generations that are possible.
+/// Returns why a rollback is impossible, with hints on the generations that are possible.
 fn refusal(why: NoWayBack, journal: &Journal<'_>) -> Failure {
     if let Some(unfinished) = journal.unfinished_adoption() {
         return Failure::world(unfinished);

@@ -1,6 +1,5 @@
 //! A bundle that can be signed in place: a folder, an entry of the store or an archive. Its
-//! attestation is replaced in one step, without losing a signature that another process adds
-//! concurrently.
+//! attestation is replaced in one step, and signatures that are added concurrently are kept.
 
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -182,8 +181,7 @@ impl Sealable {
         Ok(Some(store.lock_serials()?))
     }
 
-    /// Returns the releases that determine the next serial: those of the store, or the bundle's
-    /// own.
+    /// Returns the releases that determine the next serial: the store's, or the bundle's own.
     pub(super) fn releases(
         &self,
         bundle: &Bundle,
@@ -236,8 +234,7 @@ impl Sealable {
         Ok(file.commit()?)
     }
 
-    /// Refuses to overwrite a bundle that has replaced this one, such as the archive of a new
-    /// build.
+    /// Refuses to overwrite a bundle that has replaced this one, such as a new build's archive.
     fn check_current(&self, lock: Option<&NamedLock>) -> Result<(), Failure> {
         match lock.map(NamedLock::is_current).transpose()? {
             Some(false) => {

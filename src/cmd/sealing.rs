@@ -50,8 +50,7 @@ impl Draft {
         Ok(Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen })
     }
 
-    /// Keeps the existing statement if it is the newest release. Content that is released again
-    /// gets a new one.
+    /// Keeps the existing statement if it is the newest release, and makes a new one otherwise.
     pub(super) fn of_build(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
@@ -70,8 +69,7 @@ impl Draft {
         }
     }
 
-    /// Returns the warnings about a replaced statement and its other signers; none if the statement
-    /// is kept.
+    /// Returns warnings about a replaced statement and its other signers; none if it is kept.
     pub(super) fn superseded(&self, place: &Sealable, own: KeyId) -> Vec<String> {
         let old = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
         let Some(old) = old.filter(|_| !self.keeps_statement()) else { return Vec::new() };
@@ -103,8 +101,7 @@ impl Draft {
         seen.is_some_and(|seen| seen.signed_bytes() == self.signed_bytes())
     }
 
-    /// Returns the warnings about the serial. Refuses a new statement with the serial of another
-    /// release.
+    /// Returns warnings about the serial. Refuses a new statement with another release's serial.
     pub(super) fn check_serial(&self, releases: &Releases) -> Result<Vec<String>, Failure> {
         let below = if self.keeps_statement() { None } else { releases.check(&self.statement)? };
         Ok(below.into_iter().chain(serial_warning(&self.statement.predicate)).collect())

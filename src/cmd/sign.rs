@@ -223,8 +223,7 @@ fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), 
 
 fn read_public_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
     let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX)?;
-    // A forged file gains an attacker nothing: a signature is attached only if this key verifies
-    // it.
+    // A forged file gains an attacker nothing: the signature must be one by this key.
     parse_key(path, &String::from_utf8_lossy(&bytes))
 }
 

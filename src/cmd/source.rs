@@ -1,5 +1,4 @@
-//! Arguments that name a bundle: a file, a folder, an entry of the store, or a profile in its
-//! current state.
+//! Arguments that name a bundle: a file, a folder, an entry of the store, or a profile.
 
 use std::io;
 

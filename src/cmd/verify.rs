@@ -1,5 +1,4 @@
-//! `verify`: the gate. No content of a bundle is parsed, written or shown before its signatures are
-//! verified.
+//! `verify`: the gate. Verifies the signatures before it parses, writes or shows any content.
 
 use std::process::ExitCode;
 

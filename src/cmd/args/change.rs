@@ -1,5 +1,4 @@
-//! Options of commands that change an installation without a bundle: `--yes`, `--dry-run` and the
-//! like.
+//! Options of commands that change an installation without a bundle, such as `--yes`.
 
 use std::time::Duration;
 

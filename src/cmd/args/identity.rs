@@ -21,8 +21,7 @@ impl IdentityArgs {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, other users have access to it, or it holds anything but age
-    /// keys.
+    /// When the file is unreadable, open to other users, or holds anything but age keys.
     pub fn read(&self) -> Result<Option<Identities>, Failure> {
         let Some(path) = &self.identity else { return Ok(None) };
         let file = private_file::read_file_or_pipe(path, IDENTITIES_BYTES_MAX)?;

@@ -90,8 +90,7 @@ impl PassphraseArgs {
     ///
     /// # Errors
     ///
-    /// When the source cannot be read, other users can read it too, or it does not hold a valid
-    /// passphrase.
+    /// When the source is unreadable, open to other users, or not a valid passphrase.
     pub fn read(&self) -> Result<Option<Passphrase>, Failure> {
         // One more byte for the line feed.
         let limit = PASSPHRASE_BYTES_MAX as u64 + 1;
@@ -207,8 +206,7 @@ pub fn make_pair(
     Ok(key)
 }
 
-/// Tells the operator where both halves of a new pair are, which one to back up, and who needs the
-/// public key.
+/// Tells the operator where a new pair is, which half to back up, and who needs the public key.
 pub(in crate::cmd) fn tell_of_new_pair(
     private: &Utf8Path,
     is_encrypted: bool,

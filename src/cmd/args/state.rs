@@ -1,5 +1,4 @@
-//! `--state`: the file that remembers accepted releases. Shared by every command that verifies
-//! under a policy.
+//! `--state`: the file of accepted releases. Shared by every command that verifies under a policy.
 
 use camino::Utf8PathBuf;
 

@@ -64,8 +64,7 @@ impl Trust {
 ///
 /// # Errors
 ///
-/// When other users can change the file, or it is not a valid policy. The message has file and
-/// line.
+/// When other users can change the file, or it is not a policy. The message has file and line.
 pub fn load_policy(path: &Utf8Path) -> Result<Policy, Failure> {
     load_policy_text(path).map(|(policy, _)| policy)
 }

@@ -1,5 +1,4 @@
-//! `secrets init`: generates the secrets that `apply` would, for operators who apply with another
-//! tool.
+//! `secrets init`: generates the secrets of `apply`, for operators who apply with another tool.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,7 +1,6 @@
 //! Brings a cluster to a verified bundle's state: shared by `apply`, `adopt` and `rollback`.
 //!
-//! The order is a promise: verified before any connection, planned before any lock, recorded before
-//! any write.
+//! The order is a promise: verification before connection, plan before lock, record before write.
 
 pub(super) mod adopt;
 mod images;
@@ -151,8 +150,7 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    /// Wraps a bundle that was verified under the policy at `trust`. Rejects one that is too large
-    /// for a record.
+    /// Wraps a bundle that the policy at `trust` accepted. Rejects one too large to record.
     pub(super) fn new(
         (policy, trust): (Policy, &Utf8Path),
         origin: Origin,
@@ -266,7 +264,7 @@ pub(super) fn install(
     if let Some(blocked) = blocked {
         return Err(blocked);
     }
-    // A plan hash that was approved and carried out may be repeated.
+    // An approved and completed plan may be repeated.
     if is_done {
         run.journal.clear_dead_lock()?;
         report.done = Some(Done::unchanged(run.deployed()));

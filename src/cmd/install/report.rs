@@ -305,8 +305,7 @@ const CHANGE_LINES_MAX: usize = 16;
 /// The number of characters that a table shows of a value.
 const VALUE_CHARS_MAX: usize = 60;
 
-/// Returns a failure with everything that blocks a plan, if anything does. Nothing has been changed
-/// yet.
+/// Returns a failure with everything that blocks a plan, before anything is changed.
 pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
     blocked_after(plan, "nothing was changed")
 }

@@ -88,8 +88,7 @@ impl<'a> Run<'a> {
         self.standing.excused(&self.journal)
     }
 
-    /// Reads everything that the plan depends on, and collects all obstacles instead of stopping at
-    /// the first.
+    /// Reads everything that the plan depends on, and collects all obstacles.
     pub(super) fn survey(&self, args: &InstallArgs) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
@@ -134,8 +133,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns the objects of the deployed bundle, unless the new bundle's content has run here
-    /// before.
+    /// Returns the objects of the deployed bundle, unless the new content has run here before.
     pub(super) fn running(&self) -> Result<Option<ManifestSet>, Failure> {
         let content_id = self.checked.bundle.content_id;
         let was_here = self.journal.head.generations.iter().any(|entry| {
@@ -258,8 +256,7 @@ impl<'a> Run<'a> {
         done.map_err(|failure| gave_back(&mut self.journal, failure))
     }
 
-    /// Adds hints on how to resume a pending generation, and the command that rolls back or
-    /// removes.
+    /// Adds hints on how to resume a pending generation, roll back, or remove.
     pub(super) fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
         let failure = failure.hint(format!("generation {pending} stays pending")).hint(AGAIN);
         match self.journal.head.deployed().map(|deployed| deployed.generation) {

@@ -42,8 +42,7 @@ impl Standing {
         }
     }
 
-    /// Returns whether the content has run here. If so, its generated values, and later ones, are
-    /// kept.
+    /// Returns whether the content has run here: generated values, also later ones, are then kept.
     pub(super) fn ran_here(&self) -> bool {
         !matches!(self, Self::New)
     }
@@ -103,8 +102,7 @@ fn with_ways_on(
 }
 
 /// Returns whether only a higher accepted serial stands against the bundle: only then does a reset
-/// help. Two contents with one serial are not a lost installation, and a reset restores neither
-/// keys nor time.
+/// help. A reset neither admits a second content with the same serial, nor restores keys or time.
 fn is_only_below(refusal: &Refusal, checked: &Checked) -> bool {
     let is_expired = checked.bundle.voucher().expires.is_some_and(|expires| expires < checked.now);
     matches!(*refusal.reason, Reason::Replay(Replay::Rollback { .. })) && !is_expired

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | there | not asked for, without `--deep` | there |
 //! | absent | there | there |
-//! | absent | in another of the bundle's repositories at that registry, or sent to one | mounted |
+//! | absent | in another repository of the bundle at the registry, or sent to one | mounted |
 //! | absent | carried | sent |
 //! | absent | neither | missing: nothing is uploaded |
 
@@ -96,8 +96,8 @@ impl<'a> Survey<'a, '_> {
         for digest in &destination.listed.blobs {
             let place = (destination.repository(), *digest);
             if !is_asked {
-                // Only assumed: the registry may have lost it, so an absent image in the same
-                // repository that needs it still asks.
+                // Not recorded as present: the registry may have lost it, and an absent image in
+                // the same repository still has to ask.
                 if self.assumed.insert(place) {
                     blobs.insert(*digest, Way::There);
                 }
@@ -145,8 +145,7 @@ impl<'a> Survey<'a, '_> {
         let own = destination.repository();
         let others = self.destinations.iter().filter(|other| other.is_beside(destination));
         let others = others.filter(|other| other.repository() != own);
-        // Repositories whose images list the blob come first. A carried blob is looked for only
-        // there.
+        // Repositories whose images list the blob come first; a carried blob is sought only there.
         let (likely, others): (Vec<_>, Vec<_>) =
             others.partition(|other| other.listed.blobs.contains(&digest));
         let others = others.into_iter().filter(|_| carriage == Carriage::Absent);

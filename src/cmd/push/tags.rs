@@ -9,8 +9,7 @@
 //! | names no image that a tag can keep | left even with `--move-tags`; `TAG-<12 hex>` is set |
 //! | is absent from the reference | `sha256-<12 hex>` is set |
 //!
-//! A tag that the registry refuses because tags are immutable causes only a warning: the digest is
-//! there.
+//! A tag that the registry refuses because tags are immutable is a warning: the digest is there.
 
 use std::collections::BTreeMap;
 
@@ -177,7 +176,7 @@ struct Setter<'a> {
 }
 
 impl Setter<'_> {
-    /// Sets the tag of the reference if planned. Returns the reason if it cannot.
+    /// Sets the tag of the reference if planned. Returns the reason if that fails.
     fn move_or_set(
         &self,
         plan: &TagPlan,

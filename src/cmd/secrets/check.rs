@@ -160,7 +160,7 @@ impl Args {
         let files = Unjudged(Folder::new(&self.source.profiles.profiles));
         let source = self.source.open_from(ctx, &self.bundle, &files)?;
         let keys = AgeKeys::of(&source.bundle.recipe);
-        // An unverified recipe may hold any text: an invalid key cannot be required.
+        // An unverified recipe may hold any text, so invalid keys are skipped.
         let wanted = keys.seal.iter().filter_map(|key| key.parse().ok()).collect();
         let criteria = Criteria { wanted, identities: identities.as_ref() };
         let secrets = findings(&source.bundle, &criteria);

@@ -1,5 +1,4 @@
-//! Reads the value of a secret: never from an argument or a variable, which other processes can
-//! see.
+//! Reads the value of a secret: not from arguments or variables, which other processes can see.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -39,8 +38,7 @@ fn from_stdin(limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     private_file::read_opened(file, "stdin", limit)
 }
 
-/// Asks twice: the terminal does not show a typing mistake, and a sealed value cannot be checked
-/// later.
+/// Asks twice: the operator cannot see a typing mistake, and cannot check a sealed value later.
 fn ask(key: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Failure::input("a value is wanted, and there is no terminal to ask on")

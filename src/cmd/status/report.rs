@@ -24,8 +24,7 @@ pub(super) struct StatusReport {
     pub(super) name: String,
     pub(super) namespace: String,
     pub(super) context: String,
-    /// Whether the installation is healthy: deployed, complete and ready, with no pending run or
-    /// adoption.
+    /// Whether all is deployed and ready, with the right images, and no run or adoption is pending.
     pub(super) ok: bool,
     /// Whether the deployed bundle was verified.
     pub(super) verified: bool,

@@ -127,8 +127,7 @@ pub(in crate::cmd) fn adopt(
     }
     let is_known = makings.is_empty() && !makings.notes_others();
     let is_done = is_over && is_known && plan.is_empty() && run.is_deployed();
-    // A plan hash that was approved and carried out may be repeated, but archiving Helm's records
-    // is a change.
+    // An approved and completed plan may be repeated, but archiving Helm's records is a change.
     let is_over = is_done && found.release.is_none();
     if !is_over && install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");

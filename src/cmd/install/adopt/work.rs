@@ -94,8 +94,7 @@ impl Work<'_> {
     }
 }
 
-/// Returns the deletions, and the fields taken from other managers, that the approved plan does not
-/// have.
+/// Returns the deletions and the fields taken from others that the approved plan does not have.
 fn unapproved(approved: &Plan, now: &Plan) -> Vec<String> {
     let was_going = |gone: &Candidate| approved.going().any(|known| known.uid == gone.uid);
     let deleted = now
