@@ -1,5 +1,4 @@
-//! `adopt`: takes over what Helm installed, without losing data or restarting what need not
-//! restart.
+//! `adopt`: takes over a Helm release without losing data or restarting pods needlessly.
 
 use super::ctx::Ctx;
 use super::install::InstallArgs;
@@ -11,7 +10,7 @@ use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    // Whatever the release has is taken over: there is nothing to say leave to.
+    // All objects of the release are taken over, so `--adopt` has nothing to select.
     mut_arg("adopt", |argument| argument.hide(true).conflicts_with("from_helm")),
     after_help = "The bundle is verified before the cluster is asked anything. What becomes of each object of the
 release is listed first; then its fields become ours, and the bundle is applied. At the end Helm's

@@ -1,5 +1,4 @@
-//! Key pairs of age: made for sealed secrets and for recovery, in files as `age-keygen` writes
-//! them.
+//! age key pairs for sealed secrets and recovery, in files of the form that `age-keygen` writes.
 
 use std::io::{self, Write};
 
@@ -16,12 +15,12 @@ use crate::model::timestamp::Timestamp;
 use crate::sealed::{IDENTITIES_BYTES_MAX, Identities, NewIdentity};
 use crate::ui::printer::Report;
 
-/// The public keys of a file.
+/// The public keys of a key file.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AgeKeyReport {
     recipients: Vec<AgeRecipient>,
-    /// The file of a new pair.
+    /// The private key file of a new pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     private_file: Option<Utf8PathBuf>,
 }
@@ -34,7 +33,7 @@ impl Report for AgeKeyReport {
     }
 }
 
-/// Makes a pair: the private key at `path` with mode 0600, which also says its public half.
+/// Generates a pair. Writes the private key to `path` with mode 0600, and its public key above it.
 pub(super) fn made(path: &Utf8Path, now: Timestamp, ctx: &Ctx) -> Result<AgeKeyReport, Failure> {
     let NewIdentity { public, line } = NewIdentity::generate();
     let file = Zeroizing::new(format!("# created: {now}\n# public key: {public}\n{}\n", *line));
@@ -56,7 +55,7 @@ or in release.recoveryRecipients for the safe"
     Ok(AgeKeyReport { recipients: vec![public], private_file: Some(path.to_owned()) })
 }
 
-/// Returns the public halves of a file of private keys.
+/// Returns the public keys of a file of private keys.
 pub(super) fn shown(path: &Utf8Path) -> Result<AgeKeyReport, Failure> {
     let file = private_file::read_file_or_pipe(path, IDENTITIES_BYTES_MAX)?;
     let identities = Identities::parse(&file);

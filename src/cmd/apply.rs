@@ -1,4 +1,4 @@
-//! `apply`: brings a cluster to a bundle's state, or says why not before anything is changed.
+//! `apply`: brings a cluster to a bundle's state, or says why not before it changes anything.
 
 use super::ctx::Ctx;
 use super::install::{InstallArgs, install};

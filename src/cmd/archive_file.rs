@@ -1,4 +1,4 @@
-//! Writing a bundle as one file: `pack`, and `build --archive`.
+//! Writes a bundle as one file: `pack`, and `build --archive`.
 
 use std::io::{self, BufWriter, Read as _, Write};
 use std::path::PathBuf;
@@ -17,14 +17,14 @@ use crate::media::archive::WriteError;
 /// A path to write an archive to.
 pub(super) struct Target<'a> {
     pub(super) path: &'a Utf8Path,
-    /// The option that named it with a space at its end, or nothing.
+    /// The option that named the path, with a trailing space, or nothing.
     pub(super) option: &'a str,
-    /// A path that would do.
+    /// A valid path, for hints.
     pub(super) example: &'a str,
 }
 
 impl Target<'_> {
-    /// Refuses a path that no archive can be written to, before anything is done.
+    /// Rejects a path that no archive can be written to, before any work is done.
     pub(super) fn check(&self, store: &Utf8Path) -> Result<(), Failure> {
         let Self { path, option, example } = self;
         if *path == "-" {
@@ -42,7 +42,7 @@ impl Target<'_> {
         self.check_replaceable()
     }
 
-    /// Refuses a place in a folder whose files are ours or a bundle's.
+    /// Rejects a path inside a folder whose files belong to the store or to a bundle.
     pub(super) fn check_outside(&self, folder: &Utf8Path, place: &str) -> Result<(), Failure> {
         if real(self.path)?.starts_with(real(folder)?) {
             let failure = self.refused(&format!("the path is {place}"));
@@ -51,7 +51,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Refuses to replace what is no archive of ours.
+    /// Refuses to replace anything but an archive of ours.
     fn check_replaceable(&self) -> Result<(), Failure> {
         let (why, hint) = match fs_err::symlink_metadata(self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -69,7 +69,7 @@ impl Target<'_> {
         Err(self.refused(why).hint(hint))
     }
 
-    /// Locks what is to be replaced, if anything is there.
+    /// Locks the existing archive, if any.
     fn lock(&self, ctx: &Ctx) -> io::Result<Option<Locked>> {
         is_there(self.path)?.then(|| lock_named(self.path, &ctx.waits())).transpose()
     }
@@ -78,11 +78,11 @@ impl Target<'_> {
         Failure::input(format!("`{}{}`: {why}", self.option, self.path))
     }
 
-    /// Has `write` write the archive: whole, on the disk, or not at all. Returns what `write` does,
-    /// its size.
+    /// Writes the archive through `write`, whole and synced or not at all. Returns its size.
     ///
-    /// An archive that is there is locked from before its replacement: a signer who has it adds a
-    /// signature first, or meets the new one. What took its place meanwhile is not replaced.
+    /// An existing archive is locked before it is replaced, so a concurrent signer adds a signature
+    /// either to the old archive or to the new one. Any other file that has appeared at the path
+    /// stays.
     pub(super) fn write(
         &self,
         ctx: &Ctx,
@@ -102,8 +102,8 @@ impl Target<'_> {
 /// Why an archive was not written.
 pub(super) enum TargetError {
     Write(WriteError),
-    /// Something that is not replaced has come to the path since it was checked; or what goes into
-    /// the archive cannot.
+    /// A file that must not be replaced has appeared at the path since the first check, or a blob
+    /// cannot go into the archive.
     Failure(Failure),
 }
 
@@ -128,7 +128,7 @@ impl From<TargetError> for Failure {
     }
 }
 
-/// Tells how much was written.
+/// A writer that reports how much it has written.
 struct Watched<'a, W> {
     out: W,
     progress: &'a mut dyn FnMut(u64),
@@ -160,22 +160,22 @@ impl From<WriteError> for Failure {
     }
 }
 
-/// Returns the path of something that may not be there yet, free of links up to its name.
+/// Returns the path without links in its folder. The file itself need not exist.
 fn real(path: &Utf8Path) -> io::Result<PathBuf> {
     match fs_err::canonicalize(folder_of(path)) {
         Ok(folder) => {
             let named = path.file_name().map_or_else(|| path.into(), |name| folder.join(name));
-            // The last name of a folder may be a link too; that of a file stays, since a rename
-            // replaces it.
+            // The last component may be a link to a folder, which is resolved. A link to a file is
+            // kept, since a rename replaces it.
             Ok(if named.is_dir() { fs_err::canonicalize(named)? } else { named })
         }
-        // Nothing that is there can be inside a folder that is not.
+        // An existing folder cannot contain a path whose parent folder does not exist.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.into()),
         Err(error) => Err(error),
     }
 }
 
-/// Returns whether the first header of a file is one that our archives begin with.
+/// Returns whether a file starts with the header that our archives start with.
 fn begins_like_ours(path: &Utf8Path) -> io::Result<bool> {
     let mut start = Vec::new();
     open_for_reading(path)?.take(512).read_to_end(&mut start)?;

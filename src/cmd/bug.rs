@@ -1,14 +1,14 @@
-//! Panics: a bug of ours, told as such, without a flood of frames.
+//! Turns a panic into a bug report on a few lines, without a backtrace.
 
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
 use crate::failure::Failure;
 
-/// What the last panic said, and where: the hook sees the place, the catcher does not.
+/// Message and place of the last panic: the hook sees the place, the catcher does not.
 static LAST: Mutex<String> = Mutex::new(String::new());
 
-/// Runs `act`; a panic becomes a failure that asks for a report.
+/// Runs `act`, and turns a panic into a failure that asks for a report.
 ///
 /// # Errors
 ///
@@ -17,7 +17,7 @@ pub fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
     panic::set_hook(Box::new(|info| {
         *LAST.lock().unwrap_or_else(PoisonError::into_inner) = describe(info);
     }));
-    // Nothing that `act` left half changed is used afterwards: the process ends.
+    // The process ends after a panic, so it never uses state that `act` left half changed.
     let result = panic::catch_unwind(AssertUnwindSafe(act));
     drop(panic::take_hook());
     result.map_err(|_| {

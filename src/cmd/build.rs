@@ -1,4 +1,4 @@
-//! `build`: profiles to bundles in the store.
+//! `build`: renders profiles to bundles in the store.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -88,19 +88,19 @@ pub struct Args {
     terms: TermsArgs,
 }
 
-/// Who signs what is built, and when.
+/// The signing key, and the time of issue.
 struct Signer {
     key: PrivateKey,
     /// One time for all bundles of a run.
     now: Timestamp,
 }
 
-/// What was built.
+/// The report of a build.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BuildReport {
     bundles: Vec<Built>,
-    /// Profiles that could not be built beside those that could.
+    /// Profiles that failed to build. The others were built all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Failed>,
 }
@@ -124,7 +124,7 @@ struct Built {
     /// `new`, `existed` or `replaced`.
     entry: &'static str,
     signed: bool,
-    /// The keyids in the attestation; only the signature of `--key` has been verified.
+    /// The key ids in the attestation. Only the signature of `--key` has been verified.
     signers: Vec<KeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<Utf8PathBuf>,
@@ -166,7 +166,7 @@ impl Args {
         for name in &names {
             match self.build(ctx, &store, name, signer.as_ref()) {
                 Ok(built) => bundles.push(built),
-                // The others are still of use, and their mistakes too.
+                // The remaining profiles are built all the same, and their mistakes reported too.
                 Err(failure) if names.len() > 1 && failure.kind == FailureKind::Input => {
                     error_report::tell(&failure, &ctx.printer);
                     let diagnostics =
@@ -183,12 +183,12 @@ impl Args {
         if report.failed.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
-        // The report has said so already: it is the only document on stdout.
+        // No second document may go to stdout, where the report has the failures already.
         ctx.printer.tell(&format!("error: {of_all} could not be built"));
         Ok(FailureKind::Input.into())
     }
 
-    /// Returns where the archive of a profile is written, if it is.
+    /// Returns the path of a profile's archive, if one is written.
     fn archive_of(&self, name: &str) -> Option<Utf8PathBuf> {
         let in_folder = self.archives.as_ref().map(|folder| folder.join(format!("{name}.tar")));
         self.archive.clone().or(in_folder)
@@ -199,7 +199,7 @@ impl Args {
         Target { path, option, example }
     }
 
-    /// Decides what goes into the archive of the images, before anything is stored or signed.
+    /// Selects the images for the archive, before anything is stored or signed.
     fn choose_images(
         &self,
         ctx: &Ctx,
@@ -237,7 +237,7 @@ impl Args {
         Ok(names)
     }
 
-    /// Reads or makes the key, if there is to be a signature.
+    /// Reads or generates the key, if the bundles are signed.
     fn signer(&self, ctx: &Ctx) -> Result<Option<Signer>, Failure> {
         let Some(path) = &self.key.key else { return Ok(None) };
         let now = clock::now()?;
@@ -276,8 +276,8 @@ impl Args {
         let archive = self.archive_of(name);
         let carry =
             archive.as_ref().map(|_| self.choose_images(ctx, store, &index, &files)).transpose()?;
-        // From here to the signature, so that the profile's link and the highest serial are of the
-        // same build.
+        // Held until the bundle is signed, so that the profile's link and the highest serial belong
+        // to the same build.
         let serials = signer.map(|_| store.lock_serials()).transpose()?;
         let registered = store.register(&files, index.name.as_str(), name)?;
         let entry = match &registered.outcome {
@@ -316,8 +316,9 @@ impl Args {
         })
     }
 
-    /// Signs an entry of the store, whose lock for serials is held; says how, and by whom it is
-    /// signed now.
+    /// Signs an entry of the store. The caller holds the lock for serials.
+    ///
+    /// Returns a sentence about the signature, and the key ids of all signers.
     fn sign(
         &self,
         ctx: &Ctx,
@@ -361,7 +362,7 @@ impl Args {
     }
 }
 
-/// Warns of containers whose images are pulled although a node has them.
+/// Warns of containers whose pull policy makes nodes ask a registry even for images that they have.
 fn warn_of_pulls(ctx: &Ctx, set: &ManifestSet) {
     let templates = set.iter().filter_map(|manifest| pod_template(&manifest.object));
     let pulls = |container: &&Value| {
@@ -381,18 +382,18 @@ fn warn_of_pulls(ctx: &Ctx, set: &ManifestSet) {
     }
 }
 
-/// Refuses a bundle that `apply` could not record in the cluster.
+/// Rejects a bundle that `apply` could not record in the cluster.
 fn check_recordable(files: &BundleFiles) -> Result<(), Failure> {
     let mut archive = Vec::new();
     archive::write(&mut archive, None, files)?;
-    // Compression takes time, and what is small fits in any case.
+    // Compression takes time, and an archive within the limit fits even uncompressed.
     if archive.len() > COMPRESSED_BYTES_MAX {
         pack(&archive).map_err(Failure::input)?;
     }
     Ok(())
 }
 
-/// Writes an entry of the store, with these manifests, configs and layers of its images.
+/// Writes an entry of the store to an archive, with the given manifests, configs and layers.
 fn write_archive(
     ctx: &Ctx,
     store: &Store,
@@ -417,7 +418,7 @@ fn write_archive(
     Ok(())
 }
 
-/// Says what is known of the signatures of an entry that is not signed now.
+/// Returns the existing signatures of an entry that is not signed now, in words and as key ids.
 fn signatures(
     ctx: &Ctx,
     place: &Sealable,

@@ -1,4 +1,4 @@
-//! Which manifests, configs and layers go into an archive: `--images` of `build` and `pack`.
+//! `--images` of `build` and `pack`: selects the manifests, configs and layers for an archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ use crate::ui::progress::size;
 pub(super) enum ImageSelection {
     None,
     All,
-    /// All but the configs and layers that the bundle which this argument names lists.
+    /// All except the configs and layers that the named bundle lists.
     Since(String),
 }
 
@@ -41,14 +41,14 @@ impl FromStr for ImageSelection {
     }
 }
 
-/// A bundle and the selected blobs, ready to be archived.
+/// A bundle and the selected blobs, ready for archiving.
 pub(super) struct Cargo<'a> {
     pub(super) attestation: Option<&'a [u8]>,
     pub(super) files: &'a BundleFiles,
     pub(super) images: Option<&'a ImageList>,
-    /// What goes along; empty for an archive without an image layout.
+    /// The digests of the selected blobs. Empty for an archive without an image layout.
     pub(super) carry: BTreeSet<Digest>,
-    /// The command that brings blobs into the store.
+    /// The command that fetches the blobs into the store.
     pub(super) fetch: String,
 }
 
@@ -61,8 +61,7 @@ impl Cargo<'_> {
         archive::size(self.attestation, self.files, self.images, sizes)
     }
 
-    /// Writes the archive: what `tail` has comes from there, and the rest from `blobs`. Every byte
-    /// is hashed.
+    /// Writes the archive. Blobs come from `tail` or else from `blobs`, and every byte is hashed.
     pub(super) fn write<M: Medium>(
         &self,
         out: &mut dyn Write,
@@ -99,7 +98,7 @@ impl Cargo<'_> {
     }
 }
 
-/// Adds a blob of the store, hashing it.
+/// Adds a blob from the store, hashing it.
 fn carry_stored<W: Write>(
     writer: &mut Writer<'_, W>,
     blobs: &Blobs,
@@ -113,7 +112,7 @@ fn carry_stored<W: Write>(
     })
 }
 
-/// Tells a blob that cannot be carried from an archive that cannot be written.
+/// Separates a damaged blob from a failure to write the archive.
 fn told(error: WriteError, fetch: &str) -> TargetError {
     match error {
         WriteError::Output(cause) => match cause.downcast::<BadBlob>() {
@@ -162,7 +161,7 @@ pub(super) fn choose(
     Ok(along.filter(|_| carried).collect())
 }
 
-/// Returns the configs and layers that the bundle which `base` names lists, too.
+/// Returns the configs and layers that the bundle `base` lists as well.
 fn in_base(
     store: &StoreArgs,
     name: &str,
@@ -189,7 +188,7 @@ fn in_base(
 }
 
 /// Checks that each selected blob is in the source or in the store. Returns the lock that keeps
-/// `gc` out.
+/// `gc` from removing them.
 pub(super) fn check_there(
     blobs: &Blobs,
     images: &ImageList,

@@ -1,4 +1,5 @@
-//! `build --check`: builds again in fresh processes that differ in everything that must not matter.
+//! `build --check`: repeats a build in fresh processes whose environments differ in everything that
+//! must not matter.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 use crate::model::safe_path::SafePath;
 use crate::store::Store;
 
-/// What surrounds one of the builds.
+/// The environment of one build.
 struct Surroundings {
     time_zone: &'static str,
     locale: &'static str,
@@ -56,7 +57,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Runs the build, and returns the name of the entry in the store that it made.
+/// Runs the build, and returns the name of the new entry in the store.
 fn build(
     name: &str,
     args: &ProfileArgs,
@@ -68,7 +69,7 @@ fn build(
     fs_err::create_dir_all(&folder)?;
     let profiles = args.profiles.canonicalize_utf8()?;
     let store = place.join("store");
-    // The shell sets the umask, which only unsafe code could do here.
+    // The shell sets the umask, because Rust needs unsafe code to set it for a child.
     let mut command = Command::new("/bin/sh");
     command
         .args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", surroundings.umask])
@@ -115,9 +116,10 @@ fn compare(name: &str, files: &BundleFiles, entry: &str, place: &Utf8Path) -> Re
     }
 }
 
-/// Says where a second build differs first; nothing if nowhere.
+/// Returns the first difference of the second build, if any.
 ///
-/// A manifest says more than the index and the recipe, which hold its digest and stand before it.
+/// Manifests are compared first: a manifest tells more than the index and the recipe, which differ
+/// as well because they hold its digest.
 fn difference(files: &BundleFiles, again: &BundleFiles) -> Option<String> {
     let manifest = |path: &SafePath| path.as_str().starts_with("manifests/");
     let (manifests, others): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| manifest(path));

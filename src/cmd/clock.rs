@@ -1,15 +1,15 @@
-//! What time it is. Below this folder a time is an argument.
+//! The system clock. Everything below `cmd` gets the time as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::failure::Failure;
 use crate::model::timestamp::Timestamp;
 
-/// Returns the time of the system's clock.
+/// Returns the system time.
 ///
 /// # Errors
 ///
-/// When the clock is set to a time before 1970 or after 9998.
+/// When the clock shows a time before 1970 or after 9998.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the clock")]
 pub(super) fn now() -> Result<Timestamp, Failure> {
     let wrong = || {

@@ -1,4 +1,4 @@
-//! Asks a person before a cluster is changed, and names what is asked about.
+//! Asks the operator before a cluster is changed, and names the place of the change.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -9,18 +9,18 @@ use crate::trust::policy::Policy;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
-/// Shows what would be done, and asks whether it is to be done.
+/// Shows the planned changes, and asks for confirmation.
 pub(super) fn confirm<R: Report>(ctx: &Ctx, report: &R, question: &str) -> Result<(), Failure> {
     if !can_ask() {
         return Err(Failure::input("nobody can be asked: there is no terminal")
             .hint("look at what would be done with --dry-run, then say --yes"));
     }
-    // Nobody agrees to what they have not seen, however quiet it is to be.
+    // The plan is shown even with `--quiet`: consent needs it.
     ctx.printer.tell_report(report)?;
     confirm_also(question)
 }
 
-/// Asks one more question of somebody who has just answered one.
+/// Asks one more question after [`confirm`], without showing the plan again.
 pub(super) fn confirm_also(question: &str) -> Result<(), Failure> {
     match ask(&format!("{} [y/N] ", safe(question)))?.as_str() {
         "y" | "yes" => Ok(()),
@@ -28,8 +28,8 @@ pub(super) fn confirm_also(question: &str) -> Result<(), Failure> {
     }
 }
 
-/// Has a person write that the relay has never run here: a new encryption key makes everything old
-/// worthless.
+/// Has the operator confirm in writing that the relay has never run here: a new encryption key
+/// makes all existing data unreadable.
 pub(super) fn confirm_first_install(namespace: &str) -> Result<(), Failure> {
     let question = format!(
         "An encryption key will be generated. If the relay has never run here, and there is no \
@@ -38,7 +38,7 @@ pub(super) fn confirm_first_install(namespace: &str) -> Result<(), Failure> {
     if ask(&question)? == namespace { Ok(()) } else { Err(Failure::input("nothing was changed")) }
 }
 
-/// Returns whether somebody sits at a terminal.
+/// Returns whether stdin and stderr are terminals.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
@@ -52,7 +52,7 @@ fn ask(question: &str) -> Result<String, Failure> {
     Ok(answer.trim().to_owned())
 }
 
-/// Says where something is about to be changed; the site is that of a policy, if there is one.
+/// Returns a description of the place of a change. The site is that of the policy, if any.
 pub(super) fn place(
     cluster: &Cluster,
     identity: &Identity,

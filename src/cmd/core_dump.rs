@@ -1,16 +1,15 @@
-//! No core dumps: whatever ends this program, keys and secrets in its memory do not come to a disk.
+//! Disables core dumps, so that no crash writes keys and secrets from memory to disk.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// One byte is less than any dump has, so none is written to a file; and where dumps go to a
-/// program, Linux takes this very limit as a sign to make none, which it does not of 0.
+/// Every dump is larger than one byte, so none is written to a file. Where dumps are piped to a
+/// program, Linux makes none at this very limit; at 0 it would.
 const BYTES_MAX: u64 = 1;
 
-/// Forbids them, for this process and for those that it starts.
+/// Disables core dumps of this process and of its children.
 pub(super) fn forbid() {
     let maximum = getrlimit(Resource::Core).maximum.map_or(BYTES_MAX, |known| known.min(BYTES_MAX));
     let limit = Rlimit { current: Some(maximum), maximum: Some(maximum) };
-    // A limit may always be lowered; where a sandbox forbids even that, the command works all the
-    // same.
+    // Lowering a limit is always allowed. If a sandbox forbids even that, the command still works.
     setrlimit(Resource::Core, limit).ok();
 }

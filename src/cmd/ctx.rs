@@ -1,4 +1,4 @@
-//! What commands share: how to print, and how to read profiles.
+//! The context that commands share: printing, and reading profiles.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::ui::diagnostic;
 use crate::ui::printer::Printer;
 
-/// The context of a command, made once.
+/// The context of a command, created once.
 pub struct Ctx {
     pub printer: Printer,
 }
@@ -44,12 +44,12 @@ pub struct StoreArgs {
 }
 
 impl Ctx {
-    /// Names a store whose locks, when they are waited for, are told.
+    /// Returns the store. The operator is told when one of its locks makes the command wait.
     pub fn store(&self, args: &StoreArgs) -> Store {
         Store::at(&args.store).telling(self.waits())
     }
 
-    /// Tells of each lock that is waited for.
+    /// Returns the callback that tells the operator which lock the command waits for.
     pub fn waits(&self) -> Waits {
         let printer = self.printer.clone();
         Waits::told_to(move |path| {
@@ -57,16 +57,16 @@ impl Ctx {
         })
     }
 
-    /// Reads a profile and shows what was found; an error when it cannot be built.
+    /// Reads a profile and prints its diagnostics.
     ///
     /// # Errors
     ///
-    /// When the profile has errors, or warnings that are denied.
+    /// When the profile has errors, or has warnings with `--deny-warnings`.
     pub fn load(&self, name: &str, args: &ProfileArgs) -> Result<Profile, Failure> {
         self.load_from(name, args, &Folder::new(&args.profiles))
     }
 
-    /// As [`Ctx::load`], with files from elsewhere.
+    /// Like [`Ctx::load`], but reads from `files`.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Ctx {
         self.load_about(name, args, files, &|_| true)
     }
 
-    /// As [`Ctx::load_from`], with no warnings but of keys that `concerns`.
+    /// Like [`Ctx::load_from`], but keeps only those warnings whose key `concerns` accepts.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Ctx {
         }
     }
 
-    /// Shows findings on stderr; errors as data are part of the report of the failure.
+    /// Prints diagnostics on stderr. With `--json` the report of the failure has them as data.
     pub fn show(&self, loaded: &Loaded) {
         let shown = if self.printer.quiet {
             &loaded.diagnostics.only_errors()
@@ -135,7 +135,7 @@ pub(super) struct InvalidProfile {
 }
 
 impl InvalidProfile {
-    /// Returns the findings as data.
+    /// Returns the diagnostics as JSON.
     pub(super) fn diagnostics(&self) -> &Value {
         &self.diagnostics
     }
@@ -157,7 +157,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// A folder of profiles whose encrypted files and images do not matter: neither may be there yet.
+/// A folder of profiles whose sealed files and images may still be missing.
 pub(super) struct Unprepared<'a>(pub(super) Folder<'a>);
 
 impl ProfileFiles for Unprepared<'_> {
@@ -183,7 +183,7 @@ impl ProfileFiles for Unprepared<'_> {
 }
 
 impl Folder<'_> {
-    /// Returns whether the real path of a file is in the folder, or there is no such file.
+    /// Returns whether a file is inside the folder after links are resolved, or does not exist.
     pub(super) fn keeps(&self, path: &Utf8Path) -> bool {
         let (folder, file) = (self.path.canonicalize(), path.canonicalize());
         folder.ok().zip(file.ok()).is_none_or(|(folder, file)| file.starts_with(folder))
@@ -223,7 +223,7 @@ impl ProfileFiles for Folder<'_> {
             Ok(bytes) => {
                 String::from_utf8(bytes).map(Some).map_err(|_| format!("`{path}` is not UTF-8"))
             }
-            // A link that leads nowhere is no lock that was never made.
+            // A dangling link is an error, unlike a missing lock file.
             Err(ReadFileError::Io(error))
                 if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() =>
             {

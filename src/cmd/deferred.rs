@@ -1,11 +1,10 @@
-//! Arguments of a command that are described to the parser only when the command is named: one of
-//! many is.
+//! Describes arguments to the parser only when their command is named, not those of all commands.
 
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-/// The arguments `T` of a command; not of one that has commands of its own, which the completions
-/// of `help` would not know.
+/// The arguments `T` of a command. Not for a command with subcommands: the completions of `help`
+/// would miss them.
 #[derive(Debug)]
 pub struct Deferred<T>(pub T);
 
@@ -29,8 +28,7 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     }
 }
 
-/// Adds arguments, and leaves the command its own description: groups of arguments bring theirs
-/// along.
+/// Adds arguments, but keeps the command's own description: groups of arguments have theirs.
 fn described(command: Command, augment: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned();
     let long_about = command.get_long_about().cloned();

@@ -1,5 +1,4 @@
-//! `diff`: what changes between two bundles, or between a cluster and a bundle, and which pods
-//! restart.
+//! `diff`: shows the changes from a bundle or a cluster to a bundle, and which pods restart.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -52,7 +51,7 @@ pub struct Args {
     cluster: ClusterArgs,
 }
 
-/// What differs, and where the two came from.
+/// The differences, and the origins of both bundles.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DiffReport {
@@ -79,25 +78,25 @@ impl Report for DiffReport {
     }
 }
 
-/// What applying a bundle would change in a cluster.
+/// The changes that applying a bundle would make in a cluster.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LiveDiffReport {
     same: bool,
     context: String,
     namespace: String,
-    /// The generation that runs, by the record, and what it is of.
+    /// The deployed generation according to the record. `old_content_id` is its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     old_content_id: Option<String>,
     new_origin: String,
     new_content_id: String,
-    /// What the server would not take, and why.
+    /// Objects that the server rejects, each with the reason.
     refused: Vec<String>,
-    /// What the bundle wants of the cluster, and is not there.
+    /// References of the bundle that the cluster does not satisfy.
     missing: Vec<String>,
-    /// What may not be looked at.
+    /// Objects that our permissions do not let us read.
     unseen: Vec<String>,
     #[serde(flatten)]
     changes: Changes,
@@ -106,7 +105,7 @@ struct LiveDiffReport {
 impl LiveDiffReport {
     fn new(cluster: &Cluster, source: &Source, live: &Live<'_>) -> Result<Self, Failure> {
         let mut changes = live.changes();
-        // What is generated is missing only where it has been.
+        // A generated Secret counts as missing only in an existing installation.
         let missing = if live.deployed.is_some() {
             live.missing(cluster)
         } else {

@@ -1,4 +1,4 @@
-//! A failure as people and programs meet it: text on stderr, and a document on stdout with `--json`.
+//! Reports a failure: text on stderr, and with `--json` also a document on stdout.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::ui::escape::{safe, safe_within};
 use crate::ui::printer::{Printer, ReaderGone, Report};
 
-/// A failure as data: what a command prints instead of its report.
+/// A failure as data, which a command prints instead of its report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ErrorReport<'a> {
@@ -49,10 +49,9 @@ impl Report for ErrorReport<'_> {
     }
 }
 
-/// Prints what failed, why, and what to do.
+/// Prints the failure, its reasons and its hints.
 pub(super) fn tell(failure: &Failure, printer: &Printer) {
-    // Parts of a message may come from a hostile bundle, and must not look like a line of this
-    // program.
+    // A hostile bundle that a message quotes must not be able to imitate a line of this program.
     let message = failure.message();
     let message = match failure.kind {
         FailureKind::Untrusted => safe(&message).into_owned(),
@@ -70,7 +69,7 @@ pub(super) fn tell(failure: &Failure, printer: &Printer) {
     }
 }
 
-/// Returns whether the reader of stdout went away, which is not a failure.
+/// Returns whether the reader of stdout has gone, which does not count as a failure.
 pub(super) fn is_reader_gone(failure: &Failure) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&*failure.source);
     while let Some(error) = cause {
@@ -92,7 +91,7 @@ mod tests {
         let gone = io::Error::new(io::ErrorKind::BrokenPipe, ReaderGone);
         assert!(is_reader_gone(&Failure::from(gone)));
 
-        // As a medium, a disk or a server may report.
+        // Such errors can come from a medium, a disk or a server.
         for broken in [
             io::Error::from(io::ErrorKind::BrokenPipe),
             io::Error::new(io::ErrorKind::BrokenPipe, "failed to write file `a`"),

@@ -1,26 +1,26 @@
-//! Exit codes, as `docs/format/exit-codes.md` has them.
+//! Exit codes, as documented in `docs/format/exit-codes.md`.
 
 use std::process::ExitCode;
 
 use crate::failure::{Failure, FailureKind};
 
-/// The answer is no, or two things differ.
+/// The answer is negative, or two things differ.
 pub const DIFFERS: u8 = 1;
-/// The input is wrong: a profile, an argument.
+/// Wrong input: a profile, an argument.
 pub const INPUT: u8 = 2;
 
-/// What a command returns.
+/// The result of a command.
 pub type Outcome = Result<ExitCode, Failure>;
 
 impl FailureKind {
-    /// Returns the exit code of such a failure.
+    /// Returns the exit code of this kind of failure.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Differs => DIFFERS,
             Self::Input => INPUT,
             Self::Untrusted => 3,
             Self::World => 4,
-            // 128 and the number of SIGINT, as shells have it.
+            // 128 plus the number of SIGINT, as in shells.
             Self::Interrupted => 130,
             Self::Bug => 101,
         }

@@ -1,4 +1,4 @@
-//! `explain`: what a key or a code means, and where a profile's value came from.
+//! `explain`: the meaning of a key or a code, and the origin of a profile's value.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,7 +50,7 @@ struct CodeReport {
     text: &'static str,
 }
 
-/// The word in front of what a bundle reaches beyond its namespace, in text and in JSON.
+/// The words that introduce a reach beyond the namespace, in text and in JSON.
 const REACHES: [&str; 2] = ["reaches", "reach"];
 
 const REACH_TITLE: &str = "what of a bundle reaches beyond its namespace";
@@ -98,7 +98,7 @@ impl Args {
     fn origin(&self, ctx: &Ctx, profile: &str, key: &str) -> Result<(), Failure> {
         let loaded = load(profile, &self.profiles.set, &Folder::new(&self.profiles.profiles));
         if loaded.profile.is_none() {
-            // Shows what is wrong, and fails.
+            // Prints the diagnostics, and fails.
             ctx.load(profile, &self.profiles)?;
         }
         let settings = explain::origin(&loaded, key);
@@ -109,7 +109,8 @@ impl Args {
     }
 }
 
-/// Returns that no key has this path; of what stands inside of a secret only words of ours.
+/// Returns the failure that no key has this path. Inside a secret, the message repeats only key
+/// names that we know.
 fn no_key(path: &str) -> Failure {
     let asked = Path::of(path);
     let shown = shown_path(&asked);

@@ -1,4 +1,4 @@
-//! `fetch`: the images of locked profiles, from registries into the store.
+//! `fetch`: downloads the images of locked profiles from registries into the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -42,16 +42,16 @@ pub struct Args {
     registry: PullArgs,
 }
 
-/// What was fetched.
+/// The report of a fetch.
 #[derive(Serialize)]
 struct FetchReport {
-    /// The references, each once.
+    /// The image references, without duplicates.
     images: Vec<String>,
-    /// Manifests, configs and layers that were fetched.
+    /// The number of fetched manifests, configs and layers.
     fetched: usize,
-    /// Their sizes.
+    /// Their total size.
     bytes: u64,
-    /// Those that were in the store.
+    /// The number of those that the store had already.
     there: usize,
 }
 
@@ -63,7 +63,7 @@ impl Report for FetchReport {
     }
 }
 
-/// A manifest, config or layer, and an image that has it, at the registry that it comes from.
+/// A manifest, config or layer, and an image that contains it, at its source registry.
 struct FetchItem {
     image: Reference,
     digest: Digest,
@@ -112,7 +112,7 @@ fn pinned<'a>(source: &'a Source, name: &str) -> Result<&'a ImageList, Failure> 
     })
 }
 
-/// Adds what the images of a bundle consist of, by digest.
+/// Adds the manifests, configs and layers of a bundle's images, by digest.
 fn add_wanted(
     wanted: &mut BTreeMap<Digest, FetchItem>,
     source: &Source,
@@ -140,7 +140,7 @@ fn add_wanted(
     Ok(())
 }
 
-/// Returns the items that the store lacks, and removes altered ones.
+/// Returns the items that the store lacks. Altered blobs are removed, and count as lacking.
 fn without_stored(
     ctx: &Ctx,
     blobs: &Blobs,
@@ -162,7 +162,7 @@ fn without_stored(
     Ok(missing)
 }
 
-/// Fetches one blob, unless another process stored it.
+/// Fetches one blob, unless another process has stored it.
 fn fetch(
     registry: &Registry,
     blobs: &Blobs,
@@ -170,7 +170,7 @@ fn fetch(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let FetchItem { image, digest, kind } = item;
-    // The end of what a killed process left may be wrong: then everything is fetched once more.
+    // The partial file of a killed process may be damaged; the second attempt fetches all of it.
     for _ in 0..2 {
         let BlobStart::Partial(partial) = blobs.begin(*digest, kind.size())? else { return Ok(()) };
         match fetch_rest(registry, partial, item, progress)? {

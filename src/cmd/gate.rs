@@ -1,5 +1,5 @@
-//! The way of every command that trusts a bundle: find it, and verify it before anything of it is
-//! used.
+//! Finds a bundle and verifies it before any of its content is used. Every command that trusts a
+//! bundle comes through here.
 
 use std::io::{self, BufReader};
 
@@ -32,13 +32,13 @@ pub(super) struct BundleArgs {
 }
 
 impl BundleArgs {
-    /// Means a bundle that is in one place.
+    /// Returns the arguments for a bundle that is not in parts.
     #[cfg(feature = "age")]
     pub(super) fn of(bundle: String) -> Self {
         Self { bundle, part: Vec::new() }
     }
 
-    /// Verifies the bundle, wherever it is; also returns where it was found.
+    /// Verifies the bundle, and also returns where it was found.
     pub(super) fn verify(
         &self,
         store: &StoreArgs,
@@ -60,7 +60,7 @@ impl BundleArgs {
         }
     }
 
-    /// Counts the images of the verified bundle that are there.
+    /// Counts the images of the verified bundle that are available.
     pub(super) fn images(
         &self,
         store: &StoreArgs,
@@ -69,7 +69,7 @@ impl BundleArgs {
     ) -> Result<Option<ImagesSummary>, Failure> {
         let Some(images) = &bundle.images else { return Ok(None) };
         let (place, counting) = match self.images_at(store)? {
-            // To verify an archive is to hash what it carries.
+            // Verifying an archive has hashed its images.
             ImagesAt::Archive => (ImagesAt::Archive, Counting::ByDigest),
             place => (place, counting),
         };
@@ -85,12 +85,12 @@ impl BundleArgs {
         }
     }
 
-    /// Returns the bundle as it was named.
+    /// Returns the bundle argument.
     pub(super) fn name(&self) -> &str {
         &self.bundle
     }
 
-    /// Refuses a bundle that can be read only once.
+    /// Rejects a bundle that can be read only once.
     pub(super) fn check_twice(&self) -> Result<(), Failure> {
         if self.bundle == STDIN {
             return Err(no_stdin("is not read"));
@@ -101,11 +101,11 @@ impl BundleArgs {
         }
     }
 
-    /// Opens the images of the bundle once more; it must still be the one with this content id.
+    /// Opens the images of the bundle again. Its content id must still be `id`.
     ///
     /// # Errors
     ///
-    /// When it is another one by now, or cannot be read.
+    /// When the content has changed, or cannot be read.
     pub(super) fn reopen(&self, id: Digest) -> Result<(MediumPlace, Tail<AnyMedium>), Failure> {
         let (place, opening) = medium::open(self.bundle.as_str().into(), &self.part)?;
         let sums = opening.and_then(Opening::read_sums).map_err(|error| place.failure(error))?;
@@ -137,7 +137,7 @@ fn verify_entry(
     let entry = store.find(reference)?;
     let path = store.path_of(&entry);
     let bundle = gate(folder::open(&path), terms)?;
-    // The entry's name says the beginning of the content id; a reference may say more of it.
+    // The name of the entry has a prefix of the content id. A reference may have a longer one.
     let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
     let asked =
         if digits.starts_with(entry.id()) && !digits.contains('-') { digits } else { entry.id() };
@@ -149,7 +149,7 @@ fn verify_entry(
     Ok((path.into_string(), bundle))
 }
 
-/// Verifies the bundle at a path; a damaged part is reported first.
+/// Verifies the bundle at a path. A damaged part is reported in preference to any other failure.
 fn verify_path(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],

@@ -1,5 +1,5 @@
-//! `gc`: removes from the store what no link and no pin reaches; with `--live`, from the cluster
-//! what nothing names.
+//! `gc`: removes bundles from the store that no link and no pin reaches, and with `--live`
+//! unreferenced ConfigMaps from the cluster.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -61,16 +61,16 @@ pub struct Args {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GcReport {
-    /// Whether it was removed.
+    /// Whether the garbage was removed: false in a dry run.
     removed: bool,
     entries: Vec<Entry>,
-    /// What killed builds had left.
+    /// Bytes left over by killed builds.
     leftover_bytes: u64,
-    /// Of images; only with `--blobs`.
+    /// Image blobs; only with `--blobs`.
     blobs: Vec<Blob>,
-    /// Fetches that were not finished; only with `--blobs`.
+    /// Bytes of unfinished fetches; only with `--blobs`.
     partial_blob_bytes: u64,
-    /// All of it.
+    /// The total of all bytes.
     bytes: u64,
 }
 

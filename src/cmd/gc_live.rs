@@ -1,4 +1,4 @@
-//! What `gc --live` does: removes from the cluster the configurations that nothing names any more.
+//! `gc --live`: removes unreferenced ConfigMaps from the cluster.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ use crate::rollout::rights::Right;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
-/// How to go about it.
+/// The options of a live collection.
 pub(super) struct How {
     pub(super) dry_run: bool,
     pub(super) yes: bool,
@@ -45,7 +45,7 @@ struct GcLiveReport<'a> {
     config_maps: Vec<Garbage>,
 }
 
-/// A ConfigMap that nothing names.
+/// An unreferenced ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Garbage {
     name: String,
@@ -62,7 +62,7 @@ impl Report for GcLiveReport<'_> {
     }
 }
 
-/// Finds what nothing names, asks, and removes it.
+/// Finds unreferenced ConfigMaps, asks, and removes them.
 pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> Outcome {
     let cluster = installation.connect(&ctx.printer)?;
     let identity = cluster.identity()?;
@@ -88,7 +88,7 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
         let place = place(&cluster, &identity, None, journal.namespace());
         confirm(ctx, &report, &format!("Remove {number} that nothing names from {place}?"))?;
     }
-    // Under the lock everything is looked at once more.
+    // Under the lock, everything is read again.
     journal.await_turn(Turn::of(false, how.break_lock), &|text| ctx.printer.say(text))?;
     let locked = journal.lock(holder("gc --live")?, |_, _| ());
     locked.map_err(|failure| gave_back(&mut journal, failure))?;
@@ -100,8 +100,7 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes what was seen, as far as nothing names it even now that nobody else changes the
-/// installation.
+/// Removes those of the `seen` ConfigMaps that are still unreferenced under the lock.
 fn remove(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -112,7 +111,7 @@ fn remove(
     for garbage in seen.iter().filter(|garbage| now.contains(garbage)) {
         journal.beat()?;
         let key = config_map(journal, &garbage.name);
-        // Another object may have taken the name since.
+        // Another object may have the same name by now.
         if let Some(object) = cluster.find(&key)?.filter(|object| live::uid(object) == garbage.uid)
         {
             delete(cluster, &key, &object)?;
@@ -123,15 +122,16 @@ fn remove(
     Ok(removed)
 }
 
-/// Returns the configurations that neither pods, nor what may make pods again, nor the generation
-/// that runs or was begun names.
+/// Returns the ConfigMaps that are referenced neither by pods, nor by owners that may recreate
+/// pods, nor by the deployed or the pending generation.
 fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<Garbage>, Failure> {
     let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
     let inventory = journal.recorded(current)?.into_iter().flat_map(|recorded| recorded.inventory);
     let is_config = |key: &ObjectKey| key.kind == "ConfigMap";
     let mut used: BTreeSet<String> =
         inventory.map(|item| item.key).filter(is_config).map(|key| key.name).collect();
-    // First what there is, then who names it: what is made meanwhile is not looked at.
+    // ConfigMaps are listed before their users: one that is created later is not in the list, so it
+    // cannot be removed by mistake.
     let labels = managed_labels(journal.name());
     let all = cluster.list(&Request::list(&config_map(journal, ""), &labels))?;
     used.extend(still_named(&owners(cluster, journal.namespace())?, "ConfigMap"));

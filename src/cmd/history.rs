@@ -1,4 +1,4 @@
-//! `history`: the generations of an installation, as its record has them.
+//! `history`: lists the generations in the record of an installation.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -66,7 +66,7 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let cluster = self.installation.connect(&ctx.printer)?;
         let journal = self.installation.open(&cluster)?;
-        // What cannot be gone back to should be known before it is wanted.
+        // Reads every generation, so that a damaged one is noticed before a rollback needs it.
         journal.recorded(|_| true)?;
         let report = HistoryReport {
             name: journal.name().to_string(),

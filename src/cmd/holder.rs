@@ -1,4 +1,4 @@
-//! How a run is called while it holds the lock of an installation, and whose it is.
+//! The lock holder: identifies this run, and the user and host it belongs to.
 
 use rustix::process::getuid;
 use rustix::system::uname;
@@ -7,11 +7,12 @@ use super::{clock, random};
 use crate::failure::Failure;
 use crate::rollout::lock::{By, Lock, NAME_BYTES_MAX};
 
-/// Returns a name for this run that no other run has, and by which a person may find it.
+/// Returns the lock for this run: a unique id, and the details by which the operator can find the
+/// run.
 ///
 /// # Errors
 ///
-/// When the system gives no random numbers, or no time.
+/// When the system provides no random numbers or no valid time.
 pub(super) fn holder(command: &str) -> Result<Lock, Failure> {
     let mut bytes = [0; 8];
     random::fill(&mut bytes)?;
@@ -25,7 +26,7 @@ pub(super) fn holder(command: &str) -> Result<Lock, Failure> {
     Ok(Lock { holder, heartbeat: 0, by: Some(by) })
 }
 
-/// Whoever sits there says so; nothing depends on it.
+/// The environment can be set to any name, and nothing depends on it.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks who the user is")]
 fn user() -> Option<String> {
     ["USER", "LOGNAME"]
@@ -33,7 +34,7 @@ fn user() -> Option<String> {
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
 }
 
-/// Returns as much of a name as the record holds.
+/// Returns as much of a name as the record can hold, without control characters.
 fn name(text: &str) -> String {
     let mut name = String::new();
     for character in text.chars().map(|c| if c.is_control() { '?' } else { c }) {

@@ -1,6 +1,6 @@
-//! Whether registries have the images of a bundle.
+//! Checks whether registries have the images of a bundle.
 //!
-//! A pinned image is asked for by its digest, others by their tag.
+//! A pinned image is looked up by digest, any other by tag.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,11 +21,11 @@ use crate::registry::{
 };
 use crate::render::references::{pod_template, pull_secrets};
 
-/// How long a registry may be silent: a person waits for the answer.
+/// How long a registry may stay silent: the operator is waiting for the answer.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How long one request may take in all, however its answer trickles.
+/// The limit for a whole request, however slowly the answer arrives.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The key of a pull secret.
+/// The data key of a pull secret.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
 /// Where images are looked for.
@@ -43,13 +43,13 @@ pub(super) struct PresenceArgs {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ImageState {
-    /// The reference that was asked for.
+    /// The reference that was looked up.
     pub(super) reference: String,
     pub(super) state: ImageFinding,
-    /// Why it is not known.
+    /// Why the image was not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
-    /// What to do about that.
+    /// The remedy for that.
     #[serde(skip)]
     pub(super) remedy: Option<String>,
 }
@@ -69,8 +69,8 @@ impl PresenceArgs {
     ///
     /// # Errors
     ///
-    /// When a reference has no place at the registry of `--registry`, or a file that an option
-    /// names cannot be used.
+    /// When a reference cannot be mapped to the registry of `--registry`, or a file named by an
+    /// option cannot be used.
     pub(super) fn look(
         &self,
         ctx: &Ctx,
@@ -97,7 +97,7 @@ impl PresenceArgs {
         Ok(states)
     }
 
-    /// Returns each distinct image of a bundle as one that is not asked for.
+    /// Returns each distinct image of a bundle as skipped.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl PresenceArgs {
         Ok(wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped)).collect())
     }
 
-    /// Returns each distinct image, at the registry that is asked.
+    /// Returns each distinct image, with the registry to ask.
     fn wanted(&self, bundle: &Bundle) -> Result<Vec<Reference>, Failure> {
         let mut wanted = BTreeMap::new();
         for image in references(bundle) {
@@ -130,8 +130,7 @@ impl PresenceArgs {
     }
 }
 
-/// Uses the pull secrets of the pods before the operator's credentials; returns why some cannot be
-/// used.
+/// Prefers the pods' pull secrets to the operator's credentials. Returns why some are unusable.
 fn prefer_pull_secrets(
     settings: &mut RegistrySettings,
     bundle: &Bundle,
@@ -173,7 +172,7 @@ fn unknown(images: &[Reference], why: &Failure) -> Vec<ImageState> {
 fn references(bundle: &Bundle) -> Vec<Reference> {
     match &bundle.images {
         Some(images) => images.images().map(|image| image.reference.clone()).collect(),
-        // A node does not pull what is not a reference.
+        // Nodes cannot pull an invalid reference, so it is left out.
         None => {
             bundle.index.images.iter().filter_map(|image| image.reference.parse().ok()).collect()
         }
@@ -195,7 +194,7 @@ fn ask(registry: &Registry, wanted: &[Reference]) -> Vec<ImageState> {
     })
 }
 
-/// Asks one registry for each image, until it is unreachable.
+/// Asks one registry for each image, until it turns out to be unreachable.
 fn ask_host(registry: &Registry, images: &[&Reference]) -> Vec<ImageState> {
     let mut unreachable: Option<(String, Option<String>)> = None;
     let ask = |image: &&Reference| {

@@ -1,4 +1,4 @@
-//! `images`: what must be in the registry.
+//! `images`: lists the images that the registry must have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -39,7 +39,7 @@ pub struct Args {
     source: SourceArgs,
 }
 
-/// Copies to make, for a registry inside the gap.
+/// The copies that fill a registry inside the air gap.
 #[derive(Serialize)]
 struct MirrorReport {
     copies: BTreeSet<MirrorCopy>,
@@ -62,9 +62,9 @@ impl Report for MirrorReport {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImagesReport {
-    /// Sorted by reference, each once.
+    /// Sorted by reference, without duplicates.
     images: Vec<Image>,
-    /// Absent where the images are not pinned.
+    /// Absent if the images are not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     carried: Option<ImagesSummary>,
 }
@@ -102,9 +102,11 @@ impl Args {
 
 impl MirrorCopy {
     /// Returns the copy that brings `reference` to its place. Registries and tools take a tag or a
-    /// digest, not both: what has a digest is copied by it, and gets its tag.
+    /// digest, not both: an image with a digest is copied by digest, and gets its tag at the
+    /// destination.
     ///
-    /// A bundle that nobody has verified may hold anything, and the lines are read by a shell.
+    /// References are parsed: an unverified bundle may hold any text, and a shell reads these
+    /// lines.
     fn of(reference: &str, sources: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let image = parse(reference)?;
         let name = image.without_digest();

@@ -1,5 +1,4 @@
-//! Where the images of a bundle are: in its archive, in the store that it is an entry of, or
-//! nowhere.
+//! The place of a bundle's images: its archive, the store that it is an entry of, or none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,20 +12,20 @@ use crate::model::digest::Digest;
 use crate::store::Store;
 use crate::ui::images_view::{ImagesPlace, ImagesSummary};
 
-/// Where the images of a bundle are looked for.
+/// The place where the images of a bundle are looked for.
 pub(super) enum ImagesAt {
     Archive,
     Store(Store),
-    /// A folder that is no entry of a store has no images.
+    /// A folder outside a store has no images.
     Nowhere,
 }
 
-/// How carefully they are counted.
+/// How thoroughly images are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counting {
     /// By the headers of the archive, and by size in the store.
     BySize,
-    /// Every byte is hashed; of an archive it has been.
+    /// By hashing every byte. The bytes of an archive have been hashed already.
     ByDigest,
 }
 
@@ -40,7 +39,7 @@ impl ImagesAt {
         Ok(entry.map_or(Self::Nowhere, |(store, _)| Self::Store(store)))
     }
 
-    /// Counts the configs and layers that are there; `carried` is what the archive has.
+    /// Counts the available configs and layers. `carried` lists those in the archive.
     pub(super) fn count(
         &self,
         images: &ImageList,
@@ -68,8 +67,7 @@ fn absent(carried: &Carried, images: &ImageList) -> BTreeSet<Digest> {
     carried.missing(images).map(|(digest, _)| digest).collect()
 }
 
-/// Returns the configs and layers that are of no use without what is `missing`: an image without
-/// its manifest is none.
+/// Returns the configs and layers that are missing, or whose image lacks its manifest.
 fn useless(images: &ImageList, missing: &BTreeMap<Digest, u64>) -> BTreeSet<Digest> {
     let lost = images.images().filter(|image| missing.contains_key(&image.digest));
     lost.flat_map(|image| &image.blobs).chain(missing.keys()).copied().collect()

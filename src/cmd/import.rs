@@ -1,4 +1,4 @@
-//! `import helm`: the values of the Helm chart to a profile.
+//! `import helm`: converts the values of the Helm chart to a profile.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -89,7 +89,7 @@ impl Args {
     }
 }
 
-/// Shows what keeps the profile from being built; the text is useful all the same.
+/// Shows the errors that keep the profile from being built. The text is useful all the same.
 fn show_errors(ctx: &Ctx, text: &OneText<'_>) {
     let loaded = profile::load("imported", &[], text);
     let errors = loaded.diagnostics.errors();
@@ -100,7 +100,7 @@ fn show_errors(ctx: &Ctx, text: &OneText<'_>) {
     }
 }
 
-/// A profile that is on its way to stdout.
+/// A profile that is about to go to stdout.
 struct OneText<'a> {
     toml: &'a str,
     visibility: Visibility,
@@ -125,8 +125,7 @@ impl ProfileFiles for OneText<'_> {
 }
 
 impl HelmArgs {
-    /// Returns what messages may show: a link out of its folder may lead to any file, such as a
-    /// private key.
+    /// Returns how much messages may quote. A link out of the folder may lead to a private key.
     fn visibility(&self) -> Visibility {
         if Folder::new(folder_of(&self.values)).keeps(&self.values) {
             Visibility::Lines

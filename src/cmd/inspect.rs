@@ -1,4 +1,4 @@
-//! `inspect`: a bundle on one page. Verifies no signature, and says so.
+//! `inspect`: shows a bundle on one page. Verifies no signature, and says so.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -33,14 +33,14 @@ pub struct Args {
 #[serde(rename_all = "camelCase")]
 struct InspectReport {
     origin: String,
-    /// Whether there is an attestation; absent for a profile.
+    /// Whether the bundle has an attestation; absent for a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     attested: Option<bool>,
-    /// Nothing here verifies it.
+    /// Always false: `inspect` verifies no signature.
     verified: bool,
     #[serde(skip)]
     signature: &'static str,
-    /// What came with it of its images; absent where they are not pinned.
+    /// The images that came with the bundle; absent if they are not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     carried: Option<ImagesSummary>,
     #[serde(flatten)]

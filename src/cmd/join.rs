@@ -1,4 +1,4 @@
-//! `join`: parts to the file that they were.
+//! `join`: reassembles a file from its parts.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ pub struct Args {
     part: Vec<Utf8PathBuf>,
 }
 
-/// What was written.
+/// The report of a join.
 #[derive(Serialize)]
 struct JoinReport {
     path: Utf8PathBuf,

@@ -1,4 +1,4 @@
-//! `keygen`: a new key pair, or the trust entry of a key that is there.
+//! `keygen`: generates a key pair, or prints the trust entry of an existing key.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -72,7 +72,7 @@ struct KeygenReport {
     public_pem: String,
     holder: Label,
     not_after: Timestamp,
-    /// What to paste into a trust policy.
+    /// The entry to paste into a trust policy.
     trust_entry: String,
     /// The files of a new pair.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ impl KeygenReport {
         let entry = KeyEntry {
             public: key.clone(),
             holder: holder.clone(),
-            // Not from now on: `--public` may show a key that has signed before.
+            // No start date, because `--public` may show a key that has signed before.
             not_before: None,
             not_after: Some(not_after),
             status: Status::Active,
@@ -165,7 +165,7 @@ impl Args {
         Ok(())
     }
 
-    /// Reads the public half of either half.
+    /// Reads the public key from either half of a pair.
     fn read_public(&self, path: &Utf8Path, ctx: &Ctx) -> Result<PublicKey, Failure> {
         let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX)?);
         match str::from_utf8(&file) {

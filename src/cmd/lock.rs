@@ -1,4 +1,4 @@
-//! `lock`: which digest each image's tag leads to, looked up once and kept in `images.lock`.
+//! `lock`: resolves the tag of each image to a digest, and keeps the digests in `images.lock`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -61,7 +61,7 @@ pub struct Args {
     registry: PullArgs,
 }
 
-/// What a lock says now.
+/// The content of the lock after a run.
 #[derive(Serialize)]
 struct LockReport {
     path: Utf8PathBuf,
@@ -75,10 +75,10 @@ struct LockReport {
 struct ImageLine {
     change: LockChange,
     name: String,
-    /// Absent of an image that was removed.
+    /// Absent for a removed image.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
-    /// What was locked before, where that is another digest.
+    /// The previously locked digest, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     old_digest: Option<String>,
     blobs: usize,
@@ -117,7 +117,7 @@ impl Report for LockReport {
     }
 }
 
-/// How a lock stands to the profiles that it lists.
+/// The differences between a lock and the profiles that it lists.
 #[derive(Serialize)]
 struct LockCheckReport {
     complete: bool,
@@ -148,14 +148,14 @@ impl Report for LockCheckReport {
     }
 }
 
-/// The images of the profiles, and which profiles have each.
+/// The images, and the profiles that use each.
 type ImageUsers = BTreeMap<Reference, BTreeSet<Label>>;
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let folder = Folder::new(&self.profiles);
         let path = self.profiles.join(LOCK_FILE);
-        // Of two that lock at once, the second adds to what the first has written.
+        // Serializes concurrent runs: the second one extends the lock that the first has written.
         let _waited = if self.check { None } else { Some(self.hold(ctx)?) };
         let lock = read(&folder, &path)?;
         let listed = self.listed(&folder, lock.as_ref())?;
@@ -179,7 +179,7 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Keeps other processes from locking profiles of this folder until the value is dropped.
+    /// Keeps other processes from locking the profiles of this folder until the value is dropped.
     fn hold(&self, ctx: &Ctx) -> Result<Locked, Failure> {
         if !self.profiles.is_dir() {
             return Err(Failure::input(format!("there is no folder `{}`", self.profiles))
@@ -195,7 +195,7 @@ impl Args {
         Ok(held)
     }
 
-    /// Returns the profiles that the lock lists from now on.
+    /// Returns the profiles that the new lock lists.
     fn listed(&self, folder: &Folder<'_>, lock: Option<&Lock>) -> Result<BTreeSet<Label>, Failure> {
         let mut listed: BTreeSet<Label> =
             lock.map(|lock| lock.profiles.clone()).unwrap_or_default();
@@ -216,7 +216,7 @@ impl Args {
         Ok(listed)
     }
 
-    /// Reads a profile as if nothing were locked.
+    /// Reads a profile without its lock and its sealed files.
     fn load(&self, ctx: &Ctx, name: &Label) -> Result<Profile, Failure> {
         let files = Unprepared(Folder::new(&self.profiles));
         ctx.load_about(name.as_str(), &self.profile_args(), &files, &|_| false)
@@ -233,8 +233,8 @@ impl Args {
         Ok(wanted)
     }
 
-    /// Compares the lock with the profiles; a profile that the lock does not fit otherwise is an
-    /// error of that profile.
+    /// Compares the lock with the profiles. Other inconsistencies between the lock and a profile
+    /// are reported as errors of the profile.
     fn compare(
         &self,
         ctx: &Ctx,
@@ -282,8 +282,7 @@ impl Args {
         ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false }
     }
 
-    /// Returns the images that are wanted: those that are locked stay, unless they are to be looked
-    /// up again.
+    /// Returns the images for the lock: locked ones are kept, unless `--update` selects them.
     fn look_up(
         &self,
         ctx: &Ctx,
@@ -310,7 +309,7 @@ impl Args {
         Ok(images)
     }
 
-    /// Refuses names of `--update` that no image has.
+    /// Rejects names in `--update` that match no image.
     fn check_names(&self, wanted: &ImageUsers) -> Result<(), Failure> {
         let names = self.update.iter().flatten();
         match names.into_iter().find(|name| !wanted.keys().any(|image| is_named(image, name))) {
@@ -337,12 +336,12 @@ impl Args {
     }
 }
 
-/// Returns whether a name of `--update` is the image's reference, or its repository.
+/// Returns whether a name in `--update` is the image's reference or its repository.
 fn is_named(image: &Reference, name: &str) -> bool {
     image.to_string() == name || image.name() == name || image.full().name() == name
 }
 
-/// Adds where the digest comes from that the registry does not have.
+/// Adds a hint about the origin of a pinned digest that the registry lacks.
 fn explain_pin(name: &Reference, error: RegistryError) -> Failure {
     let is_gone = matches!(error.why, RegistryFault::Gone(digest) if name.digest() == Some(digest));
     let failure = Failure::from(error);
@@ -353,8 +352,8 @@ fn explain_pin(name: &Reference, error: RegistryError) -> Failure {
     Failure { hints: vec![hint.to_owned()], ..failure }
 }
 
-/// Says where a tag beside a pinned digest leads elsewhere: what runs is then not what the tag
-/// says.
+/// Warns if the tag beside a pinned digest leads to another digest: then the pods do not run the
+/// image that the tag names.
 fn warn_of_moved_tag(ctx: &Ctx, registry: &Registry, name: &Reference) {
     let (Some(pinned), Some(_)) = (name.digest(), name.tag()) else { return };
     let tagged = name.without_digest();
@@ -386,8 +385,8 @@ fn check_text(text: &str) -> Result<(), Failure> {
 fn wanted(profiles: &[Profile]) -> Result<ImageUsers, Failure> {
     let mut wanted = ImageUsers::new();
     for profile in profiles {
-        // Two sources may have one name in the cluster: a build says so, but only once both are
-        // locked.
+        // Keyed by source. Two sources may map to one name in the cluster: a build reports this,
+        // but only once both are locked.
         for (_, image) in profile.settings.all_images() {
             let name: Reference = image
                 .source
@@ -399,7 +398,7 @@ fn wanted(profiles: &[Profile]) -> Result<ImageUsers, Failure> {
     Ok(wanted)
 }
 
-/// Says where the relay's image has another tag than the version that the release states.
+/// Returns a note if the tag of the relay's image differs from the release's version.
 fn other_version(profile: &Profile) -> Option<String> {
     let settings = &profile.settings;
     let (version, tag) = (settings.release.app_version.as_str(), settings.image.tag.as_str());
@@ -409,7 +408,7 @@ fn other_version(profile: &Profile) -> Option<String> {
     })
 }
 
-/// Says where a profile pins another digest than the same tag led to for another one.
+/// Returns a note for each pinned digest that differs from the digest of the same tag in the lock.
 fn other_digests(lock: &Lock) -> impl Iterator<Item = String> + '_ {
     lock.images.keys().filter_map(|name| {
         let (pinned, tagged) = (name.digest()?, name.without_digest());

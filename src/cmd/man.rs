@@ -1,4 +1,4 @@
-//! `man`: the manual pages, made of the same words as the help.
+//! `man`: the manual pages, generated from the help texts.
 
 use std::process::ExitCode;
 
@@ -52,14 +52,14 @@ fn no_command(name: &str, above: &clap::Command) -> Failure {
     if below.is_empty() { failure } else { failure.hint(format!("there are {}", below.join(", "))) }
 }
 
-/// Writes the page of a command, and of each below it.
+/// Writes the pages of a command and of its subcommands.
 fn write_pages(command: &clap::Command, folder: &Utf8Path) -> Result<(), Failure> {
     let path = folder.join(format!("{}.1", name(command)));
     fsio::write_atomic(&path, &page(command)?, MODE_PUBLIC, Durability::Cached)?;
     pages_below(command).try_for_each(|below| write_pages(below, folder))
 }
 
-/// Yields the commands below one. `help` only repeats them.
+/// Returns the subcommands of a command. `help` only repeats them.
 fn pages_below(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
     command.get_subcommands().filter(|below| below.get_name() != "help")
 }
@@ -76,7 +76,7 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, Failure> {
     Ok(with_titles(&String::from_utf8_lossy(&page)).into_bytes())
 }
 
-/// Gives what follows the options the titles that pages have: the library calls all of it extra.
+/// Replaces the library's title EXTRA for the text after the options with NOTES and EXAMPLES.
 fn with_titles(page: &str) -> String {
     let Some((before, extra)) = page.split_once("\n.SH EXTRA\n") else { return page.to_owned() };
     let extra = format!("\n{extra}").replacen("\nExamples:\n", EXAMPLES, 1).replacen(

@@ -1,4 +1,4 @@
-//! The command line: one file a command. Nothing else prints errors or chooses exit codes.
+//! The command line: one file per command. Only this module prints errors and chooses exit codes.
 
 pub mod adopt;
 #[cfg(feature = "age")]
@@ -220,14 +220,14 @@ impl Command {
     }
 }
 
-/// Runs the command line. The only place that turns a result into stderr text and an exit code.
+/// Runs the command line. No other function turns a result into text on stderr and an exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
-    // Many commands have keys or secrets in memory; none has a use for dumps.
+    // Many commands hold keys or secrets in memory, and none needs core dumps.
     core_dump::forbid();
     match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
@@ -236,17 +236,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Says what failed: on stderr for people, and with `--json` on stdout as well.
+/// Reports a failure on stderr, and with `--json` on stdout as well.
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
     error_report::tell(failure, printer);
     if printer.json && printer.report(&ErrorReport::of(failure)).is_err() {
-        // The reader of the report is gone; the exit code says the same.
+        // The reader of the report has gone. The exit code says the same.
         return failure.kind.into();
     }
     failure.kind.into()
 }
 
-/// Prints help, or what is wrong with the arguments.
+/// Prints help, or the errors in the arguments.
 fn usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|argument| argument == "--json");
     if wants_json && error.use_stderr() {
@@ -259,16 +259,15 @@ fn usage(error: &clap::Error) -> ExitCode {
             diagnostics: None,
             refused: None,
         };
-        // Whoever does not read the report has the exit code.
+        // If the reader has gone, the exit code still tells the result.
         Printer::new(true, false, ColorChoice::Auto).report(&report).ok();
     }
-    // There is nobody left to tell that stderr is gone.
+    // A failure to write to stderr cannot be reported anywhere.
     error.print().ok();
     if error.use_stderr() { ExitCode::from(exit_code::INPUT) } else { ExitCode::SUCCESS }
 }
 
-/// Returns what is wrong with the arguments in one line, and the tips: which are missing is on
-/// lines of their own.
+/// Returns the error in one line, and the tips. clap lists missing arguments on lines of their own.
 fn in_one_line(text: &str) -> (String, Vec<String>) {
     let mut lines = text.lines().map(str::trim);
     let first = lines.by_ref().take_while(|line| !line.is_empty()).collect::<Vec<_>>();

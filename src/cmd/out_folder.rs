@@ -1,4 +1,4 @@
-//! `render --out`: a folder for git, whose manifests are kept as a profile renders them.
+//! `render --out`: keeps the rendered manifests of a profile in a folder for git.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,14 @@ use crate::fsio::{self, Durability, Locked, MODE_PUBLIC, lock_named};
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::yaml;
 
-/// Lists the files that are ours, one a line: no other file is ever removed.
+/// Lists our files, one per line. No other file is ever removed.
 const LIST: &str = ".relay-bundle";
 const LIST_BYTES_MAX: u64 = 4 << 20;
 
-/// Makes `folder` hold the manifests of `set`, and takes away those of before that are none of
-/// them.
+/// Writes the manifests of `set`, and removes those of earlier runs that `set` lacks.
 pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(), Failure> {
     fs_err::create_dir_all(folder)?;
-    // Of two that render into one folder, the second meets what the first has made.
+    // Serializes concurrent renders into one folder.
     let lock = lock_named(folder, &ctx.waits())?;
     if let Locked::Unsupported(why) = &lock {
         ctx.printer
@@ -27,13 +26,13 @@ pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(
     }
     let before = claim(folder)?;
     let now: BTreeSet<String> = set.iter().map(Manifest::file_name).collect();
-    // Until it is done the list names both, so that a next run knows the files of one that was
-    // killed.
+    // Until the run ends, the list names old and new files, so that the next run recognizes the
+    // files of a killed one.
     write_list(folder, before.union(&now))?;
     for manifest in set.iter() {
         let text = yaml::to_yaml(&for_git(manifest));
         let path = folder.join(manifest.file_name());
-        // A file that is as it should be keeps its time.
+        // An unchanged file keeps its modification time.
         let same =
             fsio::read_bounded(&path, LIST_BYTES_MAX).is_ok_and(|old| old == text.as_bytes());
         if !same {
@@ -50,7 +49,7 @@ pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(
     Ok(())
 }
 
-/// Sees that the folder is empty or ours; returns the files of before.
+/// Checks that the folder is empty or ours. Returns the files that earlier runs wrote.
 fn claim(folder: &Utf8Path) -> Result<BTreeSet<String>, Failure> {
     let list = folder.join(LIST);
     if !list.is_file() {
@@ -64,7 +63,7 @@ fn claim(folder: &Utf8Path) -> Result<BTreeSet<String>, Failure> {
     }
     let bytes = fsio::read_bounded(&list, LIST_BYTES_MAX).map_err(Failure::world)?;
     let text = String::from_utf8(bytes).map_err(Failure::input)?;
-    // Names of manifests only: whoever edits the list does not make us remove anything else.
+    // Accepts only names of manifests, so that an edited list cannot make us remove any other file.
     let is_ours = |name: &&str| {
         let path = Utf8Path::new(name);
         path.extension() == Some("yaml") && path.file_name() == Some(name) && !name.starts_with('.')
@@ -80,7 +79,7 @@ fn write_list<'a>(
     Ok(fsio::write_atomic(&folder.join(LIST), text.as_bytes(), MODE_PUBLIC, Durability::Cached)?)
 }
 
-/// Tells Flux and Argo CD that claims and the namespace stay when they leave the folder.
+/// Tells Flux and Argo CD to keep PVCs and the namespace when their manifests leave the folder.
 fn for_git(manifest: &Manifest) -> Value {
     let mut object = manifest.object.clone();
     if ["PersistentVolumeClaim", "Namespace"].contains(&manifest.key.kind.as_str()) {

@@ -1,4 +1,4 @@
-//! `pack`: a bundle that has been built as one file.
+//! `pack`: writes a bundle as one file.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -60,7 +60,7 @@ struct PackReport {
     bytes: u64,
     content_id: String,
     files: usize,
-    /// The manifests, configs and layers of images that it carries.
+    /// The number of manifests, configs and layers of images in the archive.
     blobs: usize,
     signed: bool,
 }
@@ -81,12 +81,12 @@ struct Survey {
     images: Option<ImageList>,
     /// Blobs in the source; empty unless `--images` is given.
     carried: Carried,
-    /// The images of the source, none if others are wanted. A pipe can be read once only.
+    /// The images to copy unchanged; `None` with `--images`. A pipe can be read only once.
     tail: Option<Tail<AnyMedium>>,
     /// The selected blobs.
     carry: BTreeSet<Digest>,
     blobs: Blobs,
-    /// Held until the archive is written, if something comes from the store.
+    /// Held until the archive is written, if blobs come from the store.
     #[expect(dead_code, reason = "its end is its use")]
     lock: Option<Lock>,
 }
@@ -120,7 +120,7 @@ impl Args {
                 blobs = writer.carried();
                 return Ok(writer.finish()?);
             }
-            // Without images everything is in memory.
+            // Without images, everything is in memory.
             let tail = if survey.carried.is_empty() { None } else { Some(self.reopen(&survey)?) };
             cargo.write(out, tail, &survey.blobs)
         });
@@ -146,7 +146,7 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Reads everything but the images, and decides which of them go along.
+    /// Reads everything but the images, and selects the images to carry.
     fn survey(&self, ctx: &Ctx) -> Result<Survey, Failure> {
         let Found { sums, place } = self.open()?;
         if place.path.is_dir() {
@@ -177,7 +177,7 @@ impl Args {
         }
     }
 
-    /// Decides what goes along of the images, out of the source and the store.
+    /// Selects the images to carry from the source and the store.
     fn choose(
         &self,
         ctx: &Ctx,
@@ -199,7 +199,7 @@ impl Args {
         Ok(Survey { carried, carry, lock, ..survey })
     }
 
-    /// Returns the command that brings the images into the store.
+    /// Returns the command that fetches the images into the store.
     fn fetch(&self) -> String {
         format!("relay-bundle fetch {}", self.bundle)
     }

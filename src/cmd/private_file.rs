@@ -1,4 +1,4 @@
-//! Files that nobody else may read: keys and passphrases.
+//! Files that no other user may read: keys and passphrases.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -11,20 +11,22 @@ use crate::failure::Failure;
 use crate::fsio::guard::{self, GuardError};
 use crate::fsio::open_for_reading;
 
-/// What every private key in PEM has in its first line and its last.
+/// Part of the first and the last line of every private key in PEM.
 const SECRET: &[u8] = b"PRIVATE KEY";
 
-/// Reads a file of at most `limit` bytes that only this user or root can read or change.
+/// Reads a file of at most `limit` bytes that only this user and root can read or change.
 ///
 /// # Errors
 ///
-/// When it is not there, too large, no regular file, or open to others.
+/// When the file is missing, too large, not a regular file, or accessible to other users.
 pub(super) fn read(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(guard::read_private(path, limit)?)
 }
 
-/// As [`read`], of a private key. A file that holds none is returned whatever its mode: nothing in
-/// it is secret, and the caller says what it is instead of whom it is open to.
+/// Reads a private key like [`read`].
+///
+/// A file without a private key is returned regardless of its mode: it holds no secret, and the
+/// caller can report its content instead of its mode.
 ///
 /// # Errors
 ///
@@ -40,7 +42,7 @@ pub(super) fn read_key(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     }
 }
 
-/// As [`read`], but of a pipe too: nobody else reads what a shell puts into one.
+/// Like [`read`], but also reads a pipe: no other user can read a pipe of the shell.
 ///
 /// # Errors
 ///
@@ -59,11 +61,11 @@ pub(super) fn read_file_or_pipe(
     read(path, limit)
 }
 
-/// Reads what the caller opened, and calls it by `name`.
+/// Reads a file that the caller opened. Errors call it `name`.
 ///
 /// # Errors
 ///
-/// When there is more than the limit, or it breaks off.
+/// When the content exceeds the limit, or reading fails.
 pub(super) fn read_opened(
     file: File,
     name: &str,

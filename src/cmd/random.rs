@@ -1,12 +1,12 @@
-//! Random bytes of the system. Below this folder they are an argument.
+//! The random numbers of the system. Below `cmd`, they are an argument.
 
 use crate::failure::Failure;
 
-/// Fills `bytes` with random ones that nobody can guess.
+/// Fills `bytes` with cryptographically secure random bytes.
 ///
 /// # Errors
 ///
-/// When the system has none.
+/// When the system provides none.
 pub(super) fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
     getrandom::fill(bytes)
         .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))

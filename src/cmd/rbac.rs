@@ -1,5 +1,4 @@
-//! `rbac`: the smallest Roles with which bundles can be planned, applied, gone back from, restarted
-//! and removed.
+//! `rbac`: the smallest Roles for planning, applying, rolling back, restarting and removing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -20,7 +19,7 @@ use crate::render::yaml::to_yaml;
 use crate::rollout::rights::{Right, of_adoption, rights, rules};
 use crate::ui::printer::Report;
 
-/// The group of Roles and bindings.
+/// The API group of Roles and bindings.
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +49,7 @@ pub struct Args {
     source: SourceArgs,
 }
 
-/// Who gets the rights.
+/// The ServiceAccount that gets the permissions.
 #[derive(Clone, Debug)]
 struct ServiceAccount {
     namespace: Label,
@@ -73,7 +72,7 @@ impl FromStr for ServiceAccount {
 
 #[derive(Serialize)]
 struct RbacReport {
-    /// Roles and bindings, in the order in which they can be applied.
+    /// Roles and bindings, in an order in which they can be applied.
     objects: Vec<Value>,
 }
 
@@ -132,7 +131,8 @@ fn objects(
 }
 
 fn role(index: &Index, namespace: &str, rights: &[&Right]) -> Value {
-    // Names of the cluster are everybody's, and so is the namespace of a monitor.
+    // Installations share the names of ClusterRoles, and of Roles in a monitor's namespace, so
+    // these names include the installation's namespace.
     let own = namespace == index.namespace.as_str();
     let (release, place) = (&index.name, &index.namespace);
     let name = if own {

@@ -1,4 +1,4 @@
-//! `--rebuild`: whether a bundle is what the source tree gives.
+//! `--rebuild`: checks whether the source tree gives the same bundle.
 
 use super::ctx::{Ctx, ProfileArgs};
 use crate::bundle::assemble::assemble;
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::render;
 use crate::ui::verify_view::{FileChange, FileDifference, Rebuild};
 
-/// Builds profile `name` in memory, and compares what it gives with the files of a bundle.
+/// Builds profile `name` in memory, and compares the result with the files of a bundle.
 pub(super) fn compare(
     ctx: &Ctx,
     name: &str,

@@ -1,7 +1,7 @@
-//! The releases of a profile in a store: which one is the newest, and which serial comes next.
+//! The releases of a profile in a store: the newest one, and the next serial.
 //!
-//! Nothing here is verified. A store is its builder's own, and a forged serial there only makes the
-//! next one higher.
+//! Nothing here is verified. The store belongs to the builder, and a forged serial in it only
+//! raises the next one.
 
 use crate::bundle::index::Index;
 use crate::cmd::args::terms::TermsArgs;
@@ -24,7 +24,7 @@ struct Release {
 }
 
 impl Releases {
-    /// Reads the statements that a store has about builds of the bundle `index`.
+    /// Reads the store's statements about builds of the bundle `index`.
     pub(super) fn of_store(store: &Store, index: &Index) -> Result<Self, Failure> {
         let attestations = store.attestations(index.name.as_str(), index.profile.as_str())?;
         let statements = attestations.iter().filter_map(|bytes| statement_of(bytes));
@@ -32,8 +32,7 @@ impl Releases {
         Ok(Self(own.map(|stated| Release::of(&stated)).collect()))
     }
 
-    /// Returns the statement of a single attestation: all that is known of a bundle outside a
-    /// store.
+    /// Reads the statement of a single attestation: a bundle outside a store has no others.
     pub(super) fn of_attestation(attestation: Option<&[u8]>) -> Self {
         Self(attestation.and_then(statement_of).iter().map(Release::of).collect())
     }
@@ -43,21 +42,21 @@ impl Releases {
         self.0.iter().map(|release| release.serial).max()
     }
 
-    /// Returns whether the highest serial is that of this content, and of no other.
+    /// Returns whether this content, and no other, has the highest serial.
     pub(super) fn is_newest(&self, content_id: Digest) -> bool {
         let newest = self.newest();
         let mut of_newest = self.0.iter().filter(|release| Some(release.serial) == newest);
         newest.is_some() && of_newest.all(|release| release.content_id == content_id)
     }
 
-    /// Returns the serial of a next release: its time, or one more than the highest that there is.
+    /// Returns the next serial: the time of issue, or one more than the highest serial.
     fn next_serial(&self, issued: Timestamp) -> u64 {
         let above = self.newest().map_or(0, |newest| newest.saturating_add(1)).min(SERIAL_MAX);
         issued.seconds().max(above)
     }
 
-    /// Refuses a new statement whose serial another content has; returns a warning about one that
-    /// is below another content's.
+    /// Refuses a new statement whose serial belongs to other content. Returns a warning if the
+    /// serial is below that of other content.
     pub(super) fn check(&self, statement: &Statement) -> Result<Option<String>, Failure> {
         let serial = statement.predicate.serial;
         let others = self.0.iter().filter(|release| release.content_id != statement.content_id);
@@ -71,7 +70,7 @@ impl Releases {
             ))
             .hint("verifiers refuse two contents with one serial as EQUIVOCATION")
             .hint(format!("leave --serial away, or give a higher one: --serial {next}"));
-            // Serials are times unless a person chose them.
+            // Serials are times unless the operator chose them.
             let is_beyond_time = serial > issued.seconds();
             return Err(if is_beyond_time {
                 failure.hint(way_down(other, issued))
@@ -88,7 +87,7 @@ impl Releases {
     }
 }
 
-/// Says how to take a serial back that was mistyped.
+/// Returns the hint for taking back a mistyped serial.
 fn way_down(release: &Release, issued: Timestamp) -> String {
     let (content_id, serial) = (release.content_id.to_string(), issued.seconds());
     format!(
@@ -105,7 +104,7 @@ impl Release {
     }
 }
 
-/// The terms of a statement that is about to be made, among the releases that there are.
+/// The terms of a new statement, and the existing releases.
 pub(super) struct NewTerms<'a> {
     pub(super) args: &'a TermsArgs,
     pub(super) now: Timestamp,
@@ -113,7 +112,7 @@ pub(super) struct NewTerms<'a> {
 }
 
 impl NewTerms<'_> {
-    /// Returns the terms: the serial is the next one unless a person chose it.
+    /// Returns the terms. The serial is the next one unless the operator chose it.
     pub(super) fn terms(&self) -> Result<Terms, Failure> {
         let mut terms = self.args.terms(self.now)?;
         terms.serial = terms.serial.or_else(|| Some(self.releases.next_serial(terms.issued)));

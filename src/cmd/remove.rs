@@ -1,4 +1,4 @@
-//! `remove`: takes an installation away. What nothing could bring back stays, and is listed.
+//! `remove`: removes an installation. PVCs, Secrets and the record stay, and are listed.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -38,7 +38,7 @@ use crate::ui::printer::Report;
 
 const POLL: Duration = Duration::from_millis(200);
 
-/// How many pods are named at most that do not go.
+/// The number of pods that an error names at most.
 const PODS_SHOWN: usize = 10;
 
 #[derive(Debug, clap::Args)]
@@ -73,25 +73,25 @@ struct RemoveReport<'a> {
     namespace: String,
     context: &'a str,
     cluster_uid: &'a str,
-    /// What goes, in order.
+    /// The objects to delete, in order.
     delete: Vec<&'a Candidate>,
     stays: Vec<Left>,
-    /// The release of Helm that is only partly taken over.
+    /// The Helm release whose adoption is unfinished.
     #[serde(skip_serializing_if = "Option::is_none")]
     adopting: Option<ReleaseName>,
-    /// What becomes of that release.
+    /// The fate of that release.
     #[serde(skip_serializing_if = "Option::is_none")]
     helm: Option<&'a ReleasePart>,
-    /// Whether it was done, or only shown.
+    /// Whether the removal was done: false in a dry run.
     done: bool,
 }
 
-/// What is left behind.
+/// An object that stays.
 #[derive(Serialize)]
 struct Left {
     what: String,
     why: &'static str,
-    /// The command that deletes it after all; absent where that is not ours to say.
+    /// The command that deletes it after all; absent if we must not suggest one.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<String>,
 }
@@ -128,7 +128,7 @@ impl Report for RemoveReport<'_> {
     }
 }
 
-/// Writes what becomes of each object of a release.
+/// Writes the fate of each object of a release.
 fn write_release(part: &ReleasePart, out: &mut dyn Write) -> io::Result<()> {
     let revision = part.revision;
     for Returned { key, act } in &part.objects {
@@ -225,8 +225,8 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Returns the release of Helm whose adoption is abandoned; refuses to remove what is only
-    /// partly taken over, and to abandon what is not.
+    /// Returns the Helm release whose adoption is abandoned. Refuses to remove a partly adopted
+    /// release, and to abandon without an unfinished adoption.
     fn adoption(&self, journal: &Journal<'_>) -> Result<Option<ReleaseName>, Failure> {
         match (journal.unfinished_adoption(), self.abandon) {
             (Some(unfinished), false) => {
@@ -287,7 +287,7 @@ impl Args {
         self.wait(cluster, journal, gone)
     }
 
-    /// Waits until objects are gone; workloads go after their pods.
+    /// Waits until the objects are gone. Workloads go after their pods.
     fn wait(
         &self,
         cluster: &Cluster,
@@ -315,8 +315,8 @@ impl Args {
     }
 }
 
-/// Looks at what is there of all generations that the record has; what a release of Helm has again
-/// is not looked at.
+/// Returns the objects to delete and the objects that stay, of all recorded generations. Objects
+/// that are given back to Helm are left out.
 fn look(
     cluster: &Cluster,
     journal: &Journal<'_>,
@@ -345,7 +345,7 @@ fn look(
     let goes = |key: &ObjectKey| {
         removal.workloads.iter().chain(&removal.rest).any(|gone| gone.key == *key)
     };
-    // Claims are told with their data.
+    // PVCs and the namespace are listed separately.
     let is_told =
         |key: &ObjectKey| matches!(key.kind.as_str(), "PersistentVolumeClaim" | "Namespace");
     others.extend(live.keys().filter(|key| !goes(key) && !is_told(key)).cloned());
@@ -360,12 +360,12 @@ fn look(
     Ok((removal, stays))
 }
 
-/// Returns the pods of the installation that no set owns: an adoption leaves Redis' pod so for a
-/// while.
+/// Returns the pods of the installation that have no owner. Adoption temporarily leaves the Redis
+/// pod without one.
 fn orphans(cluster: &Cluster, journal: &Journal<'_>) -> Result<BTreeSet<String>, Failure> {
     let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
     let pods = match cluster.list(&Request::list(&folder, &instance_label(journal.name()))) {
-        // Who only looks may lack the permission.
+        // A dry run may lack the permission.
         Err(error) if error.code() == 403 => return Ok(BTreeSet::new()),
         pods => pods?,
     };
@@ -375,8 +375,8 @@ fn orphans(cluster: &Cluster, journal: &Journal<'_>) -> Result<BTreeSet<String>,
     Ok(pods.iter().filter(is_orphan).filter_map(name).collect())
 }
 
-/// Returns those of the objects that are there and have the label of the installation, and those
-/// that are there without it, or may be: which of them we may look at is not ours to say.
+/// Returns the existing objects with the label of the installation, and those without it. An object
+/// that we may not read counts as unlabelled.
 fn there(
     cluster: &Cluster,
     keys: BTreeSet<ObjectKey>,
@@ -424,9 +424,9 @@ fn check_rights_for(
     check_rights(cluster, &gone.iter().map(delete).chain(own).chain(returns).collect())
 }
 
-/// Deletes an object if it is still the one that was seen; what has pods goes after them.
+/// Deletes an object if its UID is still that of the plan. A workload goes after its pods.
 fn delete(cluster: &Cluster, name: &ReleaseName, candidate: &Candidate) -> Result<(), Failure> {
-    // Another object may have taken the name since.
+    // Another object may have the same name by now.
     let live = cluster.find(&candidate.key)?.filter(|object| live::uid(object) == candidate.uid);
     let is_ours = |object: &Value| live::is_managed_by(object, FIELD_MANAGER, name.as_str());
     let Some(live) = live.filter(is_ours) else { return Ok(()) };
@@ -435,7 +435,7 @@ fn delete(cluster: &Cluster, name: &ReleaseName, candidate: &Candidate) -> Resul
     Ok(delete_with(cluster, &candidate.key, &live, request)?)
 }
 
-/// Names the pods that are still there.
+/// Returns a line for each remaining pod.
 fn pods_left(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Failure> {
     let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
     let pods = cluster.list(&Request::list(&folder, &instance_label(journal.name())))?;

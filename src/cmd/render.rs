@@ -1,4 +1,4 @@
-//! `render`: the manifests of a profile, without a bundle.
+//! `render`: prints the manifests of a profile, without building a bundle.
 
 use std::process::ExitCode;
 
@@ -30,7 +30,7 @@ impl Args {
         let profile = ctx.load(&self.profile, &self.profiles)?;
         let set = render::render(&profile);
         if let Some(folder) = &self.out {
-            // The limits of a bundle hold for what goes to git too.
+            // The limits of a bundle apply to manifests for git, too.
             assemble::assemble(&profile, &set).map_err(Failure::input)?;
             super::out_folder::write(ctx, folder, &set)?;
         } else if ctx.printer.json {
@@ -44,8 +44,7 @@ impl Args {
             let parts = files.iter().flat_map(|(_, file)| [b"---\n", file.bytes()]);
             ctx.printer.data(&parts.collect::<Vec<_>>().concat())?;
         }
-        // The process ends here: what the kernel takes back at once need not be freed piece by
-        // piece.
+        // The process ends here, so freeing the memory piece by piece would only cost time.
         std::mem::forget((profile, set));
         Ok(ExitCode::SUCCESS)
     }

@@ -1,5 +1,5 @@
-//! `restart`: new pods of a workload, from the same template, as `kubectl rollout restart` makes
-//! them.
+//! `restart`: replaces the pods of a workload with new ones from the same template, like
+//! `kubectl rollout restart`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,10 +50,10 @@ pub struct Args {
 struct RestartReport<'a> {
     context: &'a str,
     cluster_uid: &'a str,
-    /// What is restarted.
+    /// The restarted workload.
     #[serde(flatten)]
     key: &'a ObjectKey,
-    /// Absent if that was only shown.
+    /// Absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     restarted_at: Option<Timestamp>,
 }
@@ -112,7 +112,7 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Returns the workload that is meant, of what runs.
+    /// Returns the workload that the argument selects among the deployed ones.
     fn find(&self, journal: &Journal<'_>) -> Result<Item, Failure> {
         let running = journal.running()?;
         let recorded = journal.recorded(|entry| entry == running)?;
@@ -163,7 +163,7 @@ impl Args {
     }
 }
 
-/// Names a workload, with the shorter word for it if there is one.
+/// Describes a workload, with its short name if it has one.
 fn described(inventory: &[Item], item: &Item) -> String {
     let is_short = |word: &&str| workload(inventory, word) == Some(item);
     match ["relay", "redis"].into_iter().find(is_short) {
@@ -172,7 +172,7 @@ fn described(inventory: &[Item], item: &Item) -> String {
     }
 }
 
-/// Refuses before the lock is taken if a right is missing.
+/// Refuses, before the lock is taken, if a permission is missing.
 fn check(cluster: &Cluster, key: &ObjectKey) -> Result<(), Failure> {
     let namespace = &key.namespace;
     let lists = ["Pod", "ReplicaSet"].map(|kind| Right::to_all("list", kind, namespace));

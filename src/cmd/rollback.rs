@@ -1,8 +1,8 @@
-//! `rollback`: brings a cluster back to a bundle that ran there, which its record still has.
+//! `rollback`: brings a cluster back to a bundle that ran there, from the record in the cluster.
 //!
-//! The record may have been changed by whoever can write ConfigMaps, so the bundle is verified as
-//! if it had just been brought; only its age and what came after it do not count. No file and no
-//! earlier run of this machine is needed.
+//! Anyone who can write ConfigMaps could have changed the record, so the bundle is verified as if
+//! the operator had provided it, except that its age and later releases do not count. Needs no file
+//! and no earlier run on this machine.
 
 use camino::Utf8PathBuf;
 
@@ -67,8 +67,9 @@ impl Args {
     }
 }
 
-/// Refuses a bundle for another environment than what runs, unless a person has named it: whoever
-/// may write the record and sign for one environment could bring that into the other.
+/// Refuses a bundle for another environment than the deployed one, unless the operator named its
+/// generation. Otherwise an attacker who can write the record and sign for one environment could
+/// bring that bundle into another environment.
 fn refuse_another_place(
     journal: &Journal<'_>,
     entry: &Entry,
@@ -90,7 +91,7 @@ fn refuse_another_place(
     )))
 }
 
-/// Says why there is no going back, and to what there is.
+/// Returns why a rollback is impossible, with hints on the generations that are possible.
 fn refusal(why: NoWayBack, journal: &Journal<'_>) -> Failure {
     if let Some(unfinished) = journal.unfinished_adoption() {
         return Failure::world(unfinished);

@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schema of a profile, or its reference.
+//! `schema`: prints the JSON Schema of a profile, or its reference.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! A bundle that can be signed where it lies: a folder, an entry of the store or an archive. Its
-//! attestation is replaced in one step, and without losing what another process adds meanwhile.
+//! A bundle that can be signed in place: a folder, an entry of the store or an archive. Its
+//! attestation is replaced in one step, and signatures that are added concurrently are kept.
 
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,26 +23,26 @@ use crate::media::medium::{check_place, entry_at, is_parts_index};
 use crate::model::digest::Digest;
 use crate::store::{self, EntryName, Store, folder};
 
-/// A bundle on the disk.
+/// A bundle on disk.
 pub(super) struct Sealable {
-    /// As the person named it, or the path of the entry.
+    /// The path as given by the operator, or the path of the entry.
     shown: Utf8PathBuf,
     place: Place,
 }
 
 enum Place {
-    /// The path of a folder, free of links.
+    /// The path of a folder, with links resolved.
     Folder(Utf8PathBuf),
     Entry(Store, EntryName),
-    /// The path of a file, free of links.
+    /// The path of a file, with links resolved.
     Archive(Utf8PathBuf),
 }
 
-/// Makes of the attestation that is there the one that should be; nothing if that is the same.
+/// Turns the current attestation into the new one. Returns `None` if they are equal.
 pub(super) type Update<'a> = dyn FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> + 'a;
 
 impl Sealable {
-    /// Finds the bundle that `argument` means.
+    /// Finds the bundle that `argument` names.
     pub(super) fn find(ctx: &Ctx, argument: &str, store: &StoreArgs) -> Result<Self, Failure> {
         if argument == STDIN {
             return Err(no_stdin("is not signed"));
@@ -62,7 +62,7 @@ impl Sealable {
         }
     }
 
-    /// Names an entry of a store.
+    /// Returns the bundle of a store entry.
     pub(super) fn entry(store: Store, entry: EntryName) -> Self {
         Self { shown: store.path_of(&entry), place: Place::Entry(store, entry) }
     }
@@ -96,7 +96,7 @@ impl Sealable {
         Ok(Self { shown: path.to_owned(), place })
     }
 
-    /// Returns the path, for people and scripts.
+    /// Returns the path, for messages and scripts.
     pub(super) fn path(&self) -> &Utf8Path {
         &self.shown
     }
@@ -108,7 +108,7 @@ impl Sealable {
         }
     }
 
-    /// Returns whether a file at `path` would be one of the bundle's folder.
+    /// Returns whether a file at `path` would be inside the bundle's folder.
     pub(super) fn holds(&self, path: &Utf8Path) -> bool {
         match (self.real_path().canonicalize_utf8(), folder_of(path).canonicalize_utf8()) {
             (Ok(bundle), Ok(parent)) => parent.starts_with(bundle),
@@ -116,7 +116,7 @@ impl Sealable {
         }
     }
 
-    /// Opens the bundle: only its attestation has been read.
+    /// Opens the bundle, reading only its attestation.
     pub(super) fn open(&self) -> Result<Opening<AnyMedium>, Failure> {
         let opening = match &self.place {
             Place::Archive(path) => archive::open_file(open_regular(path)?.0).map(Opening::boxed),
@@ -127,9 +127,9 @@ impl Sealable {
         opening.map_err(|error| self.unreadable(error))
     }
 
-    /// Reads everything: the bundle, and the bytes of its attestation.
+    /// Reads the whole bundle, and the bytes of its attestation.
     ///
-    /// Strict, so that nothing is signed that a verifier would refuse.
+    /// Strict, so that only bundles that verifiers accept are signed.
     pub(super) fn read(&self) -> Result<(Bundle, Option<Vec<u8>>), Failure> {
         let opening = self.open()?;
         let attestation = opening.attestation().map(<[u8]>::to_vec);
@@ -143,10 +143,10 @@ impl Sealable {
         Ok((bundle, attestation))
     }
 
-    /// Replaces the attestation of the bundle with this content by what `update` makes of it, in
-    /// one step.
+    /// Replaces the attestation with the result of `update` in one step, if the bundle still has
+    /// the content `content_id`.
     ///
-    /// Whoever else does so at the same time waits, and meets the result.
+    /// Concurrent signers wait for the lock, and then see the result.
     pub(super) fn replace(
         &self,
         ctx: &Ctx,
@@ -174,14 +174,14 @@ impl Sealable {
         }
     }
 
-    /// Waits, for an entry of a store, until no other process gives out serials there.
+    /// Locks the serials of the store, if the bundle is an entry. Waits for other processes that
+    /// assign serials there.
     pub(super) fn lock_serials(&self) -> Result<Option<store::Lock>, Failure> {
         let Place::Entry(store, _) = &self.place else { return Ok(None) };
         Ok(Some(store.lock_serials()?))
     }
 
-    /// Returns the releases among which a new statement gets its serial: those of the store, or the
-    /// one that is there.
+    /// Returns the releases that determine the next serial: the store's, or the bundle's own.
     pub(super) fn releases(
         &self,
         bundle: &Bundle,
@@ -193,12 +193,12 @@ impl Sealable {
         }
     }
 
-    /// Locks folder or file until the value is dropped.
+    /// Locks the folder or file until the value is dropped.
     fn lock(&self, ctx: &Ctx) -> Result<Option<NamedLock>, Failure> {
         match lock_named(&self.real_path(), &ctx.waits())? {
             Locked::Yes(lock) => Ok(Some(lock)),
             Locked::Unsupported(why) => {
-                // What is there is read again in any case.
+                // The attestation is read again before it is replaced, with or without a lock.
                 ctx.printer.warn(&format!(
                     "`{}` cannot be locked ({why}): let no one else sign it now",
                     self.shown
@@ -208,7 +208,7 @@ impl Sealable {
         }
     }
 
-    /// Copies an archive over itself with another attestation; memory does not grow with it.
+    /// Copies an archive over itself with another attestation, in constant memory.
     fn copy(
         &self,
         path: &Utf8Path,
@@ -234,8 +234,7 @@ impl Sealable {
         Ok(file.commit()?)
     }
 
-    /// Refuses to write over what took the bundle's place in the meantime, such as the archive of a
-    /// new build.
+    /// Refuses to overwrite a bundle that has replaced this one, such as a new build's archive.
     fn check_current(&self, lock: Option<&NamedLock>) -> Result<(), Failure> {
         match lock.map(NamedLock::is_current).transpose()? {
             Some(false) => {
@@ -251,10 +250,10 @@ impl Sealable {
     }
 }
 
-/// Puts the attestation into a folder.
+/// Writes the attestation into a folder.
 ///
-/// It is written beside the folder: what a killed process leaves inside would be a file too many in
-/// the bundle.
+/// The temporary file is beside the folder: inside it, the leftover of a killed process would be an
+/// unexpected file in the bundle.
 fn put(bundle: &Utf8Path, attestation: &[u8]) -> Result<(), Failure> {
     let (target, aside) = (bundle.join(ATTESTATION), folder_of(bundle));
     let outside = |error: io::Error| {

@@ -50,8 +50,7 @@ impl Draft {
         Ok(Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen })
     }
 
-    /// Keeps the existing statement if it is the newest release. Content that is released again
-    /// gets a new one.
+    /// Keeps the existing statement if it is the newest release, and makes a new one otherwise.
     pub(super) fn of_build(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
@@ -61,7 +60,7 @@ impl Draft {
         else {
             return Self::new(bundle, seen, terms);
         };
-        // `--serial` with the serial of the existing release means that release.
+        // `--serial` with the serial of the existing release selects that release.
         let is_meant = terms.args.serial() == Some(stated.predicate.serial);
         if is_meant || terms.releases.is_newest(bundle.content_id) {
             Self::of(bundle, seen, terms)
@@ -70,8 +69,7 @@ impl Draft {
         }
     }
 
-    /// Returns the warning for the other signers of a replaced statement; none if the statement is
-    /// kept.
+    /// Returns warnings about a replaced statement and its other signers; none if it is kept.
     pub(super) fn superseded(&self, place: &Sealable, own: KeyId) -> Vec<String> {
         let old = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
         let Some(old) = old.filter(|_| !self.keeps_statement()) else { return Vec::new() };
@@ -103,8 +101,7 @@ impl Draft {
         seen.is_some_and(|seen| seen.signed_bytes() == self.signed_bytes())
     }
 
-    /// Returns the warnings about the serial; refuses a new statement with the serial of another
-    /// release.
+    /// Returns warnings about the serial. Refuses a new statement with another release's serial.
     pub(super) fn check_serial(&self, releases: &Releases) -> Result<Vec<String>, Failure> {
         let below = if self.keeps_statement() { None } else { releases.check(&self.statement)? };
         Ok(below.into_iter().chain(serial_warning(&self.statement.predicate)).collect())
@@ -199,7 +196,7 @@ impl Draft {
         ));
     }
 
-    /// Returns the keyids of the signatures.
+    /// Returns the key ids of the signatures.
     pub(super) fn signers(&self) -> Vec<KeyId> {
         signers_of(&self.envelope)
     }
@@ -247,8 +244,8 @@ impl Draft {
 
     /// Returns the attestation that replaces `current`; none if they are equal.
     ///
-    /// If another signer added a signature since ours was read, both signatures are kept; if the
-    /// statement differs, nothing is written.
+    /// If another signer has added a signature since ours was read, both signatures are kept. If
+    /// the statement differs, nothing is written.
     fn update(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Option<Vec<u8>>, Failure> {
         let bytes = if current == self.seen.as_deref() {
             self.envelope.to_bytes()
@@ -275,7 +272,7 @@ impl Draft {
     /// Verifies the written attestation with this key alone.
     fn confirm(self, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
         let authority = Authority::Key(key);
-        // An expired release may be signed again, with the same bytes.
+        // At the time of issue: an expired release may be signed again, with the same bytes.
         let terms = verify::Terms {
             authority,
             purpose: Purpose::Deployed,
@@ -306,7 +303,7 @@ pub(super) fn terms_in_words(predicate: &Predicate) -> String {
     format!("serial {serial}, issued {issued}{expires}, for {}", sites_in_words(predicate))
 }
 
-/// Returns the keyids in the attestation of the content `content_id`, or why it is not an
+/// Returns the key ids in the attestation of the content `content_id`, or why it is not an
 /// attestation of this content.
 ///
 /// The signatures are not verified.
@@ -328,7 +325,7 @@ fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement)
     Ok((envelope, statement))
 }
 
-/// Refuses terms that differ from the existing statement.
+/// Rejects terms that differ from the existing statement.
 fn agrees(terms: &TermsArgs, stated: &Predicate) -> Result<(), Failure> {
     match terms.contradiction(stated) {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! `sign`: adds a signature to a bundle, here or with a key that is elsewhere.
+//! `sign`: signs a bundle, here or with a key on another machine.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -24,11 +24,11 @@ use crate::trust::sign::parse_signature;
 use crate::trust::statement::{Predicate, Statement};
 use crate::ui::printer::Report;
 
-/// What is read of a signature, and of a payload: each is far smaller.
+/// The size limits of a signature file and a payload file, both far above real sizes.
 const SIGNATURE_FILE_BYTES_MAX: u64 = 1 << 10;
 const PAYLOAD_BYTES_MAX: u64 = 64 << 10;
 
-/// How every payload begins.
+/// The first bytes of every payload.
 const PAYLOAD_HEAD: &[u8] = b"DSSEv1 ";
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub struct Args {
     terms: TermsArgs,
 }
 
-/// What was signed, and by whom.
+/// The signed statement and its signers.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SignReport {
@@ -79,13 +79,13 @@ struct SignReport {
     content_id: String,
     #[serde(flatten)]
     predicate: Predicate,
-    /// Every keyid in the attestation. Only the signature that was added has been verified.
+    /// All key ids in the attestation. Only the added signature has been verified.
     signers: Vec<KeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<KeyId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     discarded: Vec<KeyId>,
-    /// Where the bytes are that wait for a signature.
+    /// The file with the bytes to sign elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Utf8PathBuf>,
 }
@@ -133,8 +133,8 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let (key, is_new) = self.add(ctx, &mut draft)?;
-        // The passphrase is asked for before the lock is taken, so another release may have got the
-        // serial.
+        // The serial is checked again under the lock, because another release may have got it while
+        // the passphrase was typed.
         let _serials = place.lock_serials()?;
         draft.check_serial(&place.releases(&bundle, None)?)?;
         let sealed = draft.write(ctx, &place, &key)?;
@@ -144,7 +144,7 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Settles what is signed, and whose signatures are discarded for it.
+    /// Returns the statement to sign, and the keys whose signatures it discards.
     fn draft(
         &self,
         ctx: &Ctx,
@@ -180,7 +180,7 @@ impl Args {
         }
     }
 
-    /// Adds the signature; says whose it is, and whether it is new.
+    /// Adds the signature. Returns its key, and whether the signature is new.
     fn add(&self, ctx: &Ctx, draft: &mut Draft) -> Result<(PublicKey, bool), Failure> {
         if let (Some(signature), Some(public)) = (&self.attach, &self.public_key) {
             let public = read_public_key(public)?;
@@ -199,7 +199,7 @@ fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, sealed: &Sealed) {
     ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
 }
 
-/// Writes the bytes that are to be signed; replaces only what was written for the same purpose.
+/// Writes the bytes to sign. Replaces an existing file only if it is an earlier payload.
 fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
     let refuse = |why: &str| {
         Err(Failure::input(format!("`--payload {path}`: {why}")).hint("name a new file"))
@@ -223,11 +223,11 @@ fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), 
 
 fn read_public_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
     let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX)?;
-    // Whoever exchanges it gains nothing: a signature is attached only if it is one by this key.
+    // A forged file gains an attacker nothing: the signature must be one by this key.
     parse_key(path, &String::from_utf8_lossy(&bytes))
 }
 
-/// Reads a signature as OpenSSL writes it, or in base64.
+/// Reads a raw signature, as OpenSSL writes it, or one in base64.
 fn read_signature(path: &Utf8Path) -> Result<SignatureBytes, Failure> {
     let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX)?;
     parse_signature(&bytes).ok_or_else(|| {

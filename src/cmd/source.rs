@@ -1,5 +1,4 @@
-//! Arguments that mean a bundle: a file, a folder, an entry of the store, or a profile as it is
-//! now.
+//! Arguments that name a bundle: a file, a folder, an entry of the store, or a profile.
 
 use std::io;
 
@@ -18,7 +17,7 @@ use crate::render;
 use crate::store::Store;
 use crate::ui::images_view::ImagesSummary;
 
-/// How arguments are read, for the help of commands.
+/// How bundle arguments are interpreted, for the help of commands.
 pub(super) const HELP: &str = "A bundle is named by one of:
   production            the profile as it is now, rendered in memory
   @production           the newest build of the profile in the store
@@ -37,15 +36,15 @@ pub struct SourceArgs {
     pub store: StoreArgs,
 }
 
-/// A bundle, and where it was found.
+/// A bundle, and its origin.
 pub(super) struct Source {
     pub(super) bundle: Bundle,
-    /// What came with it of its images; not hashed.
+    /// The images that came with the bundle; not hashed.
     carried: Carried,
     images_at: ImagesAt,
-    /// Where it was found, in words.
+    /// The origin, for messages.
     pub(super) origin: String,
-    /// Whether it has an attestation, which nothing here has verified; none for a profile.
+    /// Whether the bundle has an attestation, which is not verified here; `None` for a profile.
     pub(super) attested: Option<bool>,
 }
 
@@ -76,14 +75,14 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// The argument that means standard input, where a command reads a bundle from there.
+/// The argument that selects standard input, for commands that read a bundle from there.
 pub(super) const STDIN: &str = "-";
 
-/// What a bundle can be, for a name that is neither a profile nor a path.
+/// The kinds of bundles, for a name that is neither a profile nor a path.
 pub(super) const KINDS: &str = "a bundle is an archive `NAME.tar`, the index `NAME.tar.parts` of \
      its parts, a folder, or `@NAME` in the store; decompress one that is compressed";
 
-/// Says that a command reads no bundle from standard input.
+/// Returns the failure of a command that does not read a bundle from standard input.
 pub(super) fn no_stdin(why: &str) -> Failure {
     Failure::input(format!("a bundle from stdin {why} by this command"))
         .hint("write it to a file first, and name that; `relay-bundle verify -` reads a stream")
@@ -95,13 +94,13 @@ pub(super) fn is_profile(argument: &str) -> bool {
 }
 
 impl SourceArgs {
-    /// Returns the bundle that `argument` means. It is whole and agrees with itself; its signatures
-    /// are not checked.
+    /// Returns the bundle that `argument` names. The bundle is complete and consistent, but its
+    /// signatures are not verified.
     pub(super) fn open(&self, ctx: &Ctx, argument: &str) -> Result<Source, Failure> {
         self.open_from(ctx, argument, &Folder::new(&self.profiles.profiles))
     }
 
-    /// As [`SourceArgs::open`], with the files of a profile from elsewhere.
+    /// Like [`SourceArgs::open`], but reads a profile from `files`.
     pub(super) fn open_from(
         &self,
         ctx: &Ctx,
@@ -128,7 +127,7 @@ impl SourceArgs {
         Ok(Source { bundle, carried: Carried::default(), images_at, origin, attested: None })
     }
 
-    /// Adds what else the name of a profile that cannot be built could mean.
+    /// Adds hints on the other meanings of a name that is not a valid profile.
     fn suggest(&self, name: &str, mut failure: Failure) -> Failure {
         if failure.kind == FailureKind::Input {
             if Utf8Path::new(name).exists() {
@@ -147,7 +146,7 @@ impl SourceArgs {
 }
 
 impl Source {
-    /// Reads a bundle; its images are not hashed.
+    /// Reads a bundle without hashing its images.
     pub(super) fn read(Found { sums, place }: Found) -> Result<Self, Failure> {
         let attested = sums.attestation().is_some();
         let read = sums.into_files().and_then(Files::read);
@@ -165,13 +164,13 @@ impl Source {
         })
     }
 
-    /// Counts its images that are there; hashes none.
+    /// Counts the available images without hashing them.
     pub(super) fn images(&self) -> io::Result<Option<ImagesSummary>> {
         let Some(images) = &self.bundle.images else { return Ok(None) };
         self.images_at.count(images, &self.carried, Counting::BySize).map(Some)
     }
 
-    /// Returns what is known of the bundle's signatures.
+    /// Returns a text about the bundle's signatures.
     pub(super) fn signature(&self) -> &'static str {
         match self.attested {
             Some(true) => {

@@ -1,4 +1,4 @@
-//! `split`: a file to parts.
+//! `split`: splits a file into parts.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -67,7 +67,7 @@ impl FromStr for PartSize {
     }
 }
 
-/// What was written.
+/// The report of a split.
 #[derive(Serialize)]
 struct SplitReport {
     /// The path of the index.

@@ -1,4 +1,4 @@
-//! `state`: what was accepted before, and how a floor that is wrong is taken away.
+//! `state`: shows accepted releases, and removes a wrong minimum serial.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::trust::state::{Floor, Place, Reset, State};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
-/// The longest reason that is kept.
+/// The length limit of a reason.
 const REASON_CHARACTERS_MAX: usize = 500;
 
 #[derive(Debug, clap::Args)]
@@ -202,7 +202,7 @@ impl ResetArgs {
     }
 }
 
-/// Asks on the terminal.
+/// Asks for confirmation on the terminal.
 fn confirm(place: &Place, floor: &Floor) -> Result<(), Failure> {
     let (stdin, mut stderr) = (io::stdin(), io::stderr());
     if !(stdin.is_terminal() && stderr.is_terminal()) {
@@ -233,8 +233,8 @@ fn no_floor(place: &Place, state: &State) -> Failure {
     }
 }
 
-/// Returns the highest floor that still counts for a place after its own was reset, and the place
-/// that has it.
+/// Returns the wider place whose minimum serial still applies after the reset of `place`, with that
+/// serial. If several do, returns the highest.
 fn still_counting(state: &State, place: &Place) -> Option<(Place, u64)> {
     let wider = state.floors().iter().filter(|(other, _)| other.covers(place));
     let highest = wider.max_by_key(|(_, floor)| floor.serial);

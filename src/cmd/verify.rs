@@ -1,5 +1,4 @@
-//! `verify`: the gate. Nothing of a bundle is parsed, written or shown before its signatures are
-//! good.
+//! `verify`: the gate. Verifies the signatures before it parses, writes or shows any content.
 
 use std::process::ExitCode;
 
@@ -126,7 +125,7 @@ impl Args {
         }
     }
 
-    /// Verifies a bundle that an operator has.
+    /// Verifies a bundle that the operator provides.
     fn verify_brought(
         &self,
         ctx: &Ctx,
@@ -174,7 +173,7 @@ impl Args {
         self.print(ctx, &report.rebuilt(rebuild).beside(live.transpose()?), &bundle)
     }
 
-    /// Verifies the bundle that runs, out of the record, and compares the cluster with it.
+    /// Verifies the deployed bundle from the record, and compares the cluster with it.
     fn verify_running(&self, ctx: &Ctx, policy: &Policy, now: Timestamp) -> Outcome {
         let cluster = self.installation.connect(&ctx.printer)?;
         let identity = identify(&cluster, policy)?;
@@ -223,7 +222,7 @@ impl Args {
         }
     }
 
-    /// Tells how the bundle stands to what was accepted before, and remembers it if that is wanted.
+    /// Compares the bundle with the accepted releases, and records it with `--record`.
     fn replay(
         &self,
         bundle: &Verified<Bundle>,
@@ -239,7 +238,7 @@ impl Args {
         Ok(Replay::of(state.compare(&Place::of(statement, target)), false))
     }
 
-    /// Refuses to hand out manifests whose pods would wait for Secrets that only `apply` makes.
+    /// Refuses to print manifests whose pods would wait for Secrets that only `apply` creates.
     fn check_secrets(&self, bundle: &Bundle) -> Result<(), Failure> {
         let is_made = |wanted: &&Wanted| wanted.source != Source::Cluster;
         let names: Vec<String> = bundle
@@ -263,7 +262,7 @@ impl Args {
         .hint("`relay-bundle inspect` lists their keys"))
     }
 
-    /// Checks that all images are there if `--images` requires them.
+    /// Checks that all images are available if `--images` requires them.
     fn check_images(&self, bundle: &Bundle, images: Option<&ImagesSummary>) -> Result<(), Failure> {
         match (self.images, images) {
             (None, _) => Ok(()),
@@ -295,8 +294,7 @@ impl Args {
     }
 }
 
-/// Returns the very bytes that were verified, one document after the other; the names of the files
-/// are in apply order.
+/// Returns the verified bytes as YAML documents. The file names are in apply order.
 fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
     let files = bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Manifest));
     files.flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect()

@@ -1,4 +1,4 @@
-//! Which installation is changed without a bundle, and how: `--yes`, `--dry-run` and the like.
+//! Options of commands that change an installation without a bundle, such as `--yes`.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(in crate::cmd) struct ChangeArgs {
 }
 
 impl ChangeArgs {
-    /// Returns what to do about somebody else's lock.
+    /// Returns how to proceed when another run holds the lock.
     pub(in crate::cmd) fn turn(&self) -> Turn {
         Turn::of(self.dry_run, self.break_lock)
     }

@@ -1,4 +1,4 @@
-//! `--kubeconfig` and `--context`: which cluster. Shared by every command that talks to one.
+//! `--kubeconfig` and `--context` select the cluster. Shared by every command that connects to one.
 
 use std::io::{self, IsTerminal as _};
 
@@ -29,7 +29,7 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// Returns the same arguments once more, for a command line that names the same cluster.
+    /// Returns the arguments of a command line that selects the same cluster.
     pub(in crate::cmd) fn words(&self) -> Vec<String> {
         let kubeconfig =
             self.kubeconfig.iter().flat_map(|path| ["--kubeconfig".to_owned(), path.to_string()]);
@@ -37,11 +37,11 @@ impl ClusterArgs {
         kubeconfig.chain(context).collect()
     }
 
-    /// Makes a client, and warns of settings that may not be meant; nothing is sent yet.
+    /// Creates a client, and warns of suspicious settings. Sends nothing yet.
     ///
     /// # Errors
     ///
-    /// When there is no kubeconfig, or it cannot be used.
+    /// When no kubeconfig exists, or it cannot be used.
     pub(in crate::cmd) fn connect(&self, printer: &Printer) -> Result<Cluster, Failure> {
         let kubeconfigs = match &self.kubeconfig {
             Some(path) => vec![path.to_string()],
@@ -59,11 +59,11 @@ impl ClusterArgs {
     }
 }
 
-/// Asks which cluster it is, and refuses if the policy is for another one.
+/// Reads the cluster's identity, and refuses if the policy is for another cluster.
 ///
 /// # Errors
 ///
-/// When the cluster does not answer, or is not the policy's.
+/// When the cluster does not answer, or does not match the policy.
 pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure> {
     let identity = cluster.identity()?;
     match &policy.target.cluster_uid {
@@ -79,7 +79,7 @@ pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure>
     }
 }
 
-/// Returns the proxy settings of the environment; the name in capitals wins.
+/// Returns the proxy settings of the environment. The uppercase variable wins.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for proxies")]
 pub(in crate::cmd) fn proxies() -> ProxyEnvironment {
     let first_of = |names: [&str; 2]| {
@@ -92,13 +92,13 @@ pub(in crate::cmd) fn proxies() -> ProxyEnvironment {
     }
 }
 
-/// Returns what credential plugins depend on.
+/// Returns the terminal and clock that credential plugins depend on.
 fn surroundings() -> Surroundings {
     let terminal = if io::stdin().is_terminal() { Terminal::Attached } else { Terminal::Absent };
     Surroundings { terminal, clock: || clock::now().ok() }
 }
 
-/// Returns what to do about a credential plugin that gave no credentials.
+/// Returns the hint for a credential plugin that returned no credentials.
 fn plugin_hint(error: &PluginError) -> &'static str {
     match error.why {
         PluginFault::Start(_) => "install it, or correct the user's `exec` in the kubeconfig",
@@ -113,7 +113,7 @@ fn plugin_hint(error: &PluginError) -> &'static str {
     }
 }
 
-/// Returns the kubeconfigs that are there, or says where none is.
+/// Returns the existing kubeconfigs, or an error with the places that were searched.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where kubeconfigs are")]
 fn kubeconfigs() -> Result<Vec<String>, Failure> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

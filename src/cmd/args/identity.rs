@@ -1,4 +1,4 @@
-//! `--identity`: the private keys that open what is sealed.
+//! `--identity`: the private keys that open sealed secrets.
 
 use camino::Utf8PathBuf;
 
@@ -17,11 +17,11 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
-    /// Reads the private keys, if a file of them is named.
+    /// Reads the private keys, if a file is named.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, others can get at it, or it holds anything but keys of age.
+    /// When the file is unreadable, open to other users, or holds anything but age keys.
     pub fn read(&self) -> Result<Option<Identities>, Failure> {
         let Some(path) = &self.identity else { return Ok(None) };
         let file = private_file::read_file_or_pipe(path, IDENTITIES_BYTES_MAX)?;

@@ -1,4 +1,4 @@
-//! `--namespace` and `--name`: which installation. Shared by every command that works from the
+//! `--namespace` and `--name` select an installation. Shared by every command that works from the
 //! record in the cluster.
 
 use crate::cluster::Cluster;
@@ -26,7 +26,7 @@ pub struct InstallationArgs {
 }
 
 impl InstallationArgs {
-    /// Makes a client; nothing is sent yet.
+    /// Creates a client. Sends nothing yet.
     ///
     /// # Errors
     ///
@@ -35,16 +35,16 @@ impl InstallationArgs {
         self.cluster.connect(printer)
     }
 
-    /// Returns the arguments of a command line that names the same cluster.
+    /// Returns the arguments of a command line that selects the same cluster.
     pub(in crate::cmd) fn cluster_words(&self) -> Vec<String> {
         self.cluster.words()
     }
 
-    /// Reads the record of the installation that is meant.
+    /// Reads the record of the selected installation.
     ///
     /// # Errors
     ///
-    /// When there is none, several could be meant, or the record is damaged.
+    /// When the record is missing or damaged, or several installations match.
     pub(in crate::cmd) fn open<'a>(&self, cluster: &'a Cluster) -> Result<Journal<'a>, Failure> {
         let namespace = self.namespace.as_ref().map_or(cluster.namespace.as_str(), Label::as_str);
         let name = match &self.name {
@@ -58,7 +58,7 @@ impl InstallationArgs {
         Err(self.nowhere(cluster, &format!("{name} is not installed in namespace {namespace}")))
     }
 
-    /// Returns the installation that is recorded in a namespace, if there is one and no other.
+    /// Returns the only installation that is recorded in a namespace.
     fn only_one(&self, cluster: &Cluster, namespace: &str) -> Result<ReleaseName, Failure> {
         let folder = key("ConfigMap", namespace, "").expect("a kind that is known");
         let heads = cluster.list(&Request::list(&folder, &head_labels())).map_err(|error| {

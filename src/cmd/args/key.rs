@@ -1,4 +1,4 @@
-//! `--key` and its passphrase: what every command that signs shares.
+//! `--key` and its passphrase, shared by every command that signs.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
@@ -42,12 +42,12 @@ pub struct PassphraseArgs {
 }
 
 impl KeyArgs {
-    /// Reads the private key; asks for its passphrase only if it has one.
+    /// Reads the private key. Asks for a passphrase only if the key is encrypted.
     ///
     /// # Errors
     ///
-    /// When no key is named, others can get at its file, it is no Ed25519 key, or its passphrase is
-    /// not there or wrong.
+    /// When no key is named, other users have access to its file, it is not an Ed25519 key, or its
+    /// passphrase is missing or wrong.
     pub fn load(&self, ctx: &Ctx) -> Result<PrivateKey, Failure> {
         let path = self.key.as_deref().ok_or_else(|| {
             Failure::input("no key is named")
@@ -56,11 +56,11 @@ impl KeyArgs {
         load(path, &self.passphrase, ctx)
     }
 
-    /// Reads the private key, or makes the pair if neither half is there; says which of the two it
-    /// was.
+    /// Reads the private key, or generates the pair if neither half exists. Also returns which of
+    /// the two happened.
     ///
-    /// A new key gets the passphrase of `--passphrase-file` or `--passphrase-fd`, and none without
-    /// them.
+    /// A new key is encrypted with the passphrase of `--passphrase-file` or `--passphrase-fd`, and
+    /// is unencrypted without them.
     ///
     /// # Errors
     ///
@@ -76,23 +76,23 @@ impl KeyArgs {
     }
 }
 
-/// Where a key came from.
+/// The origin of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It was there.
+    /// The key existed.
     Read,
-    /// The pair is new: someone must be told where it is and who needs the public half.
+    /// The pair is new: the operator must learn where it is and who needs the public key.
     Made,
 }
 
 impl PassphraseArgs {
-    /// Returns the passphrase that the arguments lead to, if they lead to one.
+    /// Returns the passphrase from `--passphrase-file` or `--passphrase-fd`, if either is given.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, others can read it too, or it is no passphrase.
+    /// When the source is unreadable, open to other users, or not a valid passphrase.
     pub fn read(&self) -> Result<Option<Passphrase>, Failure> {
-        // One more for the end of the line.
+        // One more byte for the line feed.
         let limit = PASSPHRASE_BYTES_MAX as u64 + 1;
         match (&self.passphrase_file, self.passphrase_fd) {
             (Some(path), _) => {
@@ -109,7 +109,7 @@ impl PassphraseArgs {
     }
 }
 
-/// Reads a private key; asks for its passphrase only if it has one.
+/// Reads a private key. Asks for a passphrase only if the key is encrypted.
 ///
 /// # Errors
 ///
@@ -147,7 +147,7 @@ pub(in crate::cmd) fn load(
 ///
 /// # Errors
 ///
-/// When there is no terminal, the two differ, or it is too short.
+/// When stdin or stderr is not a terminal, the two answers differ, or the passphrase is too short.
 pub(in crate::cmd) fn ask_for_new(path: &Utf8Path) -> Result<Passphrase, Failure> {
     let why = || "a passphrase is wanted".to_owned();
     let first = ask(&format!("Passphrase for {path}: "), why)?;
@@ -160,13 +160,14 @@ pub(in crate::cmd) fn ask_for_new(path: &Utf8Path) -> Result<Passphrase, Failure
     }
 }
 
-/// Makes a key pair: the private key at `private` with mode 0600, its public half beside it as
-/// `….pub.pem`.
+/// Generates a key pair: writes the private key to `private` with mode 0600, and the public key
+/// beside it as `….pub.pem`.
+///
+/// The private key is on disk before the public key is written.
 ///
 /// # Errors
 ///
-/// When either is there already, nothing is written. The private key is on the disk before its
-/// public half is made.
+/// When either file exists: then nothing is written.
 pub fn make_pair(
     private: &Utf8Path,
     passphrase: Option<&Passphrase>,
@@ -205,7 +206,7 @@ pub fn make_pair(
     Ok(key)
 }
 
-/// Says where the halves of a new pair are, what to keep, and who needs what.
+/// Tells the operator where a new pair is, which half to back up, and who needs the public key.
 pub(in crate::cmd) fn tell_of_new_pair(
     private: &Utf8Path,
     is_encrypted: bool,
@@ -223,7 +224,7 @@ the entry can be printed again with: relay-bundle keygen --public {public} --hol
     ));
 }
 
-/// Returns where the public half of a private key stands: `signing.pub.pem` for `signing.pem`.
+/// Returns the path of the public key of a private key: `signing.pub.pem` for `signing.pem`.
 pub fn public_path(private: &Utf8Path) -> Utf8PathBuf {
     let stem = private.as_str().strip_suffix(".pem").unwrap_or(private.as_str());
     format!("{stem}.pub.pem").into()
@@ -237,7 +238,7 @@ fn check_new(passphrase: &Passphrase) -> Result<(), Failure> {
         .hint("take several words: whoever has the file can try billions of passphrases"))
 }
 
-/// Asks on the terminal, which shows nothing of the answer.
+/// Asks on the terminal without echo.
 fn ask(prompt: &str, why: impl Fn() -> String) -> Result<Passphrase, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Failure::input(format!("{}, and there is no terminal to ask on", why()))
@@ -250,7 +251,7 @@ fn ask(prompt: &str, why: impl Fn() -> String) -> Result<Passphrase, Failure> {
 /// Reads a descriptor that the caller opened.
 fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let name = format!("file descriptor {number}");
-    // Taking over a descriptor is unsafe in Rust; opening it anew by its name is not.
+    // Taking over a descriptor needs unsafe Rust. Opening it by its name does not.
     let file = std::fs::File::open(format!("/dev/fd/{number}")).map_err(|error| {
         Failure::input(format!("{name} cannot be read: {error}")).hint(format!(
             "open it in the shell: relay-bundle … --passphrase-fd {number} {number}< FILE"
@@ -265,7 +266,7 @@ fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
     private_file::read_opened(file, &name, limit)
 }
 
-/// Returns bytes that nobody can guess.
+/// Returns cryptographically secure random bytes.
 fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
     let mut bytes = Zeroizing::new([0; N]);
     random::fill(&mut *bytes)?;

@@ -1,4 +1,4 @@
-//! How registries are reached: options, the environment, and the client that they lead to.
+//! Registry options and environment variables, and the client that is built from them.
 
 use std::env;
 use std::thread;
@@ -41,7 +41,7 @@ pub(in crate::cmd) struct RegistryArgs {
 }
 
 impl PullArgs {
-    /// Returns the client.
+    /// Returns a client that uses the mirrors of `--from`.
     pub(in crate::cmd) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
         let settings = self.registry.settings(ctx)?;
         Ok(Registry::new(RegistrySettings { mirrors: self.from.clone(), ..settings })?)
@@ -49,7 +49,7 @@ impl PullArgs {
 }
 
 impl RegistryArgs {
-    /// Returns the client.
+    /// Returns a client without mirrors.
     pub(in crate::cmd) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
         Ok(Registry::new(self.settings(ctx)?)?)
     }
@@ -59,12 +59,12 @@ impl RegistryArgs {
         self.registry_config.is_some()
     }
 
-    /// Returns whether the operator named a file: if that cannot be used, the command is wrong.
+    /// Returns whether the operator named a file. If such a file cannot be used, the command fails.
     pub(in crate::cmd) fn names_file(&self) -> bool {
         self.registry_config.is_some() || self.ca.is_some()
     }
 
-    /// Returns how the client is set up: with retries, without mirrors.
+    /// Returns the client's settings: with retries, without mirrors.
     pub(in crate::cmd) fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
         let files = self.credentials().files();
         let (credentials, warnings) = RegistryCredentials::read(&files)?;
@@ -94,7 +94,7 @@ impl RegistryArgs {
     }
 }
 
-/// Returns how a failed request is waited after: a person sees that something goes on.
+/// Returns the function that waits after a failed request, and tells the operator about the retry.
 fn pause(printer: Printer) -> Box<dyn Fn(Duration) + Send + Sync> {
     Box::new(move |pause| {
         printer.say(&format!(

@@ -1,5 +1,4 @@
-//! `--state`: where is kept what was accepted before. Shared by every command that verifies under a
-//! policy.
+//! `--state`: the file of accepted releases. Shared by every command that verifies under a policy.
 
 use camino::Utf8PathBuf;
 
@@ -11,7 +10,7 @@ use crate::state_file::{RecordError, StateError, StateFile};
 use crate::trust::refusal::{Reason, Refusal};
 use crate::trust::state::Place;
 
-/// The file below the folder for states.
+/// The path of the file below the folder for states.
 const FILE: &str = "relay-bundle/state.json";
 
 /// Where the state is.
@@ -24,7 +23,7 @@ pub struct StateArgs {
 }
 
 impl StateArgs {
-    /// Returns the same arguments once more, for a command line that names the same state.
+    /// Returns the arguments of a command line that selects the same state.
     pub(in crate::cmd) fn words(&self) -> Vec<String> {
         self.state.iter().flat_map(|path| ["--state".to_owned(), path.to_string()]).collect()
     }
@@ -33,7 +32,7 @@ impl StateArgs {
     ///
     /// # Errors
     ///
-    /// When none is named and the environment does not say where the user's is.
+    /// When no file is named, and the environment does not determine the user's.
     pub fn file(&self, ctx: &Ctx) -> Result<StateFile, Failure> {
         let path = match &self.state {
             Some(path) => path.clone(),
@@ -50,7 +49,7 @@ impl StateArgs {
     }
 }
 
-/// Returns the place for recovery files that nobody named: a folder beside the user's state.
+/// Returns the default place for recovery files: a folder beside the user's state.
 pub(in crate::cmd) fn recovery_place() -> RecoveryPlace {
     folder().map_or(RecoveryPlace::Unknown, |folder| {
         RecoveryPlace::Folder(folder.join("relay-bundle/recovery"))
@@ -59,7 +58,7 @@ pub(in crate::cmd) fn recovery_place() -> RecoveryPlace {
 
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where states are kept")]
 fn folder() -> Option<Utf8PathBuf> {
-    // The XDG specification has paths that are not absolute ignored.
+    // The XDG specification says to ignore paths that are not absolute.
     let path =
         |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
     path("XDG_STATE_HOME").or_else(|| path("HOME").map(|home| home.join(".local/state")))
@@ -81,11 +80,11 @@ impl From<RecordError> for Failure {
     }
 }
 
-/// The reason that a printed command line gives; the operator may give a better one.
+/// The reason in a printed command line. The operator may replace it.
 const LOST: &str = "the installation was lost";
 
-/// Returns the command line that takes away the floor of a place; `state` are the arguments that
-/// name the state.
+/// Returns the command line that removes the minimum serial of a place. `state` holds the arguments
+/// that select the state.
 pub(in crate::cmd) fn reset_line(place: &Place, state: &[String]) -> String {
     let Place { bundle, profile, namespace, site, cluster_uid } = place;
     let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];

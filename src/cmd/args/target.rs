@@ -1,5 +1,5 @@
-//! A bundle, and the cluster that it is for: verified before anything is asked. Shared by the
-//! commands that write there.
+//! A bundle and its target cluster: the bundle is verified before the first request. Shared by the
+//! commands that write to a cluster.
 
 use camino::Utf8PathBuf;
 
@@ -30,20 +30,21 @@ pub(in crate::cmd) struct TargetArgs {
     state: StateArgs,
     #[command(flatten)]
     store: StoreArgs,
-    // Last, for its heading in the help holds for what follows.
+    // Last, because its help heading applies to all arguments after it.
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 impl TargetArgs {
-    /// Verifies the bundle: everything that needs no cluster. There is no connection yet.
+    /// Verifies the bundle as far as this is possible without a cluster. Does not connect.
     pub(in crate::cmd) fn verify(&self, ctx: &Ctx, purpose: Purpose) -> Result<Checked, Failure> {
         self.bundle.check()?;
         let policy = load_policy(&self.trust)?;
         let now = clock::now()?;
         let state_file = self.state.file(ctx)?;
         let state = state_file.read()?;
-        // It is written once the lock is held: that nobody may is known before anybody is asked.
+        // The state is written only under the lock. Checking now that it is writable lets the run
+        // fail before it asks the operator.
         state_file.check_place()?;
         let terms = Terms { authority: Authority::Policy(&policy, &state), purpose, now };
         let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
@@ -61,8 +62,10 @@ impl TargetArgs {
         Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 
-    /// Connects, and refuses a cluster that is not the policy's. Where only deployed content is
-    /// accepted and the cluster cannot be asked for it, the bundle is refused.
+    /// Connects, and refuses a cluster that the policy does not name.
+    ///
+    /// If the bundle is acceptable only as deployed content, and the cluster cannot be asked about
+    /// it, the bundle is refused.
     pub(in crate::cmd) fn connect(
         &self,
         printer: &Printer,

@@ -1,4 +1,4 @@
-//! What a signer decides about a release, as arguments.
+//! The terms of a release, as a signer passes them in arguments.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::sign::Terms;
 use crate::trust::statement::Predicate;
 
-/// The variable by which builds that are repeated say what time it is.
+/// The variable that sets the time of reproducible builds.
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// The terms of a release.
@@ -32,11 +32,11 @@ pub struct TermsArgs {
     sites: Vec<Label>,
 }
 
-/// When a release ends, as it is written.
+/// The expiry of a release, as the argument states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expiry {
     At(Timestamp),
-    /// So many seconds after it was issued.
+    /// Seconds after the time of issue.
     After(u64),
 }
 
@@ -64,7 +64,7 @@ impl FromStr for Expiry {
         };
         let digits = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        // Six digits are enough for a century in hours; the product cannot overflow.
+        // Six digits are enough for a century in hours, and the product cannot overflow.
         let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
         match number {
             Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
@@ -76,12 +76,12 @@ impl FromStr for Expiry {
 }
 
 impl TermsArgs {
-    /// Returns the serial, if a person chose it.
+    /// Returns the serial, if the operator chose one.
     pub(in crate::cmd) fn serial(&self) -> Option<u64> {
         self.serial
     }
 
-    /// Returns the terms of a statement that is made now.
+    /// Returns the terms of a new statement.
     pub(in crate::cmd) fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
         let epoch = if self.serial.is_some() && self.issued.is_none() {
             source_date_epoch()?
@@ -99,7 +99,7 @@ impl TermsArgs {
         Ok(terms)
     }
 
-    /// Returns the first of the terms given that a statement says otherwise, in words.
+    /// Returns, in words, the first of the given terms that a statement contradicts.
     pub(in crate::cmd) fn contradiction(&self, stated: &Predicate) -> Option<String> {
         let expires = self.expires.map(|expiry| expiry.of(stated.issued));
         let sites: BTreeSet<Label> = self.sites.iter().cloned().collect();
@@ -117,8 +117,8 @@ impl TermsArgs {
     }
 }
 
-/// Returns the warning about a serial far beyond the time of issue: it shuts out every release that
-/// is numbered by its time.
+/// Returns the warning about a serial far ahead of its time of issue: it would shut out every
+/// release that is numbered by time.
 pub(in crate::cmd) fn serial_warning(predicate: &Predicate) -> Option<String> {
     let Predicate { serial, issued, .. } = predicate;
     predicate.is_serial_ahead().then(|| {
@@ -129,14 +129,14 @@ pub(in crate::cmd) fn serial_warning(predicate: &Predicate) -> Option<String> {
     })
 }
 
-/// Says when a release ends, as the end of a sentence about it.
+/// Returns when a release expires, as the end of a sentence about it.
 fn expiry_in_words(predicate: &Predicate) -> String {
     predicate
         .expires
         .map_or_else(|| "has no end of its own".to_owned(), |time| format!("expires at {time}"))
 }
 
-/// Says which sites a release is for.
+/// Returns the sites of a release, in words.
 pub(in crate::cmd) fn sites_in_words(predicate: &Predicate) -> String {
     let sites: Vec<&str> = predicate.sites.iter().map(Label::as_str).collect();
     match sites[..] {
@@ -146,8 +146,8 @@ pub(in crate::cmd) fn sites_in_words(predicate: &Predicate) -> String {
     }
 }
 
-/// Returns the time that the environment wants builds to have. Development shells set it to 1980,
-/// so it means nothing without a serial.
+/// Returns the build time that the environment sets. Development shells set it to 1980, so it
+/// counts only with a serial.
 #[expect(clippy::disallowed_methods, reason = "commands are where the environment is read")]
 fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
     let Some(value) = std::env::var_os(EPOCH) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! `--trust` and `--key`: whom a command trusts. Shared by every command that verifies.
+//! `--trust` and `--key` select the trusted signers. Shared by every command that verifies.
 
 use std::str;
 
@@ -11,7 +11,7 @@ use crate::trust::policy::{POLICY_BYTES_MAX, Policy};
 use crate::trust::state::State;
 use crate::trust::verify::Authority;
 
-/// The largest file of a public key that is read: one has 113 bytes.
+/// The size limit for a public key file. A key has 113 bytes.
 pub(in crate::cmd) const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 
 /// Whom to trust.
@@ -25,7 +25,7 @@ pub struct TrustArgs {
     pub key: Option<Utf8PathBuf>,
 }
 
-/// What is trusted.
+/// A trust policy, or a single trusted key.
 pub enum Trust {
     Policy(Policy),
     Key(PublicKey),
@@ -36,7 +36,7 @@ impl TrustArgs {
     ///
     /// # Errors
     ///
-    /// When neither is named, others can change the file, or it is none.
+    /// When neither is named, other users can change the file, or it is malformed.
     pub fn load(&self) -> Result<Trust, Failure> {
         match (&self.trust, &self.key) {
             (Some(path), _) => load_policy(path).map(Trust::Policy),
@@ -51,7 +51,7 @@ impl TrustArgs {
 }
 
 impl Trust {
-    /// Returns what [`crate::trust::verify::verify`] asks for; `state` matters under a policy only.
+    /// Returns the authority for [`crate::trust::verify::verify`]. Only a policy uses `state`.
     pub fn authority<'a>(&'a self, state: &'a State) -> Authority<'a> {
         match self {
             Self::Policy(policy) => Authority::Policy(policy, state),
@@ -60,16 +60,16 @@ impl Trust {
     }
 }
 
-/// Reads a trust policy that nobody else can change.
+/// Reads a trust policy from a file that no other user can change.
 ///
 /// # Errors
 ///
-/// When others can change it, or it is no policy; the message names file and line.
+/// When other users can change the file, or it is not a policy. The message has file and line.
 pub fn load_policy(path: &Utf8Path) -> Result<Policy, Failure> {
     load_policy_text(path).map(|(policy, _)| policy)
 }
 
-/// As [`load_policy`], with the text.
+/// Like [`load_policy`], but also returns the text.
 ///
 /// # Errors
 ///
@@ -91,16 +91,17 @@ pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
     Ok((policy, text))
 }
 
-/// Reads the public key in a PEM file that nobody else can change.
+/// Reads a public key from a PEM file that no other user can change.
 ///
 /// # Errors
 ///
-/// When others can change it, or it is none.
+/// When other users can change the file, or it is not a public key.
 pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
     parse_key(path, &read_text(path, PUBLIC_KEY_BYTES_MAX, "public key")?)
 }
 
-/// Reads a public key that was in the file at `path`; says what it is if it is something else.
+/// Parses a public key from the text of the file at `path`. The error says so if the text is a
+/// private key or a policy.
 pub(in crate::cmd) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {

@@ -1,5 +1,5 @@
-//! The images of a bundle, looked for before anything is changed: pods that wait for an image
-//! replace pods that ran.
+//! Checks for the images of a bundle before anything is changed: pods that wait for an image would
+//! replace running ones.
 //!
 //! | the registry says | the plan, if the bundle lists its images | if it does not |
 //! |---|---|---|
@@ -7,9 +7,9 @@
 //! | it is not there | is blocked, with the command that pushes it | warns |
 //! | nothing, or no permission | goes on | goes on |
 //!
-//! With `--images check` it is blocked unless each image is there.
+//! With `--images check` the plan is blocked unless every image is there.
 //!
-//! Not part of the plan's hash: an image that has come since then is no other plan.
+//! Not part of the plan hash: an image that arrives later does not change the plan.
 
 use super::Checked;
 use crate::cluster::Cluster;
@@ -37,7 +37,7 @@ enum ImageOrder {
     Skip,
 }
 
-/// What an image means for a plan.
+/// The effect of an image on a plan.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     None,
@@ -46,7 +46,7 @@ enum Meaning {
 }
 
 impl ImageArgs {
-    /// Looks for the images of a bundle, and adds to the plan what is in its way.
+    /// Looks for the images of a bundle, and adds obstacles and warnings to the plan.
     pub(super) fn look(
         &self,
         ctx: &Ctx,
@@ -81,7 +81,7 @@ impl ImageArgs {
         }
     }
 
-    /// Returns what to do about an image that blocks the plan.
+    /// Returns the remedy for an image that blocks the plan.
     fn remedy(&self, checked: &Checked, image: &ImageState) -> String {
         if image.state == ImageFinding::Absent && are_locked(checked) {
             let (push, id) = (self.push_line(checked), checked.bundle().content_id.short(16));
@@ -93,7 +93,7 @@ impl ImageArgs {
         format!("{remedy}; or pass --images skip if nodes have the image")
     }
 
-    /// Warns of locked images that were not checked, where the plan is not shown.
+    /// Warns of locked images that were not checked, for runs that do not show the plan.
     pub(super) fn tell_unchecked(ctx: &Ctx, checked: &Checked, images: &[ImageState]) {
         let is_unchecked = |image: &&ImageState| image.state == ImageFinding::NotChecked;
         for image in images.iter().filter(is_unchecked).filter(|_| are_locked(checked)) {
@@ -115,7 +115,7 @@ impl ImageArgs {
     }
 }
 
-/// Returns whether the bundle lists its images: others are not expected at a registry that this
+/// Returns whether the bundle lists its images. Unlisted images need not be in a registry that this
 /// machine can reach.
 pub(super) fn are_locked(checked: &Checked) -> bool {
     checked.bundle().images.is_some()

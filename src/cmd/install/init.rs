@@ -1,4 +1,4 @@
-//! Makes the secrets that `apply` would make, for those who apply with something else.
+//! `secrets init`: generates the secrets of `apply`, for operators who apply with another tool.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -27,16 +27,16 @@ struct InitReport<'a> {
     namespace: &'a str,
     /// Secrets whose values are generated, with their keys.
     generated: Vec<String>,
-    /// Those that get another value.
+    /// Secrets whose values are replaced.
     regenerated: Vec<String>,
-    /// Secrets whose values the bundle brings sealed, with the keys that are written.
+    /// Sealed secrets of the bundle, with the keys that are written.
     sealed: Vec<String>,
-    /// Who can recover what is generated, and from where; absent if nothing is.
+    /// The recipients and the place of the recovery file; absent if nothing is generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<RecoveryPlan>,
-    /// What a person should know before.
+    /// Warnings for the operator before anything is written.
     warnings: &'a [String],
-    /// Whether that was done, and not only shown.
+    /// Whether the secrets were written: false in a dry run.
     done: bool,
     recovery_files: Vec<Utf8PathBuf>,
 }
@@ -75,7 +75,7 @@ impl Report for InitReport<'_> {
     }
 }
 
-/// Looks, asks, and makes them.
+/// Plans the secrets, asks for consent, and writes them.
 pub(in crate::cmd) fn init(
     ctx: &Ctx,
     checked: &Checked,
@@ -86,7 +86,7 @@ pub(in crate::cmd) fn init(
     let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
     run.excused().iter().for_each(|warning| ctx.printer.warn(warning));
     let makings = run.survey_secrets(&args.consent(!yes && !dry_run && can_ask()))?;
-    // Where there is something to ask, or to show, it is said with that.
+    // Otherwise the report that the operator sees has the warnings.
     if !dry_run && (yes || makings.is_empty()) {
         makings.warnings().iter().for_each(|warning| ctx.printer.warn(warning));
     }

@@ -1,8 +1,6 @@
-//! Brings a cluster to a verified bundle's state: what `apply` and whatever goes back have in
-//! common.
+//! Brings a cluster to a verified bundle's state: shared by `apply`, `adopt` and `rollback`.
 //!
-//! The order is the promise: verified before any connection, planned before any lock, recorded
-//! before any write.
+//! The order is a promise: verification before connection, plan before lock, record before write.
 
 pub(super) mod adopt;
 mod images;
@@ -49,7 +47,7 @@ pub(super) use init::init;
 use report::{ApplyReport, Done};
 use run::Run;
 
-/// How a run that did not come to its end goes on.
+/// The hint for resuming an interrupted run.
 pub(super) const AGAIN: &str = "run the same command again: it goes on where it stopped";
 
 /// How to go about it.
@@ -111,22 +109,22 @@ pub(super) struct SecretArgs {
 
 /// Where a bundle came from.
 pub(super) enum Origin {
-    /// An operator has brought it.
+    /// The operator provided it.
     Brought(Accepted),
-    /// The record of this installation had it, as the content of this generation: no floor holds,
-    /// and none moves.
+    /// The record of this installation held it as the content of this generation. Minimum serials
+    /// neither apply nor change.
     Recorded(u64),
 }
 
-/// The state with what was accepted before; what is accepted now is noted there.
+/// The state with accepted releases. A release that is accepted now is noted there.
 pub(super) struct Accepted {
     pub(super) file: StateFile,
-    /// The arguments of a command line that names the same state.
+    /// The arguments of a command line that selects the same state.
     pub(super) words: Vec<String>,
 }
 
 impl Origin {
-    /// Returns the generation whose content it is.
+    /// Returns the generation whose content the bundle is, if it came from the record.
     fn generation(&self) -> Option<u64> {
         match self {
             Self::Brought(_) => None,
@@ -135,25 +133,24 @@ impl Origin {
     }
 }
 
-/// What was verified, and under which terms.
+/// A verified bundle, and the terms of its verification.
 pub(super) struct Checked {
     pub(super) policy: Policy,
     origin: Origin,
     bundle: Verified<Bundle>,
-    /// The bundle as the record keeps it.
+    /// The bundle, packed for the record.
     packed: String,
-    /// What it brings sealed, if it was opened.
+    /// The opened sealed secrets, if a key was given.
     opened: Option<Opened>,
     now: Timestamp,
-    /// The arguments of a command line that goes back under the same policy, or takes away, in the
-    /// same cluster.
+    /// The path of the policy and the arguments that select the cluster, for the `rollback` and
+    /// `remove` lines in messages.
     trust: Utf8PathBuf,
     cluster_words: Vec<String>,
 }
 
 impl Checked {
-    /// Takes a bundle that was verified under the policy at `trust`; refuses one that is too large
-    /// for a record.
+    /// Wraps a bundle that the policy at `trust` accepted. Rejects one too large to record.
     pub(super) fn new(
         (policy, trust): (Policy, &Utf8Path),
         origin: Origin,
@@ -179,7 +176,7 @@ impl Checked {
         self.bundle.voucher().only_if_deployed.as_deref()
     }
 
-    /// Opens what is sealed, if there is a key to do so; in memory, and before anything is written.
+    /// Opens the sealed secrets if a key was given: in memory, and before anything is written.
     #[cfg(feature = "age")]
     pub(super) fn open_sealed(self, args: &SecretArgs) -> Result<Self, Failure> {
         let opened = args
@@ -190,12 +187,12 @@ impl Checked {
         Ok(Self { opened, ..self })
     }
 
-    /// Says where something is about to be changed.
+    /// Returns a description of the place of the change.
     fn place(&self, cluster: &Cluster, identity: &Identity) -> String {
         place(cluster, identity, Some(&self.policy), self.bundle.index.namespace.as_str())
     }
 
-    /// Returns what a person is asked before anything is changed.
+    /// Returns the question to ask before anything is changed.
     fn question(&self, cluster: &Cluster, identity: &Identity) -> String {
         let place = self.place(cluster, identity);
         match self.origin {
@@ -206,14 +203,14 @@ impl Checked {
         }
     }
 
-    /// Returns the command line that goes back to a generation.
+    /// Returns the command line that rolls back to a generation.
     fn rollback_line(&self, generation: u64) -> String {
         let generation = generation.to_string();
         let own = ["--to", generation.as_str(), "--trust", self.trust.as_str()];
         self.line("rollback", &own)
     }
 
-    /// Returns the command line that takes everything away.
+    /// Returns the command line that removes the installation.
     fn remove_line(&self) -> String {
         self.line("remove", &[])
     }
@@ -226,7 +223,7 @@ impl Checked {
     }
 }
 
-/// Plans, asks, and does it.
+/// Plans a rollout, asks for consent, and carries it out.
 pub(super) fn install(
     ctx: &Ctx,
     checked: &Checked,
@@ -244,15 +241,14 @@ pub(super) fn install(
     let is_done =
         makings.is_empty() && !makings.notes_others() && plan.is_empty() && run.is_deployed();
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
-    // Whoever only looks needs no right to change anything.
+    // A dry run needs read access only.
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
     let images =
         if is_done { Vec::new() } else { args.images.look(ctx, checked, cluster, &mut plan)? };
-    // Helm still has its records: whoever uninstalled the release would take away what this run
-    // makes.
+    // While Helm still has its records, `helm uninstall` would delete the objects of this run.
     plan.obstacles.extend(run.journal.unfinished_adoption());
     plan.changes.warnings.extend(run.excused());
-    // Whoever is asked, or only looks, has them with the plan.
+    // Otherwise the operator sees the warnings with the plan.
     if args.is_agreed() || is_done && !args.dry_run {
         report::tell_warnings(&ctx.printer, &plan);
         ImageArgs::tell_unchecked(ctx, checked, &images);
@@ -268,7 +264,7 @@ pub(super) fn install(
     if let Some(blocked) = blocked {
         return Err(blocked);
     }
-    // Whatever was approved, and did it, may be said again.
+    // An approved and completed plan may be repeated.
     if is_done {
         run.journal.clear_dead_lock()?;
         report.done = Some(Done::unchanged(run.deployed()));
@@ -297,7 +293,7 @@ impl InstallArgs {
         Turn::of(self.dry_run, self.break_lock)
     }
 
-    /// What is left of a plan that was approved is another plan.
+    /// Replaces the hint: the rest of an approved plan is another plan, with another hash.
     fn planned_again(&self, mut failure: Failure) -> Failure {
         if self.plan_hash.is_none() {
             return failure;
@@ -308,7 +304,7 @@ impl InstallArgs {
         )
     }
 
-    /// Returns whether nobody is shown the plan and asked.
+    /// Returns whether the run goes on without showing the plan and asking.
     fn is_agreed(&self) -> bool {
         !self.dry_run && (self.yes || self.plan_hash.is_some())
     }
@@ -317,7 +313,7 @@ impl InstallArgs {
         self.secrets.consent(!self.is_agreed() && !self.dry_run && can_ask())
     }
 
-    /// Returns what may be done about secrets.
+    /// Returns the secret options.
     #[cfg(feature = "age")]
     pub(super) fn secrets(&self) -> &SecretArgs {
         &self.secrets

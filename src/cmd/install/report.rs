@@ -1,4 +1,4 @@
-//! What `apply` says: the plan, and what came of it.
+//! The report of `apply`: the plan and its result.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ use crate::ui::escape::safe;
 use crate::ui::printer::{Printer, Report};
 use crate::ui::reach_view;
 
-/// A plan, where it is for, and what came of it.
+/// A plan, its place and its result.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ApplyReport<'a> {
@@ -41,22 +41,22 @@ pub(super) struct ApplyReport<'a> {
     cluster_uid: &'a str,
     server_version: &'a str,
     namespace: &'a str,
-    /// What of the bundle reaches beyond the namespace.
+    /// The reach of the bundle beyond the namespace.
     reach: Vec<Reach>,
-    /// The generation whose content it is, if it goes back to that.
+    /// The generation whose content the bundle is, for a rollback.
     #[serde(skip_serializing_if = "Option::is_none")]
     content_of: Option<u64>,
-    /// By which the plan can be approved.
+    /// The hash that approves the plan.
     plan_hash: Digest,
-    /// Secrets whose values are made, with their keys.
+    /// Secrets whose values are generated, with their keys.
     generated: Vec<String>,
-    /// Those that get another value.
+    /// Secrets whose values are replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     regenerated: Vec<String>,
-    /// Secrets whose values the bundle brings sealed, with the keys that are written.
+    /// Sealed secrets of the bundle, with the keys that are written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sealed: Vec<String>,
-    /// Who can recover what is generated, and from where; absent if nothing is.
+    /// The recipients and the place of the recovery file; absent if nothing is generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<RecoveryPlan>,
     #[serde(flatten)]
@@ -66,30 +66,30 @@ pub(super) struct ApplyReport<'a> {
     pub(super) images: Vec<ImageState>,
     #[serde(skip)]
     are_images_locked: bool,
-    /// Absent from a plan that was only shown.
+    /// Absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) done: Option<Done>,
 }
 
-/// What was done.
+/// The result of a run.
 #[derive(Serialize)]
 pub(super) struct Done {
-    /// The generation that runs.
+    /// The deployed generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) generation: Option<u64>,
     /// Whether a generation was recorded or completed, even if no object had to be written.
     #[serde(skip)]
     pub(super) is_new: bool,
-    /// How many objects were written.
+    /// The number of written objects.
     pub(super) written: usize,
     pub(super) pruned: Vec<Candidate>,
-    /// Where the encrypted copies of what was generated are.
+    /// The encrypted copies of the generated values.
     #[serde(skip_serializing_if = "Vec::is_empty", rename = "recoveryFiles")]
     pub(super) recovery_files: Vec<Utf8PathBuf>,
 }
 
 impl Done {
-    /// Nothing was to be done.
+    /// Returns the result of a run that had nothing to do.
     pub(super) fn unchanged(generation: Option<u64>) -> Self {
         Self {
             generation,
@@ -154,7 +154,7 @@ impl<'a> ApplyReport<'a> {
         self.plan_hash
     }
 
-    /// Makes the hash one of what else is done, too.
+    /// Binds the plan hash to additional content.
     pub(super) fn bind(&mut self, more: &Value) {
         self.plan_hash = bound(self.plan_hash, more);
     }
@@ -237,7 +237,7 @@ impl<'a> ApplyReport<'a> {
     }
 }
 
-/// Writes in which fields an object changes; scripts and the like are cut short.
+/// Writes the changed fields of an object. Long changes, such as scripts, are cut short.
 fn write_changes(change: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     let mut text = Vec::new();
     write_fields(change, &mut text)?;
@@ -299,18 +299,18 @@ impl Report for ApplyReport<'_> {
     }
 }
 
-/// How many lines of the changes of one object a plan shows.
+/// The number of lines that a plan shows of the changes of one object.
 const CHANGE_LINES_MAX: usize = 16;
 
-/// How much of a value a table shows.
+/// The number of characters that a table shows of a value.
 const VALUE_CHARS_MAX: usize = 60;
 
-/// Says what keeps a plan from being carried out, all of it, before anything was changed.
+/// Returns a failure with everything that blocks a plan, before anything is changed.
 pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
     blocked_after(plan, "nothing was changed")
 }
 
-/// As [`blocked`], where `so_far` was done by then.
+/// Like [`blocked`], for a run that has already done `so_far`.
 pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
     let refusals =
         plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
@@ -363,12 +363,12 @@ fn shown(value: Option<&Value>) -> String {
     text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
 }
 
-/// Says what a person should know of a plan that is not shown.
+/// Prints the warnings of a plan that is not shown.
 pub(super) fn tell_warnings(printer: &Printer, plan: &Plan) {
     plan.changes.warnings.iter().for_each(|warning| printer.warn(warning));
 }
 
-/// Says what a plan that was only shown runs into.
+/// Reports the obstacles of a plan after a dry run, and returns the exit code.
 pub(super) fn tell_blocked(printer: &Printer, failure: &Failure) -> ExitCode {
     crate::cmd::error_report::tell(failure, printer);
     ExitCode::from(failure.kind.exit_code())

@@ -39,12 +39,13 @@ pub(super) struct Run<'a> {
     is_namespace_there: bool,
     timeout: Duration,
     standing: Standing,
-    /// The release of Helm that it takes over.
+    /// The Helm release that the run takes over.
     pub(super) adopts: Option<&'a ReleaseName>,
 }
 
 impl<'a> Run<'a> {
-    /// A version that will do, and nothing older than what was accepted there.
+    /// Starts a run: checks the cluster's version, the namespace and the lock of another run, and
+    /// refuses a bundle older than the accepted one.
     pub(super) fn begin(
         ctx: &'a Ctx,
         checked: &'a Checked,
@@ -82,13 +83,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Says why the bundle would be refused if its content were not deployed.
+    /// Returns the reason for which the bundle would be refused if its content were not deployed.
     pub(super) fn excused(&self) -> Option<String> {
         self.standing.excused(&self.journal)
     }
 
-    /// Looks at everything that decides what is to be done; all that is in the way is told
-    /// together.
+    /// Reads everything that the plan depends on, and collects all obstacles.
     pub(super) fn survey(&self, args: &InstallArgs) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
         judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
         tell_additions(&mut before, &bundle.manifests);
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
-        // An object that was tried says it itself.
+        // The refused dry run of such an object already reports it.
         let is_told = |group: &MissingGroup| {
             before
                 .tried
@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns the objects of the bundle that runs, unless the new one has run here already.
+    /// Returns the objects of the deployed bundle, unless the new content has run here before.
     pub(super) fn running(&self) -> Result<Option<ManifestSet>, Failure> {
         let content_id = self.checked.bundle.content_id;
         let was_here = self.journal.head.generations.iter().any(|entry| {
@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| self.journal.manifests(entry)).transpose()
     }
 
-    /// Looks at what decides about secrets, and at nothing else.
+    /// Reads the state that the secrets depend on, and nothing else.
     #[cfg(feature = "age")]
     pub(super) fn survey_secrets(&self, consent: &Consent) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
         secrets::survey(self.secrets(), &known, &inventory(&recorded), consent)
     }
 
-    /// Makes secrets, and nothing else; returns where the recovery files are.
+    /// Generates secrets, and nothing else. Returns the paths of the recovery files.
     #[cfg(feature = "age")]
     pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
         makings.make(self.secrets(), &mut self.journal)
     }
 
-    /// Returns what decides about secrets.
+    /// Returns the context of decisions about secrets.
     pub(super) fn secrets(&self) -> Context<'a> {
         let Checked { bundle, opened, .. } = self.checked;
         Context {
@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns whether this very statement is what was deployed last.
+    /// Returns whether this very statement was deployed last, with no generation pending.
     pub(super) fn is_deployed(&self) -> bool {
         let (bundle, head) = (&self.checked.bundle, &self.journal.head);
         let serial = bundle.voucher().statement.predicate.serial;
@@ -205,12 +205,13 @@ impl<'a> Run<'a> {
                 .is_some_and(|last| last.content_id == bundle.content_id && last.serial == serial)
     }
 
-    /// Returns the generation that runs.
+    /// Returns the deployed generation.
     pub(super) fn deployed(&self) -> Option<u64> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
-    /// Says which rights are missing that the dry run of the objects did not need.
+    /// Returns a message about the missing permissions that the dry run of the objects did not
+    /// exercise, if any.
     pub(super) fn lacking_rights(
         &self,
         plan: &Plan,
@@ -237,7 +238,7 @@ impl<'a> Run<'a> {
         Ok((!lacking.is_empty()).then(told))
     }
 
-    /// Does what was planned; the lock is given back also when that fails.
+    /// Carries out the plan. Releases the lock on failure, too.
     pub(super) fn execute(
         &mut self,
         plan: &Plan,
@@ -255,7 +256,7 @@ impl<'a> Run<'a> {
         done.map_err(|failure| gave_back(&mut self.journal, failure))
     }
 
-    /// Says how to go on from a generation that is not done, and the command that goes back.
+    /// Adds hints on how to resume a pending generation, roll back, or remove.
     pub(super) fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
         let failure = failure.hint(format!("generation {pending} stays pending")).hint(AGAIN);
         match self.journal.head.deployed().map(|deployed| deployed.generation) {
@@ -268,7 +269,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The record is kept in the namespace: that comes first if the bundle makes it.
+    /// Creates the namespace first if the bundle has one, because the record is kept in it.
     fn make_namespace(&self, uids: &mut Uids) -> Result<(), Failure> {
         let bundle = &self.checked.bundle;
         let made = bundle.index.objects.iter().zip(bundle.manifests.iter());
@@ -281,7 +282,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Takes the lock and notes, before anything is written, what will be.
+    /// Takes the lock, and records the new generation before anything is written.
     pub(super) fn lock_and_journal(
         &mut self,
         plan: &Plan,
@@ -372,14 +373,14 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Says where what was generated can be recovered from.
+/// Tells the operator which files the generated values can be recovered from.
 pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
     for file in files {
         tell(&format!("what was generated is encrypted in {file}: keep it where backups are"));
     }
 }
 
-/// Returns the uids of what is there.
+/// Returns the UIDs of the live objects.
 pub(super) fn known_uids(before: &Before) -> Uids {
     before.live.iter().map(|(key, object)| (key.clone(), live::uid(object).to_owned())).collect()
 }

@@ -1,8 +1,8 @@
-//! Whether a bundle may be applied here, given what was accepted before and what is deployed.
+//! Decides whether a bundle may be applied here, given the accepted releases and the deployed one.
 //!
-//! Deployed content is always accepted: applying it again repairs what runs, and a rollback may
-//! have gone back below what was accepted. It is verified as for `rollback`, and leaves what was
-//! accepted as it is.
+//! Deployed content is always accepted: applying it again repairs drift, and a rollback may have
+//! gone below the accepted serial. Such content is verified as for `rollback`, and leaves the
+//! accepted serial unchanged.
 
 use super::{Accepted, Checked, Origin};
 use crate::cmd::args::state::reset_line;
@@ -13,20 +13,20 @@ use crate::rollout::record::Entry;
 use crate::trust::refusal::{Reason, Refusal};
 use crate::trust::state::Replay;
 
-/// How a bundle stands to the record.
+/// How a bundle relates to the record.
 pub(super) enum Standing {
-    /// It is accepted as something new.
+    /// It is accepted as a new release.
     New,
-    /// Its content is deployed, and its statement is accepted as something new.
+    /// Its content is deployed, and its statement is accepted as a new release.
     Deployed,
-    /// Its content is deployed; brought in as something new it would be refused, for this reason.
+    /// Its content is deployed. As a new release it would be refused, for this reason.
     Excused(String),
-    /// The record had it.
+    /// It comes from the record.
     Recorded,
 }
 
 impl Standing {
-    /// Decides; refuses what is neither acceptable as something new nor deployed.
+    /// Classifies a bundle. Refuses one that is neither acceptable as a new release nor deployed.
     pub(super) fn of(checked: &Checked, journal: &Journal<'_>) -> Result<Self, Failure> {
         let Origin::Brought(accepted) = &checked.origin else { return Ok(Self::Recorded) };
         let bundle = &checked.bundle;
@@ -42,13 +42,12 @@ impl Standing {
         }
     }
 
-    /// Returns whether the content has run here: values that it generated then, and later ones,
-    /// stay.
+    /// Returns whether the content has run here: generated values, also later ones, are then kept.
     pub(super) fn ran_here(&self) -> bool {
         !matches!(self, Self::New)
     }
 
-    /// Returns where the statement is noted as accepted; going back and repairing note nothing.
+    /// Returns where to note the statement as accepted. Rollbacks and repairs are not noted.
     pub(super) fn accepted<'a>(&self, origin: &'a Origin) -> Option<&'a Accepted> {
         match (self, origin) {
             (Self::New | Self::Deployed, Origin::Brought(accepted)) => Some(accepted),
@@ -56,7 +55,7 @@ impl Standing {
         }
     }
 
-    /// Says what is overlooked because the content is deployed.
+    /// Returns a warning about the refusal that is overruled because the content is deployed.
     pub(super) fn excused(&self, journal: &Journal<'_>) -> Option<String> {
         let Self::Excused(why) = self else { return None };
         let generation = journal.head.deployed()?.generation;
@@ -74,8 +73,8 @@ fn refused_by_record(checked: &Checked, journal: &Journal<'_>) -> Option<Refusal
     Some(Refusal::from(Reason::Replay(replay)))
 }
 
-/// Adds the command that goes back to the content, if it ran here; or, where nothing is installed,
-/// those that let it come back to a place that was lost.
+/// Adds the command that rolls back to the content, if it ran here. If nothing is installed, adds
+/// those that let a lost installation be restored.
 fn with_ways_on(
     refusal: &Refusal,
     accepted: &Accepted,
@@ -102,9 +101,8 @@ fn with_ways_on(
     }))
 }
 
-/// Returns whether the bundle would be accepted but for a higher serial: only then does forgetting
-/// that one help. Two contents with one serial are no lost place, and neither keys nor time come
-/// back by a reset.
+/// Returns whether only a higher accepted serial stands against the bundle: only then does a reset
+/// help. A reset neither admits a second content with the same serial, nor restores keys or time.
 fn is_only_below(refusal: &Refusal, checked: &Checked) -> bool {
     let is_expired = checked.bundle.voucher().expires.is_some_and(|expires| expires < checked.now);
     matches!(*refusal.reason, Reason::Replay(Replay::Rollback { .. })) && !is_expired

@@ -1,4 +1,4 @@
-//! Reads image content: from the verified file, a second time, or from the store.
+//! Reads image content: from the verified file, which is read again, or from the store.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::trust::verify::Verified;
 /// Manifests, configs and layers of a verified bundle.
 pub(super) struct Content<'a> {
     images: &'a ImageList,
-    /// What there is.
+    /// The blobs that the source has.
     pub(super) there: BTreeSet<Digest>,
     medium: Medium<'a>,
 }
@@ -32,22 +32,22 @@ enum Medium<'a> {
     },
     Store {
         blobs: Blobs,
-        /// Fetches what is missing or altered.
+        /// The command that fetches missing or altered blobs.
         fetch: String,
-        /// Nothing is removed from the store while it is read.
+        /// Keeps `gc` from removing blobs while they are read.
         _lock: Lock,
     },
 }
 
 /// Why a visit ended early.
 pub(super) enum VisitFailure {
-    /// The visitor itself ended it.
+    /// The visitor ended it.
     Stopped,
     Content(Failure),
 }
 
 impl<'a> Content<'a> {
-    /// Locates the images of the bundle that was verified.
+    /// Locates the images of the verified bundle.
     pub(super) fn of(
         (bundle, store): (&'a BundleArgs, &StoreArgs),
         verified: &Verified<Bundle>,
@@ -75,7 +75,7 @@ impl<'a> Content<'a> {
         Ok(Self { images, there, medium: Medium::Store { blobs, fetch, _lock: lock } })
     }
 
-    /// Returns where to get what is neither here nor at the registry.
+    /// Returns hints on how to get blobs that neither the source nor the registry has.
     pub(super) fn remedies(&self) -> Vec<String> {
         match &self.medium {
             Medium::Store { fetch, .. } => vec![format!("fetch the images first: {fetch}")],
@@ -87,8 +87,8 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Passes everything that is wanted to `visit`, in the order of the digests; withholds the last
-    /// bytes of each until its digest matches.
+    /// Passes the wanted blobs to `visit`, in the order of their digests. Withholds the last bytes
+    /// of each until its digest matches.
     pub(super) fn visit(
         &self,
         wanted: &BTreeSet<Digest>,
@@ -102,7 +102,7 @@ impl<'a> Content<'a> {
                     Fault::Sink { .. } => VisitFailure::Stopped,
                     _ => VisitFailure::Content(place.failure(error)),
                 })?;
-                // The same bundle, packed again, may carry less.
+                // The same bundle, packed again, may carry fewer blobs.
                 match wanted.iter().find(|digest| !carried.contains(digest)) {
                     None => Ok(()),
                     Some(gone) => {

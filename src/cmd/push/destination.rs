@@ -1,4 +1,4 @@
-//! Where each image goes. Pure: no registry is asked.
+//! Chooses the destination of each image. Pure: asks no registry.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use crate::images::reference::Reference;
 use crate::profile::resolve::image_sources;
 use crate::registry::RegistryPrefix;
 
-/// An image of a bundle, and where it goes.
+/// An image of a bundle, and its destination.
 pub(super) struct Destination<'a> {
     pub(super) listed: &'a ListedImage,
-    /// The reference at the registry that is pushed to, with its digest.
+    /// The reference at the destination registry, with its digest.
     pub(super) image: Reference,
 }
 
 impl Destination<'_> {
-    /// Returns registry and repository, in one spelling.
+    /// Returns registry and repository in canonical spelling.
     pub(super) fn repository(&self) -> String {
         self.image.full().name()
     }
@@ -28,7 +28,7 @@ impl Destination<'_> {
     }
 }
 
-/// Returns where the images of a bundle go: as their references say, or to another registry.
+/// Returns the destinations of a bundle's images: those in their references, or in `registry`.
 pub(super) fn choose<'a>(
     bundle: &Bundle,
     images: &'a ImageList,
@@ -51,7 +51,7 @@ fn check_upstream(bundle: &Bundle, placed: &[Destination]) -> Result<(), Failure
     let is_upstream = |Destination { listed, image }: &&Destination| {
         let reference = &listed.reference;
         let source = sources.get(&reference.without_digest().to_string());
-        // An image without a known source comes from where its reference says.
+        // An image without a known source comes from the registry in its reference.
         let source =
             source.and_then(|source| source.parse().ok()).unwrap_or_else(|| reference.clone());
         source.without_digest().full() == image.without_digest().full()
@@ -71,7 +71,7 @@ fn check_upstream(bundle: &Bundle, placed: &[Destination]) -> Result<(), Failure
         .hint("let the manifests name it: set `images.registry` in the profile, and build again"))
 }
 
-/// Refuses different images that would have one name.
+/// Rejects different images that would get the same name.
 fn check_collisions(placed: &[Destination]) -> Result<(), Failure> {
     let mut names: BTreeMap<String, &Destination> = BTreeMap::new();
     for destination in placed.iter().filter(|destination| destination.image.tag().is_some()) {

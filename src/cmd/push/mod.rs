@@ -1,5 +1,4 @@
-//! `push`: the images of a verified bundle, out of the file or the store, into the registry of a
-//! site.
+//! `push`: sends the images of a verified bundle, from a file or the store, to a site's registry.
 
 mod content;
 mod destination;
@@ -30,7 +29,7 @@ use crate::trust::state::State;
 use crate::trust::verify::{Purpose, Terms, Verified};
 use crate::ui::progress::Progress;
 
-/// What other commands take beside these has no images, or cannot be read twice.
+/// Replaces the common help: other kinds of bundles have no images, or cannot be read twice.
 const BUNDLE_HELP: &str = "The bundle: an archive (FILE.tar or ./FILE), its parts (FILE.tar.parts), or an entry of the store (@ENTRY)";
 
 #[derive(Debug, clap::Args)]
@@ -77,7 +76,7 @@ pub struct Args {
     store: StoreArgs,
 }
 
-/// How a push is done.
+/// The modes of a push.
 #[derive(Clone, Copy)]
 struct Orders {
     mode: Mode,
@@ -91,10 +90,10 @@ enum Mode {
     Push,
 }
 
-/// What is asked for of an image whose manifest is there.
+/// How deeply an image is checked whose manifest is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
-    /// Nothing: a registry takes a manifest only with its configs and layers.
+    /// Only the manifest: a registry accepts a manifest only if it has its configs and layers.
     Manifests,
     Blobs,
 }
@@ -132,8 +131,8 @@ impl Args {
         }
     }
 
-    /// Verifies the bundle as one that ran here; says why it could not be brought in anew, if that
-    /// is so. Nothing is recorded.
+    /// Verifies the bundle as one that ran here, and records nothing. If `apply` would refuse the
+    /// bundle as a new release, prints the reason.
     fn verify(&self, ctx: &Ctx) -> Result<(String, Verified<Bundle>), Failure> {
         let trust = self.trust.load()?;
         let now = clock::now()?;

@@ -1,10 +1,10 @@
-//! What is pushed: asked and decided before the first upload.
+//! Plans a push: all questions and decisions come before the first upload.
 //!
-//! | the manifest is | a config or layer is | so it is |
+//! | the manifest is | a config or layer is | the blob is |
 //! |---|---|---|
 //! | there | not asked for, without `--deep` | there |
 //! | absent | there | there |
-//! | absent | in another repository of the bundle at the same registry, or sent to one before | mounted |
+//! | absent | in another repository of the bundle at the registry, or sent to one | mounted |
 //! | absent | carried | sent |
 //! | absent | neither | missing: nothing is uploaded |
 
@@ -26,27 +26,28 @@ use crate::ui::progress::size;
 pub(super) enum Way {
     There,
     Send,
-    /// By `mount` from this repository; sent if the registry refuses.
+    /// Mounted from this repository, or sent if the registry refuses.
     Mount(Reference),
-    /// The registry has mounted it already, since nothing carries it.
+    /// Mounted during planning, because the bundle does not carry it.
     Mounted,
     Missing,
 }
 
-/// What is done for one image.
+/// The plan for one image.
 pub(super) struct ImagePlan<'a> {
     pub(super) destination: &'a Destination<'a>,
     pub(super) manifest: Way,
-    /// Configs and layers, but for those that an image before it has in the same repository.
+    /// Configs and layers, except those that an earlier image has in the same repository.
     pub(super) blobs: BTreeMap<Digest, Way>,
     pub(super) tags: TagPlan,
 }
 
-/// Decides everything. What nothing carries is mounted at once, which uploads nothing.
+/// Plans the push. Blobs that the bundle does not carry are mounted right away, which uploads
+/// nothing.
 ///
 /// # Errors
 ///
-/// When a registry does not answer, or something is neither carried nor there.
+/// When a registry does not answer, or a blob is neither carried nor there.
 pub(super) fn plan<'a>(
     registry: &Registry,
     destinations: &'a [Destination<'a>],
@@ -72,7 +73,7 @@ pub(super) fn plan<'a>(
 /// A digest in a repository.
 type Place = (String, Digest);
 
-/// What is known of the registries so far.
+/// The knowledge about the registries so far.
 struct Survey<'a, 'b> {
     registry: &'b Registry,
     destinations: &'a [Destination<'a>],
@@ -95,7 +96,8 @@ impl<'a> Survey<'a, '_> {
         for digest in &destination.listed.blobs {
             let place = (destination.repository(), *digest);
             if !is_asked {
-                // A registry may have lost it: an image that needs it in the same repository asks.
+                // Not recorded as present: the registry may have lost it, and an absent image in
+                // the same repository still has to ask.
                 if self.assumed.insert(place) {
                     blobs.insert(*digest, Way::There);
                 }
@@ -143,7 +145,7 @@ impl<'a> Survey<'a, '_> {
         let own = destination.repository();
         let others = self.destinations.iter().filter(|other| other.is_beside(destination));
         let others = others.filter(|other| other.repository() != own);
-        // Those whose images have it come first; what is carried is not looked for elsewhere.
+        // Repositories whose images list the blob come first; a carried blob is sought only there.
         let (likely, others): (Vec<_>, Vec<_>) =
             others.partition(|other| other.listed.blobs.contains(&digest));
         let others = others.into_iter().filter(|_| carriage == Carriage::Absent);
@@ -164,7 +166,7 @@ impl<'a> Survey<'a, '_> {
         Ok(None)
     }
 
-    /// Asks for a config or layer once.
+    /// Asks for each config or layer only once.
     fn has(&mut self, destination: &Destination, digest: Digest) -> Result<bool, Failure> {
         let place = (destination.repository(), digest);
         if let Some(known) = self.blobs.get(&place) {
@@ -198,7 +200,7 @@ fn is_there(answer: Availability) -> Result<bool, Failure> {
     }
 }
 
-/// Refuses to begin what cannot be finished.
+/// Refuses to start a push that cannot be completed.
 fn check_complete(
     plans: &[ImagePlan],
     (images, content): (&ImageList, &Content),

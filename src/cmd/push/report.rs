@@ -1,4 +1,4 @@
-//! What was pushed, as data and as text.
+//! The report of a push, as data and as text.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 use crate::ui::progress::size;
 
-/// What was pushed, or would be.
+/// The result of a push, or of its dry run.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PushReport {
@@ -32,7 +32,7 @@ pub(super) struct PushReport {
 #[serde(rename_all = "camelCase")]
 struct PushedImage {
     reference: String,
-    /// The reference at the registry that it was pushed to.
+    /// The reference at the destination registry.
     destination: String,
     manifest: ManifestState,
     /// Configs and layers, each counted for the first image of a repository that has it.
@@ -80,7 +80,7 @@ impl PushReport {
         self.images.iter().flat_map(|image| &image.tags.warnings)
     }
 
-    /// Returns the sum of everything in one line.
+    /// Returns the totals in one line.
     pub(super) fn summary(&self) -> String {
         let Self { sent, sent_bytes, mounted, there, .. } = self;
         let verb = if self.dry_run { "would push" } else { "pushed" };
@@ -88,7 +88,7 @@ impl PushReport {
         format!("{verb} {images}: {}", self.counts((*sent, *sent_bytes), *mounted, *there))
     }
 
-    /// Returns numbers of configs and layers as text.
+    /// Returns the numbers of configs and layers as text.
     fn counts(&self, (sent, bytes): (usize, u64), mounted: usize, there: usize) -> String {
         let (blobs, bytes) = (count(sent, "blob"), size(bytes));
         if self.dry_run {
@@ -109,7 +109,7 @@ impl PushedImage {
         Self { reference, destination, manifest, sent, sent_bytes, mounted, there, tags }
     }
 
-    /// Returns what became of the tags, where there is something to say.
+    /// Returns the result for the tags, if it is worth mentioning.
     fn tag_text(&self) -> Option<String> {
         let TagOutcome { tag, tag_state, kept_by, former_kept_by, .. } = &self.tags;
         let tag = tag.as_deref().unwrap_or_default();

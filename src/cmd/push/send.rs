@@ -13,7 +13,7 @@ use crate::model::digest::Digest;
 use crate::registry::{BlobUpload, MountAnswer, PulledManifest, Registry, UploadFailure};
 use crate::ui::progress::Progress;
 
-/// What was done for one image.
+/// The result for one image.
 #[derive(Debug, Default)]
 pub(super) struct ImageOutcome {
     pub(super) sent: usize,
@@ -23,21 +23,21 @@ pub(super) struct ImageOutcome {
     pub(super) tags: TagOutcome,
 }
 
-/// What is sent, in which order, and what of it is left.
+/// Sends blobs and manifests, and tracks those that are left.
 pub(super) struct Sender<'a> {
     registry: &'a Registry,
     images: &'a ImageList,
     content: &'a Content<'a>,
     plans: &'a [ImagePlan<'a>],
     outcomes: Vec<ImageOutcome>,
-    /// The images, by their number, that a config or layer must still be sent for.
+    /// The blobs that are left to send, each with the indexes of the images that need it.
     left: BTreeMap<Digest, Vec<usize>>,
-    /// Manifests that are sent, and those of them that were read.
+    /// The digests of the manifests to send. `manifests` holds those that have been read.
     wanted: BTreeSet<Digest>,
     manifests: BTreeMap<Digest, PulledManifest>,
     progress: Progress,
     failures: u32,
-    /// Why a registry did not take a blob.
+    /// Why a registry rejected a blob.
     stopped: Option<UploadFailure>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Sends everything, and returns what was done for each image.
+    /// Sends everything, and returns the result for each image.
     pub(super) fn run(mut self) -> Result<Vec<ImageOutcome>, Failure> {
         self.send_left()?;
         self.mount()?;
@@ -82,7 +82,7 @@ impl<'a> Sender<'a> {
                 let manifest = &self.manifests[&plan.destination.listed.digest];
                 self.registry.push_manifest(&plan.destination.image, manifest)?;
             }
-            // A tag names an image that is there with everything.
+            // Tags come last, so that they name complete images only.
             let tags = plan.tags.settle(self.registry, plan.destination, &self.manifests)?;
             self.outcomes[number].tags = tags;
         }
@@ -102,7 +102,7 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Reads the bundle, once or, after interruptions, again, until nothing is left.
+    /// Reads the bundle until every blob is sent: once, and again after each interruption.
     fn send_left(&mut self) -> Result<(), Failure> {
         loop {
             let manifests =
@@ -115,7 +115,7 @@ impl<'a> Sender<'a> {
             let visited = content.visit(&wanted, &mut |entry, bytes| self.take(entry, bytes));
             match (visited, self.stopped.take()) {
                 (Ok(()), _) => {}
-                // That the bytes are others is why, whatever the registry said of them.
+                // Damaged content takes precedence: it explains any error of the registry.
                 (Err(VisitFailure::Content(failure)), _) => return Err(failure),
                 (Err(VisitFailure::Stopped), Some(UploadFailure::Interrupted(error))) => {
                     self.failures = self.registry.await_upload(self.failures, error)?;
@@ -130,7 +130,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Keeps a manifest, and sends a config or layer to the first repository that lacks it.
+    /// Keeps a manifest, or sends a config or layer to the first repository that lacks it.
     fn take(
         &mut self,
         Entry { digest, bytes: size, .. }: Entry<'_>,
@@ -175,13 +175,13 @@ impl<'a> Sender<'a> {
 }
 
 impl ImageOutcome {
-    /// Returns what there is before anything was sent.
+    /// Returns the counts before anything is sent.
     fn forecast(plan: &ImagePlan) -> Self {
         let count = |wanted: Way| plan.blobs.values().filter(|way| **way == wanted).count();
         Self { there: count(Way::There), mounted: count(Way::Mounted), ..Self::default() }
     }
 
-    /// Returns what would be done if no mount is refused.
+    /// Returns the counts that result if the registry refuses no mount.
     pub(super) fn expected(plan: &ImagePlan, images: &ImageList) -> Self {
         let sent = plan.blobs.iter().filter(|(_, way)| **way == Way::Send);
         let sizes: Vec<u64> =
@@ -198,7 +198,7 @@ impl ImageOutcome {
     }
 }
 
-/// Shows how much was read.
+/// A reader that reports progress.
 struct Counted<'a> {
     content: &'a mut dyn Read,
     progress: &'a mut Progress,

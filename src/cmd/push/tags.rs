@@ -1,16 +1,15 @@
-//! Tags: they keep digests alive, since a registry's garbage collection removes manifests that none
-//! names.
+//! Tags keep digests alive: a registry's garbage collection removes untagged manifests.
 //!
-//! | the tag of the reference | what is done |
+//! | the tag of the reference | result |
 //! |---|---|
-//! | names nothing | set |
-//! | names the digest | nothing |
+//! | does not exist | set |
+//! | names the digest | unchanged |
 //! | names another image | left; `TAG-<12 hex>` is set for the digest |
-//! | names another image, with `--move-tags` | moved; `TAG-<12 hex>` is set for the image that it named |
-//! | names something that is no image, or an image that no tag can keep | left, also with `--move-tags`; `TAG-<12 hex>` is set |
-//! | there is none | `sha256-<12 hex>` is set |
+//! | names another image, with `--move-tags` | moved; `TAG-<12 hex>` keeps the former image |
+//! | names no image that a tag can keep | left even with `--move-tags`; `TAG-<12 hex>` is set |
+//! | is absent from the reference | `sha256-<12 hex>` is set |
 //!
-//! A tag that the registry refuses, because it must not move, is a warning: the digest is there.
+//! A tag that the registry refuses because tags are immutable is a warning: the digest is there.
 
 use std::collections::BTreeMap;
 
@@ -23,43 +22,43 @@ use crate::model::digest::Digest;
 use crate::registry::error::RegistryFault;
 use crate::registry::{PulledManifest, Registry, TagTarget};
 
-/// How long a tag may be, and how much of a digest tells generations apart.
+/// The length limit of a tag, and the number of hex digits of a digest that distinguish tags.
 const TAG_BYTES_MAX: usize = 128;
 const DIGITS: usize = 12;
-/// In place of the tag of a reference without one.
+/// Stands in for the tag of a reference without one.
 const UNTAGGED: &str = "sha256";
 
-/// What is done with a tag that names something else.
+/// The treatment of a tag that names another image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TagOrder {
     Leave,
     Move,
 }
 
-/// What becomes of the tag of a reference.
+/// The result for the tag of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum TagWay {
     There,
     Set,
     Moved,
-    /// It names something else, and stays.
+    /// It names another image or something else, and stays.
     Left,
     /// The registry does not allow it.
     Refused,
 }
 
-/// What is done with the tags of an image.
+/// The plan for the tags of an image.
 pub(super) struct TagPlan {
     order: TagOrder,
     tag: Option<(Reference, TagWay)>,
-    /// The tag that keeps the digest, where that of the reference does not.
+    /// The tag that keeps the digest, unless the tag of the reference does.
     keeper: Option<Reference>,
     /// The tag that keeps the digest which the tag of the reference names now.
     former: Option<(Reference, Digest)>,
 }
 
-/// What was done with the tags of an image.
+/// The result for the tags of an image.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TagOutcome {
@@ -67,7 +66,7 @@ pub(super) struct TagOutcome {
     pub(super) tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tag_state: Option<TagWay>,
-    /// The tag that keeps the digest, where that of the reference does not.
+    /// The tag that keeps the digest, unless the tag of the reference does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) kept_by: Option<String>,
     /// The tag that keeps the digest which the tag of the reference named before it moved.
@@ -77,7 +76,7 @@ pub(super) struct TagOutcome {
     pub(super) warnings: Vec<String>,
 }
 
-/// Asks what the tag names, and decides.
+/// Asks the registry for the target of the tag, and decides.
 pub(super) fn plan(
     registry: &Registry,
     destination: &Destination,
@@ -106,7 +105,7 @@ pub(super) fn plan(
     Ok(TagPlan { order, tag: Some((tag, way)), keeper, former })
 }
 
-/// Returns the tag by which a digest is kept beside others.
+/// Returns the tag that keeps a digest beside other images.
 fn keeper(image: &Reference, digest: Digest) -> Result<Reference, Failure> {
     let hex = digest.to_string();
     let tag = image.tag().unwrap_or(UNTAGGED);
@@ -116,7 +115,7 @@ fn keeper(image: &Reference, digest: Digest) -> Result<Reference, Failure> {
 }
 
 impl TagPlan {
-    /// Returns what would be done.
+    /// Returns the outcome that the plan expects.
     pub(super) fn forecast(&self) -> TagOutcome {
         let text = |reference: &Reference| reference.tag().map(str::to_owned);
         TagOutcome {
@@ -128,9 +127,10 @@ impl TagPlan {
         }
     }
 
-    /// Sets the tags; the manifest is there already. `known` are manifests whose bytes are at hand.
+    /// Sets the tags of an image whose manifest is in the registry already. `known` holds manifests
+    /// whose bytes are available.
     ///
-    /// What a tag names is asked once more before it is set: another push may have set it since.
+    /// Asks for the target of the tag again before setting it: another push may have set it since.
     pub(super) fn settle(
         &self,
         registry: &Registry,
@@ -176,14 +176,14 @@ struct Setter<'a> {
 }
 
 impl Setter<'_> {
-    /// Sets the tag of the reference if that is planned; returns why not.
+    /// Sets the tag of the reference if planned. Returns the reason if that fails.
     fn move_or_set(
         &self,
         plan: &TagPlan,
         digest: Digest,
         outcome: &mut TagOutcome,
     ) -> Result<Option<String>, Failure> {
-        // Without a tag the former image would be left to garbage collection.
+        // Untagged, the former image would be garbage-collected.
         if let Some((former, digest)) = &plan.former
             && let Some(why) = self.keep(former, *digest)?
         {
@@ -202,7 +202,7 @@ impl Setter<'_> {
         Ok(None)
     }
 
-    /// Sets a tag that keeps a digest unless it exists; returns why it does not keep it.
+    /// Ensures that a tag keeps a digest. Returns the reason if it does not.
     fn keep(&self, tag: &Reference, digest: Digest) -> Result<Option<String>, Failure> {
         match self.registry.tagged(tag)? {
             TagTarget::Manifest(named) if named.digest == digest => Ok(None),
@@ -213,7 +213,7 @@ impl Setter<'_> {
         }
     }
 
-    /// Sets a tag; returns why it names something else.
+    /// Sets a tag. Returns the reason if the tag then names another image.
     fn set(&self, tag: &Reference, digest: Digest) -> Result<Option<String>, Failure> {
         let set = if let Some(manifest) = self.known.get(&digest) {
             self.registry.set_tag(tag, manifest)
@@ -224,7 +224,8 @@ impl Setter<'_> {
         match set {
             Ok(()) => Ok(None),
             Err(error) if error.is_refusal() => Ok(Some(error.to_string())),
-            // The manifest was read back by its digest before: the registry does not lie.
+            // The manifest was read back by its digest before, so a concurrent push explains this
+            // better than a faulty registry.
             Err(error) if matches!(error.why, RegistryFault::WrongDigest { .. }) => {
                 Ok(Some(format!("`{tag}` names another image by now: another push has set it")))
             }

@@ -1,4 +1,4 @@
-//! `secrets backup`: the secrets of an installation as they are now, in one encrypted file.
+//! `secrets backup`: writes the current secrets of an installation to one encrypted file.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -61,7 +61,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     recovery_file: Utf8PathBuf,
     /// A public key that can open it; repeatable [default: the bundle's release.recoveryRecipients]
-    // Text: an error of the parser would show a private key that was given by mistake.
+    // Parsed later, because clap's error would print a private key that was passed by mistake.
     #[arg(long = "recipient", value_name = "AGE1")]
     recipients: Vec<String>,
 }
@@ -88,7 +88,7 @@ impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
         check_place(&self.recovery_file)?;
         let (policy, now) = (load_policy(&self.trust)?, clock::now()?);
-        // What is at hand is verified before there is a connection.
+        // A local bundle is verified before the first connection.
         let brought = self.brought(ctx, &policy, now)?;
         let cluster = self.installation.connect(&ctx.printer)?;
         identify(&cluster, &policy)?;
@@ -115,7 +115,7 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Verifies the bundle that was named, if one was.
+    /// Verifies the bundle that the arguments name, if any.
     fn brought(
         &self,
         ctx: &Ctx,
@@ -130,7 +130,7 @@ impl Args {
         Ok(Some(bundle))
     }
 
-    /// Verifies the bundle that the record says is deployed.
+    /// Verifies the deployed bundle from the record.
     fn deployed(
         &self,
         cluster: &Cluster,

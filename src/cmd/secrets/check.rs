@@ -1,4 +1,4 @@
-//! `secrets check`: whether the sealed secrets of a profile or a bundle are what they should be.
+//! `secrets check`: checks the sealed secrets of a profile or a bundle.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -51,21 +51,21 @@ pub(super) struct Args {
 #[serde(rename_all = "camelCase")]
 struct CheckReport {
     origin: String,
-    /// Whether the files were opened, and not only looked at.
+    /// Whether the files were decrypted, and not only checked from outside.
     opened: bool,
     secrets: Vec<Finding>,
 }
 
-/// What is known of one sealed secret.
+/// The result for one sealed secret.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Finding {
-    /// Where the bundle uses it: `namespace/name/key`; none for a file that it does not use.
+    /// The place where the bundle uses it, `namespace/name/key`; none for an unused file.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    /// For how many keys it is sealed, if that can be told.
+    /// The number of recipients, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     recipients: Option<usize>,
     /// Its recipients, if the file states them.
@@ -118,7 +118,7 @@ impl Report for CheckReport {
     }
 }
 
-/// The files of a profile, whose sealed ones are judged here.
+/// The files of a profile. Loading it does not check sealed files, because this command does.
 struct Unjudged<'a>(Folder<'a>);
 
 impl ProfileFiles for Unjudged<'_> {
@@ -147,9 +147,9 @@ impl ProfileFiles for Unjudged<'_> {
     }
 }
 
-/// What the files are judged by.
+/// The criteria for sealed files.
 struct Criteria<'a> {
-    /// The keys that must open every file; earlier versions named none.
+    /// The keys that must be able to open every file. Bundles of earlier versions name none.
     wanted: Vec<AgeRecipient>,
     identities: Option<&'a Identities>,
 }
@@ -160,7 +160,7 @@ impl Args {
         let files = Unjudged(Folder::new(&self.source.profiles.profiles));
         let source = self.source.open_from(ctx, &self.bundle, &files)?;
         let keys = AgeKeys::of(&source.bundle.recipe);
-        // A recipe that was not verified may hold anything: what is no key cannot be asked for.
+        // An unverified recipe may hold any text, so invalid keys are skipped.
         let wanted = keys.seal.iter().filter_map(|key| key.parse().ok()).collect();
         let criteria = Criteria { wanted, identities: identities.as_ref() };
         let secrets = findings(&source.bundle, &criteria);
@@ -181,7 +181,7 @@ impl Args {
     }
 }
 
-/// Judges every sealed secret that the bundle wants, and every file that nothing wants.
+/// Checks every sealed secret that the bundle needs, and every unused file.
 fn findings(bundle: &Bundle, criteria: &Criteria<'_>) -> Vec<Finding> {
     let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
     let wanted = sealed.flat_map(|wanted| wanted.keys.iter().map(move |key| (wanted, key)));
@@ -211,7 +211,7 @@ fn findings(bundle: &Bundle, criteria: &Criteria<'_>) -> Vec<Finding> {
 }
 
 impl Criteria<'_> {
-    /// Judges a file at the place where the bundle uses it.
+    /// Checks a file against the place where the bundle uses it.
     fn judge(&self, bytes: &[u8], place: &Place) -> Result<Form, Problem> {
         let form = Form::of(bytes)?;
         if let Stated::Other(other) = form.stated(place) {
@@ -225,7 +225,7 @@ impl Criteria<'_> {
             }
         }
         match self.identities {
-            // The value is dropped, and overwritten, at once.
+            // The value is dropped, and thereby overwritten, at once.
             Some(identities) => drop(open(bytes, identities, place)?),
             None if form.address().is_none() => return Err(Problem::PlaceUnknown),
             None => {}

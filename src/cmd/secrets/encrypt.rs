@@ -1,4 +1,4 @@
-//! `secrets encrypt`: a value into the file that a profile names for it.
+//! `secrets encrypt`: seals a value into the file that a profile names for it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     value_file: Option<Utf8PathBuf>,
     /// A public key that can open it; repeatable [default: the profile's release.sealRecipients]
-    // Text: an error of the parser would show a private key that was given by mistake.
+    // Parsed later, because clap's error would print a private key that was passed by mistake.
     #[arg(long = "recipient", value_name = "AGE1")]
     recipients: Vec<String>,
     /// The file below the folder of the profiles, if the profile names none [default:
@@ -69,13 +69,13 @@ struct EncryptReport {
     secret: String,
     secret_key: String,
     recipients: Vec<AgeRecipient>,
-    /// What the profile must say, and below which header.
+    /// The line that the profile must have. `under` is the table header above it.
     entry: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     under: Option<String>,
-    /// Whether it does.
+    /// Whether the profile has the line already.
     stated: bool,
-    /// Whether nothing else says where the entry goes.
+    /// Whether stderr stays silent, so that the entry must say where it goes.
     #[serde(skip)]
     quiet: bool,
 }
@@ -92,7 +92,7 @@ impl Report for EncryptReport {
     }
 }
 
-/// The key of a profile that names for whom its secrets are sealed.
+/// The profile key with the recipients of sealed secrets.
 const SEAL_RECIPIENTS: &str = "release.sealRecipients";
 
 /// A secret of a profile, and the file for it.
@@ -113,7 +113,7 @@ impl Args {
         let recipients = self.chosen_recipients(ctx, &profile)?;
         let placement = self.placement(&target)?;
         let path = self.profiles.profiles.join(target.file.as_str());
-        // Before anybody types a value in vain.
+        // Checked before the operator types a value in vain.
         if !self.replace && fs_err::symlink_metadata(&path).is_ok() {
             return Err(is_there(&path));
         }
@@ -142,8 +142,8 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Returns the recipients. A profile of an earlier version names only those of the recovery,
-    /// whose keys then leave their safe for every new secret.
+    /// Returns the recipients. A profile of an earlier version has only recovery recipients: they
+    /// are used with a warning, because `apply` then needs the recovery key for every new secret.
     fn chosen_recipients(&self, ctx: &Ctx, profile: &Profile) -> Result<Recipients, Failure> {
         let release = &profile.settings.release;
         let has_own = !release.seal_recipients.is_empty();
@@ -160,7 +160,7 @@ impl Args {
         Ok(recipients)
     }
 
-    /// Finds the secret that is meant, and the file for it.
+    /// Returns the secret that the argument selects, and the file for it.
     fn target(&self, profile: &Profile) -> Result<Target, Failure> {
         let secrets = profile.secrets();
         let meant =
@@ -195,7 +195,7 @@ impl Args {
         Ok(Target { place, purpose: secret.purpose.clone(), file, stated })
     }
 
-    /// Returns whether what was found in the profile concerns what is done here.
+    /// Returns whether a diagnostic about `path` concerns this command.
     fn concerns(&self, path: &str) -> bool {
         let default = self.recipients.is_empty().then_some(SEAL_RECIPIENTS);
         [Some(self.key.as_str()), default].into_iter().flatten().any(|key| path.starts_with(key))
@@ -205,7 +205,7 @@ impl Args {
         self.profiles.profiles.join(format!("{}.toml", self.profile))
     }
 
-    /// Refuses to replace a file that is sealed for another place: another site uses it.
+    /// Refuses to replace a file that is sealed for another place, because another site uses it.
     fn refuse_other_place(&self, path: &Utf8Path, target: &Target) -> Result<(), Failure> {
         let limit = u64::try_from(SEALED_BYTES_MAX).map_err(Failure::bug)?;
         let Some(form) =
@@ -228,18 +228,18 @@ impl Args {
         Err(failure.hint("if no other profile names the file, delete it first"))
     }
 
-    /// Finds out what the profile must say, and where.
+    /// Returns the line that the profile must have, and its place.
     fn placement(&self, target: &Target) -> Result<Placement, Failure> {
         let limit = u64::try_from(TEXT_BYTES_MAX).map_err(Failure::bug)?;
         let text = fsio::read_bounded(&self.toml(), limit)?;
         let value = format!("{{ age = \"{}\" }}", target.file);
         let found = placement(&String::from_utf8_lossy(&text), &self.key, &value);
-        // An item of a list: only the value can be given.
+        // An item of a list has no line of its own, so only the value can be printed.
         Ok(found
             .unwrap_or(Placement { line: value, place: Where::Into { table: self.key.clone() } }))
     }
 
-    /// Says where the line goes that is printed.
+    /// Tells the operator where the printed line goes.
     fn tell_place(&self, ctx: &Ctx, place: &Where) {
         let toml = self.toml();
         let place = match place {
@@ -251,7 +251,7 @@ impl Args {
         ctx.printer.say(&format!("put this into `{toml}`, {place}:"));
     }
 
-    /// Says what was done.
+    /// Reports the sealed file and its recipients, with warnings about an encryption key.
     fn tell(
         &self,
         ctx: &Ctx,
@@ -289,7 +289,7 @@ impl Args {
     }
 }
 
-/// Puts the file at its path; its folder is made.
+/// Writes the file, creating its folder if needed.
 fn write(path: &Utf8Path, bytes: &[u8], replace: bool) -> Result<(), Failure> {
     fs_err::create_dir_all(folder_of(path))?;
     let written = if replace {

@@ -1,4 +1,4 @@
-//! `secrets init`: the secrets that `apply` makes, and nothing else.
+//! `secrets init`: generates the secrets that `apply` would, and changes nothing else.
 
 use crate::cmd::args::target::TargetArgs;
 use crate::cmd::ctx::Ctx;

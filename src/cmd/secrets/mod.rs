@@ -1,5 +1,5 @@
-//! `secrets`: seals the values of secrets into files, and checks such files; makes, saves and
-//! restores those of a cluster.
+//! `secrets`: seals values into files, checks sealed files, and generates, backs up and restores
+//! the secrets of a cluster.
 
 mod backup;
 mod check;

@@ -1,12 +1,12 @@
-//! For whom something is encrypted.
+//! The recipients of an encrypted file.
 
 use crate::failure::Failure;
 use crate::install::recovery_file::EXAMPLE;
 use crate::model::text::AgeRecipient;
 use crate::sealed::{InvalidRecipient, Recipients};
 
-/// Returns the named recipients, or, if none is named, those of the release, which `key` of the
-/// profile names.
+/// Returns the named recipients, or those of the release if none are named. `key` is the profile
+/// key of the latter.
 pub(super) fn recipients(
     named: &[String],
     of_release: Result<Vec<AgeRecipient>, InvalidRecipient>,

@@ -61,11 +61,11 @@ struct RestoreReport<'a> {
     restored: Vec<String>,
     /// Existing Secrets with the same values.
     unchanged: Vec<String>,
-    /// Secrets of the file to which the bundle does not refer.
+    /// Secrets in the file to which the bundle does not refer.
     left_out: Vec<String>,
-    /// Secrets to which the bundle refers, and which the file lacks.
+    /// Secrets to which the bundle refers and which the file lacks.
     lacking: Vec<String>,
-    /// Whether the Secrets were created; false after a dry run.
+    /// Whether the Secrets were created: false in a dry run.
     done: bool,
 }
 
@@ -235,8 +235,8 @@ impl Plan {
     }
 }
 
-/// Creates a Secret. Accepts an existing one with the same values: an answer may have been lost, or
-/// another run created it.
+/// Creates a Secret. Accepts an existing one with the same values: the answer to an earlier request
+/// may have been lost, or another run created it.
 fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<(), Failure> {
     match cluster.put_secret(key, secret) {
         Ok(_) => Ok(()),

@@ -1,5 +1,4 @@
-//! Where the value of a secret comes from: never an argument or a variable, which other processes
-//! can see.
+//! Reads the value of a secret: not from arguments or variables, which other processes can see.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -13,9 +12,9 @@ use crate::cmd::private_file;
 use crate::failure::Failure;
 use crate::sealed::SecretBytes;
 
-/// Reads a value from a file, from stdin (`-`), or from the terminal, which shows nothing of it.
+/// Reads a value from a file, from stdin (`-`), or from the terminal without echo.
 pub(super) fn read(from: Option<&Utf8Path>, key: &str) -> Result<SecretBytes, Failure> {
-    // Two more for the end of the line.
+    // Two more bytes for the line ending.
     let limit = VALUE_BYTES_MAX as u64 + 2;
     let (line, origin) = match from.map(Utf8Path::as_str) {
         None => (ask(key)?, "the terminal"),
@@ -34,12 +33,12 @@ fn from_stdin(limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
         return Err(Failure::input("stdin is a terminal, which would show the value")
             .hint("without --value-file it is asked for, and not shown"));
     }
-    // The descriptor itself: the buffer of the library would keep a copy.
+    // Reads the descriptor itself, because the buffer of `Stdin` would keep a copy.
     let file = File::from(stdin.as_fd().try_clone_to_owned()?);
     private_file::read_opened(file, "stdin", limit)
 }
 
-/// Asks twice: nobody sees a slip, and nobody could find out later.
+/// Asks twice: the operator cannot see a typing mistake, and cannot check a sealed value later.
 fn ask(key: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Failure::input("a value is wanted, and there is no terminal to ask on")

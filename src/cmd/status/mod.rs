@@ -1,4 +1,4 @@
-//! `status`: what is installed, and how it is.
+//! `status`: shows an installation and its health.
 
 mod report;
 
@@ -32,12 +32,12 @@ use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::record::{Entry, Item, Progress};
 use crate::rollout::standing::Standing;
 
-/// What to do about a Secret that is gone.
+/// The remedy for a missing Secret.
 const LOST: &str = "pods that run still have it, and none that starts can: restore it, \
                     `relay-bundle secrets restore`, before any pod starts anew; docs/recovery.md \
                     shows how";
 
-/// The same, while a run is pending.
+/// The remedy while a run is pending.
 const NOT_MADE: &str =
     "the run that was begun has not made it, or somebody deleted it since: run that again";
 
@@ -151,7 +151,7 @@ impl Args {
     }
 }
 
-/// Returns the generation that runs and all after it, newest first.
+/// Returns the deployed generation and all later ones, newest first.
 fn current(generations: &[Entry]) -> Vec<EntryReport> {
     let deployed = generations.iter().rposition(|entry| entry.state.has_run());
     generations.iter().skip(deployed.unwrap_or(0)).rev().map(EntryReport::of).collect()
@@ -182,7 +182,7 @@ fn look(
     Ok(recorded.inventory.iter().map(report).collect())
 }
 
-/// Looks whether the Secrets are there, and are those that were noted.
+/// Checks that the recorded Secrets exist, and that they are the same objects.
 fn look_at_secrets(
     cluster: &Cluster,
     journal: &Journal<'_>,

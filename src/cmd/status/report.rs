@@ -1,4 +1,4 @@
-//! What `status` says.
+//! The report of `status`.
 
 use std::io::{self, Write};
 
@@ -24,24 +24,24 @@ pub(super) struct StatusReport {
     pub(super) name: String,
     pub(super) namespace: String,
     pub(super) context: String,
-    /// Whether it is deployed and ready, and nothing is pending.
+    /// Whether all is deployed and ready, with the right images, and no run or adoption is pending.
     pub(super) ok: bool,
     /// Whether the deployed bundle was verified.
     pub(super) verified: bool,
-    /// What is deployed, was begun, or was given up since; newest first.
+    /// The deployed generation and all later ones, pending or abandoned; newest first.
     pub(super) generations: Vec<EntryReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lock: Option<Lock>,
-    /// The release of Helm that is only partly taken over.
+    /// The Helm release whose adoption is unfinished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) adopting: Option<ReleaseName>,
-    /// The generation whose objects these are.
+    /// The generation that `objects` and `secrets` belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) objects_of: Option<u64>,
     pub(super) objects: Vec<ObjectReport>,
-    /// The Secrets that are made at apply, of the same generation.
+    /// The Secrets that apply created, of the same generation.
     pub(super) secrets: Vec<SecretReport>,
-    /// What is wrong with pods.
+    /// Problems of pods.
     pub(super) troubles: Vec<String>,
     #[serde(flatten)]
     pub(super) images: ImageReport,
@@ -50,10 +50,10 @@ pub(super) struct StatusReport {
 /// The images of the deployed bundle, which was verified.
 #[derive(Default, Serialize)]
 pub(super) struct ImageReport {
-    /// What the pods run; absent where the bundle was not verified, or pins no images.
+    /// The images that the pods run; absent if the bundle was not verified or pins no images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) running: Option<Vec<RunningImage>>,
-    /// Whether their registries have them; absent unless that is asked for.
+    /// Whether the registries have the images; absent without `--images`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) images: Option<Vec<ImageState>>,
 }
@@ -64,23 +64,23 @@ pub(super) struct ObjectReport {
     pub(super) key: ObjectKey,
     #[serde(flatten)]
     pub(super) standing: Standing,
-    /// What others have changed in it.
+    /// Changes by other field managers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) changed: Vec<Drift>,
-    /// What they have added to it.
+    /// Additions by other field managers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) additions: Vec<String>,
 }
 
 impl ObjectReport {
     pub(super) fn is_well(&self) -> bool {
-        // A claim that was grown by hand keeps its size.
+        // A PVC that was expanded by hand keeps its size.
         let is_same = self.changed.is_empty() || self.key.kind == "PersistentVolumeClaim";
         self.standing == Standing::Ready && is_same
     }
 }
 
-/// How a Secret stands that no inventory has.
+/// The status of a Secret, which no inventory lists.
 #[derive(Serialize)]
 pub(super) struct SecretReport {
     pub(super) name: String,
@@ -94,9 +94,9 @@ pub(super) struct SecretReport {
 pub(super) enum SecretStanding {
     Ready,
     Missing,
-    /// It is not the one that the last generation that ran has noted.
+    /// It differs from the Secret that the latest deployed generation recorded.
     Replaced,
-    /// We may not look at it.
+    /// Our permissions do not let us read it.
     Unseen,
 }
 

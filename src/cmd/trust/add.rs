@@ -1,4 +1,4 @@
-//! `trust add`: one more key, grant or revoked content, appended to the text of a policy.
+//! `trust add`: appends a key, grant or revoked content to the text of a policy.
 
 use std::io::{self, Write};
 use std::num::NonZeroU32;
@@ -108,7 +108,7 @@ struct ContentArgs {
 #[derive(Serialize)]
 struct AddReport {
     path: Utf8PathBuf,
-    /// The text that was appended.
+    /// The appended text.
     added: String,
 }
 
@@ -152,7 +152,7 @@ impl KeyArgs {
         let entry = KeyEntry {
             public,
             holder: self.holder,
-            // Not from now on: the bundle that came together with the key was signed before.
+            // No start date by default: a bundle that came with the key was signed before.
             not_before: self.not_before,
             not_after: Some(self.not_after.map_or_else(from_now, Ok::<_, Failure>)?),
             status: self.status,
@@ -193,7 +193,7 @@ impl ContentArgs {
     }
 }
 
-/// Appends an entry, and says so.
+/// Appends an entry, and reports it.
 fn append(ctx: &Ctx, edit: PolicyEdit<'_>, added: String) -> Outcome {
     let path = edit.path();
     edit.append(&added)?;

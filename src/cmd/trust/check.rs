@@ -1,4 +1,4 @@
-//! `trust check`: what is odd about a policy.
+//! `trust check`: finds mistakes and risks in a policy.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! A policy that is read, changed and written, while no other process does the same.
+//! Changes a policy under a lock: no other process edits it between reading and writing.
 
 use std::io;
 
@@ -13,18 +13,18 @@ use crate::trust::policy::Policy;
 /// A policy that is locked until it is written.
 pub(super) struct PolicyEdit<'a> {
     path: &'a Utf8Path,
-    /// The file itself: a link to it stays, and what it leads to is replaced.
+    /// The real file: a link to it stays, and its target is replaced.
     target: Utf8PathBuf,
     policy: Policy,
     text: String,
-    /// None where the file system has no locks.
+    /// `None` if the file system has no locks.
     _lock: Option<NamedLock>,
 }
 
 impl<'a> PolicyEdit<'a> {
     /// Locks the policy at `path` and reads it.
     pub(super) fn begin(ctx: &Ctx, path: &'a Utf8Path) -> Result<Self, Failure> {
-        // Before the lock: the message about a file that is missing, or that others can change.
+        // Read before locking, so that a missing or unguarded file gets its own message.
         load_policy_text(path)?;
         let target =
             Utf8PathBuf::try_from(fs_err::canonicalize(path)?).map_err(io::Error::other)?;
@@ -46,12 +46,12 @@ impl<'a> PolicyEdit<'a> {
         &self.policy
     }
 
-    /// Returns the path, as the person named it.
+    /// Returns the path as given by the operator.
     pub(super) fn path(&self) -> &'a Utf8Path {
         self.path
     }
 
-    /// Appends an entry, if the text is a policy with it, and replaces the file in one step.
+    /// Appends an entry if the result is a valid policy, and replaces the file in one step.
     pub(super) fn append(self, added: &str) -> Result<(), Failure> {
         let path = self.path;
         let end = if self.text.ends_with('\n') { "" } else { "\n" };
@@ -61,7 +61,7 @@ impl<'a> PolicyEdit<'a> {
                 Failure::input(format!("`{path}` would be no policy with it: {}", error.message));
             failure.hint("nothing was written")
         })?;
-        // An editor takes no lock.
+        // Editors take no lock.
         if load_policy_text(path).ok().is_none_or(|(_, now)| now != self.text) {
             return Err(Failure::world(format!("`{path}` was changed by another program"))
                 .hint("nothing was written: run the same command again"));

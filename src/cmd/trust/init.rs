@@ -1,4 +1,4 @@
-//! `trust init`: a policy to begin with.
+//! `trust init`: writes an initial policy.
 
 use std::io::{self, Write};
 use std::num::NonZeroU32;
@@ -83,7 +83,7 @@ impl Args {
             Some(value) => format!("{name} = {value}\n"),
             None => format!("# {name} = {example}\n"),
         };
-        // What is no label is quoted as TOML wants it; the policy's own rules follow.
+        // Quotes any text for TOML. Parsing the policy then validates it.
         let quoted = |text: &str| toml_edit::Value::from(text).to_string();
         let site =
             line("site", self.site.as_ref().map(|site| quoted(site.as_str())), "\"plant-7\"");

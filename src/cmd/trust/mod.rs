@@ -45,13 +45,12 @@ impl Args {
     }
 }
 
-/// Reads how many there must be, as an argument says it.
+/// Parses a count of at least 1.
 fn count(text: &str) -> Result<NonZeroU32, &'static str> {
     text.parse().map_err(|_| "write a whole number from 1")
 }
 
-/// Returns the key of a policy that a person means: by its id, at least 8 digits of it, or its
-/// holder.
+/// Returns the key that an argument names by its key id, at least 8 digits of it, or its holder.
 fn find_key(policy: &Policy, path: &Utf8Path, named: &str) -> Result<KeyId, Failure> {
     let is_meant = |(id, key): &(&KeyId, &crate::trust::policy::TrustedKey)| {
         key.holder.as_str() == named || named.len() >= 8 && id.to_string().starts_with(named)

@@ -1,4 +1,4 @@
-//! `trust show`: a policy on one page.
+//! `trust show`: shows a policy on one page.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -58,12 +58,12 @@ struct GrantLine {
     bundles: Vec<Pattern>,
     profiles: Vec<Pattern>,
     environments: Vec<Pattern>,
-    /// Empty for any.
+    /// Empty if any namespace is allowed.
     namespaces: Vec<Pattern>,
     keys: Vec<KeyId>,
     threshold: u32,
     min_serial: u64,
-    /// Who could sign for it: the holders of its keys that are active and not expired.
+    /// The possible signers: the holders of its keys that are active and not expired.
     holders: Vec<Label>,
 }
 

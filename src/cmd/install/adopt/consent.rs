@@ -1,4 +1,4 @@
-//! Asks whether the plan is to be carried out, and separately whether Redis may be made again.
+//! Asks for consent to the plan, and separately to recreating Redis.
 
 use super::super::InstallArgs;
 use super::AdoptArgs;
@@ -8,8 +8,8 @@ use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::helm::disposition::named;
 
-/// Returns when a person has agreed, here or by arguments; `asks_first_install` is the namespace in
-/// which an encryption key is generated.
+/// Asks for consent, unless the arguments give it. `asks_first_install` is the namespace in which
+/// an encryption key is generated.
 pub(super) fn ask(
     ctx: &Ctx,
     report: &AdoptReport<'_>,

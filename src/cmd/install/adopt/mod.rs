@@ -1,8 +1,8 @@
-//! Takes over what Helm installed: prepares ownership, then makes the same run as `apply`, and at
-//! the end puts Helm's records where Helm does not look.
+//! Takes over a Helm release: prepares ownership, runs the same rollout as `apply`, and finally
+//! moves Helm's records to where Helm does not look.
 //!
-//! Everything is decided before the first write. Interrupted anywhere it can be run again: each
-//! step finds what is left of it to do.
+//! Everything is decided before the first write. An interrupted adoption can be repeated at any
+//! point: each step finds the work that is left.
 
 mod consent;
 mod report;
@@ -50,7 +50,7 @@ use crate::rollout::trial::trials;
 use report::{AdoptReport, HelmPart};
 use work::Work;
 
-/// What is to be done about an object of others where Helm has no record of the release.
+/// The remedy for a foreign object if Helm has no record of the release.
 const NO_RECORD: &str = "Helm has no record of the release, so nothing of others is taken over: look at it, and move it away";
 
 /// How a release is taken over.
@@ -70,17 +70,17 @@ pub(in crate::cmd) struct AdoptArgs {
     key_from_revision: Option<u64>,
 }
 
-/// What was decided.
+/// The decisions of an adoption.
 struct Decided {
     helm: HelmPart,
     carried: Vec<Carried>,
     before: Before,
     makings: Makings,
-    /// Whether nothing is left to take over but Helm's records: an earlier run did the rest.
+    /// Whether only Helm's records are left to take over, because an earlier run did the rest.
     is_over: bool,
 }
 
-/// Plans, asks, and does it.
+/// Plans the adoption, asks for consent, and carries it out.
 pub(in crate::cmd) fn adopt(
     ctx: &Ctx,
     checked: &Checked,
@@ -94,7 +94,7 @@ pub(in crate::cmd) fn adopt(
     let records = Records { cluster, namespace, release: &args.from_helm };
     let found = records.read(run.journal.head.adopting.is_some())?;
     run.adopts = found.release.as_ref().map(|_| &args.from_helm);
-    // What the release has is what is to be taken over; where there is none, nothing of others is.
+    // The release's objects are taken over. Without a release, no object of another owner is.
     install.adopt = found.release.is_some();
     let install = &install;
     let Decided { helm, carried, before, makings, is_over } =
@@ -106,7 +106,7 @@ pub(in crate::cmd) fn adopt(
     let is_done = plan.is_empty();
     let images =
         if is_done { Vec::new() } else { install.images.look(ctx, checked, cluster, &mut plan)? };
-    // Whoever is asked, or only looks, has them with the plan.
+    // Otherwise the operator sees the warnings with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);
         ImageArgs::tell_unchecked(ctx, checked, &images);
@@ -127,8 +127,7 @@ pub(in crate::cmd) fn adopt(
     }
     let is_known = makings.is_empty() && !makings.notes_others();
     let is_done = is_over && is_known && plan.is_empty() && run.is_deployed();
-    // Whatever was approved, and did it, may be said again; but archiving Helm's records is a
-    // change.
+    // An approved and completed plan may be repeated, but archiving Helm's records is a change.
     let is_over = is_done && found.release.is_none();
     if !is_over && install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
@@ -155,7 +154,7 @@ pub(in crate::cmd) fn adopt(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks at everything, and refuses what would cost data or come to nothing.
+/// Reads the whole state, and refuses an adoption that would lose data or could not succeed.
 fn decide(
     checked: &Checked,
     cluster: &Cluster,
@@ -230,7 +229,7 @@ fn decide(
     Ok(Decided { helm, carried, before, makings, is_over })
 }
 
-/// Finds out what the server and the record say to the bundle.
+/// Returns the state for the plan: the dry run of the bundle, conflicts, and the objects to prune.
 fn before(
     checked: &Checked,
     cluster: &Cluster,
@@ -243,7 +242,7 @@ fn before(
     let tried = forecast::try_all(cluster, bundle, &live, objects)?;
     let mut gone = gone(objects, earlier, bundle, &live);
     gone.retain(|candidate| !is_wanted(bundle, &candidate.key));
-    // What the release has counts as what ran before.
+    // Objects of the release count as having run before.
     let ran = gone.iter().map(|gone| Item { key: gone.key.clone(), uid: Some(gone.uid.clone()) });
     let ran: Vec<Item> = ran.chain(earlier.iter().cloned()).collect();
     let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), gone)?;
@@ -256,14 +255,14 @@ fn before(
         running: &running,
     };
     judge(cluster, bundle, &mut before, &ran, &leave)?;
-    // It is said already whose these are.
+    // The report already lists these objects as taken over.
     let told: Vec<String> =
         objects.iter().map(|handed| format!("{}: it is taken over: ", handed.key)).collect();
     before.warnings.retain(|warning| !told.iter().any(|start| warning.starts_with(start)));
     Ok(before)
 }
 
-/// Returns what is there of the bundle, the release, its claims, and earlier generations.
+/// Returns the live objects of the bundle, the release, its PVCs, and earlier generations.
 fn look(
     cluster: &Cluster,
     checked: &Checked,
@@ -297,8 +296,8 @@ fn look(
     Err(unseen.into_iter().fold(failure, Failure::reason))
 }
 
-/// Returns what goes after the rollout, what refers to others first: what the release has and the
-/// bundle has not, and what earlier generations left.
+/// Returns the objects to delete after the rollout, referrers first: those of the release that the
+/// bundle lacks, and leftovers of earlier generations.
 fn gone(
     objects: &[Handed],
     earlier: &[Item],
@@ -322,7 +321,7 @@ fn gone(
     gone
 }
 
-/// Makes the plan; what is said of fields that cannot change does not hold for what is made again.
+/// Builds the plan. Drops warnings about immutable fields of objects that are recreated.
 fn forecast(
     cluster: &Cluster,
     checked: &Checked,
@@ -341,7 +340,7 @@ fn forecast(
     Ok(plan)
 }
 
-/// Says which rights are missing, of those that only adoption needs.
+/// Returns a message about the missing permissions that only adoption needs, if any.
 fn lacking_rights(
     cluster: &Cluster,
     namespace: &str,

@@ -1,4 +1,4 @@
-//! What `adopt` says: what becomes of the release, then the plan of the rollout.
+//! The report of `adopt`: the fate of the release, then the plan of the rollout.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use crate::helm::disposition::{Fate, Handed, named};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
-/// What becomes of a release.
+/// The fate of a release and the plan of the rollout.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AdoptReport<'a> {
@@ -29,30 +29,30 @@ pub(super) struct HelmPart {
     /// Absent if Helm has no record of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u64>,
-    /// Whether the archive says that it was adopted before.
+    /// Whether the archived records show that it was adopted before.
     #[serde(skip)]
     pub(super) is_archived: bool,
     pub(super) objects: Vec<Handed>,
-    /// The revision of whose keys the operator said that the relay runs with them.
+    /// The revision whose keys the relay runs with, according to the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) key_from_revision: Option<u64>,
-    /// Keys of Secrets that the bundle wants elsewhere than the chart had them.
+    /// Keys that the bundle expects in other Secrets than the chart did.
     pub(super) carried: Vec<String>,
-    /// The version of the Secret that they come from; none if nothing is carried.
+    /// The version of the Secret that the values come from; none if nothing is carried.
     #[serde(skip)]
     pub(super) source: Option<String>,
-    /// Secrets that have Helm's records now; empty in a plan.
+    /// Secrets that now hold Helm's records; empty in a plan.
     pub(super) archived: Vec<String>,
 }
 
 impl HelmPart {
-    /// Returns what holds data and is deleted and made again.
+    /// Returns the objects with data that are deleted and recreated.
     pub(super) fn cleared(&self) -> impl Iterator<Item = &Handed> {
         self.objects.iter().filter(|handed| matches!(handed.fate, Fate::Recreate | Fate::Replace))
     }
 
-    /// Returns what a person approves of it, for the hash of the plan; no values, but the version
-    /// of the Secret with them.
+    /// Returns the part of the plan hash that covers the release. It has no secret values, but the
+    /// version of the Secret that holds them.
     pub(super) fn approved(&self) -> Value {
         json!({
             "release": self.release,

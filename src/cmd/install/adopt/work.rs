@@ -1,5 +1,5 @@
-//! What is done under the lock: the writes before the rollout, and the rollout, planned anew with
-//! what is there by then.
+//! Carries out an adoption under the lock: the writes before the rollout, and the rollout with a
+//! plan made from the state after those writes.
 
 use std::time::Duration;
 
@@ -27,14 +27,14 @@ pub(super) struct Work<'a> {
     pub(super) install: &'a InstallArgs,
     pub(super) carried: &'a [Carried],
     pub(super) objects: &'a [Handed],
-    /// What was approved: nothing else is deleted, taken, or made.
+    /// The approved plan. Nothing outside it is deleted, taken over or generated.
     pub(super) plan: &'a Plan,
     pub(super) makings: &'a Makings,
 }
 
 impl Work<'_> {
     pub(super) fn carry_out(&self, run: &mut Run<'_>, uids: &Uids) -> Result<Done, Failure> {
-        // What is made again will be another object than the one that is there.
+        // A recreated object gets another UID than the existing one.
         let is_made_again = |key: &ObjectKey| {
             self.objects
                 .iter()
@@ -68,7 +68,7 @@ impl Work<'_> {
             .try_for_each(|handed| prepare::clear(self.cluster, &mut run.journal, handed, timeout))
     }
 
-    /// From here on it is what `apply` does.
+    /// Rolls out as `apply` does, after checking the new plan against the approved one.
     fn roll_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
         let (before, makings) = run.survey(self.install)?;
         let uids = run::known_uids(&before);
@@ -94,8 +94,7 @@ impl Work<'_> {
     }
 }
 
-/// Returns what a plan deletes, and which fields it takes from others, that the approved one does
-/// not.
+/// Returns the deletions and the fields taken from others that the approved plan does not have.
 fn unapproved(approved: &Plan, now: &Plan) -> Vec<String> {
     let was_going = |gone: &Candidate| approved.going().any(|known| known.uid == gone.uid);
     let deleted = now
@@ -118,7 +117,7 @@ fn unapproved(approved: &Plan, now: &Plan) -> Vec<String> {
     deleted.chain(taken).collect()
 }
 
-/// Says what was done to the release before the rollout.
+/// Returns the changes to the release before the rollout, in words.
 fn so_far(objects: &[Handed]) -> String {
     let cleared = objects.iter().filter_map(|handed| match handed.fate {
         Fate::Recreate => Some(format!("{} is deleted, and its pods run on", handed.key)),
@@ -168,7 +167,7 @@ mod tests {
         };
         let approved = plan(&[".a", ".b"], [&["1"], &["2"], &["3"]]);
 
-        // When something goes may change.
+        // The time of a deletion may differ from the approved one.
         assert_eq!(unapproved(&approved, &plan(&[".a"], [&[], &["3"], &["2"]])), [""; 0]);
         let found = unapproved(&approved, &plan(&[".a", ".c"], [&["4"], &[], &["1", "5"]]));
         assert_eq!(
