@@ -1,4 +1,4 @@
-//! A failure as people are told it: what failed, why, and what to do.
+//! A failure as it is reported: what failed, why, and the remedy.
 
 pub mod refused;
 
@@ -11,27 +11,27 @@ use crate::model::causes::with_causes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The answer is no, or two things differ.
+    /// The result is negative, or two things differ.
     Differs,
-    /// The input is wrong: a profile, an argument.
+    /// The input is wrong: a profile or an argument.
     Input,
-    /// A bundle or a record is not trusted: altered, unsigned, signed by the wrong key.
+    /// A bundle or a record is not trusted: altered, unsigned, or signed by the wrong key.
     Untrusted,
-    /// The environment failed: the disk, a registry, the cluster.
+    /// The environment failed: the disk, a registry, or the cluster.
     World,
-    /// A signal asked to stop.
+    /// A signal stopped the program.
     Interrupted,
     /// A bug of this program.
     Bug,
 }
 
-/// What failed, why, and what to do.
+/// The error, its causes, and the remedies.
 #[derive(Debug)]
 pub struct Failure {
     pub kind: FailureKind,
-    /// A program reads more than the text from some types, such as [`refused::Refused`].
+    /// The error. Reports read more than its text from some types, such as [`refused::Refused`].
     pub source: Box<dyn Error + Send + Sync>,
-    /// Every obstacle, if there is more than one.
+    /// All obstacles, if there are several.
     pub reasons: Vec<String>,
     pub hints: Vec<String>,
 }
@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// The answer to a question is no.
+    /// Makes the failure of a negative result.
     pub fn differs(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: FailureKind::Differs, ..Self::input(source) }
     }
@@ -55,7 +55,7 @@ impl Failure {
         Self { kind: FailureKind::World, ..Self::input(source) }
     }
 
-    /// A mistake of this program.
+    /// Makes the failure of a bug in this program.
     pub fn bug(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: FailureKind::Bug, ..Self::input(source) }
     }
@@ -67,7 +67,7 @@ impl Failure {
         self
     }
 
-    /// Adds a remedy, once.
+    /// Adds a remedy, unless it is there already.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
@@ -91,8 +91,8 @@ impl From<io::Error> for Failure {
 }
 
 impl From<GuardError> for Failure {
-    /// An I/O error is the environment's; every other is a mistake in the command, or in how the
-    /// file was put there.
+    /// Converts an I/O error to a failure of the environment, unless the file is missing. Every
+    /// other error is a mistake in the command, or in how the file was created.
     fn from(error: GuardError) -> Self {
         let remedy = error.remedy();
         match error {
@@ -103,7 +103,7 @@ impl From<GuardError> for Failure {
 }
 
 impl From<ReadFileError> for Failure {
-    /// As above, of any file that the command names.
+    /// As above, for any file that the command names. A missing file is a mistake in the command.
     fn from(error: ReadFileError) -> Self {
         match error {
             ReadFileError::Io(error) if error.kind() != io::ErrorKind::NotFound => error.into(),

@@ -1,4 +1,4 @@
-//! What differs between two bundles, and which pods would restart.
+//! Compares two bundles, and forecasts which pods restart.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::model::digest::Digest;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
 
-/// Everything in which two bundles differ.
+/// All differences between two bundles.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
@@ -31,16 +31,16 @@ pub struct Diff {
     pub settings: Vec<FieldChange>,
     /// The rest of the recipes: the profile's name, `renderAbi`, `set`, sealed files.
     pub recipe: Vec<FieldChange>,
-    /// What must be in the cluster, by `Kind/name`.
+    /// The objects that the cluster must have, by `Kind/name`.
     pub contract: Vec<FieldChange>,
     /// In apply order.
     pub objects: Vec<ObjectChange>,
     pub workloads: Vec<Forecast>,
-    /// What will not go as one might think.
+    /// Effects that an operator may not expect.
     pub warnings: Vec<String>,
 }
 
-/// What one of two bundles is.
+/// The identity of one of two bundles.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Side {
@@ -50,20 +50,20 @@ pub struct Side {
     pub profile: String,
 }
 
-/// An object that one side has and the other has not, or has otherwise.
+/// An object that was added, removed or changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectChange {
     pub change: Change,
     pub kind: String,
     pub namespace: String,
-    /// Without the hash that the names of ConfigMaps and NetworkPolicies end in.
+    /// Without the hash at the end of the names of ConfigMaps and NetworkPolicies.
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_name: Option<String>,
-    /// Of a changed object.
+    /// The fields of a changed object.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldChange>,
 }
@@ -76,13 +76,13 @@ pub enum Change {
     Changed,
 }
 
-/// In what two sets of objects differ.
+/// The differences between two sets of objects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Changes {
     /// In apply order.
     pub objects: Vec<ObjectChange>,
     pub workloads: Vec<Forecast>,
-    /// What will not go as one might think.
+    /// Effects that an operator may not expect.
     pub warnings: Vec<String>,
 }
 
@@ -125,8 +125,8 @@ fn side(content_id: &Digest, index: &Index) -> Side {
     }
 }
 
-/// Returns in what each ConfigMap of the old set differs from those of the new one that have its
-/// name but for the hash: also where both sets have several of them.
+/// Returns the changed data of each pair of ConfigMaps whose names differ only in the hash, even if
+/// a set has several of them.
 fn configs(old: &ManifestSet, new: &ManifestSet) -> Configs {
     let config = |(old, new): (&Manifest, &Manifest)| {
         let fields = compare(&old.object, &new.object);
@@ -177,7 +177,7 @@ fn refusals(object: &ObjectChange) -> impl Iterator<Item = String> {
     object.fields.iter().filter_map(|change| refusal(&object.kind, &object.name, change))
 }
 
-/// A value that is written out changed, and nothing tells the pods.
+/// Warns about changed literal values, because a new value alone does not restart pods.
 fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
     let secrets =
         objects.iter().filter(|object| object.kind == "Secret" && object.change == Change::Changed);
@@ -190,7 +190,7 @@ fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
     })
 }
 
-/// A claim that the new set does not know is neither deleted nor used.
+/// Warns about PVCs that the new set lacks: they are neither deleted nor used.
 fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
     let gone = |object: &&ObjectChange| {
         object.kind == "PersistentVolumeClaim" && object.change == Change::Removed
@@ -203,7 +203,7 @@ fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
     })
 }
 
-/// The renderer changed too, and may be why some fields differ.
+/// Warns about another version of the renderer, which may be the reason for changed fields.
 fn renderer_warning(old: &Recipe, new: &Recipe) -> Option<String> {
     let [old, new] = [old, new].map(|recipe| recipe.render_abi);
     (old != new).then(|| {
@@ -211,8 +211,8 @@ fn renderer_warning(old: &Recipe, new: &Recipe) -> Option<String> {
     })
 }
 
-/// Returns the contract as one value: what is wanted, by `Kind/name`, each with the keys that it
-/// must have.
+/// Returns the contract as one value: the required objects by `Kind/name`, each with its required
+/// keys.
 fn wanted(contract: &[Wanted]) -> Value {
     let one = |wanted: &Wanted| {
         let source = match wanted.source {

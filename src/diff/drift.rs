@@ -1,4 +1,4 @@
-//! Drift: in which fields a live object is not as it was applied, and who has them.
+//! Drift: the fields of a live object that differ from the applied ones, and their managers.
 
 use std::collections::BTreeSet;
 
@@ -9,44 +9,44 @@ use super::fields::{FieldChange, compare, hide_credentials, redact, step_to};
 use super::path::{FieldPath, Step};
 use crate::model::credential::REDACTED;
 
-/// A field that is not as it was applied.
+/// A field that differs from the applied one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Drift {
     pub path: FieldPath,
-    /// What it is; absent where it is gone.
+    /// The live value; absent if the field was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<Value>,
-    /// What it is to be; absent where somebody added it.
+    /// The applied value; absent if the field was added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Value>,
-    /// Who has it; nobody has a field that is gone.
+    /// The managers that own the field; a removed field has none.
     pub managers: Vec<String>,
 }
 
-/// A live object, and what it is to be.
+/// A live object and its wanted state.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'a> {
     /// The object as the server has it.
     pub object: &'a Value,
-    /// The same without what the server adds.
+    /// The live object without the fields that the server adds.
     pub live: &'a Value,
-    /// What it would be if it were applied again, without what the server adds.
+    /// The result of another apply, without the fields that the server adds.
     pub wanted: &'a Value,
-    /// What its manifest states.
+    /// The fields that its manifest states.
     pub stated: &'a Value,
 }
 
-/// The managers that are parts of Kubernetes: what they add is no drift.
+/// The managers of Kubernetes itself, whose additions are not drift.
 const CONTROLLERS: [&str; 4] =
     ["cloud-controller-manager", "kube-controller-manager", "kube-scheduler", "kubelet"];
 
-/// The maps whose entries belong to several managers, even where we have none of them.
+/// The maps whose entries may belong to several managers, even if none is ours.
 const SHARED: [&str; 2] = ["annotations", "labels"];
 
-/// Returns in which fields a live object is not as it was applied, and what others have added to
-/// it.
+/// Returns the fields of a live object that differ from the applied ones, and the additions of
+/// other managers.
 ///
-/// What `own`, or a manager whose name begins with `own-`, adds is this program's.
+/// Additions of `own`, and of managers whose names begin with `own-`, are not drift.
 pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
     let owners = owners(sides.object);
     let mut owned = Vec::new();
@@ -76,13 +76,13 @@ pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
     changed.into_iter().map(drift).chain(added).collect()
 }
 
-/// Returns who else than `own` has written to an object, beside the parts of Kubernetes.
+/// Returns the managers that have written to an object, except `own` and those of Kubernetes.
 pub fn foreign_managers<'a>(object: &'a Value, own: &str) -> BTreeSet<&'a str> {
     owners(object).iter().filter(|owner| owner.is_foreign(own)).map(|owner| owner.manager).collect()
 }
 
-/// Returns the fields of a live object that others have, as far as they are not as `stated`: what a
-/// manifest states and is otherwise, and what it leaves open.
+/// Returns the fields of other managers that differ from `stated`: fields that a manifest states
+/// differently, and fields that it leaves open.
 pub fn foreign(object: &Value, stated: &Value, own: &str) -> Vec<Drift> {
     let mut found: Vec<Drift> = Vec::new();
     for owner in owners(object).iter().filter(|owner| !owner.is_known(own)) {
@@ -107,8 +107,8 @@ pub fn foreign(object: &Value, stated: &Value, own: &str) -> Vec<Drift> {
     found
 }
 
-/// Collects what one manager has otherwise than it is stated, or where nothing is; of what is all
-/// its own, the outermost.
+/// Collects the fields of one manager that differ from the stated ones, or that are not stated. Of
+/// nested additions it collects only the outermost.
 fn beside(
     owner: &Owner<'_>,
     fields: &Value,
@@ -126,7 +126,7 @@ fn beside(
                 }
             }
             Some(stated) => beside(owner, fields, (value, Some(stated)), &path, found),
-            // A status, or the number of pods that an autoscaler sets.
+            // A status, or the number of replicas that an autoscaler sets.
             None if owner.is_part => {}
             None if path.last_key().is_some_and(|key| SHARED.contains(&key)) => {
                 beside(owner, fields, (value, None), &path, found);
@@ -136,8 +136,8 @@ fn beside(
     }
 }
 
-/// Finds what a name of the server's means in a manifest, which may leave a part of the key of an
-/// element to its default.
+/// Finds the part of a manifest that a step of `managedFields` refers to. A manifest may omit
+/// defaults from the key of a list element.
 fn counterpart<'a>(name: &str, stated: &'a Value) -> Option<&'a Value> {
     let Some(("k", keys)) = name.split_once(':') else {
         return resolve(name, stated).map(|(_, value)| value);
@@ -152,7 +152,7 @@ fn counterpart<'a>(name: &str, stated: &'a Value) -> Option<&'a Value> {
     stated.as_array()?.iter().find(fits)
 }
 
-/// Returns whether a live value has everything that is stated: the server adds its defaults.
+/// Returns whether a live value contains everything that is stated; the server adds defaults.
 fn holds(live: &Value, stated: &Value) -> bool {
     match (live, stated) {
         (Value::Object(live), Value::Object(stated)) => {
@@ -170,22 +170,22 @@ fn is_secret(object: &Value) -> bool {
     object.get("kind").and_then(Value::as_str) == Some("Secret")
 }
 
-/// Hides what others have in a Secret: tools write its whole data into annotations.
+/// Hides all values of other managers in a Secret: some tools copy its data into annotations.
 fn hide_all(change: &mut FieldChange) {
     for value in [&mut change.old, &mut change.new].into_iter().flatten() {
         *value = REDACTED.into();
     }
 }
 
-/// Returns whether one of two fields is the other, or is in it.
+/// Returns whether one field equals or contains the other.
 fn touches(one: &FieldPath, other: &FieldPath) -> bool {
     one.0.iter().zip(&other.0).all(|(one, other)| one == other)
 }
 
-/// Who owns which fields of an object.
+/// A manager, and the fields that it owns.
 struct Owner<'a> {
     manager: &'a str,
-    /// Whether it wrote a part of the object that has an address of its own, such as its status.
+    /// Whether it wrote a subresource of the object, such as its status.
     is_part: bool,
     fields: &'a Value,
 }
@@ -195,7 +195,7 @@ impl Owner<'_> {
         !self.is_part && !self.is_known(own)
     }
 
-    /// Returns whether it is this program, or a part of Kubernetes.
+    /// Returns whether the manager is this program or a part of Kubernetes.
     fn is_known(&self, own: &str) -> bool {
         let rest = self.manager.strip_prefix(own);
         let is_own = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
@@ -217,7 +217,7 @@ fn owner(entry: &Value) -> Option<Owner<'_>> {
     })
 }
 
-/// Calls `found` with each field that a manager owns and that has no others in it.
+/// Calls `found` with each innermost field that a manager owns.
 fn leaves(fields: &Value, value: &Value, path: &FieldPath, found: &mut impl FnMut(FieldPath)) {
     let inner = inner(fields, value);
     if inner.is_empty() {
@@ -228,8 +228,10 @@ fn leaves(fields: &Value, value: &Value, path: &FieldPath, found: &mut impl FnMu
     }
 }
 
-/// Returns what is owned directly inside a field: its name as the server writes it, what is owned
-/// in it, the step to it and its value. What is owned and not there any more is left out.
+/// Returns the owned fields directly inside a field: the server's name, the fields in it, the step
+/// to it, and its value.
+///
+/// Owned fields that no longer exist are left out.
 fn inner<'a>(fields: &'a Value, value: &'a Value) -> Vec<(&'a str, &'a Value, Step, &'a Value)> {
     let found = |(name, fields): (&'a String, &'a Value)| {
         let (step, value) = resolve(name, value)?;
@@ -238,8 +240,8 @@ fn inner<'a>(fields: &'a Value, value: &'a Value) -> Vec<(&'a str, &'a Value, St
     fields.as_object().into_iter().flatten().filter_map(found).collect()
 }
 
-/// Finds what a name of the server's means: `f:` and a field, `k:` and the keys of an element, `v:`
-/// and an element.
+/// Finds the value that a name in `managedFields` refers to: `f:` and a field, `k:` and the keys of
+/// an element, `v:` and an element.
 fn resolve<'a>(name: &str, value: &'a Value) -> Option<(Step, &'a Value)> {
     let (form, rest) = name.split_once(':')?;
     if form == "f" {
@@ -262,7 +264,7 @@ mod tests {
 
     use super::*;
 
-    /// A Service of ours, which `kubectl edit` has changed.
+    /// Returns a Service of ours after changes with `kubectl edit`.
     fn edited() -> Value {
         json!({
             "kind": "Service",

@@ -1,4 +1,4 @@
-//! Field by field: what differs between two values.
+//! Compares two values field by field.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +9,17 @@ use serde_json::{Map, Value};
 
 use super::path::{FieldPath, Step};
 
-/// A field that is not the same.
+/// A field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FieldChange {
     pub path: FieldPath,
-    /// Absent where the field is new.
+    /// Absent if the field was added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<Value>,
-    /// Absent where the field is gone.
+    /// Absent if the field was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
-    /// Whether it only follows from another change: a checksum, or a name that is made of a hash.
+    /// Whether it only follows from another change: a checksum, or a name with a hash.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
 }
@@ -29,7 +29,7 @@ impl FieldChange {
         Self { path, old, new, follows: false }
     }
 
-    /// Returns what happened, in a word.
+    /// Returns the kind of change, in a word.
     pub fn verb(&self) -> &'static str {
         match (&self.old, &self.new) {
             (None, _) => "added",
@@ -39,13 +39,13 @@ impl FieldChange {
     }
 }
 
-/// The maps whose entries are told one by one even where the whole map is new or gone.
+/// The maps whose entries are listed one by one even if the whole map is added or removed.
 const OPEN_MAPS: [&str; 5] = ["annotations", "binaryData", "data", "labels", "stringData"];
 
-/// The fields by which an element of a list is known.
+/// The fields that identify an element of a list.
 const NAMES: [&str; 2] = ["name", "mountPath"];
 
-/// Returns every field in which two values differ; none if, and only if, they are equal.
+/// Returns every field in which two values differ: an empty list if, and only if, they are equal.
 pub fn compare(old: &Value, new: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     compare_at(&FieldPath::default(), Some(old), Some(new), &mut changes);
@@ -96,8 +96,8 @@ fn compare_lists(path: &FieldPath, old: &[Value], new: &[Value], changes: &mut V
             return compare_named(path, &old, &new, changes);
         }
     }
-    // What is at both ends stays out: one element more is then one change, and not one for each
-    // after it.
+    // Skip equal elements at both ends, so that an inserted element is one change, and not one for
+    // each element after it.
     let same_start = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let (old, new) = (&old[same_start..], &new[same_start..]);
     let same_end =
@@ -114,7 +114,7 @@ struct Named<'a> {
     items: BTreeMap<&'a str, &'a Value>,
 }
 
-/// Returns the elements by their names, if each has one of its own.
+/// Returns the elements by their names, if every element has a unique one.
 fn by_name<'a>(list: &'a [Value], field: &str) -> Option<Named<'a>> {
     let names: Vec<&str> =
         list.iter().map(|item| item.get(field)?.as_str()).collect::<Option<_>>()?;
@@ -128,9 +128,9 @@ pub(super) fn step_to(list: &[Value], at: usize) -> Step {
     named.map_or(Step::Index(at), |named| Step::Item(named.names[at].to_owned()))
 }
 
-/// Returns what an object would be if it had every field of `stated` too.
+/// Returns an object with all fields of `stated` laid over it.
 ///
-/// Elements of lists that have names are those of the same name; other lists are taken whole.
+/// Elements of lists are matched by name. Lists without names are replaced as a whole.
 #[must_use]
 pub fn overlaid(object: &Value, stated: &Value) -> Value {
     match (object, stated) {
@@ -174,7 +174,7 @@ fn compare_named(
         let kept = these.names.iter().filter(|name| those.items.contains_key(*name));
         kept.map(|name| (*name).to_owned()).collect()
     };
-    // Containers and variables have an order that matters.
+    // The order of containers and variables matters.
     let (order_old, order_new) = (common(old, new), common(new, old));
     if order_old != order_new {
         changes.push(FieldChange::new(
@@ -185,7 +185,8 @@ fn compare_named(
     }
 }
 
-/// Hides every value of a change inside a Secret's data; that it changed is all that may be seen.
+/// Hides every value of a change inside a Secret's data, so that only the fact of the change is
+/// visible.
 pub(super) fn redact(change: &mut FieldChange) {
     let is_data = ["data", "stringData"].iter().any(|field| change.path.starts_with(&[field]));
     if is_data {
@@ -195,8 +196,8 @@ pub(super) fn redact(change: &mut FieldChange) {
     }
 }
 
-/// Hides what a change shows of credentials outside Secrets: values of pairs whose name sounds
-/// secret, and texts that hold one.
+/// Hides credentials outside Secrets: values of pairs whose name suggests a secret, and texts that
+/// contain a credential.
 pub(super) fn hide_credentials(change: &mut FieldChange) {
     let paired = match change.path.0.as_slice() {
         [.., Step::Item(name), Step::Key(key)] => is_paired(Some(name), key),
@@ -217,7 +218,7 @@ pub(super) fn hide_credentials(change: &mut FieldChange) {
     }
 }
 
-/// Returns whether a key is that of annotations, in an object or in the settings.
+/// Returns whether a key holds annotations, in an object or in the settings.
 fn holds_annotations(key: &str) -> bool {
     key == "annotations" || key == "podAnnotations"
 }

@@ -1,4 +1,4 @@
-//! Which images changed, and for whom.
+//! Finds the changed images, and the containers that run them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,20 @@ use serde::Serialize;
 
 use crate::bundle::index::Image;
 
-/// Another image for the same containers.
+/// A change of the image of some containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ImageChange {
-    /// Absent where the containers are new.
+    /// Absent if the containers are new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// Absent where the containers are gone.
+    /// Absent if the containers were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
     /// `workload/container` of each.
     pub containers: Vec<String>,
 }
 
-/// Returns the changes, those of the same two images together.
+/// Returns the changes, grouped by old and new image.
 pub(super) fn changes(old: &[Image], new: &[Image]) -> Vec<ImageChange> {
     let (old, new) = (by_container(old), by_container(new));
     let containers: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();

@@ -1,11 +1,11 @@
-//! Changes that the API server refuses.
+//! Finds changes that the API server refuses.
 
 use serde_json::Value;
 
 use super::fields::FieldChange;
 use crate::model::number::quantity_milli;
 
-/// The fields that are fixed once the object exists, by kind.
+/// The immutable fields, by kind.
 const FIXED: [(&str, &[&str]); 8] = [
     ("Deployment", &["spec", "selector"]),
     ("StatefulSet", &["spec", "selector"]),
@@ -17,13 +17,14 @@ const FIXED: [(&str, &[&str]); 8] = [
     ("Service", &["spec", "clusterIP"]),
 ];
 
-/// Returns why the API server refuses a change of the object `name` of a kind, if it does.
+/// Returns the reason why the API server refuses a change of the object `name` of a kind, if it
+/// does.
 pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<String> {
     let is_fixed = FIXED.iter().any(|(of, field)| *of == kind && change.path.starts_with(field));
     if is_fixed {
         let way = match kind {
             "PersistentVolumeClaim" => "a new claim is needed, and its data must be copied",
-            // Whose the object is decides about the way, and is not known here.
+            // The remedy depends on the owner of the live object, which is unknown here.
             _ => {
                 "the API server refuses it for an object that is there; the plan of `apply` names the way"
             }

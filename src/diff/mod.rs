@@ -1,4 +1,4 @@
-//! What a change would do, as data; nothing here acts or prints.
+//! Forecasts the effects of a change, as data. Nothing here acts or prints.
 
 pub mod changes;
 pub mod drift;

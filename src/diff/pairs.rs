@@ -1,5 +1,5 @@
-//! Which objects of two sets are the same one: by kind, namespace and name, without a hash that the
-//! name ends in.
+//! Matches the objects of two sets by kind, namespace and name, without the hash at the end of the
+//! name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,24 +8,25 @@ use crate::render::manifest_set::{Manifest, ManifestSet};
 /// The kinds whose names end in a hash of their content.
 const HASHED: [&str; 2] = ["ConfigMap", "NetworkPolicy"];
 const HASH_DIGITS: usize = 10;
-/// How many objects of a set may differ in their hash alone and still be compared with each other.
+/// The largest number of objects of a set that may differ only in their hash and are still compared
+/// with each other.
 const ALIKE_MAX: usize = 16;
 
 /// An object of the old set, the new one, or both.
 pub(super) struct Pair<'a> {
-    /// The name without a hash.
+    /// The name without its hash.
     pub(super) base: String,
     pub(super) old: Option<&'a Manifest>,
     pub(super) new: Option<&'a Manifest>,
 }
 
 impl<'a> Pair<'a> {
-    /// Returns the object that there is, the new one if there are two.
+    /// Returns the new object if it exists, otherwise the old one.
     pub(super) fn any(&self) -> &'a Manifest {
         self.new.or(self.old).expect("a pair has at least one side")
     }
 
-    /// Returns both names, where they differ by their hash.
+    /// Returns both names if they differ in their hash.
     pub(super) fn renamed(&self) -> Option<(&'a str, &'a str)> {
         let (old, new) = (self.old?, self.new?);
         (old.key.name != new.key.name).then_some((&old.key.name, &new.key.name))
@@ -55,8 +56,8 @@ pub(super) fn pairs<'a>(old: &'a ManifestSet, new: &'a ManifestSet) -> Vec<Pair<
     sides.into_iter().map(|((_, _, base), (old, new))| Pair { base, old, new }).collect()
 }
 
-/// Returns which objects of a kind differ in the hash of their names only, unless too many have one
-/// name without it.
+/// Returns the pairs of objects of a kind whose names differ only in their hash, unless too many
+/// share a name without it.
 pub(super) fn renamed<'a>(
     old: &'a ManifestSet,
     new: &'a ManifestSet,
@@ -80,14 +81,14 @@ fn based(manifest: &Manifest) -> Identity {
     (manifest.phase, manifest.key.namespace.clone(), name)
 }
 
-/// Returns what several objects of a set would share without their hashes: those keep their whole
-/// names.
+/// Returns the identities that several objects of a set would share without their hashes. Those
+/// objects keep their whole names.
 fn repeated(set: &ManifestSet) -> impl Iterator<Item = Identity> {
     let mut seen = BTreeSet::new();
     set.iter().map(based).filter(move |identity| !seen.insert(identity.clone()))
 }
 
-/// Returns the name of an object without the hash that it ends in.
+/// Returns the name of an object without the hash at its end.
 fn base_name<'a>(kind: &str, name: &'a str) -> &'a str {
     let is_hash = |text: &str| {
         text.len() == HASH_DIGITS

@@ -1,32 +1,32 @@
-//! Where a field is, in words: `spec.template.spec.containers[claude-relay].image`.
+//! The path of a field, as text: `spec.template.spec.containers[claude-relay].image`.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// One step from a value to one inside it.
+/// One step from a value into it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// A field of an object.
     Key(String),
-    /// An element of a list, by its place.
+    /// An element of a list, by its index.
     Index(usize),
-    /// An element of a list, by its name: its place is of no interest.
+    /// An element of a list, by its name; its index does not matter.
     Item(String),
 }
 
-/// The steps from an object to a field of it.
+/// The steps from an object to one of its fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FieldPath(pub Vec<Step>);
 
 impl FieldPath {
-    /// Returns the path one step further.
+    /// Returns the path extended by one step.
     #[must_use]
     pub fn then(&self, step: Step) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
     }
 
-    /// Returns the path of field `key` of what is here.
+    /// Returns the path extended by the field `key`.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
         self.then(Step::Key(key.to_owned()))
@@ -47,13 +47,13 @@ impl FieldPath {
     }
 }
 
-/// Keys that need no quotes.
+/// Returns whether a key needs no quotes.
 fn is_plain(key: &str) -> bool {
     !key.is_empty()
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// Keys that need no quotes at the beginning of a path, where nothing can be mistaken:
+/// Returns whether a key needs no quotes at the beginning of a path, where it is never ambiguous:
 /// `Secret/relay-tls`.
 fn is_plain_first(key: &str) -> bool {
     key.split(['/', '.']).all(is_plain)

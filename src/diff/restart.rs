@@ -1,4 +1,4 @@
-//! Which pods restart, and why: a pod restarts when, and only when, its template changes.
+//! Forecasts which pods restart, and why: pods restart when, and only when, their template changes.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::fields::{FieldChange, compare};
 use super::path::Step;
 use crate::render::references::pod_template;
 
-/// What happens to the pods of a workload.
+/// The effect on the pods of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Restart {
@@ -17,11 +17,11 @@ pub enum Restart {
     No,
     /// The workload is new.
     Added,
-    /// The workload is gone.
+    /// The workload is removed.
     Removed,
 }
 
-/// What happens to the pods of a workload, and why.
+/// The effect on the pods of a workload, and the reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Forecast {
     pub kind: String,
@@ -30,17 +30,17 @@ pub struct Forecast {
     pub restart: Restart,
     /// In words, such as `config LOG_LEVEL changed`.
     pub reasons: Vec<String>,
-    /// What else one should know about it.
+    /// Further effects, such as downtime.
     pub notes: Vec<String>,
 }
 
-/// The changes of ConfigMaps' data, by the two names that differ by their hash.
+/// The changes of ConfigMaps' data, by old and new name, which differ only in their hash.
 pub(super) type Configs = BTreeMap<(String, String), Vec<FieldChange>>;
 
-/// The annotation of the password that Redis and the relay share.
+/// The annotation for the password that Redis and the relay share.
 const REDIS_PASSWORD: &str = "checksum/secret-redis-password";
 
-/// Returns whether the pods of a workload that both sets have restart, and the reasons in order of
+/// Returns whether the pods of a workload in both sets restart, and the reasons in order of
 /// interest.
 pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, Vec<String>) {
     let (old, new) =
@@ -61,7 +61,7 @@ pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, 
         }
     }
     if found.is_empty() {
-        // Checksums without the data that they are of: as they stand.
+        // Only checksums without the data behind them changed, so report them as they are.
         found.extend(
             changes
                 .iter()
@@ -73,7 +73,7 @@ pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, 
     (Restart::Yes, found.into_iter().map(|(_, reason)| reason).collect())
 }
 
-/// The order in which reasons are told.
+/// The order in which reasons are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Config,
@@ -83,7 +83,7 @@ enum Rank {
     Other,
 }
 
-/// Marks a change of a pod template that only follows from another object's.
+/// Marks a change of a pod template that only follows from a change of another object.
 pub(super) fn mark_template(change: &mut FieldChange, configs: &Configs) {
     let is_digest = |value: &Option<Value>| {
         value.as_ref().and_then(Value::as_str).is_some_and(|text| text.len() == 64)
@@ -94,7 +94,7 @@ pub(super) fn mark_template(change: &mut FieldChange, configs: &Configs) {
     change.follows = is_checksum || config_of(change, configs).is_some();
 }
 
-/// Returns the data of the ConfigMap to whose new name a field changed.
+/// Returns the data changes of the ConfigMap, if a field changed to its new name.
 fn config_of<'a>(change: &FieldChange, configs: &'a Configs) -> Option<&'a Vec<FieldChange>> {
     let (old, new) = (change.old.as_ref()?.as_str()?, change.new.as_ref()?.as_str()?);
     configs.get(&(old.to_owned(), new.to_owned()))
@@ -105,7 +105,7 @@ fn config_reason(change: &FieldChange) -> String {
     format!("config {key} {}", change.verb())
 }
 
-/// Returns the reason that a change inside a pod template is.
+/// Returns the reason for a change inside a pod template.
 fn template_reason(change: &FieldChange) -> (Rank, String) {
     let verb = change.verb();
     let name = |step: &Step| match step {
@@ -142,7 +142,7 @@ fn template_reason(change: &FieldChange) -> (Rank, String) {
     }
 }
 
-/// Returns the reason in a secret's token: `existing-2`, `generated-1`, `literal-1`,
+/// Returns the reason for a changed token of a secret: `existing-2`, `generated-1`, `literal-1`,
 /// `sealed-<digest>`.
 fn secret_reason(secret: &str, change: &FieldChange) -> String {
     let token = |value: &Option<Value>| {
@@ -164,7 +164,7 @@ fn secret_reason(secret: &str, change: &FieldChange) -> String {
     }
 }
 
-/// Adds what the forecasts say together: how long the relay is away.
+/// Adds notes about downtime, which depends on all forecasts together.
 pub(super) fn add_notes(
     forecasts: &mut [Forecast],
     new_objects: &BTreeMap<(String, String), &Value>,

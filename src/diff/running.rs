@@ -1,8 +1,9 @@
-//! Which images containers run, beside those that a bundle pins.
+//! Compares the images that containers run with those that a bundle pins.
 //!
 //! A runtime reports an image by the digest of a manifest (`REPOSITORY@sha256:…`) or by its id, the
-//! digest of its config (`sha256:…`). An image that a node pulled twice, by tag and by digest, may
-//! be reported by its index: another manifest digest does not prove another image. Another id does.
+//! digest of its config (`sha256:…`). If a node pulled an image twice, by tag and by digest, the
+//! runtime may report the digest of its index. So a different manifest digest does not prove a
+//! different image; a different id does.
 
 use std::collections::BTreeMap;
 
@@ -22,33 +23,32 @@ pub struct RunningImage {
     pub container: String,
     /// The reference in the pod.
     pub image: String,
-    /// What the runtime reports: `imageID` of the container's status; absent where it reports
-    /// nothing yet.
+    /// The runtime's report: `imageID` in the container's status; absent before the first report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported: Option<String>,
     pub state: RunningState,
-    /// Whether the bundle has a container of this name; others are injected, or were started to
-    /// debug.
+    /// Whether the bundle has a container of this name. Others are injected, or were started for
+    /// debugging.
     #[serde(skip)]
     pub is_ours: bool,
 }
 
-/// How a running image compares with a bundle.
+/// The result of comparing a running image with a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RunningState {
-    /// The runtime reports the manifest or the config that is pinned.
+    /// The runtime reports the pinned manifest or config.
     Same,
     /// The runtime reports another image.
     Other,
-    /// What the runtime reports proves neither.
+    /// The runtime's report proves neither.
     Unknown,
     /// The bundle has no such image.
     Unlisted,
 }
 
 impl RunningImage {
-    /// Returns whether this is no reason for concern: an injected container has its own image.
+    /// Returns whether the image is acceptable; an injected container may run its own image.
     pub fn is_well(&self) -> bool {
         match self.state {
             RunningState::Same | RunningState::Unknown => true,
@@ -58,10 +58,11 @@ impl RunningImage {
     }
 }
 
-/// Compares the containers of pods with the images that a bundle gives to containers of their name.
+/// Compares the containers of pods with the images that a bundle assigns to containers of the same
+/// name.
 ///
-/// `images` are those of the bundle with their users, `listed` is its `images.json`. Pods that are
-/// being deleted, or have ended, are left out.
+/// `images` are the bundle's images with their users, and `listed` is its `images.json`. Pods that
+/// are being deleted or have ended are left out.
 pub fn running_images(pods: &[Value], images: &[Image], listed: &ImageList) -> Vec<RunningImage> {
     let expected = Expected::of(images, listed);
     let runs = |pod: &&Value| {
@@ -74,7 +75,7 @@ pub fn running_images(pods: &[Value], images: &[Image], listed: &ImageList) -> V
 /// The images of a bundle.
 struct Expected<'a> {
     all: Vec<&'a ListedImage>,
-    /// By the name of a container that runs them.
+    /// By the names of the containers that run them.
     by_container: BTreeMap<&'a str, Vec<&'a ListedImage>>,
 }
 
@@ -93,8 +94,8 @@ impl<'a> Expected<'a> {
         Self { all: listed.images().collect(), by_container }
     }
 
-    /// Compares with the images that are meant for the container; with all of the bundle if it has
-    /// no such container.
+    /// Compares an image with those of the container, or with all of the bundle if it has no such
+    /// container.
     fn state(&self, container: &str, image: &str, reported: Option<Reported>) -> RunningState {
         let own = self.by_container.get(container).unwrap_or(&self.all);
         let full = image.parse::<Reference>().ok().map(|reference| reference.full());
@@ -107,7 +108,7 @@ impl<'a> Expected<'a> {
             (Some(_), Some(Reported::Config(_))) => RunningState::Other,
             (Some(_), _) if is_of(&self.all) => RunningState::Other,
             (Some(_), _) => RunningState::Unknown,
-            // A registry that a webhook wrote into the pod does not matter.
+            // A webhook may have written another registry into the pod.
             (None, _) if is_of(own) => RunningState::Same,
             (None, _) if is_of(&self.all) => RunningState::Other,
             (None, _) => RunningState::Unlisted,
@@ -115,7 +116,7 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// The kinds of containers of a pod: where they are specified, and where their status is.
+/// The kinds of containers of a pod: the fields with their specification and their status.
 const KINDS: [(&str, &str); 3] = [
     ("/spec/initContainers", "/status/initContainerStatuses"),
     ("/spec/containers", "/status/containerStatuses"),
@@ -137,7 +138,7 @@ fn containers<'a>(
                 pod: text(pod, "/metadata/name").to_owned(),
                 container: name.to_owned(),
                 image: image.to_owned(),
-                // A pod's status may hold anything.
+                // A pod's status may contain anything.
                 reported: reported.map(|id| id.chars().take(Reference::BYTES_MAX).collect()),
                 state: expected.state(name, image, reported.and_then(Reported::parse)),
                 is_ours: expected.by_container.contains_key(name),
@@ -146,7 +147,7 @@ fn containers<'a>(
     })
 }
 
-/// What a runtime reports.
+/// The image that a runtime reports.
 #[derive(Clone, Copy)]
 enum Reported {
     Manifest(Digest),
@@ -155,12 +156,12 @@ enum Reported {
 }
 
 impl Reported {
-    /// Reads an `imageID`, with the scheme that docker puts before it.
+    /// Parses an `imageID`, with or without docker's scheme.
     fn parse(text: &str) -> Option<Self> {
         let text = text.rsplit_once("://").map_or(text, |(_, id)| id);
         match text.rsplit_once('@') {
             Some((_, digest)) => Digest::from_prefixed(digest).ok().map(Self::Manifest),
-            // CRI-O leaves the algorithm out.
+            // CRI-O omits the algorithm.
             None => Digest::from_prefixed(text).or_else(|_| text.parse()).ok().map(Self::Config),
         }
     }
@@ -168,7 +169,7 @@ impl Reported {
     fn is(self, image: &ListedImage) -> bool {
         match self {
             Self::Manifest(digest) => image.digest == digest,
-            // A layer is no image: if the digest is one of these, it is that of the config.
+            // Among the blobs, only the config can be reported as an image, never a layer.
             Self::Config(digest) => image.blobs.contains(&digest),
         }
     }

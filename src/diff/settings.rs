@@ -1,4 +1,4 @@
-//! Which settings changed, from the two recipes.
+//! Finds the changed settings in two recipes.
 
 use serde_json::{Map, Value, json};
 
@@ -11,8 +11,8 @@ pub(super) fn changes(old: &Recipe, new: &Recipe) -> Vec<FieldChange> {
     hidden(compare(&shown(&old.settings), &shown(&new.settings)))
 }
 
-/// Returns what differs in the rest of the recipes: the profile's name, `renderAbi`, `set`, sealed
-/// files.
+/// Returns the differences in the rest of the recipes: the profile's name, `renderAbi`, `set`,
+/// sealed files.
 pub(super) fn recipe_changes(old: &Recipe, new: &Recipe) -> Vec<FieldChange> {
     hidden(compare(&without_settings(old), &without_settings(new)))
 }
@@ -22,7 +22,7 @@ fn hidden(mut changes: Vec<FieldChange>) -> Vec<FieldChange> {
     changes
 }
 
-/// Returns an argument of `--set` without a value that speaks of a credential:
+/// Returns an argument of `--set`, with its value redacted if that mentions a credential:
 /// `extraEnv=[{name="MY_TOKEN",value="…"}]`.
 fn argument(set: &str) -> String {
     match set.split_once('=').filter(|(_, value)| sounds_secret(value)) {
@@ -37,7 +37,7 @@ fn without_settings(recipe: &Recipe) -> Value {
     json!({"format": format, "profile": profile, "renderAbi": render_abi, "sealed": sealed, "set": set})
 }
 
-/// Returns the settings with each secret as one text: another form of it is one change.
+/// Returns the settings with each secret as one text, so that another form of it is one change.
 fn shown(settings: &Value) -> Value {
     match settings {
         Value::Object(fields) => match secret(fields) {
@@ -49,7 +49,7 @@ fn shown(settings: &Value) -> Value {
     }
 }
 
-/// Returns a secret's reference in words, if the table is one.
+/// Returns a secret's reference in words, if the table is a secret.
 fn secret(fields: &Map<String, Value>) -> Option<String> {
     let (form, detail) = fields.iter().next().filter(|_| fields.len() == 1)?;
     let number = |key: &str| detail.get(key).and_then(Value::as_i64);

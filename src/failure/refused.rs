@@ -1,5 +1,5 @@
 //! A failure with a refusal code: the keys that were found, the keys that could have counted, and
-//! what to do.
+//! the remedy.
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
@@ -24,7 +24,7 @@ pub struct Refused {
     pub found: Vec<FoundKey>,
     /// The keys that could have counted.
     pub expected: Vec<ExpectedKey>,
-    /// Whether the keys explain the refusal to people.
+    /// Whether the keys explain the refusal to the user.
     #[serde(skip)]
     is_about_keys: bool,
     #[serde(skip)]
@@ -44,7 +44,7 @@ impl Error for Refused {
 }
 
 impl Refused {
-    /// Returns the refusal that a failure comes from.
+    /// Returns the refusal that caused a failure.
     pub fn of(failure: &Failure) -> Option<&Self> {
         failure.source.downcast_ref()
     }
@@ -54,7 +54,7 @@ impl Refused {
         Self { code, found, expected, is_about_keys: false, why: why.into() }
     }
 
-    /// Returns a line for each key, if the keys are why.
+    /// Returns a line for each key, if the keys are the reason.
     pub fn lines(&self) -> Vec<String> {
         if !self.is_about_keys {
             return Vec::new();
@@ -78,14 +78,13 @@ impl Refused {
     }
 }
 
-/// Makes the failure of something that is not trusted. Nothing else does, so each of them has a
-/// code.
+/// Makes the failure of untrusted input. Only this module makes such failures, so each has a code.
 pub fn untrusted(code: &'static str, why: impl Display) -> Failure {
     debug_assert!(remedy(code).is_some(), "{code} is not a code");
     failure(Refused::without_keys(code, format!("{code}: {why}")))
 }
 
-/// Makes the failure of a trusted bundle that lacks images which were asked for.
+/// Makes the failure of a trusted bundle that lacks requested images.
 pub fn images_missing(message: impl Into<String>) -> Failure {
     Failure::differs(Refused::without_keys("IMAGES_MISSING", message.into()))
 }
@@ -126,7 +125,7 @@ impl From<VerifyError> for Failure {
 }
 
 impl From<ReadError> for Failure {
-    /// Tells what is wrong with a bundle from what is wrong with the disk.
+    /// Distinguishes faults of the bundle from faults of the disk.
     fn from(error: ReadError) -> Self {
         match error.fault {
             Fault::Io(error) => error.into(),
@@ -154,7 +153,8 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// Adds to a failure that `path` is not a bundle, or not whole.
+/// Makes a failure from a read error. If the bundle is at fault, it adds that `path` is not a
+/// bundle, or not intact.
 pub fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     let failure = Failure::from(error);
     if failure.kind != FailureKind::Untrusted {
@@ -163,14 +163,14 @@ pub fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     failure.hint(format!("`{path}` is no bundle, or was altered or cut short"))
 }
 
-/// Returns the failure of a bundle at `path` whose digests are right, and whose content this
-/// program does not make.
+/// Returns the failure of a bundle at `path` whose digests are right, but whose content this
+/// program would not make.
 pub fn contradiction(path: &Utf8Path, error: &InvalidBundle) -> Failure {
     untrusted(code_of_content(error), error)
         .hint(format!("`{path}` was not made by this program, or was altered"))
 }
 
-/// Returns the code of an entry of the store that was altered.
+/// Returns the code of an altered entry of the store.
 fn code_of_entry(error: &StoreError) -> Option<&'static str> {
     match error {
         StoreError::Read { error, .. } if !matches!(error.fault, Fault::Io(_)) => {
@@ -180,8 +180,8 @@ fn code_of_entry(error: &StoreError) -> Option<&'static str> {
     }
 }
 
-/// Adds a code to the failure of a bundle that was not read to its end, so that nothing is known
-/// of it.
+/// Adds a code to the failure of a bundle that was not read to its end, so that it could not be
+/// checked.
 pub fn unread(failure: Failure) -> Failure {
     let code = "UNREADABLE";
     let failure =

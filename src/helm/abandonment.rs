@@ -1,8 +1,7 @@
-//! What becomes of each object of a release whose adoption is abandoned: it is Helm's again, as
-//! Helm's record has it.
+//! Decides about each object of a release whose adoption is abandoned: it returns to Helm, in the
+//! state of Helm's record.
 //!
-//! Data and values of Secrets stay as they are: what the record says of them may be older than what
-//! runs.
+//! Data and values of Secrets stay unchanged, because the record may be older than the live ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,25 +15,26 @@ use super::release::{Release, key};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{ManifestSet, phase};
 
-/// What becomes of an object.
+/// The action for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Return {
-    /// Nothing of it was taken over.
+    /// The adoption has taken none of its fields.
     Untouched,
-    /// Helm owns it again, and it becomes what Helm's record says.
+    /// Helm owns it again, and it returns to the state of Helm's record.
     Return,
-    /// Helm owns it again, and the data or the values in it stay.
+    /// Helm owns it again, and keeps its live data or values.
     ReturnData,
-    /// The adoption deleted it: it is made again.
+    /// The adoption deleted it, so it is recreated.
     Recreate,
-    /// A StatefulSet of the bundle has its place: it ends with its pods, and Helm's is made again.
+    /// A StatefulSet of the bundle has its name: that one is deleted with its pods, and Helm's is
+    /// recreated.
     Replace,
-    /// A Secret or a claim that somebody has deleted: nothing could bring its content back.
+    /// A Secret or PVC that was deleted. Its content cannot be restored.
     Missing,
-    /// Something else has its name: it stays as it is.
+    /// Another owner's object has its name, and stays unchanged.
     Foreign,
-    /// Of a kind that no bundle has: adoption never touches it.
+    /// No bundle has this kind, so adoption never touches it.
     Other,
 }
 
@@ -48,13 +48,13 @@ pub struct Returned {
     pub act: Return,
 }
 
-/// Whose the objects are to be again.
+/// The Helm release that gets its objects back, and the field manager that took them over.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
     /// The name of the release.
     pub release: &'a str,
     pub namespace: &'a str,
-    /// The field manager that took them over.
+    /// The field manager that took the objects over.
     pub ours: &'a str,
 }
 
@@ -65,8 +65,8 @@ impl Owner<'_> {
     }
 }
 
-/// Returns the objects of the release that a bundle could have, with Helm's marks, as Helm writes
-/// them.
+/// Returns the objects of the release that a bundle could have, with the labels and annotations
+/// that Helm adds.
 pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
     let mut set = ManifestSet::default();
     for object in &release.objects {
@@ -80,8 +80,8 @@ pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
     set
 }
 
-/// Decides for each object of the release. `recorded` are the uids of what the adoption has noted
-/// as its own.
+/// Decides about each object of the release. `recorded` are the uids of the objects that the
+/// adoption recorded as its own.
 pub fn returns(
     release: &Release,
     live: &BTreeMap<ObjectKey, Value>,
@@ -131,7 +131,7 @@ fn act(
     }
 }
 
-/// Returns whether a StatefulSet differs in what cannot change.
+/// Returns whether a StatefulSet differs in immutable fields.
 fn is_another_set(live: &Value, object: &Value, namespace: &str) -> bool {
     let differs =
         |pointer: &str| object.pointer(pointer).is_some_and(|of| live.pointer(pointer) != Some(of));

@@ -1,4 +1,4 @@
-//! What becomes of each object of a release, and what keeps the release from being taken over.
+//! Decides about each object of a release, and finds the obstacles to its adoption.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,28 +11,28 @@ use super::release::{Release, key};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet, phase};
 
-/// What becomes of an object.
+/// The action for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fate {
     /// The bundle has it, too: its fields become ours.
     Adopt,
-    /// A StatefulSet that cannot be changed: it is deleted, its pods run on, and the bundle's takes
-    /// them.
+    /// A StatefulSet with other immutable fields: it is deleted without its pods, which the
+    /// bundle's StatefulSet adopts.
     Recreate,
-    /// A StatefulSet that has another name in the bundle: it ends with its pods before the bundle's
-    /// starts.
+    /// A StatefulSet with another name in the bundle: it is deleted with its pods before the
+    /// bundle's starts.
     Replace,
-    /// It goes after the rollout.
+    /// It is deleted after the rollout.
     Prune,
-    /// It has data, so it stays; it is nobody's release any more.
+    /// It stays because it has data, but no longer belongs to a release.
     Keep,
-    /// Of a kind that no bundle has: it stays as it is.
+    /// No bundle has this kind, so it stays unchanged.
     Leave,
-    /// The release has one of its name, and it does not say that it is of this release: it stays as
-    /// it is.
+    /// It has the name of an object of the release, but lacks the release's annotations, so it
+    /// stays unchanged.
     Foreign,
-    /// Somebody has deleted it.
+    /// It was deleted.
     Gone,
 }
 
@@ -45,10 +45,10 @@ pub struct Handed {
     pub fate: Fate,
 }
 
-/// Kinds with data that no other object brings back.
+/// Kinds with data that cannot be restored.
 pub(super) const KEPT: [&str; 2] = ["PersistentVolumeClaim", "Secret"];
 
-/// Fields of a StatefulSet that cannot change.
+/// Immutable fields of a StatefulSet.
 const FIXED: [&str; 4] = [
     "/spec/selector",
     "/spec/serviceName",
@@ -56,12 +56,12 @@ const FIXED: [&str; 4] = [
     "/spec/volumeClaimTemplates",
 ];
 
-/// The label by which charts tell the pods of one release from those of another.
+/// The label by which charts distinguish the pods of releases.
 const INSTANCE: &str = "app.kubernetes.io/instance";
 
 type Live = BTreeMap<ObjectKey, Value>;
 
-/// Everything that is decided by.
+/// The facts that decisions are based on.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// The name of the release.
@@ -70,12 +70,12 @@ pub struct Scope<'a> {
     pub release: &'a Release,
     pub bundle: &'a ManifestSet,
     pub live: &'a Live,
-    /// The uids of what an earlier run took over, and the bundle has not: it does not say any more
-    /// whose it was.
+    /// The uids of objects that an earlier run took over and that are not in the bundle. They no
+    /// longer have the annotations of the release.
     pub taken: &'a BTreeSet<String>,
 }
 
-/// Names an object, with its namespace where that is not the release's.
+/// Returns the name of an object, with its namespace if it differs from the release's.
 pub fn named(key: &ObjectKey, namespace: &str) -> String {
     if key.namespace.is_empty() || key.namespace == namespace {
         return key.to_string();
@@ -84,7 +84,7 @@ pub fn named(key: &ObjectKey, namespace: &str) -> String {
 }
 
 impl Scope<'_> {
-    /// Decides for each object of the release.
+    /// Decides about each object of the release.
     pub fn fates(&self) -> Vec<Handed> {
         let keys: BTreeSet<ObjectKey> = self.release.keys(self.namespace).into_iter().collect();
         keys.into_iter().map(|key| Handed { fate: self.fate(&key), key }).collect()
@@ -112,8 +112,9 @@ impl Scope<'_> {
         }
     }
 
-    /// A name alone says nothing: another release, or another program, may have an object of that
-    /// name by now.
+    /// Returns whether the annotations of an object name this release.
+    ///
+    /// The object's own name proves nothing: another release or program may use it now.
     fn is_of_release(&self, object: &Value) -> bool {
         field_owners::release_of(object) == Some(self.name)
             && field_owners::release_namespace_of(object) == Some(self.namespace)
@@ -123,8 +124,7 @@ impl Scope<'_> {
         object["metadata"]["uid"].as_str().is_some_and(|uid| self.taken.contains(uid))
     }
 
-    /// Says what keeps a release from being taken over, with what to do about it; nothing if all is
-    /// well.
+    /// Returns the obstacles to an adoption, each with its remedy.
     pub fn obstacles(&self) -> Vec<String> {
         let Self { namespace, bundle, live, .. } = *self;
         let foreign = bundle.iter().filter_map(|manifest| self.foreign(&manifest.key));
@@ -151,8 +151,8 @@ impl Scope<'_> {
         ))
     }
 
-    /// A workload that is missing from the bundle would run on beside the bundle's, or take its
-    /// data with it.
+    /// Returns the obstacle for a workload that is missing from the bundle: it would keep running
+    /// beside the bundle's, or its deletion would remove the data.
     fn unmatched(&self, handed: &Handed) -> Option<String> {
         let name = named(&handed.key, self.namespace);
         let has_kind = |kind: &str| self.bundle.iter().any(|manifest| manifest.key.kind == kind);
@@ -170,8 +170,11 @@ impl Scope<'_> {
         }
     }
 
-    /// A workload that is nobody's may be the release's all the same. What others have stays
-    /// theirs: whoever marked that as the release's would have it deleted.
+    /// Returns the obstacle for a workload without annotations, which may still belong to the
+    /// release.
+    ///
+    /// The message suggests to annotate it only if its pods carry the label of the release.
+    /// Otherwise the adoption would delete another owner's workload.
     fn unclaimed(&self, key: &ObjectKey) -> Option<String> {
         let object =
             find(self.live, key).filter(|object| field_owners::release_of(object).is_none())?;
@@ -196,12 +199,13 @@ impl Scope<'_> {
     }
 }
 
-/// Returns whether an object belongs to no release, as an earlier run leaves what has data.
+/// Returns whether an object belongs to no release. An earlier run leaves objects with data in this
+/// state.
 fn is_nobodys(object: &Value) -> bool {
     field_owners::release_of(object).is_none() && !field_owners::is_labelled_helms(object)
 }
 
-/// Returns the live object, in whichever version it was asked for.
+/// Returns the live object with the identity of a key, in any API version.
 pub fn find<'a>(live: &'a Live, key: &ObjectKey) -> Option<&'a Value> {
     live.iter().find(|(known, _)| known.identity() == key.identity()).map(|(_, object)| object)
 }
@@ -419,8 +423,8 @@ pub(crate) mod tests {
         );
         let elsewhere = found.iter().find(|handed| handed.key.name == "own-elsewhere").unwrap();
         assert_eq!(named(&elsewhere.key, "ns"), "ConfigMap/own-elsewhere in namespace other");
-        // What may run on beside the bundle's is not left without a word, and nobody is told to
-        // mark what others have.
+        // A workload that may run beside the bundle's is reported, but no message suggests to
+        // annotate an object of another owner.
         let obstacles = scope.obstacles();
         let [why] = obstacles.as_slice() else { panic!("{obstacles:#?}") };
         assert!(why.contains("does not say") && why.contains("see whose it is"), "{why}");

@@ -1,6 +1,7 @@
-//! Which encryption key the relay runs with. The chart makes a new one at each upgrade, and a pod
-//! keeps the one that it started with: so the stored key may be one with which nothing was ever
-//! encrypted.
+//! Finds the encryption key that the relay runs with.
+//!
+//! The chart generates a new key at each upgrade, and a pod keeps the key that it started with. So
+//! the stored key may never have encrypted anything.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::release::Release;
 use crate::model::timestamp::Timestamp;
 
-/// The variable in which the relay has its key.
+/// The variable that passes the key to the relay.
 const VARIABLE: &str = "ENCRYPTION_KEY";
 
 /// A key of a Secret.
@@ -18,12 +19,12 @@ pub struct Reference {
     pub key: String,
 }
 
-/// Returns where the pods of a workload, or a pod, have their encryption key from.
+/// Returns the Secret and the key in it from which a workload or a pod gets its encryption key.
 pub fn reference(object: &Value) -> Option<Reference> {
     variable(object).map(|(_, reference)| reference)
 }
 
-/// Returns the name of the container with the key, and where it has it from.
+/// Returns the name of the container with the encryption key, and the source of the key.
 fn variable(object: &Value) -> Option<(&str, Reference)> {
     let spec = object.pointer("/spec/template/spec").or_else(|| object.get("spec"))?;
     let containers = spec.get("containers").and_then(Value::as_array)?;
@@ -36,8 +37,8 @@ fn variable(object: &Value) -> Option<(&str, Reference)> {
     })
 }
 
-/// Returns when the oldest of the pods that have their key from `wanted` read it: when its
-/// container started.
+/// Returns the earliest start of the live pods that get their key from `wanted`. A container reads
+/// the key when it starts.
 pub fn oldest_start(pods: &[Value], wanted: &Reference) -> Option<Timestamp> {
     let is_live = |pod: &&Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
@@ -49,23 +50,23 @@ pub fn oldest_start(pods: &[Value], wanted: &Reference) -> Option<Timestamp> {
         let status = statuses.into_iter().flatten().find(|status| status["name"] == container);
         let started = status.and_then(|status| status.pointer("/state/running/startedAt"));
         let time = started.or_else(|| pod.pointer("/metadata/creationTimestamp"))?.as_str()?;
-        // A time that cannot be read is long ago: then a person is asked.
+        // An unreadable time counts as long ago, so that the operator decides.
         let time = time.parse().or_else(|_| Timestamp::from_seconds(0)).ok()?;
         (reference == *wanted).then_some(time)
     };
     pods.iter().filter(is_live).filter_map(start).min()
 }
 
-/// Who wrote the data of the live Secret last, and when.
+/// The last writer of the data of the live Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// An earlier run of this program: the choice was made.
+    /// An earlier run of this program, after the choice was made.
     ByUs,
     At(Timestamp),
     Unknown,
 }
 
-/// Reads it from what the server knows of the fields.
+/// Finds the last writer of a Secret's data in its `managedFields`.
 pub fn written(secret: &Value, ours: &str) -> Written {
     let entries =
         secret.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
@@ -85,7 +86,7 @@ pub fn written(secret: &Value, ours: &str) -> Written {
     found
 }
 
-/// Everything that says which key runs.
+/// The evidence for the key that the relay runs with.
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     pub release: &'a Release,
@@ -93,27 +94,28 @@ pub struct Evidence<'a> {
     /// The value that is stored now.
     pub stored: &'a [u8],
     pub written: Written,
-    /// When the oldest pod that has it from there started.
+    /// The start of the oldest pod that gets its key from `reference`.
     pub oldest_pod: Option<Timestamp>,
-    /// Whether pods of the bundle run: an earlier run came that far, with the key that was chosen
+    /// Whether pods of the bundle run: an earlier run got that far, with the key that was chosen
     /// then.
     pub is_adopted: bool,
 }
 
-/// A key that revisions had, without its value.
+/// A key in Helm's revisions, without its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KnownKey {
-    /// The revisions that have it, one after the other.
+    /// The consecutive revisions that have it.
     pub revisions: Vec<u64>,
-    /// When the first of them was recorded.
+    /// The time when the first of them was recorded.
     pub recorded: Timestamp,
-    /// Whether it is the one that is stored now.
+    /// Whether it is the stored key.
     pub stored: bool,
 }
 
 impl Evidence<'_> {
-    /// Returns since when the stored key is stored, if it has not been from the beginning.
+    /// Returns the time since when the stored key is stored, unless it is the release's first key
+    /// or the choice of this program.
     fn since(&self) -> Option<Timestamp> {
         let newest_first = || self.release.revisions.iter().rev();
         let has_it = |value: Option<&[u8]>| value == Some(self.stored);
@@ -124,7 +126,7 @@ impl Evidence<'_> {
         match (first, self.written) {
             (Some(revision), _) if revision.number == 1 => None,
             (None, Written::ByUs) => None,
-            // The newest revision brought it, or somebody wrote it by hand.
+            // The newest revision introduced the key, or a later write by hand.
             (Some(revision), Written::At(time))
                 if revision.number == self.release.newest().number =>
             {
@@ -136,17 +138,17 @@ impl Evidence<'_> {
         }
     }
 
-    /// Returns whether the relay may run with another key than the stored one.
+    /// Returns whether the relay may run with a different key than the stored one.
     pub fn is_doubtful(&self) -> bool {
         match (self.oldest_pod, self.since()) {
             (Some(started), Some(since)) => started <= since,
-            // Nothing runs: which key its data has is not known if there were several.
+            // No pod runs: if there were several keys, the one that encrypted the data is unknown.
             (None, Some(_)) => !self.is_adopted,
             (_, None) => false,
         }
     }
 
-    /// Returns the keys of all revisions that are kept, oldest first.
+    /// Returns the keys of all kept revisions, oldest first.
     pub fn known(&self) -> Vec<KnownKey> {
         let mut found: Vec<(&[u8], KnownKey)> = Vec::new();
         for revision in &self.release.revisions {
@@ -186,7 +188,7 @@ mod tests {
         format!("2026-11-23T10:{minute:02}:00Z").parse().unwrap()
     }
 
-    /// Revisions from `first` on, recorded a minute apart, each with its key.
+    /// Returns revisions from `first` on, recorded a minute apart, each with its key.
     fn release(first: u64, keys: &[&str]) -> Release {
         let revision = |(at, key): (usize, &&str)| {
             let values =
@@ -212,19 +214,19 @@ mod tests {
             // The key never changed.
             (1, &["a"][..], "a", Written::At(time(9)), Some(time(1)), false),
             (1, &["a", "a"], "a", Written::At(time(9)), Some(time(1)), false),
-            // An upgrade brought another one, and the pod is older; or younger.
+            // An upgrade introduced another key; the pod is older, as old, or younger.
             (1, &["a", "b"], "b", Written::At(time(3)), Some(time(2)), true),
             (1, &["a", "b"], "b", Written::At(time(3)), Some(time(3)), true),
             (1, &["a", "b"], "b", Written::At(time(3)), Some(time(4)), false),
-            // The key came with an earlier upgrade than the newest.
+            // An earlier upgrade than the newest introduced the key.
             (1, &["a", "b", "b"], "b", Written::At(time(9)), Some(time(3)), false),
             (1, &["a", "b", "b"], "b", Written::At(time(9)), Some(time(1)), true),
-            // What was before the oldest revision is not known.
+            // The keys before the oldest kept revision are unknown.
             (5, &["a", "a"], "a", Written::At(time(9)), Some(time(4)), true),
-            // Somebody wrote another one by hand; or we did, as the operator chose.
+            // The key was written by hand, or by this program as the operator chose.
             (1, &["a"], "z", Written::At(time(8)), Some(time(7)), true),
             (1, &["a", "b"], "a", Written::ByUs, Some(time(1)), false),
-            // Nothing runs with it, and nobody knows which one ran.
+            // No pod runs, so the last used key is unknown if there were several.
             (1, &["a", "b"], "b", Written::At(time(3)), None, true),
             (1, &["a"], "a", Written::At(time(3)), None, false),
         ];

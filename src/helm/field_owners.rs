@@ -1,32 +1,34 @@
-//! Whose fields are whose: the sets of `managedFields`, and how Helm's become ours.
+//! Field ownership: the sets in `managedFields`, and the transfer of Helm's fields to us and back.
 
 use serde_json::{Map, Value, json};
 
-/// The annotations by which Helm knows what is its own.
+/// The annotations that mark the objects of a Helm release.
 pub(super) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 pub(super) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
-/// The name under which Helm owns fields.
+/// Helm's field manager.
 pub const HELM: &str = "helm";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const CHART: &str = "helm.sh/chart";
 
-/// Returns the release that an object says it belongs to.
+/// Returns the release in the annotations of an object.
 pub fn release_of(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"][RELEASE_NAME].as_str()
 }
 
-/// Returns the namespace of the release that an object says it belongs to.
+/// Returns the namespace of the release in the annotations of an object.
 pub fn release_namespace_of(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"][RELEASE_NAMESPACE].as_str()
 }
 
-/// Returns whether an object bears the label of what Helm manages.
+/// Returns whether an object has the label of objects that Helm manages.
 pub fn is_labelled_helms(object: &Value) -> bool {
     object["metadata"]["labels"][MANAGED_BY] == "Helm"
 }
 
-/// Returns whether an entry of `managedFields` is Helm's: it bears the name of the program, or has
-/// written whose release the object belongs to, as programs do that have Helm built in.
+/// Returns whether an entry of `managedFields` is Helm's.
+///
+/// Its manager is `helm`, or another program that wrote the annotation of the release, as programs
+/// with a built-in Helm do.
 fn is_helms(entry: &Value, ours: &str) -> bool {
     let path = ["f:metadata", "f:annotations", "f:meta.helm.sh/release-name"];
     let has_written = path.iter().try_fold(&entry["fieldsV1"], |at, step| at.get(*step)).is_some();
@@ -42,19 +44,19 @@ pub fn has_helms(object: &Value, ours: &str) -> bool {
     entries(object).any(|entry| is_helms(entry, ours))
 }
 
-/// Returns whether the server's words name a manager of Helm's: `conflict with "helm" using v1`.
+/// Returns whether the server's message names a manager of Helm's: `conflict with "helm" using v1`.
 pub fn names_helm(object: &Value, words: &str, ours: &str) -> bool {
     let named = words.split('"').nth(1).unwrap_or_default();
     entries(object).any(|entry| entry["manager"] == named && is_helms(entry, ours))
 }
 
-/// Returns an object of which our server-side apply owns what Helm owned: what the next apply does
-/// not name goes.
+/// Returns an object whose Helm-owned fields belong to our server-side apply, so the next apply
+/// removes the fields that it does not state.
 ///
-/// The number of replicas becomes nobody's if the manifest does not give one: it stays what it is,
-/// until an autoscaler changes it. Of a Deployment the server's defaults become ours as well: the
-/// scheme of a probe that goes would leave half a probe behind, and the bounds of a rolling update
-/// are not allowed beside `Recreate`.
+/// The number of replicas gets no owner if the manifest does not state one: it stays unchanged
+/// until an autoscaler sets it. In a Deployment, the server's defaults become ours as well.
+/// Otherwise the removal of a probe would leave its scheme behind, and the bounds of a rolling
+/// update would remain, which `Recreate` does not allow.
 pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
     let (mut set, mut others) = (json!({}), json!({}));
     let mut rest = Vec::new();
@@ -84,7 +86,7 @@ pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
     object
 }
 
-/// Adds to a set what of a value is in no set, except lists: their items have owners.
+/// Adds the fields of a value that no set contains, except lists, whose items have owners.
 fn claim(set: &mut Value, value: &Value, others: &Value) {
     let Some(steps) = set.as_object_mut() else { return };
     for (step, below) in steps.iter_mut().filter(|(_, below)| !is_leaf(below)) {
@@ -100,7 +102,7 @@ fn claim(set: &mut Value, value: &Value, others: &Value) {
     }
 }
 
-/// Returns the set of everything in a value.
+/// Returns the set of all fields of a value.
 fn whole(value: &Value) -> Value {
     let mut set = Map::new();
     for (name, child) in value.as_object().into_iter().flatten() {
@@ -110,10 +112,10 @@ fn whole(value: &Value) -> Value {
     set.into()
 }
 
-/// Returns a new object with what others than Helm and the API server have written into the live
+/// Returns a new object with the fields that managers other than Helm have written into the live
 /// one.
 ///
-/// Fields of both are the new object's: whether others mind is asked of the server.
+/// Fields of both keep the new object's value. The server decides whether that is a conflict.
 pub fn with_others(new: &Value, live: &Value, ours: &str) -> Value {
     let is_others = |entry: &&Value| {
         !is_helms(entry, ours) && entry["manager"] != ours && entry.get("subresource").is_none()
@@ -137,7 +139,7 @@ pub fn with_others(new: &Value, live: &Value, ours: &str) -> Value {
     object
 }
 
-/// Copies what a set names, where it is missing.
+/// Copies the fields of a set that are missing in the target.
 fn copy(to: &mut Value, from: &Value, set: &Value) {
     for (step, below) in set.as_object().into_iter().flatten() {
         let Some(value) = at(from, step) else { continue };
@@ -153,12 +155,12 @@ fn copy(to: &mut Value, from: &Value, set: &Value) {
     }
 }
 
-/// Returns whether a manager owns any field, but for those of a subresource.
+/// Returns whether a manager owns any field, except through a subresource.
 pub fn has_ours(object: &Value, ours: &str) -> bool {
     entries(object).any(|entry| entry["manager"] == ours && entry.get("subresource").is_none())
 }
 
-/// Returns an object with the marks by which Helm knows its own.
+/// Returns an object with the label and annotations by which Helm recognizes its objects.
 pub fn marked(mut object: Value, release: &str, namespace: &str) -> Value {
     let metadata = &mut object["metadata"];
     metadata["labels"][MANAGED_BY] = "Helm".into();
@@ -167,9 +169,11 @@ pub fn marked(mut object: Value, release: &str, namespace: &str) -> Value {
     object
 }
 
-/// Returns an object of which Helm owns what `ours` owned, with the labels and annotations of
-/// Helm's manifest: the reverse of [`handed_over`]. The next apply of Helm takes away what it does
-/// not name; replicas that it does not name stay what they are.
+/// Returns an object whose fields of `ours` belong to Helm, with the labels and annotations of
+/// Helm's manifest: the reverse of [`handed_over`].
+///
+/// Helm's next apply removes the fields that it does not state. Replicas that it does not state
+/// keep their number.
 pub fn given_back(object: &Value, manifest: &Value, ours: &str) -> Value {
     let mut object = object.clone();
     for field in ["labels", "annotations"] {
@@ -192,8 +196,8 @@ pub fn given_back(object: &Value, manifest: &Value, ours: &str) -> Value {
     object
 }
 
-/// Returns an object that Helm does not know any more, and that keeps what is in it; `label` says
-/// whose it is now.
+/// Returns an object without Helm's marks and ownership, with its content unchanged. `label` names
+/// its new manager, if any.
 pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
     let mut object = object.clone();
     for entry in object
@@ -224,7 +228,8 @@ pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
     object
 }
 
-/// The server takes one entry for each manager, operation, version and subresource.
+/// Merges entries of `managedFields`: the server accepts one for each manager, operation, version
+/// and subresource.
 fn merge_same(object: &mut Value) {
     let Some(all) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut)
     else {
@@ -245,8 +250,7 @@ fn merge_same(object: &mut Value) {
     *all = merged;
 }
 
-/// Returns what an applied object is when Helm's fields that nobody else owns have gone: what
-/// handing over leads to.
+/// Returns an applied object without the fields that only Helm owns: the result of the handover.
 pub fn without_helms(applied: &Value, manifest: &Value, ours: &str) -> Value {
     let (mut helms, mut others) = (json!({}), json!({}));
     for entry in entries(applied) {
@@ -270,7 +274,8 @@ fn is_leaf(set: &Value) -> bool {
     set.as_object().is_none_or(Map::is_empty)
 }
 
-/// Returns what is in either set. A field that is in one with fields below it has a `.` there.
+/// Returns the union of two sets. A field that is a leaf in one set and has fields below it in the
+/// other gets a `.` there.
 fn union(one: &Value, other: &Value) -> Value {
     let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return json!({}) };
     let mut both = one.clone();
@@ -290,7 +295,7 @@ fn union(one: &Value, other: &Value) -> Value {
     both.into()
 }
 
-/// Removes from `value` what is in `gone` and not in `kept`.
+/// Removes from `value` the fields in `gone` that are not in `kept`.
 fn remove(value: &mut Value, gone: &Value, kept: &Value) {
     let Some(steps) = gone.as_object() else { return };
     for (step, below) in steps.iter().filter(|(step, _)| *step != ".") {
@@ -309,8 +314,8 @@ fn remove(value: &mut Value, gone: &Value, kept: &Value) {
     }
 }
 
-/// Returns what a step leads to: `f:NAME` to a field, `k:{…}` to the item with these keys, `v:…` to
-/// the value itself.
+/// Returns the value that a step leads to: `f:NAME` to a field, `k:{…}` to the item with these
+/// keys, `v:…` to the item with this value.
 fn at<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
     match step.strip_prefix("f:") {
         Some(name) => value.get(name),
@@ -384,7 +389,7 @@ mod tests {
         let handed = handed_over(&object(), &manifest, OURS);
         let all = handed["metadata"]["managedFields"].as_array().unwrap();
         let mut wanted = helms();
-        // What the server set by itself, in an item that Helm owned.
+        // A default that the server set in an item that Helm owned.
         wanted["f:spec"]["f:template"]["f:spec"]["f:containers"]["k:{\"name\":\"relay\"}"]["f:imagePullPolicy"] =
             json!({});
         wanted["f:spec"]["f:strategy"] =
@@ -395,7 +400,7 @@ mod tests {
         assert_eq!(owners, ["kubectl-annotate", OURS]);
         assert_eq!(all[1]["fieldsV1"], wanted);
         assert_eq!(all[1]["operation"], "Apply");
-        // A second time nothing changes.
+        // A second handover changes nothing.
         assert_eq!(
             handed_over(&handed, &manifest, OURS)["metadata"]["managedFields"],
             handed["metadata"]["managedFields"]

@@ -1,8 +1,8 @@
-//! Taking over what Helm installed, as data: what a release is, whose fields are whose, what
-//! becomes of each object, and which key the relay runs with.
+//! Adoption of a Helm release, as data: the release, the owners of fields, the action for each
+//! object, and the encryption key that the relay runs with.
 //!
-//! Pure: releases and live objects come in as JSON, and what is to be done goes out as values.
-//! Values of secrets are compared and carried here, and never written into a message.
+//! Pure: releases and live objects come in as JSON, and decisions go out as values. These modules
+//! compare and carry values of Secrets, and never write them into a message.
 
 pub mod abandonment;
 pub mod disposition;

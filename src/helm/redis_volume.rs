@@ -1,4 +1,4 @@
-//! The volume of Redis: the bundle's Redis must start on the very claim that the release's has.
+//! The volume of Redis: the bundle's Redis must start on the PVC of the release's Redis.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::references;
 
-/// Returns the claims that a StatefulSet makes for its first pod: `<template>-<set>-0`.
+/// Returns the PVCs that a StatefulSet creates for its first pod: `<template>-<set>-0`.
 pub fn claims(set: &Value, namespace: &str) -> Vec<ObjectKey> {
     let name = set["metadata"]["name"].as_str().unwrap_or_default();
     let templates =
@@ -26,7 +26,8 @@ pub fn claims(set: &Value, namespace: &str) -> Vec<ObjectKey> {
     templates.map(claim).collect()
 }
 
-/// Says why data could be lost when the bundle takes the place of a StatefulSet of the release.
+/// Returns the reasons why data could be lost when the bundle replaces a StatefulSet of the
+/// release.
 pub(super) fn obstacles(
     set: &Value,
     namespace: &str,
@@ -114,7 +115,7 @@ mod tests {
         let owned = json!([{"kind": "StatefulSet"}]);
         let found = obstacles(&set(), "ns", &bundle("data-r-redis-0"), &live(&owned));
         assert!(found[0].contains("whenDeleted"), "{found:?}");
-        // A claim that nobody has made has no data.
+        // A PVC that was never created has no data.
         assert_eq!(obstacles(&set(), "ns", &bundle("other"), &BTreeMap::new()), [""; 0]);
     }
 }

@@ -1,4 +1,5 @@
-//! Helm's record of a release: one Secret per revision, with base64 of gzip of JSON in it.
+//! Reads Helm's record of a release: one Secret per revision, which contains base64 of gzip of
+//! JSON.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -15,21 +16,20 @@ use crate::model::text::{Label, ObjectName, ReleaseName};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::phase;
 
-/// How many revisions are read; Helm keeps 10 if nobody says otherwise.
+/// The number of revisions that are read; Helm keeps 10 by default.
 pub const REVISIONS_MAX: usize = 100;
-/// The largest record: an object of etcd has 1.5 MiB at most.
+/// The largest record: an object in etcd has 1.5 MiB at most.
 const ENCODED_BYTES_MAX: usize = 2 << 20;
-/// The largest record when it is unpacked: it has the chart's files in it.
+/// The largest unpacked record; it contains the chart's files.
 const UNPACKED_BYTES_MAX: u64 = 32 << 20;
-/// How large all records of a release are together when they are unpacked: each is read, one after
-/// the other.
+/// The limit for the sum of all unpacked records of a release, because all of them are read.
 pub const UNPACKED_SUM_MAX: u64 = 64 << 20;
-/// The longest status of a release: each is one of a few words.
+/// The longest status of a release; every known one is shorter.
 const STATUS_BYTES_MAX: usize = 63;
-/// How many values one manifest may have: no object of a chart has a tenth.
+/// The largest number of YAML nodes in a manifest; real charts stay below a tenth.
 const NODES_MAX: usize = 20_000;
 const DEPTH_MAX: usize = 64;
-/// How many objects a release may have.
+/// The largest number of objects in a release.
 const OBJECTS_MAX: usize = 1_000;
 
 /// The longest name of a template that is shown.
@@ -38,11 +38,11 @@ const SOURCE_BYTES_MAX: usize = 256;
 /// The values of a Secret, by key.
 pub type Values = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
-/// A release that was read.
+/// A release that was read from its records.
 pub struct Release {
     /// Oldest first; never empty.
     pub revisions: Vec<Revision>,
-    /// What the newest revision installed, without the values of Secrets.
+    /// The objects that the newest revision installed, without the values of Secrets.
     pub objects: Vec<Value>,
 }
 
@@ -50,13 +50,14 @@ pub struct Release {
 pub struct Revision {
     pub number: u64,
     pub status: String,
-    /// When it was recorded, by the server's clock.
+    /// The time when it was recorded, by the server's clock.
     pub recorded: Timestamp,
     /// By name.
     pub secrets: BTreeMap<String, Values>,
 }
 
-/// Why a Secret is no record of a release. No text of the record is shown: there are secrets in it.
+/// The reason why a Secret is not a valid record of a release. It quotes nothing that may be a
+/// secret.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRelease {
     #[error("it has no `release`, or one of more than {ENCODED_BYTES_MAX} bytes")]
@@ -102,7 +103,7 @@ struct Info {
 }
 
 impl Release {
-    /// Puts revisions together; none if there are none.
+    /// Combines revisions into a release; returns nothing for an empty list.
     pub fn of(mut read: Vec<(Revision, Vec<Value>)>) -> Option<Self> {
         read.sort_by_key(|(revision, _)| revision.number);
         let objects = std::mem::take(&mut read.last_mut()?.1);
@@ -114,8 +115,8 @@ impl Release {
         self.revisions.last().expect("never empty")
     }
 
-    /// Returns what the newest revision installed; an object without a namespace is in the
-    /// release's.
+    /// Returns the keys of the objects that the newest revision installed. Objects without a
+    /// namespace are in the release's.
     pub fn keys(&self, namespace: &str) -> Vec<ObjectKey> {
         self.objects.iter().map(|object| key(object, namespace)).collect()
     }
@@ -126,7 +127,7 @@ impl Release {
     }
 }
 
-/// Returns the key of an object of a release; without a namespace it is in the release's.
+/// Returns the key of an object of a release. Objects without a namespace are in the release's.
 pub fn key(object: &Value, namespace: &str) -> ObjectKey {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let namespace = match object["metadata"]["namespace"].as_str() {
@@ -142,12 +143,13 @@ pub fn key(object: &Value, namespace: &str) -> ObjectKey {
 }
 
 impl Revision {
-    /// Reads a Secret of Helm's; returns what it installed, too. What it has when it is unpacked is
-    /// taken from `room`, which is [`UNPACKED_SUM_MAX`] at first.
+    /// Reads a Secret of Helm's; returns the revision, and the objects that it installed.
+    ///
+    /// The unpacked size is subtracted from `room`, which starts at [`UNPACKED_SUM_MAX`].
     ///
     /// # Errors
     ///
-    /// When it is no record of the release, or is too large.
+    /// When the Secret is not a record of the release, or is too large.
     pub fn read(
         secret: &Value,
         release: &ReleaseName,
@@ -184,8 +186,9 @@ impl Revision {
     }
 }
 
-/// Returns whether a text can be the status of a release, in the words of any version of Helm: it
-/// is shown to people.
+/// Returns whether a text can be the status of a release in any version of Helm.
+///
+/// The status is printed, so it must be short and plain.
 fn is_status(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_';
     (1..=STATUS_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
@@ -199,7 +202,7 @@ fn unpack(encoded: &str, room: u64) -> Result<Zeroizing<Vec<u8>>, InvalidRelease
     let decode =
         |text: &[u8]| STANDARD.decode(text).map(Zeroizing::new).map_err(|_| InvalidRelease::Base64);
     let packed = decode(&decode(encoded.as_bytes())?)?;
-    // Releases of the first Helm 3 are not compressed.
+    // The first releases of Helm 3 did not compress their records.
     if !packed.starts_with(&[0x1f, 0x8b]) {
         return if length(&packed) <= room { Ok(packed) } else { Err(InvalidRelease::Sum) };
     }
@@ -224,7 +227,7 @@ fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
             }
             texts.push(Zeroizing::new(format!("{rest}\n")));
         } else if let Some(text) = texts.last_mut() {
-            // A tab behind a value: Helm reads past it, and a stricter reader does not.
+            // Helm's YAML parser accepts a tab after a value; ours does not.
             text.push_str(line.trim_end());
             text.push('\n');
         }
@@ -244,13 +247,13 @@ fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
     Ok(objects)
 }
 
-/// Returns what follows the mark at which a document begins; a key in PEM begins with more dashes.
+/// Returns the rest of a line that begins a document. PEM keys begin with more dashes.
 fn marked(line: &str) -> Option<&str> {
     line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r']))
 }
 
-/// Returns the name of the template, which Helm writes above each manifest: what stands further
-/// below may be a value.
+/// Returns the name of the template, which Helm writes above each manifest. A similar line further
+/// below may be part of a value.
 fn source(text: &str) -> Option<&str> {
     let first = text.lines().find(|line| !line.trim().is_empty())?.trim();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
@@ -259,8 +262,9 @@ fn source(text: &str) -> Option<&str> {
         .filter(|name| name.len() <= SOURCE_BYTES_MAX && name.chars().all(is_plain))
 }
 
-/// Returns whether an object is called as Kubernetes calls one: its name becomes the path of a
-/// request, and a part of commands that people are told to run.
+/// Returns whether Kubernetes could accept the kind, name and namespace of an object.
+///
+/// They become the path of a request, and a part of commands that operators are told to run.
 fn is_possible(object: &Value) -> bool {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
@@ -268,7 +272,7 @@ fn is_possible(object: &Value) -> bool {
     let is_plain = |text: &str, also: &str| {
         text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
     };
-    // Kinds that no bundle has may have other names, such as `system:a`, or none, as lists.
+    // Kinds that no bundle has may have other names, such as `system:a`, or none, such as lists.
     let is_name = if phase(&kind).is_some() {
         !name.is_empty() && name.parse::<ObjectName>().is_ok()
     } else {
@@ -293,7 +297,7 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-/// Takes the values out of a Secret, live or of a chart, and wipes them there.
+/// Takes the values out of a Secret, of a chart or live, and wipes them there.
 pub fn take_values(secret: &mut Value) -> Values {
     let mut values = Values::new();
     for (field, is_encoded) in [("data", true), ("stringData", false)] {
@@ -307,14 +311,14 @@ pub fn take_values(secret: &mut Value) -> Values {
             } else {
                 Some(text.as_bytes().to_vec())
             };
-            // What is no base64 is no value: the server would not have taken it.
+            // Skip values that are not base64: the server would have rejected them.
             values.extend(bytes.map(|bytes| (key, Zeroizing::new(bytes))));
         }
     }
     values
 }
 
-/// Overwrites every text in a tree that has secrets in it.
+/// Overwrites every text in a tree that contains secrets.
 pub fn wipe(tree: &mut Value) {
     match tree {
         Value::String(text) => text.zeroize(),

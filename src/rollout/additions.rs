@@ -1,6 +1,7 @@
-//! What others have in an object: fields that a manifest states and that are otherwise now, and
-//! fields that they have added. Applying takes nothing from them, so what they have added stays,
-//! and pods may run with it.
+//! Finds the parts of a live object that other field managers own: stated fields with another
+//! value, and fields that they added.
+//!
+//! An apply removes no field of another manager, so the additions stay, and pods may run with them.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +11,28 @@ use crate::diff::drift::{Drift, foreign};
 use crate::diff::path::FieldPath;
 use crate::model::object_key::ObjectKey;
 
-/// What `kubectl rollout restart` writes: it has done what it was for.
+/// The annotation of `kubectl rollout restart`. It needs no report: it has already had its effect.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
-/// How many fields of one manager are named.
+/// The number of fields that are named for each manager.
 const FIELDS_SHOWN: usize = 5;
 
-/// What others have in a live object.
+/// The parts of a live object that other field managers own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Others {
-    /// Fields that are stated, and are otherwise.
+    /// Stated fields with another value.
     pub changed: Vec<Drift>,
-    /// What they have added, in words: a line for each of them.
+    /// The fields that they added, in words: one line for each manager.
     pub additions: Vec<String>,
 }
 
-/// Says what others than `own` have in a live object beside what its manifest states.
+/// Returns the parts of a live object that managers other than `own` have changed or added to what
+/// its manifest states.
 pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Others {
     let (changed, added): (Vec<Drift>, Vec<Drift>) =
         foreign(live, stated, own).into_iter().partition(|drift| drift.wanted.is_some());
     let mut fields: BTreeMap<String, Vec<FieldPath>> = BTreeMap::new();
-    // Every controller adds labels and annotations of its own.
+    // Every controller adds its own labels and annotations.
     let is_told = |drift: &Drift| {
         !drift.path.starts_with(&["metadata"]) && drift.path.last_key() != Some(RESTARTED)
     };
@@ -127,7 +129,7 @@ mod tests {
             ]
         );
         assert_eq!(found.additions, [""; 0]);
-        // Where an autoscaler has the say, nobody's number is wrong.
+        // When an autoscaler sets the number of replicas, no number is wrong.
         let open = json!({"spec": {"image": "evil", "ingress": [{}], "egress": [], "ports": []}});
         let found = others(&key(), &live, &open, "relay-bundle").changed;
         assert!(found.iter().all(|drift| drift.path.to_string() != "spec.replicas"), "{found:?}");

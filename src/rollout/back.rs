@@ -1,8 +1,8 @@
-//! Which generation to go back to: one that ran here, and none that only began.
+//! Chooses the generation to roll back to: one that ran here, never one that was only begun.
 
 use super::record::{Entry, Head, Progress};
 
-/// Why there is no going back.
+/// The reason why no rollback is possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoWayBack {
     #[error("the record has no generation {0}")]
@@ -13,24 +13,24 @@ pub enum NoWayBack {
     Nowhere,
 }
 
-/// Returns the generations that can be gone back to, newest first.
+/// Returns the possible targets of a rollback, newest first.
 pub fn ways_back(head: &Head) -> impl Iterator<Item = &Entry> {
     head.generations.iter().rev().filter(|entry| entry.state.has_run())
 }
 
-/// As [`ways_back`], those that have another content than what runs.
+/// Returns the possible targets of a rollback whose content differs from the running one.
 pub fn ways_elsewhere(head: &Head) -> impl Iterator<Item = &Entry> {
-    // Before an attempt that was not finished, what is deployed ran; before what is deployed, what
-    // has another content.
+    // A rollback of an unfinished attempt goes to the deployed generation; a rollback of the
+    // deployed generation goes to other content.
     let left = head.deployed().filter(|_| head.pending().is_none());
     ways_back(head).filter(move |entry| left.is_none_or(|left| left.content_id != entry.content_id))
 }
 
-/// Returns the generation `to`, or the one that ran before what runs or was attempted.
+/// Returns the generation `to`, or the one that ran before the running or attempted one.
 ///
 /// # Errors
 ///
-/// When it never ran here, or there is none.
+/// When the requested generation never ran here, or no other one did.
 pub fn way_back(head: &Head, to: Option<u64>) -> Result<&Entry, NoWayBack> {
     if let Some(generation) = to {
         let known = head.generations.iter().find(|entry| entry.generation == generation);
@@ -42,7 +42,7 @@ pub fn way_back(head: &Head, to: Option<u64>) -> Result<&Entry, NoWayBack> {
             Err(NoWayBack::NeverRan { generation, state })
         };
     }
-    // Going back was begun and not finished: it goes on.
+    // Continue an unfinished rollback.
     let begun = head.pending().filter(|pending| pending.content_of.is_some());
     if let Some(begun) = begun {
         let is_it =

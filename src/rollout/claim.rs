@@ -1,4 +1,4 @@
-//! What becomes of a claim that is there: it grows, or stays; it never shrinks and never moves.
+//! Decides about an existing PVC: it grows or stays, but never shrinks or moves.
 
 use serde_json::Value;
 
@@ -6,27 +6,27 @@ use super::live;
 use crate::model::number::quantity_milli;
 
 const SIZE: &str = "/spec/resources/requests/storage";
-/// What is fixed once a claim is made, as field ownership spells it, and how a person calls it.
+/// The immutable fields of a PVC: as a JSON pointer, as field ownership spells them, and in words.
 const FIXED: [(&str, &str, &str); 3] = [
     ("/spec/storageClassName", "/f:spec/f:storageClassName", "storage class"),
     ("/spec/accessModes", "/f:spec/f:accessModes", "access mode"),
     ("/spec/volumeMode", "/f:spec/f:volumeMode", "volume mode"),
 ];
 
-/// What is decided about a live claim without asking the server.
+/// A decision about a live PVC that needs no answer from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It stays as it is, and why.
+    /// It stays unchanged, for this reason.
     Keep(String),
     Refused(String),
 }
 
-/// Compares a live claim with the one that is wanted; none if the server may judge.
+/// Compares a live PVC with the wanted one; returns nothing if the decision is the server's.
 pub fn judge(live: &Value, wanted: &Value, manager: &str) -> Option<Verdict> {
     for (pointer, owned, what) in FIXED {
         let Some(old) = live.pointer(pointer) else { continue };
         let new = wanted.pointer(pointer);
-        // To leave out what we said before is a change, too.
+        // Omitting a field that we applied earlier changes it, too.
         let is_ours =
             live::owned(live, manager).is_some_and(|fields| fields.pointer(owned).is_some());
         if new.map_or(is_ours, |new| new != old) {
@@ -42,8 +42,9 @@ pub fn judge(live: &Value, wanted: &Value, manager: &str) -> Option<Verdict> {
     })
 }
 
-/// Says that a claim is asked to shrink: the bundle that runs asks for more. One that only somebody
-/// has grown is kept.
+/// Returns an error message if the wanted PVC is smaller than that of the running bundle.
+///
+/// A PVC that was only enlarged by hand is kept instead.
 pub fn shrinks(running: &Value, wanted: &Value) -> Option<String> {
     let (old, new) = (size(running)?, size(wanted)?);
     (quantity_milli(old)? > quantity_milli(new)?).then(|| {

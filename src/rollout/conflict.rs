@@ -1,5 +1,5 @@
-//! Fields that others own: which, whose, what they say, and which of them a person gave leave to
-//! take.
+//! Conflicts with other field managers: the fields, their managers, both values, and the fields
+//! that the operator permits us to take.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,26 +10,26 @@ use serde_json::Value;
 use crate::model::credential::{REDACTED, holds_credential};
 use crate::model::object_key::ObjectKey;
 
-/// A field that somebody else owns, and that would be changed.
+/// A field that another manager owns and that an apply would change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Conflict {
     /// As the server spells it, such as `.spec.replicas`.
     pub field: String,
     pub manager: String,
-    /// Through which part of the API the manager wrote it, such as `scale`.
+    /// The subresource through which the manager wrote the field, such as `scale`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subresource: Option<String>,
-    /// What is live; absent if it cannot be told.
+    /// The live value; absent if it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub theirs: Option<Value>,
-    /// What the bundle says.
+    /// The value in the bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ours: Option<Value>,
 }
 
 impl Conflict {
-    /// Reads what the server says of a field: `conflict with "kubectl" with subresource "scale"
-    /// using apps/v1`.
+    /// Parses the server's message about a field:
+    /// `conflict with "kubectl" with subresource "scale" using apps/v1`.
     pub fn of(field: &str, message: &str) -> Self {
         let mut quoted = message.split('"').skip(1).step_by(2);
         let manager = quoted.next().unwrap_or(message).to_owned();
@@ -43,13 +43,13 @@ impl Conflict {
         }
     }
 
-    /// Stands for fields that are not told one by one: nobody can give leave to take them.
+    /// Stands for the fields beyond those that are listed. No permit covers it.
     pub fn more(number: usize) -> Self {
         Self::of(&format!("({number} more fields)"), "others")
     }
 
-    /// Adds what both sides say; of a Secret, and of what looks like a credential, nothing is
-    /// shown.
+    /// Adds the values of both sides; redacts those of Secrets, and everything that looks like a
+    /// credential.
     pub fn show(&mut self, kind: &str, live: Option<&Value>, wanted: &Value) {
         let shown = |object: &Value| {
             let value = value_at(object, &self.field)?;
@@ -60,7 +60,7 @@ impl Conflict {
     }
 }
 
-/// A field that may be taken from whoever owns it: `.spec.replicas`, or
+/// A field that may be taken from its manager: `.spec.replicas`, or
 /// `Deployment/relay:.spec.replicas`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
@@ -68,7 +68,7 @@ pub struct Permit {
     field: String,
 }
 
-/// A text that names no field.
+/// The error for a text that names no field.
 #[derive(Debug, thiserror::Error)]
 #[error("a field begins with a dot, such as `.spec.replicas` or `Deployment/relay:.spec.replicas`")]
 pub struct NoField;
@@ -98,13 +98,13 @@ impl fmt::Display for Permit {
 }
 
 impl Permit {
-    /// Returns whether it is about this field of this object.
+    /// Returns whether the permit covers this field of this object.
     pub fn covers(&self, key: &ObjectKey, field: &str) -> bool {
         self.field == field && self.object.as_ref().is_none_or(|object| *object == key.to_string())
     }
 }
 
-/// Returns the value at a path as the server spells it:
+/// Returns the value at a path in the server's spelling:
 /// `.spec.ports[port=80,protocol="TCP"].targetPort`.
 fn value_at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if path.is_empty() {
@@ -113,8 +113,7 @@ fn value_at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if let Some(path) = path.strip_prefix('.') {
         let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
         let mut fields = value.as_object()?.iter();
-        // A key may have dots of its own, so the path says where it ends only together with what is
-        // there.
+        // A key may contain dots, so only the object itself shows where the key ends in the path.
         return fields.find_map(|(key, inner)| {
             let rest = path.strip_prefix(key.as_str()).filter(|rest| ends(rest))?;
             value_at(inner, rest)
@@ -129,15 +128,15 @@ fn value_at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     value_at(item?, rest)
 }
 
-/// Returns whether an element of a list has what `key="value"` says, or is what `="value"` says.
+/// Returns whether a list element has the pair `key="value"`, or equals the value of `="value"`.
 fn has(item: &Value, pair: &str) -> bool {
     let Some((key, wanted)) = pair.split_once('=') else { return false };
     let found = if key.is_empty() { Some(item) } else { item.get(key) };
     serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| found == Some(&wanted))
 }
 
-/// Returns what stands in the brackets at the beginning, parted at its commas, and what follows
-/// them.
+/// Returns the comma-separated parts in the brackets at the beginning of a path, and the rest of
+/// the path.
 fn brackets(path: &str) -> Option<(Vec<&str>, &str)> {
     let path = path.strip_prefix('[')?;
     let (mut parts, mut start) = (Vec::new(), 0);

@@ -1,13 +1,14 @@
-//! The encrypted copies of what is generated, as the record keeps them: `recovery-7.age` comes
-//! after `recovery-6.age`.
+//! The encrypted copies of generated secrets in the record: `recovery-7.age` follows
+//! `recovery-6.age`.
 
 use serde_json::{Map, Value};
 
-/// How many encrypted copies of generated secrets are kept: a run that is interrupted leaves one
-/// that nobody needs.
+/// The number of encrypted copies of generated secrets that are kept.
+///
+/// An interrupted run leaves an unused copy, so one would not be enough.
 const RECOVERIES_KEPT: usize = 5;
 
-/// Adds an encrypted copy to those that a ConfigMap has.
+/// Adds an encrypted copy to those in a ConfigMap's data, and drops the oldest beyond the limit.
 pub fn with_recovery(data: Option<&Value>, encrypted: &str) -> Value {
     let number =
         |key: &str| key.strip_prefix("recovery-")?.strip_suffix(".age")?.parse::<u64>().ok();
@@ -25,8 +26,8 @@ pub fn with_recovery(data: Option<&Value>, encrypted: &str) -> Value {
         .collect()
 }
 
-/// Takes a copy away that turned out to be of what never was, and puts back those that went for it;
-/// nothing if none is left.
+/// Removes the copy of secrets that were never created, and restores the copies that it displaced;
+/// returns nothing if no copy is left.
 pub fn without_recovery(
     data: Option<&Value>,
     encrypted: &str,
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!(with, copies(4..=8));
 
         assert_eq!(without_recovery(Some(&with), "copy 8", Some(&before)), Some(before.clone()));
-        // Somebody else has added one since.
+        // Another run has added a copy since.
         let later = with_recovery(Some(&with), "copy 9");
         let mut wanted = before.clone();
         wanted["recovery-9.age"] = "copy 9".into();

@@ -1,15 +1,15 @@
-//! Fields that a server takes and forgets: an older one, or one with a feature switched off, says
-//! nothing of it.
+//! Finds fields that the server dropped silently: an older server does not know them, or has their
+//! feature gate switched off.
 
 use serde_json::Value;
 
 use crate::diff::path::{FieldPath, Step};
 
-/// Fields that are written and never read: they come back under another name.
+/// Write-only fields: the server returns them under another name.
 const WRITE_ONLY: [&str; 1] = ["stringData"];
 
-/// Returns the fields of what was sent that are not in the answer; what is empty may be left out of
-/// it.
+/// Returns the fields that were sent and are missing in the answer, except empty ones, which a
+/// server may omit.
 pub fn dropped(sent: &Value, answer: &Value) -> Vec<FieldPath> {
     let mut found = Vec::new();
     compare(&FieldPath::default(), sent, Some(answer), &mut found);
@@ -37,13 +37,13 @@ fn compare(path: &FieldPath, sent: &Value, answer: Option<&Value>, found: &mut V
                 compare(&path.then(step), item, answer, found);
             }
         }
-        // Spelt otherwise, such as a quantity.
+        // A different spelling of the same value, such as a quantity.
         _ => {}
     }
 }
 
-/// Returns the element of the answer that is meant: by its name if it has one, for something may
-/// have been put between.
+/// Returns the corresponding element of the answer, by its name if it has one: an admission webhook
+/// may have inserted others.
 fn counterpart<'a>(at: usize, item: &Value, answer: &'a [Value]) -> (Step, Option<&'a Value>) {
     match item.get("name").and_then(Value::as_str) {
         Some(name) => {
@@ -58,7 +58,7 @@ fn counterpart<'a>(at: usize, item: &Value, answer: &'a [Value]) -> (Step, Optio
     }
 }
 
-/// Returns whether a value means the same as none.
+/// Returns whether a value is equivalent to an absent one.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

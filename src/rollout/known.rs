@@ -1,7 +1,7 @@
-//! Whether the installation knows a Secret of the bundle: it created the Secret, or accepted it
-//! before.
+//! Decides whether the installation knows a Secret of the bundle: it created the Secret, or
+//! accepted it before.
 //!
-//! Only metadata is compared, never a value.
+//! It compares only metadata, never values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,10 +18,10 @@ pub struct KnownSecrets {
     /// Whether any run was started for this installation, and whether one was completed.
     was_begun: bool,
     has_run: bool,
-    /// All Secrets that any generation recorded.
+    /// The uids of all Secrets that any generation recorded.
     uids: BTreeSet<String>,
-    /// The last generation that ran, and the uids of the Secrets of its pods, by name; none in
-    /// records of earlier releases.
+    /// The last generation that ran, and the uids of its Secrets, by name; absent in records of
+    /// earlier releases.
     used: Option<(u64, BTreeMap<String, String>)>,
     /// The generation that runs or is being removed, and the values that were generated for it, by
     /// Secret and key.
@@ -35,7 +35,7 @@ pub struct Seen<'a> {
     pub key: &'a ObjectKey,
     pub metadata: &'a Value,
     pub is_immutable: bool,
-    /// Whether this program would have made it so.
+    /// Whether this program would have made it immutable.
     pub is_key: bool,
 }
 
@@ -72,7 +72,7 @@ impl KnownSecrets {
     }
 
     /// Adds the values that were generated for a generation, by Secret and key. Only those of the
-    /// running one count.
+    /// running generation count.
     #[must_use]
     pub fn with_values(mut self, generation: u64, values: &BTreeSet<(String, String)>) -> Self {
         if self.running == Some(generation) {
@@ -102,7 +102,7 @@ impl KnownSecrets {
                 Some(other) => Whose::Another(seen.another(*generation, other, &lacks)),
                 None => Whose::Taken(seen.taken(&lacks)),
             },
-            // Records of earlier releases list none, and neither does an interrupted run.
+            // Records of earlier releases and interrupted runs list no Secrets.
             None if self.has_run || self.was_begun && lacks.is_empty() => Whose::Ours,
             None => Whose::Taken(seen.taken(&lacks)),
         }
@@ -115,7 +115,7 @@ pub fn uid(metadata: &Value) -> &str {
 }
 
 impl Seen<'_> {
-    /// Returns the properties that it lacks, and would have if this program had created it.
+    /// Returns the properties that this program would have given the Secret and that it lacks.
     fn lacks(&self) -> Vec<&'static str> {
         let is_labelled = label(self.metadata, MANAGED_BY_LABEL) == Some(super::record::MANAGED_BY);
         let label = (!is_labelled).then_some("it lacks the label of this program");
@@ -123,7 +123,7 @@ impl Seen<'_> {
         label.into_iter().chain(immutable).collect()
     }
 
-    /// Returns its field managers and its creation time, in words.
+    /// Returns the field managers and the creation time of the Secret, in words.
     fn made(&self) -> String {
         let managers = match managers(self.metadata) {
             managers if managers.is_empty() => "an unknown field manager".to_owned(),
@@ -188,8 +188,8 @@ mod tests {
         Item { key: key(), uid: Some(uid.into()) }
     }
 
-    /// Returns the head of a record with that many generations. All but the last have run, and with
-    /// `ran` the last, too.
+    /// Returns the head of a record with that many generations. All but the last have run; with
+    /// `last_ran`, the last one, too.
     fn head(generations: u8, last_ran: bool) -> Head {
         let mut head = Head::default();
         let (profile, time) = ("dev".parse().unwrap(), Timestamp::from_seconds(1).unwrap());

@@ -1,4 +1,5 @@
-//! Live objects, without what the server adds: so that two states of one object can be compared.
+//! Reads live objects, and removes what the server adds, so that two states of an object can be
+//! compared.
 
 use serde_json::Value;
 
@@ -6,14 +7,14 @@ use serde_json::Value;
 const SERVER_METADATA: [&str; 6] =
     ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
-/// The labels that say which program made an object, and for which installation.
+/// The labels that name the program that manages an object, and its installation.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
-/// An annotation that the controller of Deployments writes.
+/// An annotation of the Deployment controller.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
-/// Returns what of an object somebody wanted: no status, no metadata of the server's.
+/// Returns the desired state of an object: without its status and the server's metadata.
 pub fn wanted(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
@@ -42,12 +43,12 @@ pub fn owned<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
     entry.get("fieldsV1")
 }
 
-/// Returns whether applying changes nothing: neither what is wanted, nor what we own of it.
+/// Returns whether an apply changes nothing: neither the desired state nor our ownership.
 pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
     wanted(live) == wanted(applied) && owned(live, manager) == owned(applied, manager)
 }
 
-/// Returns whether an object carries the labels of what a program manages of an installation.
+/// Returns whether an object carries the labels of a managing program and an installation.
 pub fn is_managed_by(object: &Value, manager: &str, instance: &str) -> bool {
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
     label(metadata, MANAGED_BY_LABEL) == Some(manager)
@@ -59,12 +60,12 @@ pub fn label<'a>(metadata: &'a Value, name: &str) -> Option<&'a str> {
     metadata.get("labels")?.get(name)?.as_str()
 }
 
-/// Returns whether an object is being deleted: a pod runs on for a while, and never starts again.
+/// Returns whether an object is being deleted; such a pod runs on for a while, but never restarts.
 pub fn is_ending(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
-/// Returns the uids of what owns an object.
+/// Returns the uids of the owners of an object.
 pub fn owners(object: &Value) -> impl Iterator<Item = &str> {
     let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     owners.into_iter().flatten().filter_map(|owner| owner.get("uid")?.as_str())
@@ -75,7 +76,7 @@ pub fn uid(object: &Value) -> &str {
     object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns the version of a live object.
+/// Returns the `resourceVersion` of a live object.
 pub fn resource_version(object: &Value) -> &str {
     object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Who holds the record of an installation, in words for people.
+//! The lock on the record of an installation, and its holder in words.
 
 use std::fmt;
 
@@ -10,37 +10,41 @@ use crate::model::timestamp::Timestamp;
 /// The longest name of a run, a host, a user or a command.
 pub const NAME_BYTES_MAX: usize = 128;
 
-/// Who holds the record. Whether they live is judged by watching the heartbeat, not by clocks.
+/// The holder of the record. Other runs watch its heartbeat to see whether that run is alive; they
+/// never compare clocks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
-    /// A name that no other run has.
+    /// A unique name of the run.
     pub holder: String,
     pub heartbeat: u64,
-    /// Where to ask; runs of older versions did not say it.
+    /// Whom to ask; absent in locks of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
 }
 
-/// Whose run it is, as that run says.
+/// The origin of a run, as that run states it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct By {
     pub command: String,
     pub host: String,
-    /// When it took the lock, by its clock.
+    /// The time when it took the lock, by its own clock.
     pub since: Timestamp,
     pub user: String,
 }
 
 impl Lock {
-    /// Returns the heartbeat that follows one: only that it is another one counts, so the largest
-    /// is followed by the first.
+    /// Returns the heartbeat after this one.
+    ///
+    /// Only a change counts, so the first follows the largest.
     pub fn next_heartbeat(heartbeat: u64) -> u64 {
         heartbeat % NUMBER_MAX + 1
     }
 
-    /// Returns whether it says what a run of this program may say: it is shown to people.
+    /// Returns whether a run of this program could have written the lock.
+    ///
+    /// Its texts are printed, so they must be short and free of control characters.
     pub fn is_possible(&self) -> bool {
         let by = self.by.iter().flat_map(|by| [&by.command, &by.host, &by.user]);
         let is_name =

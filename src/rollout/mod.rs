@@ -1,7 +1,7 @@
-//! Bringing a cluster to a bundle's state, as data: the plan, the record, and when an object is
-//! ready.
+//! Brings a cluster to the state of a bundle, as data: the plan, the record, and the readiness of
+//! objects.
 //!
-//! Pure: what is live comes in as JSON, and what is to be done goes out as values.
+//! Pure: live objects come in as JSON, and decisions go out as values.
 
 pub mod additions;
 pub mod back;

@@ -1,5 +1,5 @@
-//! A bundle as the record keeps it: its archive with the attestation, compressed, and spelt as a
-//! ConfigMap holds bytes.
+//! A bundle in the record: its archive with the attestation, compressed, and in base64 as
+//! ConfigMaps hold bytes.
 
 use std::io::{Read as _, Write as _};
 
@@ -15,12 +15,11 @@ use crate::bundle::limits::{
 };
 use crate::images::list::IMAGES_BYTES_MAX;
 
-/// The largest compressed bundle: with its inventory and base64 it stays below the 1.5 MiB of a
-/// request to etcd.
+/// The largest compressed bundle. With its inventory and base64 it stays below the 1.5 MiB of an
+/// etcd request.
 pub const COMPRESSED_BYTES_MAX: usize = 700 << 10;
 
-/// The largest bundle that is unpacked: what its parts may have, and as much again for the headers
-/// of an archive.
+/// The largest unpacked bundle: the limits of its parts, doubled to allow for archive headers.
 const UNPACKED_BYTES_MAX: u64 = 2
     * (ATTESTATION_BYTES_MAX
         + SUMS_BYTES_MAX
@@ -28,18 +27,18 @@ const UNPACKED_BYTES_MAX: u64 = 2
         + IMAGES_BYTES_MAX
         + MANIFESTS_BYTES_MAX);
 
-/// A bundle that is too large for a record.
+/// The error for a bundle that is too large for a record.
 #[derive(Debug, thiserror::Error)]
 #[error("the bundle has {bytes} bytes when compressed, and a record holds {COMPRESSED_BYTES_MAX}")]
 pub struct TooLarge {
     pub bytes: usize,
 }
 
-/// Compresses the archive of a bundle, and spells it as a ConfigMap holds bytes.
+/// Compresses the archive of a bundle, and encodes it in base64.
 ///
 /// # Errors
 ///
-/// When the record could not hold it.
+/// When it is too large for the record.
 pub fn pack(archive: &[u8]) -> Result<String, TooLarge> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let packed =
@@ -50,7 +49,7 @@ pub fn pack(archive: &[u8]) -> Result<String, TooLarge> {
     Ok(STANDARD.encode(packed))
 }
 
-/// Unpacks the archive of a bundle; nothing of it is trusted yet.
+/// Unpacks the archive of a bundle, which is still untrusted.
 ///
 /// # Errors
 ///

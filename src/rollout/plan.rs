@@ -1,5 +1,5 @@
-//! The plan: what applying a bundle does to a cluster, from what is live and what the server said
-//! when it tried.
+//! The plan: the changes that applying a bundle makes to a cluster, from the live objects and the
+//! server's dry run.
 
 use std::collections::BTreeMap;
 
@@ -17,20 +17,20 @@ use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::trust::verify::Verified;
 
-/// What the server said when it tried to apply an object, without doing it.
+/// The server's answer to the dry run of an object.
 #[derive(Clone, Debug)]
 pub enum Tried {
-    /// The object as it would be.
+    /// The object as an apply would leave it.
     Would(Box<Value>),
-    /// Others own fields that would be changed.
+    /// The apply would change fields that other managers own.
     Conflict(Vec<Conflict>),
-    /// It says no, and why.
+    /// The server refused it, for this reason.
     Refused(String),
-    /// Its namespace is not there yet.
+    /// Its namespace does not exist yet.
     NotTried,
 }
 
-/// What happens to one object.
+/// The change to one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
@@ -52,44 +52,45 @@ pub struct Step {
     pub conflicts: Vec<Conflict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
-    /// Fields that are taken from whoever owns them.
+    /// Fields that are taken from their managers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forced: Vec<Conflict>,
-    /// The number of pods that is held until an autoscaler has the say.
+    /// The number of replicas that is held until an autoscaler sets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_replicas: Option<i64>,
-    /// Whether the server tried it: not before its namespace is there.
+    /// Whether there was a dry run, which requires the namespace to exist.
     pub tried: bool,
 }
 
-/// Everything that applying a bundle does.
+/// All changes that applying a bundle makes.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// In apply order.
     pub steps: Vec<Step>,
-    /// What keeps the plan from being carried out, beside refused steps.
+    /// The reasons why the plan cannot be carried out, besides refused steps.
     pub obstacles: Vec<String>,
-    /// Autoscalers that go before the bundle says how many pods there are.
+    /// Autoscalers that are deleted before the bundle sets the number of replicas.
     pub prune_first: Vec<Candidate>,
-    /// What goes when the rollout is done.
+    /// Objects that are deleted after the rollout.
     pub prune: Vec<Candidate>,
-    /// What an old revision, or a pod, still names: it goes once nothing does.
+    /// Objects that an old revision or a pod still references; they are deleted once nothing does.
     pub prune_later: Vec<Candidate>,
     #[serde(flatten)]
     pub changes: Changes,
 }
 
-/// What is in the cluster before.
+/// The state of the cluster before the rollout.
 #[derive(Clone, Debug, Default)]
 pub struct Before {
-    /// The objects that are there, of the bundle and of those that were installed before.
+    /// The live objects of the bundle and of earlier generations.
     pub live: BTreeMap<ObjectKey, Value>,
     pub tried: BTreeMap<ObjectKey, Tried>,
     pub prune: Vec<Candidate>,
     pub prune_later: Vec<Candidate>,
     pub prune_first: Vec<Candidate>,
-    /// Conflicts that there are leave to win.
+    /// Conflicts that are won: with the operator's permission, or because the number of replicas
+    /// returns to the bundle.
     pub forced: BTreeMap<ObjectKey, Vec<Conflict>>,
     pub held_replicas: BTreeMap<ObjectKey, i64>,
     pub obstacles: Vec<String>,
@@ -97,14 +98,14 @@ pub struct Before {
 }
 
 impl Before {
-    /// Returns whether anything keeps a plan from being carried out.
+    /// Returns whether anything prevents the plan from being carried out.
     pub fn is_blocked(&self) -> bool {
         let is_blocked = |tried: &Tried| matches!(tried, Tried::Conflict(_) | Tried::Refused(_));
         !self.obstacles.is_empty() || self.tried.values().any(is_blocked)
     }
 }
 
-/// Decides; touches nothing.
+/// Decides on the plan, without side effects.
 pub fn plan(bundle: &Verified<Bundle>, before: Before, manager: &str) -> Plan {
     let steps = bundle.manifests.iter().map(|manifest| step(manifest, &before, manager)).collect();
     let mut changes = forecast(&bundle.manifests, &before);
@@ -145,9 +146,10 @@ fn step(manifest: &Manifest, before: &Before, manager: &str) -> Step {
     step
 }
 
-/// Compares what is live with what the server would make of the bundle: both with the server's
-/// defaults. Of what it refuses that is not known, and what the bundle does not state counts as it
-/// is.
+/// Compares the live objects with the result of the dry run; both include the server's defaults.
+///
+/// The result for a refused object is unknown, so its manifest is laid over the live object: fields
+/// that the bundle does not state count as unchanged.
 fn forecast(wanted: &ManifestSet, before: &Before) -> Changes {
     let (mut old, mut new) = (ManifestSet::default(), ManifestSet::default());
     for manifest in wanted.iter() {
@@ -175,12 +177,12 @@ impl Plan {
             && self.steps.iter().all(|step| step.action == Action::Keep)
     }
 
-    /// Returns everything that goes, now or later.
+    /// Returns all objects that are deleted, now or later.
     pub fn going(&self) -> impl Iterator<Item = &Candidate> {
         self.prune_first.iter().chain(&self.prune).chain(&self.prune_later)
     }
 
-    /// Returns in which fields an object of the bundle changes.
+    /// Returns the changed fields of an object of the bundle.
     pub fn change_of(&self, key: &ObjectKey) -> Option<&ObjectChange> {
         self.changes.objects.iter().find(|change| {
             let name = change.new_name.as_ref().unwrap_or(&change.name);
@@ -193,7 +195,7 @@ impl Plan {
         self.steps.iter().filter(|step| matches!(step.action, Action::Conflict | Action::Refused))
     }
 
-    /// Returns how many objects something happens to.
+    /// Returns the number of objects with this action.
     pub fn count(&self, action: Action) -> usize {
         self.steps.iter().filter(|step| step.action == action).count()
     }

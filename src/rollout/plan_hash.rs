@@ -1,7 +1,7 @@
-//! The hash of a plan: what a person has looked at and approved is what is done, or nothing is.
+//! The hash of a plan: the run carries out exactly the plan that a person approved, or nothing.
 //!
-//! It covers what the plan says of every object, field by field, where it is for, and of what
-//! content. Values of Secrets are in no plan; the version of one that would be written is.
+//! It covers each object of the plan, field by field, the target, and the content. It never covers
+//! values of Secrets, only the resource versions of the Secrets that would be written.
 
 use std::collections::BTreeMap;
 
@@ -15,33 +15,34 @@ use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::record::Item;
 
-/// The format of what is hashed.
+/// The format of the hashed tree.
 const SCHEMA: &str = "relay-bundle/plan/v1";
 
-/// The format of what is hashed where more is done than the plan says.
+/// The format of the hashed tree when the run does more than the plan states.
 const BOUND_SCHEMA: &str = "relay-bundle/bound-plan/v1";
 
-/// What a plan is for.
+/// The target and the content of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Purpose<'a> {
     pub cluster_uid: &'a str,
     pub namespace: &'a str,
     pub content_id: Digest,
     pub serial: u64,
-    /// The generation whose content it is, if it goes back.
+    /// For a rollback, the generation whose content it restores.
     pub content_of: Option<u64>,
-    /// The Secrets whose values are made, in words.
+    /// The Secrets whose values are generated, in words.
     pub generated: &'a [String],
-    /// The public keys of those who can recover them; none if nobody can.
+    /// The public keys that can decrypt the recovery copy of the generated values; empty if no copy
+    /// is written.
     pub recipients: &'a [String],
-    /// The Secrets that are there and are not those that are known.
+    /// The existing Secrets that the installation does not know.
     pub strange: &'a [Item],
 }
 
-/// The versions of the Secrets that are there.
+/// The uids and resource versions of the existing Secrets.
 pub type SecretVersions = BTreeMap<ObjectKey, String>;
 
-/// Returns the versions of the Secrets that are there before.
+/// Returns the uids and resource versions of the existing Secrets.
 pub fn secret_versions(before: &Before) -> SecretVersions {
     let secrets = before.live.iter().filter(|(key, _)| key.kind == "Secret");
     secrets
@@ -55,7 +56,8 @@ pub fn secret_versions(before: &Before) -> SecretVersions {
 pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) -> Digest {
     let written = plan.steps.iter().filter(|step| step.action != Action::Keep);
     let versions: Vec<&String> = written.filter_map(|step| secrets.get(&step.key)).collect();
-    // Which of them goes when is seen anew once the rollout is done.
+    // Objects to delete now and later are hashed together: the run decides the time again after the
+    // rollout.
     let mut gone: Vec<&Candidate> = plan.going().collect();
     gone.sort_by(|one, other| (&one.key, &one.uid).cmp(&(&other.key, &other.uid)));
     let workloads = plan.changes.workloads.iter();
@@ -82,7 +84,7 @@ pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) ->
     bytes.digest()
 }
 
-/// Returns the hash of a plan and of what else is done with it.
+/// Returns the hash of a plan and the actions that are bound to it.
 pub fn bound(plan: Digest, more: &Value) -> Digest {
     let tree = json!({"schema": BOUND_SCHEMA, "plan": plan.to_string(), "more": more});
     Canonical::of_tree(spelled(tree))
@@ -90,7 +92,7 @@ pub fn bound(plan: Digest, more: &Value) -> Digest {
         .digest()
 }
 
-/// Spells numbers out that have no canonical form: objects of others may hold some.
+/// Replaces numbers that have no canonical form by text; objects of other owners may contain some.
 fn spelled(tree: Value) -> Value {
     match tree {
         Value::Number(number) => match number.as_i64() {

@@ -1,5 +1,4 @@
-//! What is wrong with pods that do not become ready: the reason that a person needs, from their
-//! status.
+//! Explains from their status why pods do not become ready.
 
 use serde_json::Value;
 
@@ -11,10 +10,11 @@ fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value>
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Reasons for which a container waits while all goes well.
+/// Reasons why a container waits during a normal start.
 const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// What is said of a container that has started and is not ready: all do that for a while.
+/// The explanation for a container that has started and is not ready yet; every container is, for a
+/// while.
 pub const NOT_READY: &str = "it runs and is not ready";
 
 /// Returns why a pod is not ready, if its status says so: `pod/container: reason: message`.
@@ -70,7 +70,7 @@ fn container_trouble(container: &Value) -> Option<(String, &str)> {
     }
 }
 
-/// Returns why a ReplicaSet cannot make pods, if its status says so.
+/// Returns why a ReplicaSet cannot create pods, if its status says so.
 pub fn owner_trouble(owner: &Value) -> Option<String> {
     let failure = items(owner, "/status/conditions").find(|condition| {
         text(condition, "/type") == "ReplicaFailure" && text(condition, "/status") == "True"
@@ -84,8 +84,8 @@ pub fn lacks_pods(set: &Value) -> bool {
     number("/status/replicas").unwrap_or(0) < number("/spec/replicas").unwrap_or(1)
 }
 
-/// Returns why a StatefulSet cannot make pods, if that is the last that its events say of making
-/// them: its status does not.
+/// Returns why a StatefulSet cannot create pods, if its latest event about creation reports a
+/// failure. Its status does not say so.
 pub fn set_trouble(set: &Value, events: &[Value]) -> Option<String> {
     let time = |event: &&Value| {
         let times = [
@@ -161,7 +161,7 @@ mod tests {
         assert!(lacks_pods(&set(0)) && !lacks_pods(&set(1)) && lacks_pods(&json!({"spec": {}})));
 
         let event = |reason: &str, minute: u8| json!({"reason": reason, "message": "no", "lastTimestamp": format!("2026-11-22T10:{minute:02}:00Z")});
-        // As newer parts of Kubernetes write it.
+        // The form that newer Kubernetes components write.
         let new = json!({"reason": "FailedCreate", "message": "new", "lastTimestamp": null, "eventTime": "2026-11-22T10:09:00.000000Z"});
         let table = [
             (vec![], None),

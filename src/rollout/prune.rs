@@ -1,5 +1,5 @@
-//! What goes after a rollout: what an earlier generation had, the new one has not, and nothing
-//! uses.
+//! Selects the objects to prune after a rollout: an earlier generation had them, the new one does
+//! not, and nothing uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,14 @@ use crate::render::config_map::is_named_by_content;
 use crate::render::manifest_set::{ManifestSet, phase};
 use crate::render::references::references;
 
-/// Objects with data that no other object brings back: they stay until a person names them.
+/// Objects with data that cannot be restored. Only an explicit request of the operator deletes
+/// them.
 const KEPT: [&str; 2] = ["Namespace", "PersistentVolumeClaim"];
 
-/// The kinds whose objects name configurations: pods, and before them what may make pods again.
+/// The kinds that reference ConfigMaps: pods, and the objects that may create pods again.
 pub const OWNERS: [&str; 3] = ["ReplicaSet", "ControllerRevision", "Pod"];
 
-/// An object that may go.
+/// An object that may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
@@ -28,11 +29,11 @@ pub struct Candidate {
     pub uid: String,
 }
 
-/// Returns what earlier generations had and the new set has not, of what is live, in the order of
+/// Returns the live objects of earlier generations that the new set does not have, in the order of
 /// deletion.
 ///
-/// An object counts as ours if it carries the labels of this installation and has the uid that was
-/// recorded; where a rollout was interrupted before it could record one, if we own fields of it.
+/// An object counts as ours if it carries the labels of this installation and has the recorded uid.
+/// If an interrupted rollout recorded none, it counts if we own fields of it.
 pub fn candidates(
     earlier: &[Item],
     wanted: &ManifestSet,
@@ -48,12 +49,13 @@ pub fn candidates(
             None => live::owned(object, manager).is_some(),
         };
         let is_ours = is_same && live::is_managed_by(object, manager, instance);
-        // Secrets that are made at apply are created and never applied: no record has them deleted,
-        // whoever wrote it.
+        // Generated Secrets are created, not applied, so server-side apply owns none of their
+        // fields. They are never deleted, even if a record lists them, because a record may be
+        // forged.
         let is_made = item.key.kind == "Secret" && live::owned(object, manager).is_none();
         if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
-            // What refers to others goes before them.
+            // Delete objects before those that they reference.
             let order = std::cmp::Reverse(phase(&item.key.kind).unwrap_or(0));
             found.insert((order, item.key.identity()), candidate);
         }
@@ -61,17 +63,19 @@ pub fn candidates(
     found.into_values().collect()
 }
 
-/// Parts what has pods, or acts on them, from what pods use: that goes once the pods are gone.
+/// Separates workloads, and the objects that act on their pods, from the objects that pods use. The
+/// latter are deleted once the pods are gone.
 pub fn workloads_first(all: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
     let first = phase("StatefulSet").expect("a kind that is rendered");
     all.into_iter()
         .partition(|candidate| phase(&candidate.key.kind).is_some_and(|phase| phase >= first))
 }
 
-/// Returns the objects of a kind that live pods, or templates that may make pods again, name.
+/// Returns the names of the objects of a kind that live pods reference, or templates that may
+/// create pods again.
 ///
-/// `owners` are pods, and the sets and revisions that make them: an undone rollout finds its old
-/// configuration.
+/// `owners` are pods, and the sets and revisions that create them, so an undone rollout finds its
+/// old configuration.
 pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for owner in owners.iter().filter(|owner| !live::is_ending(owner)) {
@@ -79,7 +83,7 @@ pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
             .into_iter()
             .find_map(|pointer| owner.pointer(pointer));
         let Some(spec) = spec else { continue };
-        // As a Deployment it has its references where they are looked for.
+        // Wrap the pod spec in a Deployment, the form that `references` understands.
         let workload = serde_json::json!({"kind": "Deployment", "metadata": {"namespace": "-"}, "spec": {"template": {"spec": spec}}});
         let found = references(&workload).into_keys().filter(|target| target.kind == kind);
         names.extend(found.map(|target| target.name));
@@ -87,8 +91,8 @@ pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
     names
 }
 
-/// Returns, by name and uid, the ConfigMaps that are named by their content, as this program makes
-/// them, and that nothing uses.
+/// Returns the name and uid of each unused ConfigMap that is named by its content, as this program
+/// names them.
 pub fn unnamed<'a>(
     config_maps: &'a [Value],
     used: &'a BTreeSet<String>,
@@ -158,7 +162,7 @@ mod tests {
             json!({"immutable": immutable, "data": {"A": value},
             "metadata": {"name": name, "uid": name}})
         };
-        // sha256 of {"data":{"A":"1"},"kind":"ConfigMap","name":"relay-config"}
+        // The sha256 of {"data":{"A":"1"},"kind":"ConfigMap","name":"relay-config"}.
         let ours = "relay-config-d16a67157a";
         let maps = [
             map(ours, "1", true),

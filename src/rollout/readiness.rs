@@ -1,20 +1,20 @@
-//! When an object is ready: the rules of kstatus, per kind.
+//! Decides when an object is ready: the rules of kstatus, per kind.
 
 use serde_json::Value;
 
-/// How far an object is.
+/// The readiness of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Ready,
-    /// Not yet, and why.
+    /// Not ready yet, for this reason.
     Waiting(String),
-    /// Its controller has given up, and why.
+    /// Its controller has given up, for this reason.
     Failed(String),
 }
 
 use Readiness::{Failed, Ready, Waiting};
 
-/// Returns how far a live object is.
+/// Returns the readiness of a live object.
 pub fn of(object: &Value) -> Readiness {
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
     if object.pointer("/metadata/deletionTimestamp").is_some() {
@@ -23,7 +23,7 @@ pub fn of(object: &Value) -> Readiness {
     let generation = number(object, "/metadata/generation");
     let observed = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
     let is_observed = match kind {
-        // These write it always, once they have looked.
+        // Their controllers always set `observedGeneration` once they have seen the object.
         "Deployment" | "StatefulSet" | "PodDisruptionBudget" => {
             observed.is_some_and(|seen| seen >= generation)
         }
@@ -43,7 +43,7 @@ pub fn of(object: &Value) -> Readiness {
     }
 }
 
-/// Returns whether objects of a kind become ready some time after they have been applied.
+/// Returns whether objects of a kind become ready only some time after the apply.
 pub fn is_awaited(kind: &str) -> bool {
     let kinds = [
         "Deployment",
@@ -57,9 +57,10 @@ pub fn is_awaited(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// Returns whether pods must be there before an object of a kind can become ready.
+/// Returns whether objects of a kind may become ready only after pods exist.
 pub fn follows_pods(kind: &str) -> bool {
-    // A class may bind claims only when their first pod is scheduled.
+    // With `WaitForFirstConsumer`, a storage class binds a PVC only when its first pod is
+    // scheduled.
     kind == "PersistentVolumeClaim"
 }
 
@@ -80,8 +81,9 @@ fn wanted_replicas(object: &Value) -> i64 {
     object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }
 
-/// Returns when the controller of a Deployment said that it sees no progress any more. It says so
-/// until all pods are there, however well they come along since.
+/// Returns when the controller of a Deployment reported that its progress deadline passed.
+///
+/// It repeats the report until all pods are available, even if they make progress again.
 pub fn gave_up(object: &Value) -> Option<&str> {
     given_up(object).map(|progress| text(progress, "/lastUpdateTime"))
 }
@@ -156,8 +158,10 @@ fn namespace(object: &Value) -> Readiness {
     }
 }
 
-/// A new Deployment that is scaled begins with one pod: it has enough once its autoscaler has seen
-/// it.
+/// Returns the readiness of an autoscaler.
+///
+/// A new autoscaled Deployment begins with one pod, and has enough only once its autoscaler has
+/// acted.
 fn autoscaler(object: &Value) -> Readiness {
     let least = object.pointer("/spec/minReplicas").and_then(Value::as_i64).unwrap_or(1);
     let current = number(object, "/status/currentReplicas");

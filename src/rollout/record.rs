@@ -1,9 +1,9 @@
-//! The record of an installation, kept beside it: which generations there were, what each held,
-//! what was accepted.
+//! The record of an installation in the cluster: its generations, their objects, and the accepted
+//! state.
 //!
-//! One ConfigMap is the head: lock, journal and the list of generations. One more per generation
-//! has the whole bundle, compressed, with its attestation: `rollback` verifies it again. A damaged
-//! record is an error and never an empty one.
+//! One ConfigMap is the head: lock, journal and the list of generations. Each generation has
+//! another one with the whole bundle, compressed, with its attestation; `rollback` verifies it
+//! again. A damaged record is an error, never an empty record.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,14 +19,14 @@ use crate::render::manifest_set::KINDS;
 /// The format of head and generations.
 pub const SCHEMA: &str = "relay-bundle/record/v1";
 
-/// How many generations are kept.
+/// The number of generations that are kept.
 pub const GENERATIONS_KEPT: usize = 10;
 
-/// The largest number in a head: there is room to count on below the largest that canonical JSON
-/// has.
+/// The largest number in a head. It leaves room to count on below the largest integer of canonical
+/// JSON.
 pub(super) const NUMBER_MAX: u64 = 1 << 52;
 
-/// The keys of the ConfigMaps.
+/// The keys in the data of the ConfigMaps.
 pub const HEAD_KEY: &str = "head.json";
 pub const STATE_KEY: &str = "state.json";
 pub const GENERATION_KEY: &str = "generation.json";
@@ -39,11 +39,10 @@ pub struct Head {
     pub schema: String,
     /// Newest last.
     pub generations: Vec<Entry>,
-    /// Who changes the installation now.
+    /// The run that changes the installation now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
-    /// The release of Helm that is being taken over: from the lock until Helm has no records of it
-    /// any more.
+    /// The Helm release that is being adopted, from the lock until Helm's records of it are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopting: Option<ReleaseName>,
 }
@@ -57,38 +56,39 @@ pub struct Entry {
     pub profile: Label,
     pub serial: u64,
     pub state: Progress,
-    /// When it came to this state, by the clock of who brought it there.
+    /// The time when it was begun, deployed or removed, whichever was last, by the clock of that
+    /// run.
     pub recorded: Timestamp,
-    /// The generation whose content it is, if somebody went back to that.
+    /// For a rollback, the generation whose content it restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_of: Option<u64>,
 }
 
-/// What a generation is of, before it has a number.
+/// A new generation that has no number yet.
 #[derive(Clone, Copy, Debug)]
 pub struct NewEntry<'a> {
     pub content_id: Digest,
     pub profile: &'a Label,
     pub serial: u64,
-    /// The generation whose content it is, if somebody goes back to that.
+    /// For a rollback, the generation whose content it restores.
     pub content_of: Option<u64>,
 }
 
-/// How far a generation came.
+/// The progress of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Progress {
     /// Some of it may be in the cluster.
     Pending,
-    /// It is what runs.
+    /// It runs.
     Deployed,
-    /// It was what ran.
+    /// It ran before a later generation.
     Superseded,
-    /// Another one was begun before it was done.
+    /// Another generation was begun before it finished.
     Abandoned,
-    /// It was what ran, and is being uninstalled: some of it may be gone.
+    /// It ran, and is being uninstalled: some of it may be gone.
     Removing,
-    /// It was what ran until it was uninstalled.
+    /// It ran until it was uninstalled.
     Removed,
 }
 
@@ -119,14 +119,14 @@ pub struct Generation {
     pub schema: String,
     pub generation: u64,
     pub content_id: Digest,
-    /// Everything that it has in the cluster.
+    /// All its objects in the cluster.
     pub inventory: Vec<Item>,
-    /// What earlier generations had, and something still named when this one was done: it goes once
-    /// nothing does.
+    /// Objects of earlier generations that this one did not delete: it is unfinished, or something
+    /// still references them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<Item>,
-    /// The Secrets that its pods got of those that are made at apply: which they were, and nothing
-    /// of their values. Absent until they are there.
+    /// The Secrets that its pods use and that apply creates: their identity, never their values.
+    /// Each is listed once it exists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Item>,
 }
@@ -142,7 +142,7 @@ pub struct Item {
     pub uid: Option<String>,
 }
 
-/// Why a text is no record.
+/// The reason why a text is not a valid record.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRecord {
     #[error(transparent)]
@@ -157,12 +157,13 @@ pub enum InvalidRecord {
     Unpack(#[from] std::io::Error),
 }
 
-/// The labels of the ConfigMaps: of all, and, as their component, of heads and of generations.
+/// The values of the labels of the ConfigMaps: the manager of all, and the components of heads,
+/// generations and recovery copies.
 pub const MANAGED_BY: &str = "relay-bundle";
 pub const HEAD_COMPONENT: &str = "record";
 pub const GENERATION_COMPONENT: &str = "record-generation";
 pub const RECOVERY_COMPONENT: &str = "record-recovery";
-/// The component of the Secrets that have Helm's records after an adoption.
+/// The component of the Secrets that archive Helm's records after an adoption.
 pub const HELM_ARCHIVE: &str = "helm-archive";
 
 /// Returns the name of the head's ConfigMap.
@@ -170,30 +171,30 @@ pub fn head_name(bundle: &ReleaseName) -> String {
     format!("relay-bundle.{bundle}")
 }
 
-/// Returns the bundle whose head a ConfigMap is, by its name.
+/// Returns the bundle of a head, from the name of its ConfigMap.
 pub fn bundle_of(head_name: &str) -> Option<ReleaseName> {
     head_name.strip_prefix("relay-bundle.")?.parse().ok()
 }
 
-/// Returns the labels by which the heads in a namespace are found.
+/// Returns the label selector for all heads in a namespace.
 pub fn head_labels() -> String {
     format!(
         "app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}"
     )
 }
 
-/// Returns the labels of everything that this program keeps of an installation.
+/// Returns the label selector for everything that this program manages for an installation.
 pub fn managed_labels(bundle: &ReleaseName) -> String {
     format!("app.kubernetes.io/managed-by={MANAGED_BY},{}", instance_label(bundle))
 }
 
-/// Returns the label that every object of an installation has, and every pod.
+/// Returns the label that every object and every pod of an installation has.
 pub fn instance_label(bundle: &ReleaseName) -> String {
     format!("app.kubernetes.io/instance={bundle}")
 }
 
-/// Returns the labels by which all of the record of a bundle is found, but for the copies of its
-/// secrets.
+/// Returns the label selector for the record of a bundle, without the recovery copies of its
+/// Secrets.
 pub fn record_labels(bundle: &ReleaseName) -> String {
     let label = instance_label(bundle);
     format!("{label},app.kubernetes.io/component in ({HEAD_COMPONENT}, {GENERATION_COMPONENT})")
@@ -216,22 +217,23 @@ impl Default for Head {
 }
 
 impl Head {
-    /// Reads a head.
+    /// Parses a head.
     ///
     /// # Errors
     ///
-    /// When it is none, is spelt otherwise than [`Head::to_text`] spells it, or contradicts itself.
+    /// When the text is not a head, differs from the spelling of [`Head::to_text`], or contradicts
+    /// itself.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
         let head: Self = parse(text)?;
         head.check()?;
         Ok(head)
     }
 
-    /// Refuses a head that contradicts itself: none is believed, and none is written.
+    /// Checks that a head does not contradict itself, before it is used or written.
     ///
     /// # Errors
     ///
-    /// When it does.
+    /// When it contradicts itself.
     pub fn check(&self) -> Result<(), InvalidRecord> {
         let numbers = self.generations.iter().map(|entry| entry.generation);
         if numbers
@@ -254,7 +256,7 @@ impl Head {
         }
     }
 
-    /// Writes a head.
+    /// Serializes a head.
     ///
     /// # Errors
     ///
@@ -278,8 +280,8 @@ impl Head {
         self.generations.iter().any(|entry| entry.state.has_run())
     }
 
-    /// Begins a generation, or goes on with the pending one if it has the same content; returns its
-    /// number.
+    /// Begins a generation, or continues the pending one if it has the same content and serial;
+    /// returns its number.
     pub fn begin(&mut self, new: NewEntry<'_>, recorded: Timestamp) -> u64 {
         let NewEntry { content_id, profile, serial, content_of } = new;
         if let Some(pending) =
@@ -308,14 +310,14 @@ impl Head {
         generation
     }
 
-    /// Returns which generations go when the pending one runs: its run removes what they have
-    /// before it says so.
+    /// Returns the generations that [`Head::finish`] will forget.
+    ///
+    /// The run deletes their ConfigMaps before it writes the head.
     pub fn forgotten_next(&self) -> Vec<u64> {
         self.pending().map_or_else(Vec::new, |pending| self.clone().finish(pending.recorded))
     }
 
-    /// Notes that the pending generation runs; returns the numbers of those that are forgotten for
-    /// it.
+    /// Marks the pending generation as deployed; returns the generations that are forgotten for it.
     pub fn finish(&mut self, recorded: Timestamp) -> Vec<u64> {
         for entry in &mut self.generations {
             entry.state = match entry.state {
@@ -330,7 +332,8 @@ impl Head {
         self.forget_surplus()
     }
 
-    /// Drops the oldest, first of those that never ran: nobody can go back to them.
+    /// Drops surplus generations: first those that never ran, because no rollback can use them,
+    /// then the oldest.
     fn forget_surplus(&mut self) -> Vec<u64> {
         let mut gone = Vec::new();
         while self.generations.len() > GENERATIONS_KEPT {
@@ -340,7 +343,7 @@ impl Head {
         gone
     }
 
-    /// Notes that what runs is about to be uninstalled.
+    /// Marks the deployed generation as being uninstalled.
     pub fn begin_removal(&mut self) {
         for entry in &mut self.generations {
             entry.state = match entry.state {
@@ -351,7 +354,7 @@ impl Head {
         }
     }
 
-    /// Notes that nothing is left of what ran.
+    /// Marks the generation as uninstalled.
     pub fn finish_removal(&mut self, recorded: Timestamp) {
         for entry in self.generations.iter_mut().filter(|entry| entry.state == Progress::Removing) {
             entry.state = Progress::Removed;
@@ -374,33 +377,33 @@ impl Generation {
         Self { schema, generation, content_id, inventory, retained, secrets: Vec::new() }
     }
 
-    /// Notes which Secrets its pods got.
+    /// Adds the Secrets that its pods use and that apply creates.
     #[must_use]
     pub fn with_secrets(self, mut secrets: Vec<Item>) -> Self {
         secrets.sort();
         Self { secrets, ..self }
     }
 
-    /// Reads a generation.
+    /// Parses a generation.
     ///
     /// # Errors
     ///
-    /// When it is none, is spelt otherwise than [`Generation::to_text`] spells it, or names what no
-    /// bundle has.
+    /// When the text is not a generation, differs from the spelling of [`Generation::to_text`], or
+    /// lists objects that no bundle can have.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
         let generation: Self = parse(text)?;
         let lists = [&generation.inventory, &generation.retained, &generation.secrets];
         if !lists.iter().all(|list| list.is_sorted_by(|one, next| one < next)) {
             return Err(InvalidRecord::Changed("its inventory is out of order"));
         }
-        // Names become paths of requests.
+        // The names become paths of requests.
         if !lists.into_iter().flatten().all(Item::is_possible) {
             return Err(InvalidRecord::Changed("its inventory names what no bundle has"));
         }
         Ok(generation)
     }
 
-    /// Writes a generation.
+    /// Serializes a generation.
     ///
     /// # Errors
     ///

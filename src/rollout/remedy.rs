@@ -1,5 +1,5 @@
-//! The remedy for an object that the server refuses, from codes, reasons, fields and the owner of
-//! the live object.
+//! Chooses the remedy for an object that the server refuses, from codes, reasons, fields and the
+//! owner of the live object.
 //!
 //! The text of the answer decides nothing: a policy may write "immutable" about an image, and
 //! deleting the Deployment would not help. A refusal by an admission controller gets no remedy.
@@ -34,8 +34,7 @@ const FIXED: [(&str, FaultKind, &str); 12] = [
     ("Secret", FaultKind::Invalid, "type"),
 ];
 
-/// Returns the remedy for a refused object; none if it does not follow from the structure of the
-/// answer.
+/// Returns the remedy for a refused object, if it follows from the structure of the answer.
 pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<String> {
     match denial.code {
         404 if denial.resource == "namespaces" => Some("create the namespace".to_owned()),
@@ -94,7 +93,7 @@ pub fn unserved(key: &ObjectKey) -> String {
     format!("the cluster does not serve {} {}: {way}", key.api_version, key.kind)
 }
 
-/// Returns the remedy for a list with two elements of one key: somebody changed another key field
+/// Returns the remedy for a list that has the same key twice, because another key field was edited
 /// by hand.
 fn undone(key: &ObjectKey) -> String {
     let (kind, namespace, name) = (key.kind.to_lowercase(), &key.namespace, &key.name);

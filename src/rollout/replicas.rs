@@ -1,5 +1,6 @@
-//! Who says how many pods there are: the bundle, or an autoscaler. Between the two nobody must be
-//! out of office, for a field that nobody owns goes back to its default, which is one pod.
+//! Hands the number of replicas over between the bundle and an autoscaler.
+//!
+//! The field must have an owner at all times: without one it returns to its default, one pod.
 
 use serde_json::{Value, json};
 
@@ -8,13 +9,14 @@ use super::live;
 use super::prune::Candidate;
 use crate::model::object_key::ObjectKey;
 
-/// Holds the number from when the bundle leaves it until the autoscaler changes it.
+/// The field manager that holds the number after the bundle omits it, until the autoscaler changes
+/// it.
 pub const KEEPER: &str = "relay-bundle-replicas";
 
 const FIELD: &str = ".spec.replicas";
 const REPLICAS: &str = "/spec/replicas";
 
-/// Returns the number that must be held, if we own it and the wanted object leaves it to an
+/// Returns the number to hold, if we own the field and the wanted object leaves it to an
 /// autoscaler.
 pub fn to_hold(live: &Value, wanted: &Value, manager: &str) -> Option<i64> {
     let is_left = wanted["kind"] == "Deployment" && wanted.pointer(REPLICAS).is_none();
@@ -22,7 +24,7 @@ pub fn to_hold(live: &Value, wanted: &Value, manager: &str) -> Option<i64> {
     owned.filter(|_| is_left).and_then(|_| live.pointer(REPLICAS)?.as_i64())
 }
 
-/// Returns what [`KEEPER`] applies.
+/// Returns the object that [`KEEPER`] applies.
 pub fn hold(key: &ObjectKey, replicas: i64) -> Value {
     json!({
         "apiVersion": key.api_version,
@@ -32,16 +34,16 @@ pub fn hold(key: &ObjectKey, replicas: i64) -> Value {
     })
 }
 
-/// Returns whether a conflict is only about the number of pods, with whoever had it while the
-/// bundle left it.
+/// Returns whether a conflict is only about the number of replicas, with the manager that set it
+/// while the bundle omitted it.
 pub fn is_given_back(conflict: &Conflict, had_autoscaler: bool) -> bool {
     let is_autoscaler = conflict.manager == "kube-controller-manager"
         && conflict.subresource.as_deref() == Some("scale");
     conflict.field == FIELD && (conflict.manager == KEEPER || is_autoscaler && had_autoscaler)
 }
 
-/// Returns whether an autoscaler that goes has a Deployment that gets its number from the bundle:
-/// it must go before, or it would change the number again.
+/// Returns whether a pruned autoscaler scales a Deployment that gets its number from the bundle. It
+/// must be deleted first, or it would change the number again.
 pub fn goes_first(candidate: &Candidate, autoscaler: &Value, wanted: &Value) -> bool {
     let target = |field: &str| autoscaler.pointer(&format!("/spec/scaleTargetRef/{field}"));
     candidate.key.kind == "HorizontalPodAutoscaler"

@@ -1,8 +1,8 @@
-//! Restarting a workload: one annotation of its pod template, in the name of a manager of its own.
+//! Restarts a workload: one annotation of its pod template, applied by a separate field manager.
 //!
-//! That manager owns this annotation and nothing else, and applying a bundle does not know it: so
-//! no later apply takes it away, which would restart the pods once more, and no comparison with a
-//! bundle shows it as drift.
+//! That manager owns this annotation and nothing else, and an apply of a bundle does not touch it.
+//! So no later apply removes it, which would restart the pods once more, and no comparison with a
+//! bundle reports it as drift.
 
 use serde_json::{Value, json};
 
@@ -11,14 +11,13 @@ use super::record::Item;
 use crate::model::object_key::ObjectKey;
 use crate::model::timestamp::Timestamp;
 
-/// Under which name the annotation is owned.
+/// The field manager of the annotation.
 pub const MANAGER: &str = "relay-bundle-restart";
 
-/// Where the time of the last restart is noted, as `kubectl rollout restart` notes it elsewhere.
+/// The annotation with the time of the last restart. `kubectl rollout restart` uses another one.
 pub const ANNOTATION: &str = "relay-bundle/restarted-at";
 
-/// Returns the workload of an inventory that a person means by `relay`, `redis`, or the name of the
-/// object.
+/// Returns the workload of an inventory for `relay`, `redis`, or the name of the object.
 pub fn workload<'a>(inventory: &'a [Item], meant: &str) -> Option<&'a Item> {
     let kind = match meant {
         "relay" => Some("Deployment"),
@@ -35,12 +34,12 @@ pub fn is_workload(item: &Item) -> bool {
     matches!(item.key.kind.as_str(), "Deployment" | "StatefulSet")
 }
 
-/// Returns when the pods of a live object were restarted last.
+/// Returns the time when the pods of a live object were last restarted.
 pub fn restarted_at(live: &Value) -> Option<&str> {
     live.pointer("/spec/template/metadata/annotations")?.get(ANNOTATION)?.as_str()
 }
 
-/// Returns what is applied to restart the pods of a live object; it fits that very object only.
+/// Returns the patch that restarts the pods of a live object; its uid limits it to that object.
 pub fn patch(key: &ObjectKey, live: &Value, now: Timestamp) -> Value {
     let at = now.to_string();
     json!({

@@ -1,5 +1,4 @@
-//! What must be allowed, so that a bundle can be planned, applied, gone back from, restarted and
-//! removed: nothing more.
+//! The permissions to plan, apply, roll back, restart and remove a bundle, and nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,8 +10,7 @@ use crate::bundle::index::{Index, Source};
 use crate::bundle::open::Bundle;
 use crate::render::manifest_set::Manifest;
 
-/// The Secrets that may hold the encryption key: what their names add to that of the relay's
-/// Deployment.
+/// The Secrets that may hold the encryption key, as suffixes of the name of the relay's Deployment.
 pub const ENCRYPTION_KEY_SECRETS: [&str; 3] = ["-encryption-key", "-sealed", "-literal"];
 
 /// The kinds of objects that a release of the chart may have.
@@ -29,25 +27,25 @@ const CHART_KINDS: [&str; 10] = [
     "StatefulSet",
 ];
 
-/// One thing that must be allowed.
+/// One required permission.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
-    /// Empty for an object of the cluster.
+    /// Empty for cluster-scoped objects.
     pub namespace: String,
     pub kind: String,
-    /// The only object that is meant; all of the kind if none. A right to create or to list can
-    /// name none.
+    /// The only permitted object; absent for all objects of the kind, as always for `create` and
+    /// `list`.
     pub name: Option<String>,
     pub verb: &'static str,
 }
 
 impl Right {
-    /// Returns a right to all objects of a kind in a namespace.
+    /// Returns the permission for all objects of a kind in a namespace.
     pub fn to_all(verb: &'static str, kind: &str, namespace: &str) -> Self {
         Self { namespace: namespace.to_owned(), kind: kind.to_owned(), name: None, verb }
     }
 
-    /// Returns a right to one object.
+    /// Returns the permission for one object.
     pub fn to_one(verb: &'static str, kind: &str, namespace: &str, name: &str) -> Self {
         Self { name: Some(name.to_owned()), ..Self::to_all(verb, kind, namespace) }
     }
@@ -65,28 +63,30 @@ impl fmt::Display for Right {
     }
 }
 
-/// Returns everything that any command needs for a bundle.
+/// Returns the permissions that all commands together need for a bundle.
 pub fn rights(bundle: &Bundle) -> BTreeSet<Right> {
     let index = &bundle.index;
     let mut rights = of_the_record(index.namespace.as_str());
     rights.extend(bundle.manifests.iter().flat_map(of_an_object));
     rights.extend(of_the_contract(index));
-    // They say why a StatefulSet makes no pods; without the right that is not said.
+    // Events explain why a StatefulSet creates no pods. Without the permission, the explanation is
+    // missing.
     rights.insert(Right::to_all("list", "Event", index.namespace.as_str()));
     rights.insert(Right::to_one("get", "Namespace", "", "kube-system"));
     rights.insert(Right::to_one("get", "Namespace", "", index.namespace.as_str()));
     rights
 }
 
-/// Returns what is needed besides while a bundle takes the place of a release of Helm's: which
-/// objects that has, only Helm's records say, and these are Secrets.
+/// Returns the additional permissions to adopt a Helm release.
+///
+/// Only Helm's records list the objects of a release, and the records are Secrets.
 pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Right> {
     let verbs = |kind: &str| -> &[&'static str] {
         match kind {
             "Secret" => &["get", "list", "create", "update", "delete"],
             // They have data, and are never deleted.
             "PersistentVolumeClaim" => &["get", "update"],
-            // What an adoption deleted is made again if it is abandoned.
+            // An abandoned adoption recreates the objects that it deleted.
             _ => &["get", "create", "update", "patch", "delete"],
         }
     };
@@ -95,30 +95,31 @@ pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Right> {
     CHART_KINDS.into_iter().flat_map(of_a_kind).collect()
 }
 
-/// To keep the record, and to see whether pods are well and what they name.
+/// Returns the permissions to keep the record, and to read the state of pods and their references.
 pub fn of_the_record(namespace: &str) -> BTreeSet<Right> {
     let record = ["get", "list", "create", "update", "delete"];
     let record = record.map(|verb| Right::to_all(verb, "ConfigMap", namespace));
     let seen = OWNERS.map(|kind| Right::to_all("list", kind, namespace));
-    // Where Redis has data, no encryption key is generated.
+    // If the PVC of Redis exists, no encryption key is generated.
     let claims = Right::to_all("get", "PersistentVolumeClaim", namespace);
     record.into_iter().chain(seen).chain([claims]).collect()
 }
 
-/// To bring an object to its state, and to delete it when it has become superfluous.
+/// Returns the permissions to apply an object, and to prune it.
 fn of_an_object(manifest: &Manifest) -> Vec<Right> {
     let key = &manifest.key;
     let (kind, namespace) = (key.kind.as_str(), key.namespace.as_str());
     let to_all = |verb| Right::to_all(verb, kind, namespace);
     let to_one = |verb| Right::to_one(verb, kind, namespace, &key.name);
     match kind {
-        // It must be there before a Role can be in it; making one is nothing for whoever deploys.
+        // A Role can only exist in an existing namespace, and a deployer should not create
+        // namespaces.
         "Namespace" => vec![to_one("get"), to_one("patch")],
-        // Others have Secrets beside ours.
+        // The namespace also has Secrets of other owners.
         "Secret" => vec![to_all("create"), to_one("get"), to_one("patch"), to_one("delete")],
         "PersistentVolumeClaim" => ["get", "create", "patch"].map(to_all).into(),
         "Deployment" => {
-            // Where the key was before is looked at, so that no other one takes its place.
+            // Reading the Secrets that held the key before prevents the use of a different key.
             let secret =
                 |end| Right::to_one("get", "Secret", namespace, &format!("{}{end}", key.name));
             let all = ["get", "create", "patch", "delete"].map(to_all);
@@ -128,10 +129,10 @@ fn of_an_object(manifest: &Manifest) -> Vec<Right> {
     }
 }
 
-/// To look at what must be there, and to make the Secrets that apply makes.
+/// Returns the permissions to read required objects, and to create the Secrets that apply creates.
 fn of_the_contract(index: &Index) -> Vec<Right> {
     let mut rights = Vec::new();
-    // Which APIs are served may be seen by all.
+    // Every user may read which APIs are served.
     let wanted = index.contract.iter().filter(|wanted| wanted.kind != "CustomResourceDefinition");
     for wanted in wanted {
         let to_one = |verb| Right::to_one(verb, &wanted.kind, &wanted.namespace, &wanted.name);
@@ -144,11 +145,11 @@ fn of_the_contract(index: &Index) -> Vec<Right> {
     rights
 }
 
-/// Which resource a kind is: its group and its name.
+/// The group and the resource name of a kind.
 pub type Resource = (&'static str, &'static str);
 
-/// Returns the rules of a Role that give these rights, which are all in one namespace, or all of
-/// the cluster.
+/// Returns the rules of a Role that grants these permissions, all in one namespace or all
+/// cluster-scoped.
 pub fn rules<'a>(
     rights: impl Iterator<Item = &'a Right>,
     resource: impl Fn(&str) -> Option<Resource>,
@@ -159,7 +160,7 @@ pub fn rules<'a>(
             verbs.entry((resource, right.name.as_deref())).or_default().insert(right.verb);
         }
     }
-    // Who may do it to all may do it to each.
+    // A permission for all objects includes each object.
     for (resource, name) in verbs.keys().copied().collect::<Vec<_>>() {
         let to_all = verbs.get(&(resource, None)).cloned().unwrap_or_default();
         if name.is_some() {
@@ -168,8 +169,8 @@ pub fn rules<'a>(
                 .and_modify(|verbs| verbs.retain(|verb| !to_all.contains(verb)));
         }
     }
-    // Names that the same may be done to share a rule, and so do resources all of whose objects it
-    // may be done to.
+    // Names with the same verbs share a rule; so do resources that have the same verbs without
+    // names.
     let mut named: BTreeMap<(Resource, Vec<&str>), Vec<&str>> = BTreeMap::new();
     let mut unnamed: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
     for ((resource, name), verbs) in verbs.into_iter().filter(|(_, verbs)| !verbs.is_empty()) {

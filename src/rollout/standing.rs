@@ -1,4 +1,4 @@
-//! How an object that was recorded stands: whether it is there, is still that one, and is ready.
+//! The status of a recorded object: whether it exists, is still the same one, and is ready.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::live;
 use super::readiness::{self, Readiness};
 use super::record::Item;
 
-/// How an object stands.
+/// The status of a recorded object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "standing", content = "why", rename_all = "camelCase")]
 pub enum Standing {
@@ -16,13 +16,13 @@ pub enum Standing {
     Waiting(String),
     /// Its controller has given up.
     Failed(String),
-    /// Another object has its name: somebody deleted it and made this one.
+    /// Another object has its name: the recorded one was deleted and recreated.
     Replaced,
     Missing,
 }
 
 impl Standing {
-    /// Returns how an object of an inventory stands.
+    /// Returns the status of an object of an inventory.
     pub fn of(item: &Item, live: Option<&Value>) -> Self {
         let Some(object) = live else { return Self::Missing };
         if item.uid.as_ref().is_some_and(|uid| uid != live::uid(object)) {

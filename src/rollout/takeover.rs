@@ -1,4 +1,5 @@
-//! Whose an object is that is there already: nothing of others is changed without leave.
+//! Finds the owner of an existing object. The program changes no object of another owner without
+//! permission.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +9,8 @@ use super::live;
 use super::record::Item;
 use crate::model::object_key::ObjectKey;
 
-/// Says whose a live object is, if it is not this installation's: one that it recorded, or made and
-/// was interrupted.
+/// Describes the owner of a live object that this installation neither recorded nor created in an
+/// interrupted run; returns nothing if the object is ours.
 pub fn stranger(
     live: &Value,
     key: &ObjectKey,
@@ -17,7 +18,8 @@ pub fn stranger(
     manager: &str,
     instance: &str,
 ) -> Option<String> {
-    // Most namespaces are made before, for the Secrets that must be there. They are never pruned.
+    // Most namespaces exist before, for the Secrets that the bundle requires. They are never
+    // pruned.
     if key.kind == "Namespace" {
         return None;
     }
@@ -39,7 +41,7 @@ pub fn stranger(
     }
 }
 
-/// Returns who has written fields of an object, by its metadata.
+/// Returns the managers that have written fields of an object, from its metadata.
 pub fn managers(metadata: &Value) -> String {
     let entries = metadata.get("managedFields").and_then(Value::as_array);
     let names: BTreeSet<&str> =

@@ -1,5 +1,5 @@
-//! Pods as the controllers would create them, for a dry run: Pod Security, quotas and most webhooks
-//! check pods only.
+//! Builds pods as the controllers would create them, for a dry run: Pod Security, quotas and most
+//! webhooks check only pods.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ pub struct Trial {
     pub key: ObjectKey,
     /// The pod that the controller would create.
     pub pod: Value,
-    /// Whether the rollout deletes old pods before it creates new ones. A full quota is no obstacle
-    /// then.
+    /// Whether the rollout deletes old pods before it creates new ones. A full quota is then no
+    /// obstacle.
     pub makes_room: bool,
     /// The number of additional pods.
     pub more: i64,

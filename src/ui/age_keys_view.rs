@@ -1,5 +1,5 @@
-//! The age public keys of a bundle: the recipients of its sealed secrets, and of the values that
-//! `apply` generates.
+//! Shows the age public keys of a bundle: the recipients of its sealed secrets, and of the values
+//! that `apply` generates.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Shows diagnostics: the source line, underlined, with what to do; or as data.
+//! Shows diagnostics: the underlined source line with the remedy, or JSON.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,8 +13,8 @@ use crate::profile::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::profile::masking::{ShownLine, ShownText};
 use crate::profile::node::{Origin, Source, SourceKind, Sources, line_and_column};
 
-/// Returns the text of all diagnostics, with ANSI colours, secrets masked, characters that a
-/// terminal acts on escaped.
+/// Returns the text of all diagnostics in ANSI colours. Secrets are masked, and terminal control
+/// characters are escaped.
 pub fn to_text(diagnostics: &Diagnostics, sources: &Sources) -> String {
     let renderer = Renderer::styled();
     let mut texts = BTreeMap::new();
@@ -24,7 +24,7 @@ pub fn to_text(diagnostics: &Diagnostics, sources: &Sources) -> String {
         .collect()
 }
 
-/// Shows one; `texts` keeps what people may see of each source.
+/// Returns the text of one diagnostic; `texts` caches the printable text of each source.
 fn one<'a>(
     renderer: &Renderer,
     diagnostic: &Diagnostic,
@@ -57,9 +57,10 @@ fn one<'a>(
     }
 }
 
-/// Returns the underlined line of an origin, or its place where the line may not be shown; and,
-/// where the renderer counts escapes that the file has not, the place that it will say and the
-/// right one.
+/// Returns the underlined line of an origin, or only its place if the line must be hidden.
+///
+/// The renderer counts escapes that the file does not have. If they shift the column, the second
+/// value is the renderer's place and the right one.
 fn excerpt(
     origin: Origin,
     source: &Source,
@@ -70,7 +71,7 @@ fn excerpt(
     let Some(shown) = text.line_at(origin.start) else {
         return (Place::path(name).line(line).char_column(column).into(), None);
     };
-    // A table's span may be long: its first line says enough.
+    // The span of a table may be long; its first line is enough.
     let (escaped, marked) = escape(&shown, origin.span());
     let counted = escaped[..marked.start].chars().count() + 1;
     let place = |column| format!("{name}:{line}:{column}");
@@ -79,13 +80,13 @@ fn excerpt(
     (Snippet::source(escaped).line_start(line).path(name).annotation(annotation).into(), shifted)
 }
 
-/// Escapes a line, and returns it with the range in it that has become of `span`, a range of the
+/// Escapes a line; returns it with the range in it that corresponds to `span`, a range of the
 /// source.
 fn escape(line: &ShownLine, span: Range<usize>) -> (String, Range<usize>) {
     let text = &line.text;
     let start = text.floor_char_boundary(span.start.saturating_sub(line.start).min(text.len()));
     let end = text.ceil_char_boundary(span.end.saturating_sub(line.start).clamp(start, text.len()));
-    // A tab moves nothing but what is behind it, and the snippet has blanks in its place.
+    // Keep tabs: a tab only shifts the text after it, and the snippet shows blanks instead.
     let safe = |text: &str| text.split('\t').map(safe).collect::<Vec<_>>().join("\t");
     let (before, marked, after) =
         (safe(&text[..start]), safe(&text[start..end]), safe(&text[end..]));
@@ -93,7 +94,7 @@ fn escape(line: &ShownLine, span: Range<usize>) -> (String, Range<usize>) {
     (before + &marked + &after, range)
 }
 
-/// Returns the diagnostics as data.
+/// Returns the diagnostics as JSON.
 pub fn to_json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
     let one = |diagnostic: &Diagnostic| {
         let place = diagnostic.origin.map(|origin| {

@@ -1,4 +1,4 @@
-//! A difference for people: images and settings first, then objects field by field, then which pods
+//! Shows a diff as text: images and settings first, then objects field by field, then the pods that
 //! restart.
 
 use std::io::{self, Write};
@@ -15,14 +15,15 @@ use crate::diff::restart::{Forecast, Restart};
 use crate::images::reference::Reference;
 use crate::render::yaml::to_yaml;
 
-/// Texts with more lines are not compared line by line: a hostile one would take hours.
+/// The largest number of lines in both texts together that are compared line by line: a hostile
+/// text would take hours.
 const LINES_MAX: usize = 4000;
-/// A value that is longer stands in lines of its own.
+/// The longest list or map that stays on the line of its field.
 const INLINE_CHARS: usize = 80;
-/// How many equal lines are shown around lines that differ.
+/// The number of equal lines that are shown around changed lines.
 const CONTEXT_LINES: usize = 2;
 
-/// Writes a difference.
+/// Writes a diff.
 ///
 /// # Errors
 ///
@@ -38,7 +39,7 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     write_changes(&diff.objects, &diff.workloads, &diff.warnings, out)
 }
 
-/// Writes what differs between two sets of objects.
+/// Writes the differences between two sets of objects.
 ///
 /// # Errors
 ///
@@ -89,10 +90,11 @@ fn images(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// How many digits of a digest are shown.
+/// The number of digits of a digest that are shown.
 const DIGEST_DIGITS: usize = 12;
 
-/// Returns what is another of an image: of the same repository only what differs.
+/// Returns the change of an image. If the repository is the same, it contains only the differing
+/// parts.
 fn image_change(old: &str, new: &str) -> String {
     let whole = format!("{old} -> {new}");
     let (Ok(old), Ok(new)) = (old.parse::<Reference>(), new.parse::<Reference>()) else {
@@ -128,7 +130,7 @@ fn objects(objects: &[ObjectChange], out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     heading("Objects", out)?;
-    // What is new or gone in one screen, details after it.
+    // Added and removed objects fit on one screen; details follow.
     let whole = objects.iter().filter(|object| object.change != Change::Changed);
     let changed = objects.iter().filter(|object| object.change == Change::Changed);
     whole.chain(changed).try_for_each(|change| object(change, out))
@@ -149,8 +151,8 @@ fn object(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     write_fields(object, out)
 }
 
-/// Writes in which fields an object changes; of those that only follow from other changes, how
-/// many.
+/// Writes the changed fields of an object, and the number of fields that only follow from other
+/// changes.
 ///
 /// # Errors
 ///
@@ -160,7 +162,7 @@ pub fn write_fields(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()
     own.into_iter().try_for_each(|change| field(change, "      ", out))?;
     match following.len() {
         0 => Ok(()),
-        // Its new name is in the line above.
+        // The line above has the new name.
         1 if object.old_name.is_some() => Ok(()),
         1 => writeln!(out, "      {}", paint(FAINT, "(1 field follows from other changes)")),
         number => {
@@ -207,7 +209,7 @@ fn field(change: &FieldChange, indent: &str, out: &mut dyn Write) -> io::Result<
     }
 }
 
-/// Returns a value that fits into a line; a text that could be taken for something else has quotes.
+/// Returns a value that fits on a line. An ambiguous text gets quotes.
 fn inline(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => {
@@ -239,7 +241,7 @@ fn block(
     Ok(())
 }
 
-/// Writes what differs between two texts, line by line.
+/// Writes the differences between two texts, line by line.
 fn lines(old: &str, new: &str, indent: &str, out: &mut dyn Write) -> io::Result<()> {
     let (old_lines, new_lines) = (old.split('\n').count(), new.split('\n').count());
     if old_lines + new_lines > LINES_MAX {

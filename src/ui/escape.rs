@@ -1,12 +1,11 @@
-//! Text from outside on its way to a terminal: nothing in it may move the cursor, change colours or
-//! hide other text.
+//! Escapes external text for a terminal, so that it cannot move the cursor, change colours or hide
+//! other text.
 
 use std::borrow::Cow;
 
 use crate::model::printable::is_printable;
 
-/// Returns `text` with every character that a terminal might act on, or not show, written as an
-/// escape.
+/// Returns `text` with an escape for every character that a terminal might act on or not show.
 pub fn safe(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_printable) {
         return Cow::Borrowed(text);
@@ -22,21 +21,22 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns `text` line by line, each as [`safe`] has it.
+/// Returns `text` with each line escaped by [`safe`].
 pub fn safe_lines(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns `text` line by line, each as [`safe`] has it, and every line but the first set in: a
-/// line break in a name from outside does not begin what looks like a line of this program.
+/// Returns `text` with each line escaped by [`safe`], and every line but the first indented.
+///
+/// So a line break in an external name cannot fake a line of this program.
 pub fn safe_within(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n    ")
 }
 
-/// Returns a text of several lines and with colours in which every other character that a terminal
-/// might act on, or not show, is written as an escape.
+/// Returns a styled text of several lines, with every other character escaped that a terminal might
+/// act on or not show.
 ///
-/// Whatever is printed passes here, so that a name that was not made [`safe`] before can at most
+/// All text reports and messages pass through here, so a name that bypassed [`safe`] can at most
 /// change colours.
 pub fn safe_styled(text: &str) -> Cow<'_, str> {
     let stays = |character: char| character == '\n' || character == '\t' || is_printable(character);
@@ -57,17 +57,17 @@ pub fn safe_styled(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns the length of the sequence of colours that a text begins with.
+/// Returns the length of the colour sequence at the beginning of a text.
 fn style_bytes(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
     parameters[end..].starts_with('m').then_some("\u{1b}[".len() + end + 1)
 }
 
-/// Returns a JSON text in which such characters are escapes of JSON.
+/// Returns a JSON text with such characters as JSON escapes.
 ///
-/// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and
-/// marks of direction as they are.
+/// JSON itself does not escape DEL, the C1 controls (one of which begins terminal sequences) and
+/// direction marks.
 pub fn safe_json(text: &str) -> Cow<'_, str> {
     let stays = |character: char| character == '\n' || is_printable(character);
     if text.chars().all(stays) {

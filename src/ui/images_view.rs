@@ -1,4 +1,4 @@
-//! The number of images of a bundle, and how many configs and layers came with it.
+//! Shows the number of images of a bundle, and how many of their configs and layers are present.
 
 use std::fmt;
 
@@ -8,39 +8,39 @@ use super::progress::size;
 use crate::images::list::ImageList;
 use crate::model::digest::Digest;
 
-/// The images of a bundle whose images are pinned.
+/// The images of a bundle with pinned images.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImagesSummary {
     images: usize,
-    /// Configs and layers, each once.
+    /// Distinct configs and layers.
     blobs: usize,
-    /// Their sizes.
+    /// The sum of their sizes.
     bytes: u64,
-    /// Configs and layers that are not there.
+    /// Missing configs and layers.
     missing: usize,
     missing_bytes: u64,
     place: ImagesPlace,
-    /// Whether the bytes of those that are there were compared with their digests.
+    /// Whether the present blobs were hashed and compared with their digests.
     hashed: bool,
 }
 
-/// Where blobs were looked for.
+/// The place that was searched for blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ImagesPlace {
-    /// In the archive that was read and hashed.
+    /// An archive that was read and hashed.
     Archive,
-    /// In an archive of which only the headers were read.
+    /// An archive of which only the headers were read.
     Headers,
-    /// In the store, by their sizes.
+    /// The store; the blobs were compared by size.
     Store,
-    /// In the store, hashed.
+    /// The store; the blobs were hashed.
     HashedStore,
 }
 
 impl ImagesSummary {
-    /// Counts what `is_there` of the images.
+    /// Counts the configs and layers of the images; `is_there` says which are present.
     pub fn of(images: &ImageList, place: ImagesPlace, is_there: impl Fn(&Digest) -> bool) -> Self {
         let missing: Vec<u64> =
             images.blobs().filter(|(digest, _)| !is_there(digest)).map(|(_, size)| size).collect();
@@ -55,12 +55,12 @@ impl ImagesSummary {
         }
     }
 
-    /// Returns whether every config and layer is there.
+    /// Returns whether every config and layer is present.
     pub fn is_complete(&self) -> bool {
         self.missing == 0
     }
 
-    /// Returns how much is missing, in words.
+    /// Returns the missing amount, in words.
     pub fn missing_text(&self) -> String {
         format!(
             "{} of {} configs and layers are missing ({})",

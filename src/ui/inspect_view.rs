@@ -1,4 +1,4 @@
-//! A bundle on one page.
+//! Shows a bundle on one page.
 
 use std::io::{self, Write};
 
@@ -107,7 +107,7 @@ fn contract(contract: &[Wanted], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// How many objects that want something are named.
+/// The number of named users of a required object.
 const USERS_SHOWN: usize = 3;
 
 fn users(users: &[String]) -> String {

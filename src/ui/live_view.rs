@@ -1,5 +1,4 @@
-//! What is live beside a bundle: objects that are gone, are not as the bundle says, or are too
-//! many.
+//! Compares a cluster with a bundle: missing, differing and surplus objects.
 
 use std::io::{self, Write};
 
@@ -13,36 +12,36 @@ use crate::diff::drift::Drift;
 use crate::diff::running::RunningImage;
 use crate::model::object_key::ObjectKey;
 
-/// Values that are longer are cut: the report as JSON has them whole.
+/// The longest value that is shown whole; the JSON report never truncates.
 const VALUE_CHARS: usize = 120;
 
-/// How a cluster stands to a bundle.
+/// The result of comparing a cluster with a bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveReport {
     pub context: String,
     pub cluster_uid: String,
-    /// The generation that runs, by the record; absent where there is none.
+    /// The running generation of the record; absent if none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// What that is of; which need not be the bundle.
+    /// The content of that generation, which may differ from the bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_id: Option<String>,
     pub same: bool,
-    /// What is not as the bundle says.
+    /// The objects that differ from the bundle.
     pub objects: Vec<LiveObject>,
-    /// What the bundle wants of the cluster, and is not there.
+    /// The missing objects that the bundle requires.
     pub missing: Vec<String>,
-    /// Secrets in the place of those that the last generation used.
+    /// Secrets that replaced those of the last generation.
     pub replaced: Vec<String>,
-    /// What may not be looked at.
+    /// The objects that were not checked: their kind is unknown, or a permission is missing.
     pub unseen: Vec<String>,
-    /// What the pods run; absent where the bundle pins no images.
+    /// The images that the pods run; absent if the bundle pins no images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<Vec<RunningImage>>,
 }
 
-/// An object that is not as the bundle says.
+/// An object that differs from the bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveObject {
@@ -51,7 +50,7 @@ pub struct LiveObject {
     pub change: LiveChange,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Drift>,
-    /// Why the server would not take the bundle's object, if it would not.
+    /// The reason why the server would refuse the bundle's object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
@@ -59,21 +58,21 @@ pub struct LiveObject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LiveChange {
-    /// The bundle has it, and the cluster has not.
+    /// The bundle has it, and the cluster does not.
     Missing,
     Differs,
-    /// It is recorded as installed, and the bundle has it not.
+    /// It is recorded as installed, and the bundle does not have it.
     Surplus,
 }
 
 impl LiveObject {
-    /// Tells of an object, without its fields.
+    /// Describes an object, without its fields.
     pub fn new(key: ObjectKey, change: LiveChange) -> Self {
         Self { key, change, fields: Vec::new(), refused: None }
     }
 }
 
-/// Writes how the cluster stands to the bundle.
+/// Writes the comparison.
 ///
 /// # Errors
 ///
@@ -126,7 +125,7 @@ fn write_object(object: &LiveObject, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// Returns what is to be said of a field that is not as the bundle says, on one line.
+/// Returns the line for a field that differs from the bundle.
 pub fn drift_line(Drift { path, live, wanted, managers }: &Drift) -> String {
     let path = path.to_string();
     let text = match (live, wanted) {

@@ -1,4 +1,4 @@
-//! What people see: stdout is data, stderr is talk.
+//! The user interface: stdout carries data, stderr carries messages.
 
 pub mod age_keys_view;
 pub mod diagnostic;

@@ -1,4 +1,4 @@
-//! The only place that prints.
+//! The only module that prints.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::escape::{safe, safe_json, safe_lines, safe_styled};
 
-/// What a command found out. One value, two faces: the JSON is a published format, the text is not.
+/// The result of a command. Its JSON is a published format, its text is not.
 pub trait Report: Serialize {
-    /// The name and version of the JSON's shape, such as `build/v1`.
+    /// The name and version of the JSON's schema, such as `build/v1`.
     const SCHEMA: &'static str;
 
     /// Writes the text for people and pipes.
@@ -20,14 +20,14 @@ pub trait Report: Serialize {
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// Whoever read our stdout has gone away.
+/// The error when the reader of our stdout has closed it.
 ///
-/// Told from every other broken pipe: file systems and networks report those of their own.
+/// It is distinct from other broken pipes, which file systems and networks may report.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
 pub struct ReaderGone;
 
-/// When output has colours.
+/// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -54,13 +54,13 @@ impl Printer {
         Self { json, quiet }
     }
 
-    /// Writes a report: as JSON with its schema's name, or as text.
+    /// Writes a report to stdout: as JSON with its schema, or as text.
     ///
     /// # Errors
     ///
     /// When stdout cannot be written.
     pub fn report<R: Report>(&self, report: &R) -> io::Result<()> {
-        // Written at once: a stream that takes colours out would make a system call of each piece.
+        // Write once: a stream that strips colours would make a system call for each piece.
         let choice = AutoStream::choice(&io::stdout());
         let mut out = AutoStream::new(Vec::new(), choice);
         if self.json {
@@ -77,8 +77,8 @@ impl Printer {
         self.data(&out.into_inner())
     }
 
-    /// Says the text of a report to the person in front of the terminal: stdout is for something
-    /// else.
+    /// Writes the text of a report to stderr, unless quiet, for commands whose stdout carries other
+    /// data.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Printer {
         if self.quiet { Ok(()) } else { self.tell_report(report) }
     }
 
-    /// As [`Printer::say_report`], of what must be heard.
+    /// Like [`Printer::say_report`], even when quiet.
     ///
     /// # Errors
     ///
@@ -99,11 +99,11 @@ impl Printer {
         Ok(())
     }
 
-    /// Writes data to stdout as it is.
+    /// Writes raw data to stdout.
     ///
     /// # Errors
     ///
-    /// When stdout cannot be written; with [`ReaderGone`] in it if it is a pipe that nobody reads.
+    /// When stdout cannot be written; with [`ReaderGone`] in it if the reader has closed the pipe.
     pub fn data(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
@@ -112,7 +112,7 @@ impl Printer {
         })
     }
 
-    /// Writes a value to stdout as JSON that a terminal may show.
+    /// Writes a value to stdout as JSON that is safe for a terminal.
     ///
     /// # Errors
     ///
@@ -121,48 +121,49 @@ impl Printer {
         self.data(safe_json(&format!("{value:#}\n")).as_bytes())
     }
 
-    /// Says one line to the person in front of the terminal.
+    /// Writes one line to stderr, unless quiet.
     pub fn say(&self, line: &str) {
         if !self.quiet {
             self.tell(line);
         }
     }
 
-    /// As [`Printer::say`], of several lines: whatever is from outside in it has no line breaks.
+    /// Like [`Printer::say`], for several lines. External text in it must not contain line breaks.
     pub fn say_lines(&self, text: &str) {
         if !self.quiet {
             self.tell_lines(text);
         }
     }
 
-    /// Warns of something that must be heard.
+    /// Writes a warning to stderr, even when quiet.
     pub fn warn(&self, line: &str) {
         self.tell(&format!("warning: {line}"));
     }
 
-    /// Says one line that must be heard. Names in it may come from a medium or a cluster: nothing
-    /// in them moves the cursor, or begins what looks like another line of this program.
+    /// Writes one line to stderr, even when quiet.
+    ///
+    /// Names in it may come from a medium or a cluster, so it is escaped: they cannot move the
+    /// cursor, or fake another line of this program.
     pub fn tell(&self, line: &str) {
         self.tell_styled(&safe(line));
     }
 
-    /// As [`Printer::tell`], of several lines.
+    /// Like [`Printer::tell`], for several lines.
     pub fn tell_lines(&self, text: &str) {
         self.tell_styled(&safe_lines(text));
     }
 
-    /// As [`Printer::tell_lines`], of a text that has colours, and in which names are [`safe`]
-    /// already.
+    /// Like [`Printer::tell_lines`], for a text with colours, in which names are already [`safe`].
     pub fn tell_styled(&self, text: &str) {
         let stderr = io::stderr();
         let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));
-        // There is nobody left to tell that stderr is gone.
+        // If stderr is closed, no stream is left for an error message.
         writeln!(line, "{}", safe_styled(text))
             .and_then(|()| stderr.lock().write_all(&line.into_inner()))
             .ok();
     }
 
-    /// Returns whether a person watches.
+    /// Returns whether stderr is a terminal, and not quiet.
     pub fn is_watched(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }

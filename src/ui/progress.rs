@@ -1,17 +1,17 @@
-//! One line on a terminal's stderr about work that takes long.
+//! Shows the progress of long work on one line of a terminal's stderr.
 
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use super::printer::Printer;
 
-/// Work that is done sooner shows nothing.
+/// Work that ends earlier shows nothing.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the line stays as it is.
+/// The interval between updates of the line.
 const SHOWN_FOR: Duration = Duration::from_millis(200);
 
-/// How much of some work is done; the line goes when the value is dropped.
+/// The progress of some work; dropping it removes the line.
 #[derive(Debug)]
 pub struct Progress {
     watched: bool,
@@ -19,7 +19,7 @@ pub struct Progress {
     total: Option<u64>,
     done: u64,
     started: Instant,
-    /// When the line was written; none before that.
+    /// The time when the line was last written; absent before the first time.
     shown: Option<Instant>,
 }
 
@@ -36,7 +36,7 @@ impl Progress {
         }
     }
 
-    /// Says that so many more bytes are done.
+    /// Adds bytes that are done.
     pub fn advance(&mut self, bytes: u64) {
         self.done += bytes;
         if !self.watched {
@@ -52,7 +52,7 @@ impl Progress {
         write!(io::stderr(), "\r\x1b[K{}", self.line(now - self.started)).ok();
     }
 
-    /// Says that so many bytes have to be done again.
+    /// Subtracts bytes that must be done again.
     pub fn retreat(&mut self, bytes: u64) {
         self.done = self.done.saturating_sub(bytes);
     }
@@ -77,7 +77,7 @@ impl Drop for Progress {
     }
 }
 
-/// Returns a number of bytes as people read it, in powers of 1000.
+/// Returns a readable number of bytes, in powers of 1000.
 pub fn size(bytes: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
     match units.into_iter().find(|(unit, _)| bytes >= *unit) {

@@ -1,13 +1,13 @@
-//! What of a bundle reaches beyond its namespace, a line for each object and way.
+//! Shows how a bundle reaches beyond its namespace, in one line per object and way.
 
 use crate::bundle::reach::{Reach, Way};
 
-/// How much of a snippet a line shows; `--json` has all of it.
+/// The longest part of a snippet that a line shows; `--json` has all of it.
 const SNIPPET_CHARS_MAX: usize = 80;
 
-/// Returns the lines; one that says so if nothing reaches beyond.
+/// Returns the lines; a single line if nothing reaches beyond the namespace.
 ///
-/// They hold text of the bundle, which the caller escapes.
+/// The lines contain text of the bundle, which the caller must escape.
 pub fn lines(reach: &[Reach]) -> Vec<String> {
     if reach.is_empty() {
         return vec!["nothing beyond its namespace".to_owned()];
@@ -19,14 +19,14 @@ pub fn lines(reach: &[Reach]) -> Vec<String> {
     reach.chunk_by(is_together).map(line).collect()
 }
 
-/// Returns the prefix of an annotation, which is that of the controller that acts on it: each has a
-/// line of its own.
+/// Returns the prefix of an annotation or label, which identifies its controller. Each controller
+/// has its own line.
 fn controller(reach: &Reach) -> Option<&str> {
     let prefix = reach.target.rsplit_once('/').map(|(prefix, _)| prefix);
     prefix.filter(|_| matches!(reach.way, Way::Annotation | Way::Label | Way::PodLabel))
 }
 
-/// Returns the line of what one object reaches in one way.
+/// Returns the line for one object and one way.
 fn line(reach: &[Reach]) -> String {
     let Reach { kind, name, way, value, .. } = &reach[0];
     let targets: Vec<&str> = reach.iter().map(|reach| reach.target.as_str()).collect();

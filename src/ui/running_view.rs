@@ -1,4 +1,4 @@
-//! Which images containers run, beside those that a bundle pins.
+//! Shows the images that containers run, compared with those that a bundle pins.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -7,8 +7,8 @@ use super::escape::safe;
 use super::style::{CHANGED, FAINT, REMOVED, paint};
 use crate::diff::running::{RunningImage, RunningState};
 
-/// Writes how many containers run what is pinned, then problems, other images, and what cannot be
-/// told, each image once.
+/// Writes the number of containers that run pinned images, then problems, other images, and unknown
+/// ones, each image once.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ fn line(image: &RunningImage) -> Option<String> {
         RunningState::Unlisted => ('~', CHANGED),
         _ => ('~', FAINT),
     };
-    // What cannot be told is so for every pod alike.
+    // An unknown image is unknown for every pod, so name none.
     let place = if image.state == RunningState::Unknown {
         String::new()
     } else {

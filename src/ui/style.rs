@@ -1,4 +1,4 @@
-//! Colours. They never carry a meaning alone.
+//! Colours. A colour is never the only carrier of a meaning.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ pub(super) const REMOVED: Style = AnsiColor::Red.on_default();
 pub(super) const CHANGED: Style = AnsiColor::Yellow.on_default();
 pub(super) const FAINT: Style = Style::new().dimmed();
 
-/// Returns a text in a style; the printer takes the style away where nobody sees it.
+/// Returns a text in a style; the printer strips the style where colours are off.
 pub(super) fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }

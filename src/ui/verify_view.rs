@@ -1,4 +1,5 @@
-//! What was verified, on one page: who vouches for what, by which right, and what was not checked.
+//! Shows the result of a verification on one page: the signers, the grant, and the checks that were
+//! skipped.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -22,7 +23,7 @@ use crate::trust::refusal::{FoundKey, Standing};
 use crate::trust::state::{Comparison, Elsewhere, Floor};
 use crate::trust::verify::Verified;
 
-/// A bundle that was verified.
+/// A verified bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyReport {
@@ -45,14 +46,14 @@ pub struct VerifyReport {
     grant: Option<GrantUsed>,
     target: Target,
     replay: Replay,
-    /// What reaches beyond the namespace.
+    /// Its effects beyond the namespace.
     reach: Vec<Reach>,
     #[serde(flatten)]
     age_keys: AgeKeys,
     objects: usize,
     files: usize,
     bytes: u64,
-    /// Absent where the images are not pinned.
+    /// Absent if the images are not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     carried: Option<ImagesSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,38 +65,38 @@ pub struct VerifyReport {
 /// The grant of the policy that is met.
 #[derive(Debug, Serialize)]
 struct GrantUsed {
-    /// The place in the file, from 1.
+    /// Its position in the file, from 1.
     number: usize,
     threshold: u32,
 }
 
-/// Whether the bundle may come here.
+/// The target that the bundle was checked against.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     /// Whether there is a policy.
     pub policy: bool,
-    /// The site of the policy; without one, no site is checked.
+    /// The site in the policy; without one, no site is checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<Label>,
 }
 
-/// How the bundle stands to what was accepted before.
+/// The comparison of the bundle with the accepted state.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replay {
     pub checked: bool,
-    /// What was accepted before; absent for the first bundle of its place.
+    /// The minimum serial of the place; absent for its first bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<Floor>,
-    /// What was accepted before for other sites and clusters, in the first report of a place.
+    /// The minimum serials of other sites and clusters, if the place itself has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<Elsewhere>,
-    /// Whether the bundle is remembered from now on.
+    /// Whether this run recorded the bundle.
     pub recorded: bool,
 }
 
-/// How the bundle stands to a source tree.
+/// The comparison of the bundle with a source tree.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebuild {
@@ -105,7 +106,7 @@ pub struct Rebuild {
     pub files: Vec<FileDifference>,
 }
 
-/// A file that a build of the source gives otherwise.
+/// A file that differs in a build of the source.
 #[derive(Debug, Serialize)]
 pub struct FileDifference {
     pub path: String,
@@ -121,7 +122,7 @@ pub enum FileChange {
 }
 
 impl Target {
-    /// Returns the place of a policy.
+    /// Returns the target of a policy.
     pub fn of(policy: &Policy) -> Self {
         Self { policy: true, site: policy.target.site.clone() }
     }
@@ -135,7 +136,7 @@ impl Replay {
     }
 }
 
-/// Returns which floors of other places were not compared; nothing without one.
+/// Returns the minimum serials of other places that were not compared; nothing for an empty list.
 pub fn not_compared(others: &[Elsewhere]) -> Option<String> {
     let place = |Elsewhere { site, cluster_uid, serial }: &Elsewhere| {
         let site = site.as_ref().map(|site| format!("site {site}"));
@@ -149,7 +150,7 @@ pub fn not_compared(others: &[Elsewhere]) -> Option<String> {
 }
 
 impl VerifyReport {
-    /// Tells of a verified bundle that was found at `origin`, as of `time`.
+    /// Describes a verified bundle that was found at `origin`, as of `time`.
     pub fn new(bundle: &Verified<Bundle>, origin: String, time: Timestamp) -> Self {
         let voucher = bundle.voucher();
         let predicate = &voucher.statement.predicate;
@@ -184,31 +185,31 @@ impl VerifyReport {
         }
     }
 
-    /// Adds for which place the bundle was verified.
+    /// Adds the place for which the bundle was verified.
     #[must_use]
     pub fn for_place(self, target: Target, replay: Replay) -> Self {
         Self { target, replay, ..self }
     }
 
-    /// Adds what came with it of its images.
+    /// Adds the images that came with the bundle.
     #[must_use]
     pub fn with_images(self, carried: Option<ImagesSummary>) -> Self {
         Self { carried, ..self }
     }
 
-    /// Adds how it stands to a source tree.
+    /// Adds the comparison with a source tree.
     #[must_use]
     pub fn rebuilt(self, rebuild: Option<Rebuild>) -> Self {
         Self { rebuild, ..self }
     }
 
-    /// Adds how a cluster stands to it.
+    /// Adds the comparison with a cluster.
     #[must_use]
     pub fn beside(self, live: Option<LiveReport>) -> Self {
         Self { live, ..self }
     }
 
-    /// Returns whether something else is not as the bundle has it.
+    /// Returns whether a source tree or a cluster differs from the bundle.
     pub fn differs(&self) -> bool {
         self.rebuild.as_ref().is_some_and(|rebuild| !rebuild.same)
             || self.live.as_ref().is_some_and(|live| !live.same)
@@ -269,7 +270,7 @@ impl VerifyReport {
     fn write_signatures(&self, out: &mut dyn Write) -> io::Result<()> {
         for (at, key) in self.signatures.iter().enumerate() {
             let label = if at == 0 { "signed by" } else { "" };
-            // Under a single key there are no holders, and that key alone counts.
+            // A single given key has no holder, and only that key counts.
             let nobody =
                 if key.standing == Standing::Counts { "the given key" } else { "somebody else" };
             let holder = key.holder.as_ref().map_or(nobody, Label::as_str);
@@ -341,7 +342,7 @@ impl Report for VerifyReport {
     }
 }
 
-/// Returns a length of time in the largest unit of which there are two or more.
+/// Returns a duration in the largest unit that gives at least 2.
 fn span(seconds: u64) -> String {
     let units = [(DAY_SECONDS, "days"), (3600, "hours"), (60, "minutes")];
     match units.into_iter().find(|(unit, _)| seconds >= 2 * unit) {

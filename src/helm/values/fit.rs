@@ -1,5 +1,5 @@
-//! Values to the types of the schema: what Helm took for the same, becomes it; what has no place,
-//! goes with a note.
+//! Converts values to the types of the schema. Values that Helm accepts in another type are
+//! converted, and values without a place are dropped; both get a note.
 
 use serde_json::Value as Schema;
 
@@ -12,11 +12,11 @@ use crate::profile::overlay::DEFAULTS;
 use crate::profile::settings::Settings;
 use crate::profile::{decode, parse, schema, suggest};
 
-/// The properties of Fluent Bit's outputs have types of their own; `output` has brought them into
-/// form.
+/// The properties of Fluent Bit's outputs have their own types, and `output` has converted them
+/// already.
 const OUTPUT_CONFIG: &str = "storage.logs.fluentbit.output.config";
 
-/// Returns the values in the types that their keys take.
+/// Returns the values in the types of their keys.
 pub(super) fn fit(values: Map, notes: &mut Notes) -> Map {
     let fitted = fit_map(values, schema::schema(), &Path::default(), notes);
     drop_refused_empties(fitted, notes)
@@ -48,7 +48,7 @@ fn unknown(
     properties: Option<&serde_json::Map<String, Schema>>,
     notes_before: usize,
 ) -> String {
-    // Values with hundreds of unknown keys are of another chart: then nearness means nothing.
+    // Values with hundreds of unknown keys belong to another chart, so similar keys mean nothing.
     if notes_before > DIAGNOSTICS_MAX {
         return "no such key".to_owned();
     }
@@ -70,7 +70,7 @@ fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Op
         (Some("object"), Value::Map(map)) => {
             let was_empty = map.0.is_empty();
             let fitted = fit_map(map, schema, path, notes);
-            // A map that has lost everything says nothing any more.
+            // Drop a map that has lost all its keys.
             (was_empty || !fitted.0.is_empty()).then_some(Value::Map(fitted))
         }
         (Some("array"), Value::List(items)) => Some(fit_list(items, schema, path, notes)),
@@ -144,9 +144,10 @@ fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -
     Some(Value::Integer(integer))
 }
 
-/// Returns whether a text is a number that begins with 0. The relay reads its variables as decimal,
-/// all else is octal: templates print such a text without its quotes, and nobody else writes a mode
-/// like this.
+/// Returns whether a text is a number that begins with 0.
+///
+/// Such a text is octal, because templates print it without its quotes, and only modes are written
+/// like this. In `config` it is decimal, because the relay reads its variables as decimal.
 fn is_octal(text: &str) -> bool {
     let digits = text.trim().strip_prefix('0');
     digits.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
@@ -172,8 +173,8 @@ fn is_config(path: &Path) -> bool {
     path.0.first() == Some(&Segment::Key("config".into()))
 }
 
-/// Returns the number that a text is; in `config`, the one that it starts with, as the relay reads
-/// it.
+/// Returns the number in a text. In `config`, it is the leading number, which is how the relay
+/// reads it.
 fn number_in(text: &str, path: &Path) -> Option<i64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
@@ -212,7 +213,7 @@ fn fit_quantity(value: Value, path: &Path, notes: &mut Notes) -> Option<Value> {
     }
 }
 
-/// Takes empty texts out where the key's type refuses one: in the chart they stood for "not given".
+/// Drops empty texts where the key's type rejects them: in the chart they meant "not given".
 fn drop_refused_empties(mut values: Map, notes: &mut Notes) -> Map {
     if !holds_empty(&values) {
         return values;

@@ -1,9 +1,9 @@
-//! Ingress: the class once, hosts with their paths.
+//! Ingress: names the class once, and converts hosts and their paths.
 
 use super::Import;
 use super::value::{Map, Value};
 
-/// The annotation that named a class before there was a field.
+/// The annotation that named the class before the field existed.
 const CLASS: &str = "kubernetes.io/ingress.class";
 
 pub(super) fn apply(import: &mut Import<'_>) {
@@ -42,7 +42,7 @@ fn hosts(import: &mut Import<'_>) {
     for (index, host) in hosts.iter_mut().enumerate() {
         match host {
             Value::Map(map) if map.get("host").is_none() => {
-                // An empty host is every host, in an Ingress as here.
+                // An empty host matches every host, in an Ingress and in a profile.
                 map.0.insert(0, ("host".into(), Value::Text(String::new())));
                 found.push((
                     format!("ingress.hosts[{index}].host"),

@@ -1,8 +1,8 @@
-//! Helm values to a profile: the same deployment, without the chart's defects, and nothing changed
-//! in silence.
+//! Converts Helm values to a profile of the same deployment, without the chart's defects, and with
+//! a note for each change.
 //!
-//! `yaml` reads the values, `rules` knows the chart, `fit` brings what is left into the schema's
-//! types, `write` makes TOML of it. The schema is the only list of keys here.
+//! `yaml` reads the values, `rules` knows the chart, `fit` converts the rest to the schema's types,
+//! and `write` makes TOML of the result. The schema is the only list of keys here.
 
 mod fit;
 mod ingress;
@@ -29,18 +29,18 @@ use crate::model::text::{Label, ReleaseName};
 use crate::profile::node::Visibility;
 use crate::profile::resolve::Names;
 
-/// What the values themselves do not say.
+/// Input that is not in the values.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
     /// The name of the Helm release; `claude-relay` if absent.
     pub release: Option<ReleaseName>,
     /// Its namespace.
     pub namespace: Option<Label>,
-    /// The oldest Kubernetes that the bundle must run on.
+    /// The oldest Kubernetes version that the bundle must run on.
     pub kubernetes: Option<KubeVersion>,
     /// Whether literal secrets stay literal.
     pub keep_literals: bool,
-    /// What notes may show of the values.
+    /// How much of the values notes may show.
     pub visibility: Visibility,
 }
 
@@ -51,16 +51,16 @@ impl Default for ImportOptions {
     }
 }
 
-/// A profile, and what became of each key that is not the same in it.
+/// A profile, and a note for each key that differs in it.
 #[derive(Clone, Debug)]
 pub struct Imported {
     /// The text of the profile.
     pub toml: String,
-    /// In the order of the values; what was added comes last.
+    /// In the order of the values; notes about added keys come last.
     pub notes: Vec<Note>,
 }
 
-/// Why a text is no Helm values.
+/// The reason why a text is not Helm values.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error("the values have {bytes} bytes; the limit is {limit}")]
@@ -75,10 +75,10 @@ pub enum ImportError {
     NotValues { found: &'static str },
 }
 
-/// The release's name when nobody says, which is also that of the defaults.
+/// The default name of the release, which is also that of the default profile.
 const RELEASE: &str = "claude-relay";
 
-/// Turns Helm values, or what `helm get values` prints, into a profile.
+/// Converts Helm values, or the output of `helm get values`, to a profile.
 pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     let Values { map: values, octals } = yaml::parse(values)?;
     let mut notes = Notes::new(&values, options.visibility);
@@ -99,7 +99,7 @@ pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, Import
     Ok(Imported { toml, notes: notes.sorted() })
 }
 
-/// An import on its way.
+/// An unfinished import.
 struct Import<'a> {
     values: Map,
     notes: Notes,
@@ -107,7 +107,7 @@ struct Import<'a> {
     chart: Chart,
 }
 
-/// What the chart called its objects.
+/// The names of the chart's objects.
 struct Chart {
     full: String,
     redis: String,
@@ -127,7 +127,7 @@ impl Chart {
         Self { full, redis }
     }
 
-    /// Returns the Secret of the relay's chart.
+    /// Returns the name of the Secret of the relay's chart.
     fn secret(&self) -> String {
         format!("{}-secret", self.full)
     }
@@ -142,14 +142,14 @@ impl Import<'_> {
         self.notes.add(key, what, why);
     }
 
-    /// Takes a key out and says why; nothing when it is not there.
+    /// Drops a key with a note that says why; does nothing if the key is absent.
     fn drop_key(&mut self, key: &str, why: &str) {
         if self.values.remove(key).is_some() {
             self.note(key, "dropped", why);
         }
     }
 
-    /// Moves a value to another key, unless that has one.
+    /// Moves a value to another key, unless that key has a value.
     fn rename(&mut self, from: &str, to: &str, why: &str) {
         let Some(value) = self.values.remove(from) else { return };
         if self.values.get(to).is_none_or(Value::is_empty) {

@@ -1,4 +1,4 @@
-//! What became of keys that are not the same in the profile.
+//! Notes about keys that differ in the profile.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::value::{Map, Value};
 use crate::profile::known_words;
 use crate::profile::node::{Path, Visibility};
 
-/// What a note names that is about no key.
+/// The name in notes that concern no single key.
 pub(super) const VALUES: &str = "values";
 
 /// One key that was changed, dropped or added, and why. Never holds a value that may be a secret.
@@ -20,7 +20,7 @@ pub struct Note {
     pub why: String,
 }
 
-/// Notes, and the order of the keys that they are about.
+/// Notes, and the order of their keys.
 pub(super) struct Notes {
     found: Vec<Note>,
     positions: BTreeMap<String, usize>,
@@ -43,7 +43,7 @@ impl Notes {
         self.found.push(Note { key: key.into(), what: what.into(), why: why.into() });
     }
 
-    /// Adds a note that stands before all others, as `key` does before all keys.
+    /// Adds a note that precedes all others, as `key` precedes all keys.
     pub(super) fn add_first(&mut self, key: &str, what: &str, why: &str) {
         self.positions.insert(key.to_owned(), 0);
         self.add(key, what, why);
@@ -53,7 +53,7 @@ impl Notes {
         self.found.len()
     }
 
-    /// Returns the notes in the order of the values; those about keys that are not there come last.
+    /// Returns the notes in the order of the values; those about absent keys come last.
     pub(super) fn sorted(self) -> Vec<Note> {
         let Self { found: mut notes, positions, visibility } = self;
         notes.sort_by_key(|note| position(&note.key, &positions));
@@ -64,9 +64,10 @@ impl Notes {
     }
 }
 
-/// Returns a key up to the first part that may be no name: in `{jwtSecret:abc}`, which lacks a
-/// blank, the key has the secret in it, and the lines of a file that is not to be shown may be
-/// anything.
+/// Returns a key up to the first part that may not be a name.
+///
+/// In `{jwtSecret:abc}`, which lacks a blank, the key contains the secret. In a file whose lines
+/// must not be shown, a key may be anything.
 fn shown(key: &str, visibility: Visibility) -> &str {
     let mut end = 0;
     for part in key.split('.') {
@@ -81,7 +82,7 @@ fn shown(key: &str, visibility: Visibility) -> &str {
     key
 }
 
-/// Returns where a key, or the nearest one around it, stands.
+/// Returns the position of a key, or of its nearest parent.
 fn position(key: &str, positions: &BTreeMap<String, usize>) -> usize {
     let ends = key.match_indices(['.', '[']).map(|(end, _)| end);
     let around = ends.collect::<Vec<_>>().into_iter().rev().map(|end| &key[..end]);

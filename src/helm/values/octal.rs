@@ -1,4 +1,4 @@
-//! Numbers that Helm takes for octal, and modes that it takes for decimal.
+//! Notes about numbers that Helm reads as octal, and modes that it reads as decimal.
 
 use super::notes::Notes;
 use super::value::{Map, Value};
@@ -6,7 +6,7 @@ use crate::model::credential::resembles_secret;
 use crate::profile::mode_text::{is_mode_key, meant};
 use crate::profile::node::{Path, Segment};
 
-/// Adds a note for each number that begins with 0, and for each mode that looks octal and is not.
+/// Adds a note for each number that begins with 0, and for each decimal mode that looks octal.
 pub(super) fn note_all(values: &Map, octals: &[Path], notes: &mut Notes) {
     note_map(values, &Path::default(), octals, notes);
 }
@@ -29,7 +29,7 @@ fn note_value(value: &Value, path: &Path, octals: &[Path], notes: &mut Notes) {
     }
 }
 
-/// Adds the note for a number that begins with 0. It names the number unless that may be a
+/// Adds the note for a number that begins with 0. It quotes the number unless that may be a
 /// password.
 pub(super) fn note_octal(number: i64, path: &Path, notes: &mut Notes) {
     let mut keys = path.0.iter().filter_map(Segment::as_key);

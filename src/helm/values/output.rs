@@ -1,4 +1,5 @@
-//! Fluent Bit: an image that may run, options that the plugin has, credentials out of sight.
+//! Fluent Bit: selects an image that may run and options that the plugin has, and replaces
+//! credentials by references.
 
 use super::value::{Map, Value, whole};
 use super::{Import, secrets};
@@ -10,7 +11,7 @@ const IMAGE_TAG: &str = "storage.logs.fluentbit.image.tag";
 const KIND: &str = "storage.logs.fluentbit.output.type";
 const CONFIG: &str = "storage.logs.fluentbit.output.config";
 
-/// Options of Grafana's own plugin for Loki, which is another than the one that the image has.
+/// Options of Grafana's own Loki plugin, which differs from the one in the image.
 const GRAFANA_RENAMED: [(&str, &str); 8] = [
     ("lineformat", "line_format"),
     ("tenantid", "tenant_id"),
@@ -28,10 +29,10 @@ const GRAFANA_ABSENT: [(&str, &str); 4] = [
     ("maxretries", "retries are `Retry_Limit`"),
 ];
 
-/// What the bundle says itself, because the sidecar has one route.
+/// Properties that the bundle sets itself, because the sidecar has one route.
 const ROUTING: [&str; 4] = ["name", "match", "match_regex", "store_dir"];
 
-/// Returns the type of the output in small letters, `stdout` where nothing is said.
+/// Returns the type of the output in lower case; `stdout` by default.
 pub(super) fn kind(values: &Map) -> String {
     values.text(KIND).unwrap_or("stdout").to_ascii_lowercase()
 }
@@ -87,7 +88,7 @@ fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> M
     kept
 }
 
-/// Returns the name of a property; `None` when the bundle or the plugin has no use for it.
+/// Returns the name of a property; `None` if the bundle sets it, or the plugin lacks it.
 fn own_name(
     import: &mut Import<'_>,
     output: Option<Output>,
@@ -118,7 +119,7 @@ fn own_name(
     Some(key)
 }
 
-/// Returns a value in the forms that a property takes.
+/// Returns a value in a form that a property takes.
 fn scalar_or_list(import: &mut Import<'_>, path: &str, value: Value) -> Option<Value> {
     match value {
         Value::Float(number) => Some(from_float(import, path, number)),
@@ -147,7 +148,7 @@ fn from_float(import: &mut Import<'_>, path: &str, number: f64) -> Value {
     Value::Text(number.to_string())
 }
 
-/// Puts references in the place of credentials.
+/// Replaces credentials by references.
 fn conceal(
     import: &mut Import<'_>,
     output: Option<Output>,
@@ -197,7 +198,8 @@ fn refer(
     secrets::existing(&secret, &data_key)
 }
 
-/// Returns whether a property holds a credential; of one that the plugin has not, its name decides.
+/// Returns whether a property holds a credential. If the plugin does not know the property, its
+/// name decides.
 fn holds_credential(output: Option<Output>, key: &str, value: &Value) -> bool {
     let Some(text) = value.scalar_text().filter(|text| !text.is_empty()) else { return false };
     match output {

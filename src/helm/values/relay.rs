@@ -1,4 +1,4 @@
-//! `config`, and the variables that the chart had no key for.
+//! Converts `config`, and the environment variables without a key in the chart.
 
 use super::value::{Map, Value};
 use super::{Import, secrets};
@@ -29,7 +29,7 @@ pub(super) fn config(import: &mut Import<'_>) {
     }
 }
 
-/// Brings `extraEnv` into order: what a key of a profile says goes there, and no name stands twice.
+/// Tidies `extraEnv`: moves variables to the keys of a profile, and removes duplicates.
 pub(super) fn environment(import: &mut Import<'_>) {
     let Some(Value::List(variables)) = import.values.get_mut("extraEnv") else { return };
     let variables = std::mem::take(variables);
@@ -64,7 +64,7 @@ fn name_of(variable: &Value) -> Option<&str> {
     variable.as_map()?.text("name")
 }
 
-/// Moves a variable to the key that says the same; returns the variable when there is none.
+/// Moves a variable to the equivalent key; returns the variable if no key matches.
 fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Option<Value> {
     if name == "RATE_LIMIT_CLEANUP_INTERVAL" {
         import.note(path, "dropped", "the relay reads no such variable");
@@ -109,12 +109,12 @@ fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) ->
     None
 }
 
-/// Returns the heap of Node.js in MiB, if the options say nothing else.
+/// Returns the heap of Node.js in MiB, if it is the only option.
 fn heap(options: &Value) -> Option<Value> {
     options.as_text()?.strip_prefix("--max-old-space-size=")?.parse().ok().map(Value::Integer)
 }
 
-/// Turns a credential in clear text into a reference to a Secret that the operator makes.
+/// Replaces a credential in clear text by a reference to a Secret that the operator creates.
 fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Value {
     let Value::Map(mut map) = variable else { return variable };
     if !is_credential(name) || map.get("value").is_none_or(Value::is_empty) {

@@ -1,4 +1,4 @@
-//! What the chart meant, key by key, where a profile says it in another way.
+//! Rules for the chart's keys whose meaning a profile expresses differently.
 
 use super::notes::VALUES;
 use super::value::{Map, Value};
@@ -9,7 +9,7 @@ use crate::profile::node::{Path, Segment};
 use crate::profile::resolve::names_registry;
 use crate::profile::secrets::is_secret_path;
 
-/// Applies all rules; the order matters only where a comment says so.
+/// Applies all rules. The order matters only where a comment says so.
 pub(super) fn apply(import: &mut Import<'_>) {
     let mut values = std::mem::take(&mut import.values);
     drop_nulls(&mut values, &Path::default(), import);
@@ -17,10 +17,10 @@ pub(super) fn apply(import: &mut Import<'_>) {
     foreign(import);
     globals(import);
     images(import);
-    // Variables win over `config`, so they come before what looks at it.
+    // Variables override `config`, so they come before the rules that read it.
     relay::environment(import);
     relay::config(import);
-    // The claim and the secrets follow the subchart's own keys, which go with them.
+    // The PVC and the secrets depend on the subchart's keys, which these rules remove.
     secrets::apply(import);
     redis(import);
     external_redis(import);
@@ -47,7 +47,8 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
             );
             return false;
         }
-        // In a secret, `{abc}` is a password without its quotes: a map whose key is not repeated.
+        // In a secret, `{abc}` is a password without its quotes: a map whose key must not be
+        // repeated.
         Value::Map(_) if may_hold_secret(path) => {}
         Value::Map(map) => drop_nulls(map, path, import),
         Value::List(items) => {
@@ -62,8 +63,8 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
     true
 }
 
-/// Returns what to call a key without a value, and that it goes: a key that nothing knows may be a
-/// value, as in `{abc}`.
+/// Returns the name to show for a key without a value, and the change. An unknown key may be a
+/// value, as in `{abc}`, so its parent is named instead.
 fn name_of_null(path: &Path) -> (String, &'static str) {
     match path.split_last() {
         Some((parent, Segment::Key(key))) if !known_words::is_key_name(key) => {
@@ -82,7 +83,7 @@ fn may_hold_secret(path: &Path) -> bool {
         })
 }
 
-/// Keys that mean something in a profile and nothing to the chart.
+/// Drops keys that a profile has and the chart does not.
 fn foreign(import: &mut Import<'_>) {
     for key in ["schema", "extends", "release", "kubernetes"] {
         import.drop_key(key, "it is not a key of the chart; options of `import helm` say it");
@@ -142,7 +143,8 @@ fn images(import: &mut Import<'_>) {
     }
 }
 
-/// Names Docker Hub, which the chart left to the nodes: CRI-O refuses an image without a registry.
+/// Adds `docker.io` to images without a registry. The chart left the choice to the nodes, but CRI-O
+/// refuses such images.
 fn name_registry(import: &mut Import<'_>, image: &str) {
     let key = format!("{image}.repository");
     let has_registry =
@@ -161,7 +163,8 @@ fn name_registry(import: &mut Import<'_>, image: &str) {
     import.values.set(&key, Value::Text(full));
 }
 
-/// Limits that the chart did not set, or set lower: two large requests ended its relay.
+/// Notes the limits of a profile that the chart did not set, or set lower: two large requests could
+/// end its relay.
 fn limits(import: &mut Import<'_>) {
     let limit = "resources.limits.memory";
     if import.values.get(limit).is_none() {
@@ -203,7 +206,7 @@ fn redis(import: &mut Import<'_>) {
     }
 }
 
-/// Other charts have a map here, and people write it for this one too.
+/// Converts a map to a switch. Other charts have a map here, and users write it for this one, too.
 fn external_redis(import: &mut Import<'_>) {
     let tls = "externalRedis.tls";
     let Some(map) = import.values.get(tls).and_then(Value::as_map) else { return };

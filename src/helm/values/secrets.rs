@@ -4,7 +4,7 @@ use super::Import;
 use super::value::{Map, Value};
 use crate::model::text::{DataKey, ObjectName};
 
-/// Why a literal may stay.
+/// The condition under which a literal secret may stay.
 pub(super) const KEPT: &str = "a literal secret builds only where `release.environment` is `dev`";
 
 pub(super) fn apply(import: &mut Import<'_>) {
@@ -14,13 +14,13 @@ pub(super) fn apply(import: &mut Import<'_>) {
     external_redis(import);
 }
 
-/// Returns the form that refers to a key of a Secret that exists.
+/// Returns the form that refers to a key of an existing Secret.
 pub(super) fn existing(name: &str, key: &str) -> Value {
     let reference = Map::of([("name", Value::Text(name.into())), ("key", Value::Text(key.into()))]);
     Value::Map(Map::of([("existing", Value::Map(reference))]))
 }
 
-/// Returns whether a reference stands at `path` already: from a variable of `extraEnv`.
+/// Returns whether `path` already has a reference, from a variable of `extraEnv`.
 fn has_reference(import: &mut Import<'_>, path: &str) -> bool {
     let reference = import.values.get(path).and_then(Value::as_map).and_then(|form| {
         let name = form.text("existing.name").filter(|name| name.parse::<ObjectName>().is_ok())?;
@@ -34,8 +34,8 @@ fn has_reference(import: &mut Import<'_>, path: &str) -> bool {
     found
 }
 
-/// Returns whether the values hold a secret at `path`; what cannot be one goes, and so does an
-/// empty one.
+/// Returns whether the values hold a secret at `path`; drops empty values, and values of the wrong
+/// type.
 fn has_literal(import: &mut Import<'_>, path: &str) -> bool {
     let Some(value) = import.values.get(path) else { return false };
     if value.is_empty() {
@@ -52,8 +52,7 @@ fn has_literal(import: &mut Import<'_>, path: &str) -> bool {
     is_scalar
 }
 
-/// Puts the reference to the chart's Secret in a literal's place, or keeps the literal, as a
-/// string.
+/// Replaces a literal by a reference to the chart's Secret, or keeps it as a string.
 fn refer(import: &mut Import<'_>, path: &str, key: &str) {
     if import.options.keep_literals {
         let text = import.values.get(path).and_then(Value::scalar_text).unwrap_or_default();
@@ -72,7 +71,7 @@ fn refer(import: &mut Import<'_>, path: &str, key: &str) {
     );
 }
 
-/// The two secrets that the chart makes up when nobody gives them.
+/// Converts the two secrets that the chart generates if they are not given.
 fn own_keys(import: &mut Import<'_>) {
     let keys = [
         (

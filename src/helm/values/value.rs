@@ -1,6 +1,6 @@
 //! Helm values as a tree that keeps the order of keys.
 
-/// A value as YAML has it. No `Debug`: it may hold a secret.
+/// A YAML value. It has no `Debug`, because it may hold a secret.
 #[derive(Clone, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -13,7 +13,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// Returns what YAML calls this type, with an article.
+    /// Returns YAML's name of this type, with an article.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -26,7 +26,7 @@ impl Value {
         }
     }
 
-    /// Returns the text of a scalar, as Kubernetes would want it in quotes.
+    /// Returns the text of a scalar, as Kubernetes expects it in quotes.
     pub(super) fn scalar_text(&self) -> Option<String> {
         match self {
             Self::Bool(value) => Some(value.to_string()),
@@ -53,7 +53,7 @@ impl Value {
         }
     }
 
-    /// Returns whether a value is one that the chart's templates take for "not given".
+    /// Returns whether the chart's templates treat a value as "not given".
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
@@ -65,8 +65,7 @@ impl Value {
     }
 }
 
-/// Returns a number without a fraction as an integer: Helm's own JSON turns large integers into
-/// floats.
+/// Returns a number without a fraction as an integer: Helm's JSON turns large integers into floats.
 pub(super) fn whole(number: f64) -> Option<i64> {
     const LIMIT: f64 = 9_007_199_254_740_991.0;
     #[expect(clippy::cast_possible_truncation, reason = "within 2^53, and without a fraction")]
@@ -83,7 +82,7 @@ impl Map {
         Self(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
-    /// Returns the value at `path`, whose keys have dots between them.
+    /// Returns the value at `path`, whose keys are separated by dots.
     pub(super) fn get(&self, path: &str) -> Option<&Value> {
         let (first, rest) = split(path);
         let value = self.0.iter().find(|(key, _)| key == first).map(|(_, value)| value)?;
@@ -111,12 +110,12 @@ impl Map {
         }
     }
 
-    /// Returns the text at `path`, if it is one and not empty.
+    /// Returns the text at `path`, if it is a non-empty text.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.get(path)?.as_text().filter(|text| !text.is_empty())
     }
 
-    /// Returns whether a switch is on; `default` where nothing is said.
+    /// Returns whether a switch is on; `default` if it is not set.
     pub(super) fn is_on(&self, path: &str, default: bool) -> bool {
         match self.get(path) {
             Some(Value::Bool(value)) => *value,
@@ -125,7 +124,7 @@ impl Map {
         }
     }
 
-    /// Takes the value at `path` out, and the maps around it that it leaves empty.
+    /// Removes the value at `path`, and parent maps that become empty.
     pub(super) fn remove(&mut self, path: &str) -> Option<Value> {
         let (first, rest) = split(path);
         let at = self.0.iter().position(|(key, _)| key == first)?;
@@ -142,13 +141,13 @@ impl Map {
         }
     }
 
-    /// Takes the value at `path` for a while: its place stays, for [`Map::set`] or [`Map::remove`].
+    /// Takes the value at `path`, but keeps its place for [`Map::set`] or [`Map::remove`].
     pub(super) fn take(&mut self, path: &str) -> Option<Value> {
         self.get_mut(path).map(|value| std::mem::replace(value, Value::Null))
     }
 
-    /// Puts a value at `path`: in the place of the one that is there, or at the end. What is in the
-    /// way goes.
+    /// Sets the value at `path`: in the place of an existing one, or at the end. A parent that is
+    /// not a map is replaced.
     pub(super) fn set(&mut self, path: &str, value: Value) {
         let (first, rest) = split(path);
         let at = self.0.iter().position(|(key, _)| key == first).unwrap_or_else(|| {
@@ -173,7 +172,7 @@ fn split(path: &str) -> (&str, Option<&str>) {
     path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)))
 }
 
-/// Returns what YAML 1.1, which Helm reads, takes a word for.
+/// Returns the boolean that YAML 1.1, which Helm reads, takes a word for.
 pub(super) fn switch(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" => Some(true),

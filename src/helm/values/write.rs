@@ -1,4 +1,4 @@
-//! Values to TOML that people read: tables of ours as sections, small maps in one line.
+//! Writes values as readable TOML: our own tables as sections, small maps on one line.
 
 use serde_json::Value as Schema;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Key, Table};
@@ -10,7 +10,7 @@ use crate::model::text::ReleaseName;
 use crate::profile::mode_text::is_mode_key;
 use crate::profile::schema;
 
-/// What fits in a line beside its key.
+/// The longest value that stays on the line of its key.
 const LINE_MAX: usize = 80;
 
 /// Returns the text of a profile.
@@ -37,7 +37,7 @@ pub(super) fn write(values: &Map, options: &ImportOptions) -> String {
     )
 }
 
-/// Returns the values alone, to be read and checked.
+/// Returns only the values as TOML, for a check.
 pub(super) fn draft(values: &Map) -> String {
     let mut document = DocumentMut::new();
     fill(document.as_table_mut(), values, Some(schema::schema()));
@@ -70,8 +70,8 @@ fn item(value: &Value, schema: Option<&Schema>) -> Item {
     }
 }
 
-/// Returns a list that does not fit in a line: an item a line, or a section for each map that does
-/// not fit either.
+/// Returns a list that is too long for a line: one item per line, or a section per map if a map is
+/// too long as well.
 fn long_list(items: &[Value]) -> Item {
     let is_long = |item: &Value| inline(item).to_string().chars().count() > LINE_MAX;
     let maps: Option<Vec<&Map>> = items.iter().map(Value::as_map).collect();
@@ -97,7 +97,7 @@ fn long_list(items: &[Value]) -> Item {
 
 fn inline(value: &Value) -> toml_edit::Value {
     match value {
-        // Nulls are taken out before; an empty table says nothing.
+        // Nulls were dropped before; an empty table states nothing.
         Value::Null => InlineTable::new().into(),
         Value::Bool(value) => (*value).into(),
         Value::Integer(value) => (*value).into(),
@@ -116,7 +116,7 @@ fn inline(value: &Value) -> toml_edit::Value {
     }
 }
 
-/// Returns whether a value is the mode of a file, which people read in octal.
+/// Returns whether a value is a file mode, which is written in octal.
 fn is_mode(key: &str, value: &Value) -> bool {
     is_mode_key(key) && matches!(value, Value::Integer(0..=0o7777))
 }
@@ -126,8 +126,8 @@ fn octal(value: &Value) -> toml_edit::Value {
     format!("0o{mode:o}").parse().unwrap_or_else(|_| inline(value))
 }
 
-/// Returns whether a character stands in the profile as it is; of others TOML's own writer escapes
-/// only some.
+/// Returns whether a character stands unescaped in the profile. Of the others, TOML's own writer
+/// escapes only some.
 fn is_plain(character: char) -> bool {
     character == '\n' || character == '\t' || is_printable(character)
 }
@@ -140,7 +140,7 @@ fn toml_key(key: &str) -> Key {
     }
 }
 
-/// Returns a text as a basic string of TOML, with an escape for each character that a terminal does
+/// Returns a text as a TOML basic string, with an escape for each character that a terminal does
 /// not show.
 fn quoted(text: &str) -> String {
     let escape = |character: char| match character {

@@ -1,4 +1,4 @@
-//! YAML or JSON text to values: bounded, one document, no key twice.
+//! Parses YAML or JSON values: limited in size, one document, no duplicate keys.
 
 use std::fmt;
 
@@ -9,25 +9,26 @@ use super::value::{Map, Value};
 use crate::profile::known_words;
 use crate::profile::node::Path;
 
-/// Values of a release are a few kilobytes; Helm itself cannot keep more than 1 MiB.
+/// The largest text. Values of a release are a few kilobytes, and Helm itself cannot keep more than
+/// 1 MiB.
 pub const VALUES_BYTES_MAX: usize = 1 << 20;
-/// How deep values may be nested: far more than any pod specification.
+/// The deepest nesting, far more than in any pod specification.
 const DEPTH_MAX: usize = 64;
-/// How many values there may be, those that aliases repeat included.
+/// The largest number of nodes, including those that aliases repeat.
 const NODES_MAX: usize = 20_000;
 
-/// What `helm get values` writes above the values.
+/// The titles that `helm get values` writes above the values.
 const TITLES: [&str; 2] = ["USER-SUPPLIED VALUES:", "COMPUTED VALUES:"];
 
 /// The values of a text, as Helm reads them.
 #[derive(Default)]
 pub(super) struct Values {
     pub(super) map: Map,
-    /// Where a number begins with 0, and so is octal.
+    /// The paths of numbers that begin with 0, and are therefore octal.
     pub(super) octals: Vec<Path>,
 }
 
-/// Returns the values of a text.
+/// Parses the values of a text.
 pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     if bytes.len() > VALUES_BYTES_MAX {
         return Err(ImportError::TooLarge { bytes: bytes.len(), limit: VALUES_BYTES_MAX });
@@ -35,7 +36,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ImportError::NotUtf8 { offset: error.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // The title stays as an empty line, so that places in messages are right.
+    // Keep the line break of the title, so that messages name the right line.
     let body = below_title(text).unwrap_or(text);
     if is_empty(body) {
         return Err(ImportError::Empty);
@@ -59,10 +60,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     }
 }
 
-/// What becomes of a number that begins with 0.
+/// The treatment of a number that begins with 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Numbers {
-    /// It is octal, as for Helm.
+    /// It is octal, as in Helm.
     OfYaml11,
     /// It stays a text.
     AsWritten,
@@ -73,8 +74,7 @@ fn begins_with_zero(digits: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
 }
 
-/// Finds the numbers of `value` that are octal: `written` is the same text, in which they are
-/// texts.
+/// Finds the numbers of `value` that are octal: in `written`, the same text, they are texts.
 fn find_octals(value: &Value, written: &Value, path: &Path, octals: &mut Vec<Path>) {
     match (value, written) {
         (Value::Integer(_), Value::Text(digits)) if begins_with_zero(digits) => {
@@ -94,7 +94,7 @@ fn find_octals(value: &Value, written: &Value, path: &Path, octals: &mut Vec<Pat
     }
 }
 
-/// Returns what follows the title, above which only lines such as `NAME: prod` may stand.
+/// Returns the text below the title. Only lines such as `NAME: prod` may precede the title.
 fn below_title(text: &str) -> Option<&str> {
     let mut rest = text;
     while !rest.is_empty() {
@@ -113,7 +113,8 @@ fn below_title(text: &str) -> Option<&str> {
     None
 }
 
-/// Returns whether a text has neither keys nor a `null`: whoever should have written it has failed.
+/// Returns whether a text has neither keys nor a `null`: the command that should have written it
+/// failed.
 fn is_empty(text: &str) -> bool {
     text.lines()
         .map(str::trim)
@@ -139,14 +140,14 @@ fn options(numbers: Numbers) -> serde_saphyr::Options {
     }
 }
 
-/// Returns what is wrong in words, without a piece of the text around it, which may hold a secret.
+/// Returns the error in words, without the text around it, which may hold a secret.
 fn message(error: &serde_saphyr::Error) -> String {
     let plain = error.without_snippet().to_string();
-    // The place stands in our own message, and the reader has no options to set.
+    // Our own message has the place, and the user has no parser options to set.
     let line = plain.lines().next().unwrap_or_default();
     let line = line.split(" at line ").next().unwrap_or_default();
     let line = line.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-    // In place of a password may stand `{a, a}`.
+    // A password may be written as `{a, a}`.
     let key = line.strip_prefix("duplicate mapping key: ");
     if key.is_some_and(|key| !known_words::is_key_name(key)) {
         return "duplicate mapping key".to_owned();
@@ -199,7 +200,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        // A longer number is no count of anything; as a text it keeps its digits.
+        // A larger number is not a count; as a text it keeps its digits.
         Ok(i64::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Integer))
     }
 
