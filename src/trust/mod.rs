@@ -1,8 +1,8 @@
 //! Decides who signed a bundle, and whether their signatures suffice.
 //!
 //! An attestation is an [`envelope`] around a [`statement`] about the content id, signed by
-//! [`key`]s, which are kept in [`key_file`]s. A [`policy`] lists the trusted signers and what they
-//! may sign; a [`state`] keeps what was accepted before. From these, [`verify`] makes a verified
+//! [`key`]s, which are kept in [`key_file`]s. A [`policy`] lists the trusted signers and their
+//! grants; a [`state`] keeps the bundles accepted before. From these, [`verify`] makes a verified
 //! bundle or a [`refusal`].
 
 pub mod entry;

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 /// The length of a full base64 line.
 const LINE: usize = 64;
 
-/// Returns the text with the base64 of its only block in lines of 64 characters, or `None` if there
-/// is no block.
+/// Returns the text with the base64 of its only block in lines of 64 characters. `None` means that
+/// it has no block.
 ///
 /// Does not validate the block; the decoder does.
 pub(super) fn rewrapped(text: &str) -> Option<Zeroizing<String>> {
