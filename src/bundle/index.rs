@@ -52,7 +52,7 @@ pub struct Object {
     pub namespace: String,
     pub name: String,
     pub file: String,
-    /// The position in apply order, counting from 1.
+    /// The position of its kind in apply order, counting from 1.
     pub phase: usize,
     pub sha256: Digest,
 }

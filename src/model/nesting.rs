@@ -3,7 +3,7 @@
 //! The parser limits brackets and the parts of one key to 80 each. A key of 80 parts in each of 80
 //! nested tables would still overflow the stack of a recursive function.
 
-/// Values in Kubernetes types are nested about 12 levels deep at most.
+/// Values in Kubernetes types are nested at most about 12 levels deep.
 pub const DEPTH_MAX: usize = 32;
 
 /// Returns the offset at which `text` exceeds [`DEPTH_MAX`], if it does.

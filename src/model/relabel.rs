@@ -1,8 +1,9 @@
 //! The effect of relabeling on the target of a scrape.
 
-/// Returns whether a relabeling step may redirect Prometheus, or cannot be shown not to.
-/// `__address__`, `__scheme__`, `__metrics_path__` and `__param_…` are ordinary labels whose names
-/// begin with two underscores.
+/// Returns whether a relabeling step may redirect Prometheus to another target; true if in doubt.
+///
+/// The target is in `__address__`, `__scheme__`, `__metrics_path__` and `__param_…`: labels like
+/// others, but with two leading underscores.
 pub fn redirects(action: Option<&str>, target_label: Option<&str>) -> bool {
     // `labelmap` derives label names from those of other labels.
     let names_are_made = action.is_some_and(|action| action.eq_ignore_ascii_case("labelmap"));

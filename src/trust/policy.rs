@@ -193,7 +193,7 @@ struct WrittenGrant {
     min_serial: u64,
 }
 
-/// A required number of signers. A type of its own so that its error messages say what to write.
+/// A required number of signers; a separate type, so that its error messages say what to write.
 #[derive(Clone, Copy)]
 struct Count(NonZeroU32);
 

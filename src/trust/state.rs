@@ -1,8 +1,8 @@
 //! The state of earlier verifications: it prevents rollback to an older bundle, and two contents
 //! with the same serial.
 //!
-//! A minimum serial applies to its own place and to each place that [`Place::covers`]: if it names
-//! no site or cluster, to all sites and clusters of the installation.
+//! A minimum serial applies to its own place and to every place that it covers ([`Place::covers`]):
+//! if it names no site or cluster, to all sites and clusters of the installation.
 
 use std::collections::BTreeMap;
 

@@ -46,7 +46,7 @@ fn manifest_names_its_config_and_layers() {
     let sizes: Vec<u64> = manifest.blobs().into_values().collect();
     assert_eq!((sizes.len(), sizes.iter().sum::<u64>()), (3, 8));
 
-    // Repeated layers are common: the empty one.
+    // Repeated layers are common, such as the empty layer.
     let mut twice = image();
     twice["layers"][1] = twice["layers"][0].clone();
     assert_eq!(parse(&twice).unwrap().blobs().len(), 2);
