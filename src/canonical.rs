@@ -1,20 +1,20 @@
-//! Canonical JSON: the one form of structured data that is hashed, signed or stored.
+//! Canonical JSON: the only form in which structured data is hashed, signed or stored.
 //!
-//! Sorted keys, no white space, integers below 2^53 only, UTF-8. The same value has one spelling.
+//! Sorted keys, no white space, only integers below 2^53, UTF-8. A value has exactly one spelling.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::digest::Digest;
 
-/// The largest integer that every JSON reader keeps exactly.
+/// The largest integer that every JSON parser represents exactly.
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// Bytes in canonical form; made from a value, never from bytes of another origin.
+/// Canonical bytes; always serialised from a value, never taken from input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical(Vec<u8>);
 
-/// A value that has no canonical form.
+/// The value has no canonical form.
 #[derive(Debug, thiserror::Error)]
 pub enum NotCanonical {
     #[error("`{0}` is not an integer below 2^53: canonical JSON has no other numbers")]
@@ -28,19 +28,19 @@ impl Canonical {
     ///
     /// # Errors
     ///
-    /// When the value holds a float, an integer of 2^53 or more, or a map whose keys are not
-    /// strings.
+    /// Returns an error if the value contains a float, an integer of 2^53 or more, or a map whose
+    /// keys are not strings.
     pub fn of(value: &impl Serialize) -> Result<Self, NotCanonical> {
         Self::of_tree(serde_json::to_value(value)?)
     }
 
-    /// Returns the canonical bytes of `tree`, without a copy of it.
+    /// Returns the canonical bytes of `tree`, without copying it.
     ///
     /// # Errors
     ///
-    /// As [`Self::of`].
+    /// As for [`Self::of`].
     pub fn of_tree(mut tree: Value) -> Result<Self, NotCanonical> {
-        // The order of a map depends on a feature that any dependency may switch on.
+        // The order of map keys depends on a feature that any dependency may enable.
         tree.sort_all_objects();
         check_numbers(&tree)?;
         Ok(Self(serde_json::to_vec(&tree)?))
@@ -62,8 +62,8 @@ impl Canonical {
     }
 }
 
-/// Returns how many values a JSON text has at most: one more than it has separators and opening
-/// brackets. In memory a value takes far more than the two bytes that it can have in a text.
+/// Returns an upper bound for the number of values in a JSON text: one more than it has commas and
+/// opening brackets. A value can take two bytes of text, and far more memory.
 pub fn values_at_most(json: &[u8]) -> usize {
     let (mut values, mut in_string, mut is_escaped) = (1, false, false);
     for byte in json {

@@ -1,4 +1,4 @@
-//! The binary: a thin shell around the library.
+//! The binary: a thin wrapper around the library.
 
 use std::process::ExitCode;
 

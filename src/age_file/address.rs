@@ -1,9 +1,9 @@
-//! The address of a sealed file: its place and its recipients, in a stanza of its header that needs
-//! no key.
+//! The address of a sealed file: its place and its recipients, in a header stanza that is readable
+//! without a key.
 //!
-//! age computes a code over the whole header, so an address that was changed or removed makes the
-//! file unopenable. Stock age, and earlier versions of this program, skip stanzas whose type ends
-//! in `-grease`.
+//! age computes a MAC over the whole header, so changing or removing the address makes the file
+//! unopenable. Stock age, and earlier versions of this program, skip stanzas whose type ends in
+//! `-grease`.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::place::Place;
 use crate::model::text::AgeRecipient;
 
-/// The type of the stanza. Its argument is the place, its body a line for each recipient.
+/// The stanza type. Its argument is the place; its body has one line per recipient.
 pub const ADDRESS_STANZA: &str = "relay-bundle-address-grease";
 
-/// Where a sealed value belongs, and who can open it, as the program that sealed it wrote down.
+/// The place and the recipients of a sealed value, as written by the program that sealed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     pub place: Place,
@@ -30,7 +30,7 @@ impl Address {
         lines.collect::<String>().into_bytes()
     }
 
-    /// Reads a stanza; nothing if it is spelled otherwise than [`Address::body`] spells it.
+    /// Parses a stanza; returns `None` if it is not spelled as [`Address::body`] writes it.
     pub(super) fn parse(arguments: &[&[u8]], body: &[u8]) -> Option<Self> {
         let [place] = arguments else { return None };
         let place = str::from_utf8(place).ok()?.parse().ok()?;
@@ -41,7 +41,7 @@ impl Address {
         (address.body() == body).then_some(address)
     }
 
-    /// Returns those of `wanted` for whom the file is not sealed.
+    /// Returns the recipients among `wanted` that the file is not sealed for.
     pub fn lacking<'a>(&self, wanted: &'a [AgeRecipient]) -> Vec<&'a AgeRecipient> {
         wanted.iter().filter(|recipient| !self.recipients.contains(recipient)).collect()
     }

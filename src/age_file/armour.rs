@@ -1,14 +1,14 @@
-//! age's armour: text, which survives mail and git.
+//! age's armour: a text encoding that survives mail and git.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The first line of a file in armour.
+/// The first line of an armoured file.
 pub const ARMOUR_BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 const ARMOUR_END: &str = "-----END AGE ENCRYPTED FILE-----";
 const COLUMNS: usize = 64;
 
-/// Returns a file in armour, in the one spelling that age writes.
+/// Returns the armoured file, in the spelling that age itself writes.
 pub fn armoured(binary: &[u8]) -> Vec<u8> {
     let text = STANDARD.encode(binary).into_bytes();
     let mut armour = format!("{ARMOUR_BEGIN}\n").into_bytes();
@@ -20,8 +20,8 @@ pub fn armoured(binary: &[u8]) -> Vec<u8> {
     armour
 }
 
-/// Returns what is in armour; nothing if it is spelled otherwise. Readers of armour forgive, each
-/// in another way.
+/// Decodes an armoured file; returns `None` unless it has exactly age's spelling. Lenient decoders
+/// differ in what they accept.
 pub(super) fn without_armour(file: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = file
         .strip_prefix(ARMOUR_BEGIN.as_bytes())?

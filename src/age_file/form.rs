@@ -1,4 +1,4 @@
-//! The form of a sealed file: whether a key could open it at all, for how many, and at which
+//! The form of a sealed file: whether a key could open it at all, the number of recipients, and its
 //! address.
 
 use base64::Engine as _;
@@ -9,23 +9,22 @@ use super::armour::{ARMOUR_BEGIN, without_armour};
 use super::place::Place;
 use super::{FRAME_BYTES_MAX, PADDING, RECIPIENTS_MAX, SEALED_BYTES_MAX};
 
-/// How the first line of every file of age begins.
+/// The beginning of the first line of every age file.
 pub const MAGIC_BEGIN: &str = "age-encryption.org/";
 const VERSION: &[u8] = b"age-encryption.org/v1";
 
-/// One stanza a recipient, the address, and one without a meaning, which some programs add.
+/// One stanza per recipient, the address, and one grease stanza, which some programs add.
 const STANZAS_MAX: usize = RECIPIENTS_MAX + 2;
 const LINE_BYTES_MAX: usize = 1024;
-/// A body ends with the first line that is shorter.
+/// The first shorter line ends a body.
 const BODY_LINE_BYTES: usize = 64;
-/// A key share, a wrapped file key and the code over the header have as many bytes.
+/// The length of a key share, a wrapped file key and the header MAC.
 const KEY_BYTES: usize = 32;
-/// In front of the content stands a nonce, behind it a tag; longer content than a frame's would
-/// have more tags.
+/// A nonce precedes the content and a tag follows it; content longer than a frame has more tags.
 const NONCE_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 
-/// A file that this program may have sealed, as age's binary format.
+/// A file that this program may have sealed, in age's binary format.
 pub struct Form {
     recipients: usize,
     address: Option<Address>,
@@ -33,17 +32,17 @@ pub struct Form {
     binary: Vec<u8>,
 }
 
-/// How the place in a file's address compares with the place where the file is used.
+/// The comparison of the place in a file's address with the place where the file is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stated<'a> {
     Same,
-    /// The file has no address: it was sealed with stock age or an earlier version. Only a key
-    /// tells its place.
+    /// The file has no address: stock age or an earlier version sealed it. Only the decrypted
+    /// content states its place.
     Unknown,
     Other(&'a Place),
 }
 
-/// Why a file is no sealed secret.
+/// Why a file is not a sealed secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
     #[error("it is no file that age encrypted")]
@@ -83,11 +82,11 @@ pub enum FormError {
 }
 
 impl Form {
-    /// Looks at a file, binary or in armour.
+    /// Parses a file, binary or armoured.
     ///
     /// # Errors
     ///
-    /// When no private key could make a value of it.
+    /// Returns an error if no private key could yield a value.
     pub fn of(file: &[u8]) -> Result<Self, FormError> {
         let form = Self::outside(file, SEALED_BYTES_MAX)?;
         let bytes = form.frame_bytes;
@@ -95,11 +94,11 @@ impl Form {
         if is_padded { Ok(form) } else { Err(FormError::NotPadded) }
     }
 
-    /// Looks at a file of at most so many bytes, whatever is encrypted.
+    /// Parses a file of at most `bytes_max` bytes, without checking the size of its content.
     ///
     /// # Errors
     ///
-    /// When no private key could open it.
+    /// Returns an error if no private key could open it.
     pub fn outside(file: &[u8], bytes_max: usize) -> Result<Self, FormError> {
         if file.len() > bytes_max {
             return Err(FormError::TooLarge(bytes_max));
@@ -122,17 +121,17 @@ impl Form {
         Ok(Self { recipients, address, frame_bytes, binary })
     }
 
-    /// Returns for how many keys it is encrypted.
+    /// Returns the number of recipients.
     pub fn recipients(&self) -> usize {
         self.recipients
     }
 
-    /// Returns the address, if the program that sealed it wrote one.
+    /// Returns the address, if the file has one.
     pub fn address(&self) -> Option<&Address> {
         self.address.as_ref()
     }
 
-    /// Compares the place in its address with the one where the file is used.
+    /// Compares the place in the file's address with the place where the file is used.
     pub fn stated(&self, place: &Place) -> Stated<'_> {
         match &self.address {
             None => Stated::Unknown,
@@ -141,8 +140,8 @@ impl Form {
         }
     }
 
-    /// Returns the length of what is encrypted; of long content, which has more than one tag, a
-    /// little more.
+    /// Returns the length of the encrypted content; slightly too much for long content, which has
+    /// several tags.
     pub fn frame_bytes(&self) -> usize {
         self.frame_bytes
     }
@@ -167,7 +166,7 @@ impl Header {
         loop {
             let first = line(rest)?;
             if let Some(code) = first.strip_prefix(b"---") {
-                // Only a key can check the code.
+                // Only a key can verify the MAC.
                 let code = code.strip_prefix(b" ").filter(|code| is_key_length(code));
                 code.ok_or(FormError::Header)?;
                 return header.ended();
@@ -176,7 +175,7 @@ impl Header {
         }
     }
 
-    /// Takes a stanza whose first line has these words; its body follows.
+    /// Adds a stanza with the words of its first line; its body follows.
     fn add(&mut self, words: &[u8], rest: &mut &[u8]) -> Result<(), FormError> {
         let mut words = words.split(|byte| *byte == b' ');
         let kind = words.next().unwrap_or_default();
@@ -213,7 +212,7 @@ impl Header {
     }
 }
 
-/// What a stanza is. All other kinds are refused.
+/// The type of a stanza. All other types are rejected.
 enum Kind {
     Recipient,
     Address,
@@ -240,7 +239,7 @@ fn is_key_length(text: &[u8]) -> bool {
     STANDARD_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == KEY_BYTES)
 }
 
-/// Takes the lines of a body off, and joins them.
+/// Consumes the lines of a body and joins them.
 fn body(rest: &mut &[u8]) -> Result<Vec<u8>, FormError> {
     let mut body = Vec::new();
     loop {
@@ -252,7 +251,7 @@ fn body(rest: &mut &[u8]) -> Result<Vec<u8>, FormError> {
     }
 }
 
-/// Takes a line off, which is of printable ASCII and not long.
+/// Consumes one line, which must be short and printable ASCII.
 fn line<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], FormError> {
     let end = rest
         .iter()
@@ -273,7 +272,7 @@ mod tests {
 
     const RECIPIENT: &str = "-> X25519 ytazqsbmUnPwVWMVx0c1X9iUtGdY4yAB08UQTY2hNCI\nN3pgrXkbIn/RrVt0T0G3sQr1wGWuclqKxTSWHSqGdkc\n";
 
-    /// A file with these stanzas and a content of so many bytes.
+    /// A file with these stanzas and content of this length.
     fn file(stanzas: &str, content: usize) -> Vec<u8> {
         let header = format!(
             "age-encryption.org/v1\n{stanzas}--- fgMiVLJHMlg9fW7CVG/hPS5EAU4Zeg19LyCP7SoH5nA\n"
@@ -387,7 +386,7 @@ mod tests {
     const PLACE: &str = "relay/relay-sealed/jwt-secret";
     const KEY: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
-    /// The stanza of an address whose body is this text.
+    /// An address stanza with this body.
     fn address(place: &str, body: &str) -> String {
         let body = STANDARD_NO_PAD.encode(body);
         let lines: Vec<&str> =
@@ -428,7 +427,7 @@ mod tests {
             address(PLACE, "age1\n"),
             address(PLACE, &format!("{KEY}\r\n")),
             address(PLACE, &good).repeat(2),
-            // It names two keys, and there is one recipient.
+            // It names two keys, but the file has one recipient.
             address(
                 PLACE,
                 &format!("{KEY}\nage1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa\n"),

@@ -1,9 +1,9 @@
-//! The outside of a file that age encrypted: everything that can be read without a key.
+//! The parts of an age-encrypted file that are readable without a key.
 //!
-//! `build`, the gate and `secrets check` judge sealed files here, so that a file that fails where
-//! the bundle is applied is refused before. Nothing here is proof: only a private key shows whether
-//! a header was altered. Pure, and without the crate `age`: programs that were built without it
-//! judge sealed files too.
+//! `build`, the verification gate and `secrets check` inspect sealed files here, so that a file
+//! that would fail at apply time is rejected earlier. This proves nothing: only a private key
+//! reveals a modified header. Pure, and independent of the `age` crate, so that builds without it
+//! can check sealed files too.
 
 mod address;
 mod armour;
@@ -15,22 +15,22 @@ pub use armour::{ARMOUR_BEGIN, armoured};
 pub use form::{Form, FormError, MAGIC_BEGIN, Stated};
 pub use place::{InvalidPlace, Place};
 
-/// The greatest number of recipients of one file.
+/// The maximum number of recipients of a file.
 pub const RECIPIENTS_MAX: usize = 16;
 
-/// The greatest length of a sealed file.
+/// The maximum size of a sealed file.
 pub const SEALED_BYTES_MAX: usize = 64 << 10;
 
-/// The greatest length of a secret's value.
+/// The maximum length of a secret value.
 pub const VALUE_BYTES_MAX: usize = 8 << 10;
 
-/// The first line of the frame that is encrypted.
+/// The first line of the encrypted frame.
 pub const FRAME_MAGIC: &str = "relay-bundle/sealed/v1";
 
-/// The length of a frame is a multiple of this.
+/// Frames are padded to a multiple of this length.
 pub const PADDING: usize = 512;
 
-/// The greatest length of a frame.
+/// The maximum length of a frame.
 pub const FRAME_BYTES_MAX: usize =
     (FRAME_MAGIC.len() + 1 + Place::BYTES_MAX + 1 + "8192\n".len() + VALUE_BYTES_MAX)
         .next_multiple_of(PADDING);

@@ -1,11 +1,12 @@
-//! Where a sealed value belongs.
+//! The place of a sealed value in the cluster.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::model::text::{DataKey, Label, ObjectName};
 
-/// A key of a Secret, as `namespace/name/key`: none of the three has a `/` or an end of a line.
+/// A key of a Secret, written as `namespace/name/key`. None of the three contains `/` or a line
+/// break.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     namespace: Label,
@@ -13,27 +14,27 @@ pub struct Place {
     key: DataKey,
 }
 
-/// A text that is no place.
+/// The text is not a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is no key of a Secret, as `namespace/name/key`")]
 pub struct InvalidPlace;
 
 impl Place {
-    /// The greatest length of a place as text.
+    /// The maximum length of a place as text.
     pub const BYTES_MAX: usize = Label::LEN_MAX + 1 + ObjectName::LEN_MAX + 1 + DataKey::LEN_MAX;
 
     /// Returns the place of a key in a Secret.
     ///
     /// # Errors
     ///
-    /// When one of the three is not what Kubernetes takes.
+    /// Returns an error if Kubernetes would reject one of the three names.
     pub fn new(namespace: &str, name: &str, key: &str) -> Result<Self, InvalidPlace> {
         let place = Self {
             namespace: namespace.parse().map_err(|_| InvalidPlace)?,
             name: name.parse().map_err(|_| InvalidPlace)?,
             key: key.parse().map_err(|_| InvalidPlace)?,
         };
-        // The type of names has an empty one, for names that a profile leaves out.
+        // `ObjectName` allows the empty string, for names that a profile omits.
         if name.is_empty() { Err(InvalidPlace) } else { Ok(place) }
     }
 

@@ -1,4 +1,4 @@
-//! Rendered objects to the files of a bundle.
+//! Assembles the files of a bundle from rendered objects.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct Assembled {
     pub files: BundleFiles,
 }
 
-/// Why objects do not make a bundle.
+/// Why objects cannot be assembled into a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     #[error(
@@ -45,11 +45,12 @@ pub enum AssembleError {
     Images(#[from] InvalidImageList),
 }
 
-/// Makes the bundle of a profile from its rendered objects.
+/// Assembles the bundle of a profile from its rendered objects.
 ///
 /// # Errors
 ///
-/// When two objects have one name, a file's name is too long, or a limit of the format is exceeded.
+/// Returns an error if two objects have the same name, a file name is too long, or a limit of the
+/// format is exceeded.
 pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, AssembleError> {
     let mut files = manifests(set)?;
     let objects = set.iter().map(|manifest| object(&files, manifest)).collect();
@@ -88,11 +89,11 @@ fn document(files: &mut BundleFiles, name: &str, json: Canonical) -> Result<Dige
     Ok(files.add(SafePath::parse(name)?, json.into_bytes())?)
 }
 
-/// Returns the manifests alone.
+/// Returns only the manifests.
 ///
 /// # Errors
 ///
-/// As [`assemble`].
+/// As for [`assemble`].
 pub fn manifests(set: &ManifestSet) -> Result<BundleFiles, AssembleError> {
     if let Some(duplicate) = set.duplicates().first() {
         return Err(AssembleError::Duplicate(duplicate.clone()));
@@ -115,7 +116,7 @@ fn path_of(manifest: &Manifest) -> String {
     format!("manifests/{}", manifest.file_name())
 }
 
-/// Returns the index's entry of a manifest that is among `files`.
+/// Returns the index entry of a manifest; `files` must contain it.
 fn object(files: &BundleFiles, manifest: &Manifest) -> Object {
     let file = path_of(manifest);
     let sha256 = files.get(&file).expect("every manifest was added").digest();
@@ -123,7 +124,7 @@ fn object(files: &BundleFiles, manifest: &Manifest) -> Object {
     Object { api_version, kind, namespace, name, file, phase: manifest.phase, sha256 }
 }
 
-/// Lists the images of a locked profile, by the references that its manifests have.
+/// Lists the images of a locked profile, by the references in its manifests.
 fn list(profile: &Profile, images: &[Image]) -> Result<ImageList, InvalidImageList> {
     let sources = profile.images();
     let locked = |image: &Image| {
@@ -139,7 +140,7 @@ fn list(profile: &Profile, images: &[Image]) -> Result<ImageList, InvalidImageLi
     ImageList::of(images.iter().map(locked))
 }
 
-/// Returns what must be in the cluster, with what is known of the Secrets that apply makes.
+/// Returns the contract, including the details of the Secrets that `apply` creates.
 fn contract(profile: &Profile, set: &ManifestSet) -> Vec<Wanted> {
     let secrets = secret_keys(profile);
     let mut contract = derive::contract(set);
@@ -154,7 +155,7 @@ fn contract(profile: &Profile, set: &ManifestSet) -> Vec<Wanted> {
     contract
 }
 
-/// Returns what is known about each key of the Secrets that apply makes, by Secret and key.
+/// Returns the details of each Secret key that `apply` creates, by Secret and key.
 fn secret_keys(profile: &Profile) -> BTreeMap<(String, String), (Source, WantedKey)> {
     let known = |secret: &crate::profile::resolve::SecretRef<'_>| {
         let plain = WantedKey::plain(secret.key.clone());

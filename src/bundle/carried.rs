@@ -1,8 +1,8 @@
-//! The images behind the listed files of an archive: an OCI image layout of what `images.json`
-//! lists.
+//! The images behind the listed files of an archive: an OCI image layout with the content of
+//! `images.json`.
 //!
-//! A config or layer may be absent, never different, and nothing else is there. All manifests are
-//! there as soon as one config or layer is; without any, an archive has no image layout.
+//! Configs and layers may be absent but never differ, and nothing else may follow. If the archive
+//! has any config or layer, it has every manifest; without them, it has no image layout.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -15,7 +15,7 @@ use crate::images::manifest::Manifest;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 
-/// A manifest, config or layer whose bytes are about to be read.
+/// A manifest, config or layer that is about to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     pub path: &'a SafePath,
@@ -23,37 +23,37 @@ pub struct Entry<'a> {
     pub digest: Digest,
 }
 
-/// Handles the bytes of each manifest, config and layer.
+/// A callback for the bytes of each manifest, config and layer.
 pub type Visitor<'a> = dyn FnMut(Entry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
 
-/// A visitor that wants no bytes; they are checked all the same.
+/// A visitor that ignores the bytes; they are verified nevertheless.
 pub fn hash_only(_: Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
     Ok(())
 }
 
-/// The blobs in an archive.
+/// The blobs in an archive, by digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     digests: BTreeSet<Digest>,
 }
 
 impl Carried {
-    /// Returns whether there is an image layout.
+    /// Returns whether the archive has no image layout.
     pub fn is_empty(&self) -> bool {
         self.digests.is_empty()
     }
 
-    /// Returns whether the manifest, config or layer of that digest is there.
+    /// Returns whether the archive has the manifest, config or layer with this digest.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.digests.contains(digest)
     }
 
-    /// Yields the digests of everything that is there.
+    /// Yields the digests of all carried manifests, configs and layers.
     pub fn digests(&self) -> impl ExactSizeIterator<Item = Digest> + '_ {
         self.digests.iter().copied()
     }
 
-    /// Yields the configs and layers of `images` that are not there, each with its size.
+    /// Yields the configs and layers of `images` that the archive lacks, each with its size.
     pub fn missing<'a>(
         &'a self,
         images: &'a ImageList,
@@ -73,29 +73,29 @@ impl<M: Medium> Tail<M> {
         Self { medium }
     }
 
-    /// Checks that nothing follows.
+    /// Checks that nothing follows the listed files.
     ///
     /// # Errors
     ///
-    /// When something does, or the medium cannot be read.
+    /// Returns an error if something follows, or if the medium cannot be read.
     pub fn end(mut self) -> Result<(), ReadError> {
         self.check_end()
     }
 
-    /// Hashes everything that follows, and shows each manifest, config and layer to `visit`, in the
-    /// order of the digests.
+    /// Hashes everything that follows, and passes each manifest, config and layer to `visit`,
+    /// ordered by digest.
     ///
-    /// What `visit` leaves unread is checked nevertheless; a large file of which it reads nothing
-    /// is hashed while it is shown the next ones. **No byte is known to be good before this method
-    /// has returned**: `visit` may copy bytes to where a failure discards them, and must not act on
-    /// them.
+    /// Bytes that `visit` leaves unread are verified too. If it reads nothing of a large file, that
+    /// file is hashed in the background while `visit` gets the next ones. **All bytes are
+    /// unverified until this method returns**: `visit` may copy them to a place that is discarded
+    /// on failure, but must not act on them.
     ///
-    /// The error is that of the first file, in order, that is not good, however many cores hash.
+    /// The error is always that of the first bad file, however many cores hash.
     ///
     /// # Errors
     ///
-    /// When a file is not the one that `images` lists, or is missing or too many; when the medium
-    /// cannot be read; or [`Fault::Sink`] when `visit` failed.
+    /// Returns an error if a file differs from `images`, is missing or unexpected, or if the medium
+    /// cannot be read; [`Fault::Sink`] if `visit` fails.
     pub fn check(
         mut self,
         images: Option<&ImageList>,
@@ -104,19 +104,19 @@ impl<M: Medium> Tail<M> {
         let mut hashing =
             HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let walked = self.walk(images, &mut hashing);
-        // Whatever else went wrong comes later in the order of the files. The medium stays until
-        // all are hashed: its threads end with it.
+        // A failure of the walk concerns a later file, so report failed hashes first. The medium
+        // must outlive them: dropping it ends its threads.
         hashing.beside.settle()?;
         walked
     }
 
-    /// As [`Tail::check`], of all manifests and the configs and layers that are `wanted`; **nothing
-    /// is known of the others**. The last bytes of a file are shown only if all its bytes are the
-    /// right ones.
+    /// As [`Tail::check`], but only for the manifests and the `wanted` configs and layers; **the
+    /// others stay unverified**. `visit` gets the last bytes of a file only if the whole file is
+    /// intact.
     ///
     /// # Errors
     ///
-    /// As [`Tail::check`].
+    /// As for [`Tail::check`].
     pub fn check_some(
         mut self,
         images: Option<&ImageList>,
@@ -131,12 +131,12 @@ impl<M: Medium> Tail<M> {
         walked
     }
 
-    /// Reads the headers of what follows, and hashes no config and no layer: **nothing is known of
-    /// their bytes**.
+    /// Reads the headers of everything that follows without hashing: **the content stays
+    /// unverified**.
     ///
     /// # Errors
     ///
-    /// When there is a file that `images` does not list, or of another size.
+    /// Returns an error if a file is not listed in `images` or has another size.
     pub fn skim(mut self, images: Option<&ImageList>) -> Result<Carried, ReadError> {
         self.walk(images, &mut SkimmingReader)
     }
@@ -169,7 +169,7 @@ impl<M: Medium> Tail<M> {
         Ok(carried)
     }
 
-    /// Reads manifests, configs and layers up to the end of the bundle.
+    /// Reads manifests, configs and layers to the end of the bundle.
     fn read_blobs(
         &mut self,
         images: &ImageList,
@@ -196,7 +196,8 @@ impl<M: Medium> Tail<M> {
         }
     }
 
-    /// Reads a file whose bytes follow from `images.json`; no if the bundle ends here.
+    /// Reads a file whose content follows from `images.json`; returns false at the end of the
+    /// bundle.
     fn read_derived(&mut self, name: &str, wanted: &[u8]) -> Result<bool, ReadError> {
         let Some(file) = self.medium.next_file()? else { return Ok(false) };
         let fault = if file.name != name {
@@ -222,8 +223,8 @@ impl<M: Medium> Tail<M> {
     }
 }
 
-/// Finds in `rest`, which rises by digest, what the file `name` is; passes over configs and layers,
-/// which may be absent.
+/// Finds the entry of the file `name` in `rest`, which is sorted by digest, and skips configs and
+/// layers, which may be absent.
 fn find_listed(
     images: &ImageList,
     rest: &mut impl Iterator<Item = (Digest, Carryable)>,
@@ -232,7 +233,7 @@ fn find_listed(
     let found = layout::digest_of(name);
     let is_later =
         |digest| found.is_some_and(|found| found > digest && images.get(&found).is_some());
-    // Every manifest is there: one that would be passed over is missing.
+    // Manifests must not be skipped: a skipped one is missing.
     match rest.find(|(digest, one)| found == Some(*digest) || matches!(one, Carryable::Manifest(_)))
     {
         Some((digest, one)) if found == Some(digest) => Ok((digest, one)),
@@ -243,7 +244,7 @@ fn find_listed(
     }
 }
 
-/// Reads a file that is listed: a manifest at once, everything else as `reading` does.
+/// Reads a listed file: verifies a manifest at once, and leaves everything else to `reading`.
 fn read_one(
     images: &ImageList,
     (digest, one): (Digest, Carryable),
@@ -272,8 +273,8 @@ fn read_one(
     }
 }
 
-/// Checks that a manifest names the configs and layers that are listed, and no other. Its bytes are
-/// the ones listed.
+/// Checks that a manifest names exactly the configs and layers listed for it. The caller has
+/// verified its bytes.
 fn check_manifest(
     images: &ImageList,
     digest: Digest,
@@ -296,12 +297,12 @@ fn check_manifest(
     }
 }
 
-/// Handles manifests, configs and layers in the order of an archive.
+/// The handling of manifests, configs and layers in archive order.
 trait Reading {
-    /// Returns whether bytes are hashed.
+    /// Returns whether the content is hashed.
     fn hashes(&self) -> bool;
 
-    /// Reads one; returns what to wait for if it is hashed beside others.
+    /// Reads one file; returns a pending result if it is hashed in the background.
     fn read(
         &mut self,
         entry: Entry<'_>,
@@ -345,7 +346,7 @@ impl Reading for HashingReader<'_, '_> {
     }
 }
 
-/// Hashes some, and passes over the others.
+/// Hashes the wanted blobs and skips the others.
 struct PickingReader<'a, 'v> {
     wanted: &'a BTreeSet<Digest>,
     hashing: HashingReader<'a, 'v>,

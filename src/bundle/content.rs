@@ -1,6 +1,6 @@
-//! The bytes of one file on their way: hashed as they pass, or beside the files that follow.
+//! Streams the bytes of one file, hashing them as they pass or in the background.
 //!
-//! Pure: what hashes on another core lives in `hashing`, and is met here as a trait.
+//! Pure: `hashing` implements the [`Hashing`] trait on other cores.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -10,24 +10,25 @@ use crate::bundle::read::{Fault, ReadError};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::safe_path::SafePath;
 
-/// How many files may be hashed beside others at a time: each of a folder is an open file.
+/// The maximum number of files that are hashed in the background; in a folder, each is an open
+/// file.
 const WAITING_MAX: usize = 64;
 
 /// The bytes of an open file of a bundle.
 pub trait Content: Read {
-    /// Passes over the next `bytes` bytes, and returns how many there were.
+    /// Skips the next `bytes` bytes and returns how many existed.
     fn skip(&mut self, bytes: u64) -> io::Result<u64> {
         io::copy(&mut self.take(bytes), &mut io::sink())
     }
 
-    /// Begins to hash the next `bytes` bytes while the caller goes on, and leaves the reader behind
-    /// them; none, and the reader where it is, if they are to be read here.
+    /// Starts hashing the next `bytes` bytes in the background and moves the reader past them.
+    /// Returns `None` and leaves the reader in place if the caller must read them.
     fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
         let _ = bytes;
         None
     }
 
-    /// Returns what hashes `bytes` bytes while they are read: here, or on another core.
+    /// Returns a hasher for `bytes` bytes that the caller reads; it may run on another core.
     fn hasher(&self, bytes: u64) -> Box<dyn Hashing> {
         let _ = bytes;
         Box::new(Hasher::default())
@@ -36,7 +37,7 @@ pub trait Content: Read {
 
 impl Content for &[u8] {}
 
-/// A digest in the making.
+/// A digest under computation.
 pub trait Hashing {
     /// Appends `bytes`.
     fn update(&mut self, bytes: &[u8]);
@@ -55,24 +56,25 @@ impl Hashing for Hasher {
     }
 }
 
-/// What was read of a file before it ended.
+/// The digest and length of the bytes that were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hashed {
     pub digest: Digest,
     pub bytes: u64,
 }
 
-/// A file that is hashed beside others: waits until that is done.
+/// A file that is hashed in the background; calling it waits for the result.
 pub type Pending = Box<dyn FnOnce() -> io::Result<Hashed>>;
 
-/// Large enough that system calls cost little beside SHA-256.
+/// Large enough that system calls cost little compared to SHA-256.
 pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
-/// Shows one file to `visit`; withholds its last bytes until the digest matches.
+/// Passes one file to `visit`, withholding its last bytes until the digest matches.
 ///
 /// # Errors
 ///
-/// When it is shorter, has other bytes or cannot be read; or [`Fault::Sink`] when `visit` failed.
+/// Returns an error if the file is too short, was altered or cannot be read; [`Fault::Sink`] if
+/// `visit` fails.
 pub fn visit_file(
     entry: Entry<'_>,
     content: &mut dyn Content,
@@ -86,7 +88,8 @@ pub fn visit_file(
     }
 }
 
-/// Shows a file to `visit` and checks it; returns what to wait for if it is hashed beside others.
+/// Passes a file to `visit` and verifies it; returns a pending result if it is hashed in the
+/// background.
 pub(super) fn visit_checked(
     entry: Entry<'_>,
     content: &mut dyn Content,
@@ -110,7 +113,7 @@ pub(super) fn visit_checked(
     let (path, wanted) = (entry.path.to_string(), entry.digest);
     match file.end {
         Some(End::Failed(error)) => return Err(Fault::Io(error)),
-        // What the visitor made of it does not count: it may have been stopped by just that.
+        // Report the altered file rather than the visitor's error, which may be a consequence.
         Some(End::Altered(found)) => return Err(Fault::Tampered { path, wanted, found }),
         Some(End::Short) => return Err(Fault::Truncated { name: path }),
         Some(End::Good) | None => {}
@@ -130,7 +133,7 @@ fn compare(path: &SafePath, bytes: u64, wanted: Digest, found: Hashed) -> Result
     }
 }
 
-/// The files that are hashed beside others, in their order.
+/// The files that are hashed in the background, in bundle order.
 #[derive(Default)]
 pub(super) struct Beside(VecDeque<Waiting>);
 
@@ -143,7 +146,7 @@ struct Waiting {
 }
 
 impl Beside {
-    /// Adds a file; waits for the first one if there are many.
+    /// Adds a file; if the queue is full, waits for the oldest one.
     pub(super) fn add(
         &mut self,
         entry: Entry<'_>,
@@ -158,8 +161,8 @@ impl Beside {
         Ok(())
     }
 
-    /// Waits for all files, and returns what is wrong with the first bad one, whichever was found
-    /// first.
+    /// Waits for all files. Returns the error of the first bad file in bundle order, whichever
+    /// finished first.
     pub(super) fn settle(&mut self) -> Result<(), ReadError> {
         while !self.0.is_empty() {
             self.settle_first()?;
@@ -174,43 +177,43 @@ impl Beside {
         let checked =
             pending().map_err(Fault::Io).and_then(|found| compare(&path, bytes, wanted, found));
         checked.map_err(|fault| {
-            // The others come later in the order of the files.
+            // Later files no longer matter: the first error in bundle order is reported.
             self.0.clear();
             ReadError { fault, offset }
         })
     }
 }
 
-/// Reads `left` more bytes of a file, and hashes them. The last ones are handed out only if all are
-/// the right ones.
+/// Reads and hashes the `left` remaining bytes of a file. Releases the last ones only if the digest
+/// matches.
 struct Checked<'a> {
     inner: &'a mut dyn Content,
     left: u64,
     wanted: Digest,
-    /// None until something is read.
+    /// `None` until something is read.
     hasher: Option<Box<dyn Hashing>>,
-    /// None until no more is read; kept here, so that a visitor's own failure is told from it.
+    /// `None` while more can be read. Kept here to distinguish it from an error of the visitor.
     end: Option<End>,
 }
 
-/// Why a file is read no further.
+/// Why reading a file ended.
 enum End {
     Good,
     Altered(Digest),
-    /// The medium has fewer bytes.
+    /// The medium ended too early.
     Short,
-    /// The medium could not be read.
+    /// Reading the medium failed.
     Failed(io::Error),
 }
 
 impl Checked<'_> {
-    /// Only a file of which nothing was read can be hashed elsewhere.
+    /// Starts hashing in the background, which is only possible for an untouched file.
     fn hash_beside(&mut self) -> Option<Pending> {
         let untouched = self.hasher.is_none() && self.end.is_none();
         if untouched { self.inner.hash_beside(self.left) } else { None }
     }
 
-    /// Reads what is left, or until the medium ends or fails.
+    /// Reads the remaining bytes, until the medium ends or fails.
     fn drain(&mut self, buffer: &mut [u8]) {
         loop {
             match self.read(buffer) {
@@ -221,7 +224,7 @@ impl Checked<'_> {
         }
     }
 
-    /// Takes note of what was read.
+    /// Hashes bytes that were read, and compares the digest after the last ones.
     fn hash(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (inner, left) = (&*self.inner, self.left);
         let hasher = self.hasher.get_or_insert_with(|| inner.hasher(left));

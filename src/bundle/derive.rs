@@ -1,5 +1,5 @@
-//! What `bundle.json` repeats of the manifests. A reader derives it again and compares: nobody who
-//! reads the index is told another story than the cluster.
+//! Derives the parts of `bundle.json` that repeat the manifests. Readers derive them again and
+//! compare, so the index cannot contradict the objects that are applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,7 @@ use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::{Keys, Target, pod_template, references};
 use crate::render::served;
 
-/// Returns the containers of a pod template, those that run first in front; init containers and
-/// sidecars among them.
+/// Returns all containers of a pod template, init containers and sidecars first.
 pub fn containers(template: &Value) -> impl Iterator<Item = &Value> {
     ["/spec/initContainers", "/spec/containers", "/spec/ephemeralContainers"]
         .into_iter()
@@ -25,7 +24,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns the images that the pods run, sorted, each with its containers.
+/// Returns the images of the pods, sorted, each with its containers.
 pub fn images(set: &ManifestSet) -> Vec<Image> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for manifest in set.iter() {
@@ -37,7 +36,7 @@ pub fn images(set: &ManifestSet) -> Vec<Image> {
     users.into_iter().map(|(reference, containers)| Image { reference, containers }).collect()
 }
 
-/// Returns the workloads, each with what its pods consume.
+/// Returns the workloads, each with the objects that its pods consume.
 pub fn workloads(set: &ManifestSet) -> Vec<Workload> {
     set.iter().filter_map(workload).collect()
 }
@@ -65,16 +64,16 @@ fn workload(manifest: &Manifest) -> Option<Workload> {
     })
 }
 
-/// Returns the newest version of Kubernetes that is known to serve every object.
+/// Returns the newest Kubernetes version that is known to serve every object.
 pub fn newest_kubernetes(set: &ManifestSet) -> KubeVersion {
     let newest =
         |manifest: &Manifest| served::newest(&manifest.key.api_version, &manifest.key.kind);
     set.iter().map(newest).min().unwrap_or(KubeVersion::NEWEST)
 }
 
-/// Returns everything that the objects refer to and the set does not hold.
+/// Returns everything that the objects refer to and the set does not contain.
 ///
-/// Who makes it is no part of the objects: everything is said to be the cluster's.
+/// The objects do not say who creates it, so every source is `cluster`.
 pub fn contract(set: &ManifestSet) -> Vec<Wanted> {
     let inside: BTreeSet<Target> = set.iter().map(|manifest| target_of(&manifest.key)).collect();
     let mut wanted: BTreeMap<Target, (Keys, BTreeSet<String>)> = BTreeMap::new();

@@ -1,11 +1,11 @@
-//! `PodDisruptionBudget`s that let no pod be evicted: the node of such a pod cannot be drained.
+//! Finds `PodDisruptionBudget`s that block all evictions: a node with such a pod cannot be drained.
 
 use serde_json::{Map, Value};
 
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
 
-/// How many pods of a workload a budget is about.
+/// A number or percentage of pods in a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Share {
     Pods(i64),
@@ -13,7 +13,7 @@ enum Share {
 }
 
 impl Share {
-    /// Reads `2` or `"50%"`; nothing of what is neither.
+    /// Reads `2` or `"50%"`; returns `None` for anything else.
     fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) => text.strip_suffix('%')?.parse().ok().map(Self::Percent),
@@ -22,7 +22,8 @@ impl Share {
     }
 }
 
-/// Returns the limit by which a budget keeps every pod where it is; nothing for another object.
+/// Returns the setting with which a budget blocks all evictions; `None` for other objects and
+/// budgets.
 pub(super) fn blocked_by(manifest: &Manifest, manifests: &ManifestSet) -> Option<String> {
     if manifest.key.kind != "PodDisruptionBudget" {
         return None;
@@ -46,13 +47,13 @@ pub(super) fn blocked_by(manifest: &Manifest, manifests: &ManifestSet) -> Option
     is_blocking.then(|| format!("{field} {value}"))
 }
 
-/// The pods of its namespace that a budget is about.
+/// The pods that a budget covers, in its namespace.
 enum Covered<'a> {
-    /// Without a selector a budget covers no pod.
+    /// A budget without a selector covers no pods.
     None,
-    /// Pods with all of these labels; without any label, every pod.
+    /// Pods with all of these labels; with no labels given, every pod.
     Labelled(Option<&'a Map<String, Value>>),
-    /// Expressions are not evaluated.
+    /// The selector has expressions, which are not evaluated.
     Unknown,
 }
 
@@ -72,10 +73,9 @@ impl<'a> Covered<'a> {
     }
 }
 
-/// Returns the least number of pods of all workloads whose pods have these labels.
+/// Returns the minimum number of pods in all workloads whose pods have these labels.
 ///
-/// It is zero where the budget covers pods of other bundles only: nothing says how many of them
-/// there are.
+/// Returns zero if the budget covers only pods of other bundles, whose number is unknown.
 fn fewest_pods(manifests: &ManifestSet, labels: Option<&Map<String, Value>>) -> i64 {
     let has_labels = |template: &Value| {
         let of_pods = &template["metadata"]["labels"];
@@ -87,7 +87,7 @@ fn fewest_pods(manifests: &ManifestSet, labels: Option<&Map<String, Value>>) -> 
     fewest.fold(0, i64::saturating_add)
 }
 
-/// Returns the least number of pods of a workload: its own, or that of its autoscaler.
+/// Returns the minimum number of pods in a workload: its replicas, or its autoscaler's minimum.
 fn fewest_pods_of(manifests: &ManifestSet, workload: &Manifest) -> i64 {
     let scales = |manifest: &&Manifest| {
         let target = &manifest.object["spec"]["scaleTargetRef"];
@@ -106,7 +106,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns by what the budget of a workload with two pods, or with a scaler, keeps them.
+    /// Returns the blocking setting of a budget for a workload with two pods, or with an
+    /// autoscaler.
     fn blocked(budget: &Value, scaler: Option<i64>) -> Option<String> {
         let object = |kind: &str, spec: &Value| json!({"kind": kind, "metadata": {"name": "a"}, "spec": spec});
         let labels = json!({"app": "a"});

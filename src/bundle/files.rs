@@ -1,4 +1,4 @@
-//! The files of a bundle that `SHA256SUMS` lists. They stay in memory; the images do not.
+//! The files of a bundle that `SHA256SUMS` lists. They are kept in memory, unlike the images.
 
 use std::collections::BTreeMap;
 
@@ -50,14 +50,15 @@ impl BundleFiles {
     ///
     /// # Errors
     ///
-    /// When a limit is exceeded, a bundle has no file of that path, or it is taken.
+    /// Returns an error if a limit is exceeded, the path is not allowed in a bundle, or it is
+    /// taken.
     pub fn add(&mut self, path: SafePath, bytes: Vec<u8>) -> Result<Digest, AddError> {
         let digest = Digest::of(&bytes);
         self.add_hashed(path, bytes, digest)?;
         Ok(digest)
     }
 
-    /// Adds a file whose digest is known; the caller answers for it.
+    /// Adds a file with a known digest; the caller must ensure that it matches.
     pub(super) fn add_hashed(
         &mut self,
         path: SafePath,
@@ -78,16 +79,15 @@ impl BundleFiles {
         self.files.get(path)
     }
 
-    /// Yields the files in the order of their paths' bytes.
+    /// Yields the files, sorted by the bytes of their paths.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&SafePath, &File)> {
         self.files.iter()
     }
 
-    /// Returns the list of the files; its digest is the content id of the bundle.
+    /// Returns the list of the files; its digest is the bundle's content id.
     pub fn sums(&self) -> Sums {
         let entries = self.files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
-        // `add` admits only files that can be listed, and none of their folders is the name of a
-        // file.
+        // `add` accepts only paths that can be listed, and no folder among them is also a file.
         Sums::of_checked(entries)
     }
 }

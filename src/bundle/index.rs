@@ -1,5 +1,5 @@
-//! `bundle.json`: what a bundle is and holds. No time, host, user or tool: the same content has the
-//! same index.
+//! `bundle.json`: the metadata and contents of a bundle. It contains no time, host, user or tool
+//! version, so the same content has the same index.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub const FORMAT: u32 = 1;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Index {
     pub format: u32,
-    /// The release's name.
+    /// The release name.
     pub name: ReleaseName,
     pub namespace: Label,
     pub environment: Label,
@@ -32,33 +32,33 @@ pub struct Index {
     pub recipe: Digest,
 }
 
-/// The versions of Kubernetes that serve every object.
+/// The Kubernetes versions that serve every object.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesRange {
-    /// The oldest, as the profile asks for.
+    /// The oldest version, as set in the profile.
     pub min: KubeVersion,
-    /// The newest that is known to serve every API version used.
+    /// The newest version that is known to serve every API version used.
     pub max: KubeVersion,
 }
 
-/// One manifest.
+/// One object of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Object {
     pub api_version: String,
     pub kind: String,
-    /// Empty for an object of the cluster.
+    /// Empty for a cluster-scoped object.
     pub namespace: String,
     pub name: String,
     pub file: String,
-    /// The position in apply order, from 1.
+    /// The position of its kind in apply order, counting from 1.
     pub phase: usize,
     pub sha256: Digest,
 }
 
 impl Object {
-    /// Returns what names it in a cluster.
+    /// Returns the object's key in a cluster.
     pub fn key(&self) -> ObjectKey {
         ObjectKey {
             api_version: self.api_version.clone(),
@@ -69,29 +69,30 @@ impl Object {
     }
 }
 
-/// An image that pods of the bundle run.
+/// An image that the bundle's pods run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Image {
     pub reference: String,
-    /// `workload/container` of each container that runs it.
+    /// `workload/container` for each container that runs the image.
     pub containers: Vec<String>,
 }
 
-/// Something that must be in the cluster and is not in the bundle.
+/// An object that the cluster must have and the bundle does not contain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Wanted {
     pub kind: String,
-    /// Empty for an object of the cluster.
+    /// Empty for a cluster-scoped object.
     pub namespace: String,
     pub name: String,
-    /// Who makes it: `cluster` (it is there before), `generated`, `sealed` (made at apply).
+    /// The creator: `cluster` (exists beforehand), or `generated` and `sealed` (created by
+    /// `apply`).
     pub source: Source,
     /// The keys that a Secret or ConfigMap must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<WantedKey>,
-    /// What refers to it.
+    /// The objects that refer to it.
     pub used_by: Vec<String>,
 }
 
@@ -103,30 +104,30 @@ pub enum Source {
     Sealed,
 }
 
-/// A key of a Secret or ConfigMap.
+/// A required key of a Secret or ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WantedKey {
     pub key: String,
-    /// The length in characters of a value that is generated.
+    /// The length of a generated value, in characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<i64>,
-    /// The generation of a value that is generated.
+    /// The generation of a generated value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
-    /// The bundle's file with a sealed value.
+    /// The file in the bundle with the sealed value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
 impl WantedKey {
-    /// Returns a key of which nothing more is known.
+    /// Returns a key without details.
     pub fn plain(key: String) -> Self {
         Self { key, length: None, generation: None, file: None }
     }
 }
 
-/// A workload, and what its pods consume.
+/// A workload and the objects that its pods consume.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Workload {
@@ -135,7 +136,7 @@ pub struct Workload {
     pub containers: Vec<String>,
     /// The `checksum/` annotations of the pod template.
     pub checksums: BTreeMap<String, String>,
-    /// What the pods refer to: `ConfigMap/x`, `Secret/y`, `PersistentVolumeClaim/z`,
+    /// The objects that the pods refer to: `ConfigMap/x`, `Secret/y`, `PersistentVolumeClaim/z`,
     /// `ServiceAccount/a`.
     pub consumes: Vec<String>,
 }

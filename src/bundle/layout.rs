@@ -1,31 +1,31 @@
-//! Which files a bundle may hold, and where they stand.
+//! The files that a bundle may contain, and their paths.
 
 use crate::bundle::limits::{DOCUMENT_BYTES_MAX, MANIFEST_BYTES_MAX};
 use crate::images::list::{IMAGES, IMAGES_BYTES_MAX};
 use crate::model::safe_path::SafePath;
 
-/// The signed statement; the only file that is added or replaced after the bundle was built.
+/// The signed statement; the only file that is added or replaced after the build.
 pub const ATTESTATION: &str = "attestation.dsse.json";
 
 /// The list of all other files; its digest is the content id.
 pub const SUMS: &str = "SHA256SUMS";
 
-/// What a file is, by its path alone. The list is closed: a file of no kind is refused.
+/// The kind of a file, derived from its path alone. The list is closed: any other file is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `bundle.json` or `recipe.json`.
     Document,
     /// `images.json`: every image, manifest, config and layer.
     ImageList,
-    /// `manifests/<name>.yaml`: one Kubernetes object. No subfolders, which `kubectl apply -f`
-    /// would not visit.
+    /// `manifests/<name>.yaml`: one Kubernetes object. No subfolders: `kubectl apply -f` would skip
+    /// them.
     Manifest,
     /// `secrets/<name>.age`: ciphertext.
     SealedSecret,
 }
 
 impl Kind {
-    /// Returns what the file at `path` is, or nothing if a bundle has no such file.
+    /// Returns the kind of the file at `path`; `None` if the path is not allowed in a bundle.
     pub fn of(path: &SafePath) -> Option<Self> {
         match path.as_str().split_once('/') {
             None if matches!(path.as_str(), "bundle.json" | "recipe.json") => Some(Self::Document),
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// Returns how many bytes such a file may have.
+    /// Returns the maximum size of such a file.
     pub fn bytes_max(self) -> u64 {
         match self {
             Self::Document => DOCUMENT_BYTES_MAX,

@@ -1,4 +1,4 @@
-//! How much a bundle may hold. The same limits bind what is built and what is read.
+//! Size limits of bundles. The same limits apply to building and to reading.
 
 use serde_json::Value;
 
@@ -6,36 +6,35 @@ use crate::bundle::layout::Kind;
 use crate::canonical::values_at_most;
 use crate::model::safe_path::SafePath;
 
-/// The attestation: a statement with many site names and sixteen signatures take a quarter of it.
+/// The attestation: a statement with many site names and sixteen signatures needs a quarter of it.
 /// It is read before anything is trusted, so it stays small.
 pub const ATTESTATION_BYTES_MAX: u64 = 64 << 10;
 
-/// `SHA256SUMS`: 20,000 lines of the longest path (167 bytes) take 3.4 MB.
+/// `SHA256SUMS`: 20,000 lines with the longest path (167 bytes) take 3.4 MB.
 pub const SUMS_BYTES_MAX: u64 = 4 << 20;
 
-/// Files that `SHA256SUMS` lists: far above any real set, and small enough to keep the list in
-/// memory.
+/// Files that `SHA256SUMS` lists: far more than any real bundle has, and few enough to keep the
+/// list in memory.
 pub const FILES_MAX: usize = 20_000;
 
-/// One manifest or sealed secret: the API server stores no object of more than about 1.5 MiB in
-/// etcd, and refuses a `ConfigMap` or Secret with more than 1 MiB of data.
+/// One manifest or sealed secret: etcd limits an object to about 1.5 MiB, and the API server
+/// rejects a ConfigMap or Secret with more than 1 MiB of data.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
 /// All manifests and sealed secrets together: they stay in memory from verification to apply.
 pub const MANIFESTS_BYTES_MAX: u64 = 8 << 20;
 
-/// `bundle.json` and `recipe.json`, each: they describe at most what the manifests hold, and stay
-/// in memory.
+/// `bundle.json` and `recipe.json`, each: they only describe the manifests, and stay in memory.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
-/// Values in `bundle.json` and in `recipe.json`, each: in memory a value takes hundreds of times
-/// the two bytes that it can have in the file. The profiles of the repository have about 300.
+/// Values in `bundle.json` and in `recipe.json`, each: a value can take two bytes in the file, and
+/// hundreds of times that in memory. The profiles in this repository have about 300.
 pub const DOCUMENT_VALUES_MAX: usize = 50_000;
 
 /// Values in all manifests together, for the same reason.
 pub const MANIFESTS_VALUES_MAX: usize = 50_000;
 
-/// A bundle, or a file of one, that is larger than allowed.
+/// A bundle, or one of its files, exceeds a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitExceeded {
     #[error("`{path}` has {bytes} bytes, and {limit} are allowed")]
@@ -52,7 +51,7 @@ pub enum LimitExceeded {
     ManifestsValues,
 }
 
-/// Counts what a bundle holds so far, and refuses what is too much.
+/// Counts the files of a bundle and enforces the limits.
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
     files: usize,
@@ -64,7 +63,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// When this file is too large, or there are now too many files or bytes.
+    /// Returns an error if this file is too large, or if there are now too many files or bytes.
     pub fn admit(&mut self, path: &SafePath, kind: Kind, bytes: u64) -> Result<(), LimitExceeded> {
         check_size(path.as_str(), bytes, kind.bytes_max())?;
         if self.files == FILES_MAX {
@@ -81,7 +80,7 @@ impl Budget {
     }
 }
 
-/// Refuses a file of more than `limit` bytes.
+/// Rejects a file of more than `limit` bytes.
 pub fn check_size(path: &str, bytes: u64, limit: u64) -> Result<(), LimitExceeded> {
     if bytes > limit {
         Err(LimitExceeded::File { path: path.to_owned(), bytes, limit })
@@ -90,7 +89,7 @@ pub fn check_size(path: &str, bytes: u64, limit: u64) -> Result<(), LimitExceede
     }
 }
 
-/// Refuses a document of more values than are allowed, before it is parsed.
+/// Rejects a document with too many values, before it is parsed.
 pub fn check_document(path: &str, json: &[u8]) -> Result<(), LimitExceeded> {
     let limit = DOCUMENT_VALUES_MAX;
     if values_at_most(json) > limit {
@@ -99,7 +98,7 @@ pub fn check_document(path: &str, json: &[u8]) -> Result<(), LimitExceeded> {
     Ok(())
 }
 
-/// Counts the values of all manifests so far, and refuses what is too much.
+/// Counts the values in all manifests and enforces the limit.
 #[derive(Clone, Debug, Default)]
 pub struct Values(usize);
 
@@ -108,7 +107,7 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// When there are now too many values.
+    /// Returns an error if there are now too many values.
     pub fn admit(&mut self, manifest: &Value) -> Result<(), LimitExceeded> {
         self.0 += values_of_tree(manifest);
         if self.0 > MANIFESTS_VALUES_MAX { Err(LimitExceeded::ManifestsValues) } else { Ok(()) }

@@ -1,7 +1,7 @@
-//! The content of a bundle, wherever it is kept: its files, their list, its limits, and how it is
-//! read.
+//! The content of a bundle, independent of where it is stored: files, checksums, limits and
+//! reading.
 //!
-//! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
+//! Pure: no access to the file system. `docs/format/bundle.md` specifies these modules.
 
 pub mod assemble;
 pub mod carried;

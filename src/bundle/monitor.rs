@@ -1,12 +1,12 @@
-//! The one object that may stand outside the bundle's namespace: a `ServiceMonitor` beside
+//! Checks `ServiceMonitor`s, the only objects allowed outside the bundle's namespace, beside
 //! Prometheus.
 //!
-//! There it could make Prometheus read every namespace, or send Secrets of that namespace anywhere.
-//! So it has to be of the shape that this program renders, and must lead to a Service of this
-//! bundle and nowhere else.
+//! There, one could make Prometheus scrape every namespace, or send that namespace's Secrets
+//! anywhere. So it must have the form that this program renders and select a Service of this bundle
+//! only.
 //!
-//! In the bundle's own namespace it could still make Prometheus send a file of its own, such as its
-//! token, to a pod of the bundle. So it has the same fields there; a profile may choose other
+//! Even in the bundle's own namespace, one could make Prometheus send one of its files, such as its
+//! token, to a pod of the bundle. So the same fields are allowed there; a profile may choose other
 //! namespaces and relabel the target.
 
 use std::net::Ipv4Addr;
@@ -18,21 +18,21 @@ use crate::render::exporter::{MODULE, PROBE_PATH};
 use crate::render::manifest_set::ManifestSet;
 use crate::render::service::{METRICS_PORT, METRICS_ROLE, RELAY_ROLE, ROLE_LABEL};
 
-/// The release whose bundle has a `ServiceMonitor`.
+/// The release of a bundle with a `ServiceMonitor`.
 #[derive(Clone, Copy)]
 pub(super) struct Release<'a> {
     pub name: &'a str,
     pub namespace: &'a str,
 }
 
-/// Where a `ServiceMonitor` stands, which decides how far it may lead.
+/// The location of a `ServiceMonitor`, which decides where it may send Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
     Own,
     Elsewhere,
 }
 
-/// Why a `ServiceMonitor` is refused.
+/// Why a `ServiceMonitor` is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMonitor {
     #[error("`{0}` is not what this program renders there")]
@@ -45,7 +45,7 @@ pub enum InvalidMonitor {
     Redirects,
 }
 
-/// The fields that such an object has, level by level.
+/// The allowed fields, by level.
 const FIELDS: [(&str, &[&str]); 5] = [
     ("", &["apiVersion", "kind", "metadata", "spec"]),
     ("/metadata", &["annotations", "labels", "name", "namespace"]),
@@ -68,7 +68,7 @@ const FIELDS: [(&str, &[&str]); 5] = [
 const STEP_FIELDS: [&str; 7] =
     ["action", "modulus", "regex", "replacement", "separator", "sourceLabels", "targetLabel"];
 
-/// Checks a `ServiceMonitor`, wherever it stands.
+/// Checks a `ServiceMonitor` in any namespace.
 pub(super) fn check(
     monitor: &Value,
     release: Release<'_>,
@@ -88,7 +88,7 @@ pub(super) fn check(
     check_endpoint(&spec["endpoints"][0], role, stand)
 }
 
-/// Outside the bundle's namespace, that one is selected and no other.
+/// Checks that a `ServiceMonitor` outside the bundle's namespace selects exactly that namespace.
 fn check_namespaces(monitor: &Value, namespace: &str, stand: Stand) -> Result<(), InvalidMonitor> {
     const POINTER: &str = "/spec/namespaceSelector";
     match stand {
@@ -104,7 +104,7 @@ fn check_namespaces(monitor: &Value, namespace: &str, stand: Stand) -> Result<()
     }
 }
 
-/// Refuses what is no map, and every field that is not among `fields`.
+/// Rejects values that are not maps, and fields that are not in `fields`.
 fn only<'a>(
     object: &'a Value,
     pointer: &str,
@@ -119,8 +119,8 @@ fn only<'a>(
     }
 }
 
-/// Returns the role of the Service that is selected, by exactly the labels that this program
-/// writes.
+/// Returns the role of the selected Service; the selector must have exactly the labels that this
+/// program renders.
 fn selected_role(
     labels: &Value,
     name: &str,
@@ -185,7 +185,7 @@ fn check_endpoint(endpoint: &Value, role: &str, stand: Stand) -> Result<(), Inva
     Ok(())
 }
 
-/// Says whether a URL leads into the exporter's own pod.
+/// Returns whether a URL points to the exporter's own pod.
 fn is_local(url: &str) -> bool {
     let rest = url.strip_prefix("http://").and_then(|rest| rest.split_once('/'));
     let address = rest.and_then(|(authority, _)| authority.split_once(':'));

@@ -1,8 +1,8 @@
-//! The files of a bundle to values: what commands that read a bundle work with.
+//! Parses the files of a bundle into the values that commands work with.
 //!
-//! Strict: `bundle.json`, `recipe.json` and every manifest are in the only spelling that this
-//! program writes, and the index says of the manifests what they say themselves. Nothing here is
-//! proof of who made the bundle.
+//! Strict: `bundle.json`, `recipe.json` and every manifest must be spelled exactly as this program
+//! writes them, and the index must agree with the manifests. None of this proves who made the
+//! bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,11 +28,11 @@ use crate::model::secret::sealed_path;
 use crate::render::manifest_set::{KINDS, Manifest, ManifestSet, phase};
 use crate::render::yaml::{InvalidYaml, from_yaml};
 
-/// The name of the index, and of the recipe.
+/// The file names of the index and of the recipe.
 pub const INDEX: &str = "bundle.json";
 pub const RECIPE: &str = "recipe.json";
 
-/// A bundle whose parts agree with each other.
+/// A bundle whose parts are consistent.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     pub content_id: Digest,
@@ -41,16 +41,16 @@ pub struct Bundle {
     pub recipe: Recipe,
     /// The objects, in apply order.
     pub manifests: ManifestSet,
-    /// The images, each pinned; none if the profile is not locked.
+    /// The images, all pinned; `None` if the profile is not locked.
     pub images: Option<ImageList>,
     /// The list of all files.
     pub sums: Sums,
     pub files: BundleFiles,
-    /// The sizes of all files, added up.
+    /// The total size of all files.
     pub bytes: u64,
 }
 
-/// Why files are not a bundle, although every byte is the one that `SHA256SUMS` lists.
+/// Why files are not a valid bundle, although they match `SHA256SUMS`.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidBundle {
     #[error("`{0}` is missing")]
@@ -96,26 +96,26 @@ pub enum InvalidBundle {
 }
 
 impl Bundle {
-    /// Makes a bundle of its files.
+    /// Opens a bundle from its files.
     ///
     /// # Errors
     ///
-    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or
-    /// contradicts another; or when an object has what no bundle may have.
+    /// Returns an error if a document or manifest is missing, is not spelled as this program writes
+    /// it, or contradicts another; or if an object is not allowed in a bundle.
     pub fn open(contents: Contents) -> Result<Self, InvalidBundle> {
         Self::read(contents, |manifests, index| {
             Ok(confinement::check(manifests, index.name.as_str())?)
         })
     }
 
-    /// Makes a bundle of the files that a record in a cluster has, to compare with what is there.
+    /// Opens a bundle from the files recorded in a cluster, for comparison with the live objects.
     ///
-    /// An earlier release may have applied what no bundle may have now. It can be replaced and
-    /// removed; [`Bundle::open`] decides whether it may be applied again.
+    /// An earlier version may have applied objects that are no longer allowed. They can be replaced
+    /// and removed; [`Bundle::open`] decides whether they may be applied again.
     ///
     /// # Errors
     ///
-    /// As [`Bundle::open`], but for what an object may have.
+    /// As for [`Bundle::open`], but any field of an object is allowed.
     pub fn open_recorded(contents: Contents) -> Result<Self, InvalidBundle> {
         Self::read(contents, |_, _| Ok(()))
     }
@@ -150,18 +150,18 @@ impl Bundle {
         })
     }
 
-    /// Makes a bundle of files in memory, which were just assembled.
+    /// Opens a bundle from files in memory that were just assembled.
     ///
     /// # Errors
     ///
-    /// As [`Bundle::open`].
+    /// As for [`Bundle::open`].
     pub fn of_files(files: BundleFiles) -> Result<Self, InvalidBundle> {
         let bytes = files.iter().map(|(_, file)| file.bytes().len() as u64).sum();
         Self::open(Contents { sums: files.sums(), files, bytes })
     }
 }
 
-/// Reads `images.json`, if it is there: it lists the images that the manifests run, and no other.
+/// Reads `images.json`, if present: it must list exactly the images that the manifests run.
 fn read_images(files: &BundleFiles, index: &Index) -> Result<Option<ImageList>, InvalidBundle> {
     let Some(images) = images_of(files)? else { return Ok(None) };
     let listed: BTreeSet<&str> = images.references().collect();
@@ -172,7 +172,7 @@ fn read_images(files: &BundleFiles, index: &Index) -> Result<Option<ImageList>, 
     }
 }
 
-/// Checks that the index repeats what the recipe says of the release.
+/// Checks that the index agrees with the recipe about the release.
 fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundle> {
     let min = index.kubernetes.min.to_string();
     let repeated = [
@@ -193,8 +193,8 @@ fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundl
     }
 }
 
-/// Checks that the recipe names every encrypted file, by its path in the profiles' folder, and its
-/// digest.
+/// Checks that the recipe lists exactly the encrypted files, by path in the profiles folder, with
+/// their digests.
 fn sealed_as_in_recipe(recipe: &Recipe, files: &BundleFiles) -> Result<(), InvalidBundle> {
     let named: BTreeMap<String, Digest> =
         recipe.sealed.iter().map(|(file, digest)| (sealed_path(file), *digest)).collect();
@@ -230,8 +230,8 @@ fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), I
     }
 }
 
-/// Checks that an object is in the bundle's namespace. Only a monitor may be elsewhere: Prometheus
-/// often reads those of its own namespace.
+/// Checks that an object is in the bundle's namespace. Only a `ServiceMonitor` may be elsewhere:
+/// Prometheus often watches only its own namespace.
 fn check_namespace(
     manifest: &Manifest,
     index: &Index,
@@ -259,8 +259,8 @@ fn check_namespace(
     Err(InvalidBundle::Namespace { object: key.to_string(), namespace: namespace.to_owned() })
 }
 
-/// Checks the source of a Secret, which no manifest states: one that apply makes is a Secret, and
-/// has its recipe.
+/// Checks the source of a required object, which the manifests do not determine: `apply` creates
+/// only Secrets, and each created key needs a length and generation, or a sealed file.
 fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundle> {
     let is_plain = |key: &WantedKey| *key == WantedKey::plain(key.key.clone());
     let is_made = |key: &WantedKey| match (wanted.source, key.length, key.generation, &key.file) {
@@ -270,8 +270,7 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
         }
         _ => false,
     };
-    // A container of the profile's own may ask a Secret that apply makes for a key that it does not
-    // make.
+    // An extra container in the profile may use a key that `apply` does not create in that Secret.
     let possible = wanted.keys.iter().all(|key| is_plain(key) || is_made(key))
         && (wanted.source == Source::Cluster
             || wanted.kind == "Secret" && wanted.keys.iter().any(is_made));
@@ -281,11 +280,11 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
     Err(InvalidBundle::Source { kind: wanted.kind.clone(), name: wanted.name.clone() })
 }
 
-/// Reads `images.json` by itself; none if the images are not pinned.
+/// Reads `images.json` on its own; returns `None` if the images are not pinned.
 ///
 /// # Errors
 ///
-/// When it is not a list of images.
+/// Returns an error if the file is not a valid list of images.
 pub fn images_of(files: &BundleFiles) -> Result<Option<ImageList>, InvalidBundle> {
     let file = files.get(IMAGES);
     file.map(|file| ImageList::parse(file.bytes())).transpose().map_err(|error| match error {
@@ -299,11 +298,12 @@ pub fn images_of(files: &BundleFiles) -> Result<Option<ImageList>, InvalidBundle
     })
 }
 
-/// Reads `bundle.json` by itself; what it says of other files is not compared with them.
+/// Reads `bundle.json` on its own, without comparing it with the other files.
 ///
 /// # Errors
 ///
-/// When it is missing, has another format, or is spelt otherwise than this program writes it.
+/// Returns an error if the file is missing, has another format, or is not spelled as this program
+/// writes it.
 pub fn read_index(files: &BundleFiles) -> Result<Index, InvalidBundle> {
     Ok(read_formatted::<Index>(files, INDEX, FORMAT)?.0)
 }
@@ -314,7 +314,7 @@ fn read_formatted<T: DeserializeOwned + serde::Serialize>(
     file: &'static str,
     wanted: u32,
 ) -> Result<(T, Digest), InvalidBundle> {
-    // Another format has other fields: say that rather than which field is unknown.
+    // Other formats have other fields: report the format rather than an unknown field.
     let (value, _) = read_document::<Value>(files, file)?;
     match value.get("format") {
         Some(format) if *format == wanted => read_document::<T>(files, file),
@@ -325,7 +325,7 @@ fn read_formatted<T: DeserializeOwned + serde::Serialize>(
     }
 }
 
-/// Reads canonical JSON, and nothing else.
+/// Reads a document that must be canonical JSON.
 fn read_document<T: DeserializeOwned + serde::Serialize>(
     files: &BundleFiles,
     name: &'static str,
@@ -342,7 +342,7 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
     Ok((value, file.digest()))
 }
 
-/// Reads the manifests that `objects` lists, which are all that there are.
+/// Reads the manifests listed in `objects`, which must be all manifests of the bundle.
 fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet, InvalidBundle> {
     let is_manifest = |(path, _): &(&_, _)| Kind::of(path) == Some(Kind::Manifest);
     let mut unlisted: BTreeSet<&str> =

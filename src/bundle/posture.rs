@@ -1,5 +1,5 @@
-//! How well pods are fenced in, as read from their manifests: the Pod Security Standard
-//! *restricted*, tokens, policies.
+//! Reads the security posture from the manifests: the Pod Security Standard *restricted*, API
+//! tokens, NetworkPolicies.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,19 +9,18 @@ use super::derive::containers;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::pod_template;
 
-/// What the manifests of a bundle say about its security.
+/// The security posture of a bundle, according to its manifests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Posture {
     pub workloads: Vec<WorkloadPosture>,
-    /// The NetworkPolicies, by name.
+    /// The names of the NetworkPolicies.
     pub network_policies: Vec<String>,
-    /// `Secret/key` of every value that the bundle itself holds, readable by whoever has the
-    /// bundle.
+    /// `Secret/key` for every literal value in the bundle, which anyone with the bundle can read.
     pub literal_secrets: Vec<String>,
 }
 
-/// What the pod template of a workload says about its security.
+/// The security posture of a workload, according to its pod template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadPosture {
@@ -29,7 +28,7 @@ pub struct WorkloadPosture {
     pub name: String,
     /// Whether the pods get a token for the API server.
     pub service_account_token: bool,
-    /// What of *restricted* the pod as a whole does not meet.
+    /// The rules of *restricted* that the pod as a whole violates.
     pub violations: Vec<String>,
     pub containers: Vec<ContainerPosture>,
 }
@@ -38,7 +37,7 @@ pub struct WorkloadPosture {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerPosture {
     pub name: String,
-    /// What of *restricted* the container does not meet.
+    /// The rules of *restricted* that the container violates.
     pub violations: Vec<String>,
     pub read_only_root: bool,
 }

@@ -1,7 +1,9 @@
-//! What of a bundle reaches beyond its namespace: allowed, and shown before anything is applied.
+//! Lists the effects of a bundle beyond its namespace: allowed, and shown before anything is
+//! applied.
 //!
-//! `confinement` refuses what would give a node away. What remains is the business of the cluster's
-//! administrator: hosts that an Ingress takes, text that a controller runs, pods that evict others.
+//! `confinement` rejects access to the nodes. The remaining effects concern the cluster's
+//! administrator: hosts that an Ingress serves, text that a controller executes, pods that preempt
+//! others.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,70 +14,70 @@ use crate::model::relabel::redirects;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
 
-/// One thing of an object that reaches beyond the namespace.
+/// One effect of an object beyond the namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reach {
     pub kind: String,
     pub name: String,
     pub way: Way,
-    /// What is reached: a host, a namespace, the key of an annotation.
+    /// The affected host, namespace, annotation key or similar.
     pub target: String,
-    /// The value of an annotation, as far as it holds no credential.
+    /// The value of an annotation, unless it contains a credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
 
-/// How an object reaches beyond the namespace.
+/// The kind of effect beyond the namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
     /// The object is in another namespace.
     Namespace,
-    /// Requests to this host lead to the bundle; `*` for all.
+    /// Requests to this host are routed to the bundle; `*` for all hosts.
     Host,
-    /// The Ingress brings the certificate of this host, for which it has no rule.
+    /// The Ingress provides a certificate for this host but has no rule for it.
     TlsHost,
-    /// The route belongs to a Gateway of another namespace.
+    /// The route attaches to a Gateway in another namespace.
     Gateway,
-    /// An annotation whose value a controller takes into its own configuration as it is.
+    /// An annotation whose value a controller copies verbatim into its own configuration.
     Snippet,
-    /// An annotation, which some controller may act on.
+    /// An annotation that some controller may act on.
     Annotation,
-    /// A label of the object that has a prefix, which some controller may act on.
+    /// A prefixed label of the object that some controller may act on.
     Label,
-    /// A label of pods that has a prefix, which some controller may act on.
+    /// A prefixed label of pods that some controller may act on.
     PodLabel,
-    /// The Service has a port on every node.
+    /// The Service opens a port on every node.
     NodePort,
-    /// The Service asks for an address of the load balancer; `*` for any.
+    /// The Service requests this load balancer address; `*` for any.
     LoadBalancer,
-    /// A priority of the system: such pods evict others.
+    /// A system priority class: such pods preempt others.
     PriorityClass,
-    /// The budget lets no pod be evicted: a node with one cannot be drained.
+    /// The budget blocks all evictions: a node with such a pod cannot be drained.
     Eviction,
-    /// The pods take devices or huge pages of a node, of which there are few.
+    /// The pods request scarce resources of a node: devices or huge pages.
     Resource,
-    /// The pods run on nodes that keep others away; `*` for all nodes.
+    /// The pods tolerate this taint of nodes; `*` for all taints.
     Toleration,
-    /// The pods are kept together with, or apart from, pods of this namespace; `*` for namespaces
-    /// chosen by labels.
+    /// The pods have an affinity or anti-affinity to pods of this namespace; `*` for namespaces
+    /// selected by labels.
     Affinity,
-    /// The pods get a token or a certificate for the API server.
+    /// The pods get a token or certificate for the API server.
     Token,
     /// A driver on the node mounts the volume.
     Driver,
-    /// The claim names a volume of the cluster; `*` where it chooses one by labels.
+    /// The PVC names a `PersistentVolume`; `*` if it selects one by labels.
     PersistentVolume,
     /// Prometheus looks for Services in these namespaces; `*` for all.
     Monitoring,
-    /// Prometheus may be led to another address.
+    /// Relabeling may redirect Prometheus to another address.
     Relabeling,
     /// The object refers to another namespace.
     Reference,
 }
 
-/// Returns what of the objects reaches beyond `namespace`, in apply order.
+/// Returns the effects of the objects beyond `namespace`, in apply order.
 pub fn reach(manifests: &ManifestSet, namespace: &str) -> Vec<Reach> {
     let of_manifest = |manifest: &Manifest| {
         let mut found = Found { manifest, namespace, reach: Vec::new() };
@@ -88,18 +90,18 @@ pub fn reach(manifests: &ManifestSet, namespace: &str) -> Vec<Reach> {
     manifests.iter().flat_map(of_manifest).collect()
 }
 
-/// The prefixes of labels that this program writes.
+/// The label prefixes that this program uses itself.
 const OWN_PREFIXES: [&str; 2] = ["app.kubernetes.io", "pod-security.kubernetes.io"];
 
 struct Found<'a> {
     manifest: &'a Manifest,
-    /// The bundle's.
+    /// The bundle's namespace.
     namespace: &'a str,
     reach: Vec<Reach>,
 }
 
 impl Found<'_> {
-    /// Adds what the object itself says.
+    /// Adds all effects of the object.
     fn object(&mut self) {
         let Manifest { key, object, .. } = self.manifest;
         if !key.namespace.is_empty() && key.namespace != self.namespace {
@@ -139,14 +141,14 @@ impl Found<'_> {
         }
     }
 
-    /// Adds a text, if there is one.
+    /// Adds a target, if the value is a non-empty string.
     fn some(&mut self, way: Way, target: &Value) {
         if let Some(target) = target.as_str().filter(|target| !target.is_empty()) {
             self.add(way, target);
         }
     }
 
-    /// Adds the annotations that are not this program's own.
+    /// Adds all annotations except this program's own.
     fn annotations(&mut self, annotations: Option<&Value>) {
         for (key, value) in annotations.and_then(Value::as_object).into_iter().flatten() {
             if !key.starts_with("checksum/") {
@@ -187,7 +189,7 @@ impl Found<'_> {
         hosts.filter(|host| !has_rule(host)).for_each(|host| self.some(Way::TlsHost, host));
     }
 
-    /// Adds the labels that have a prefix and are not this program's own.
+    /// Adds the prefixed labels, except this program's own.
     fn labels(&mut self, way: Way, labels: Option<&Value>) {
         for key in labels.and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
             let prefix = key.split_once('/').map(|(prefix, _)| prefix);
@@ -252,7 +254,7 @@ impl Found<'_> {
         for toleration in items(&spec["tolerations"]) {
             match toleration["key"].as_str().filter(|key| !key.is_empty()) {
                 None => self.add(Way::Toleration, "*"),
-                // For these a node that fails keeps pods away.
+                // Only failed nodes have these taints.
                 Some("node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable") => {}
                 Some(key) => self.add(Way::Toleration, key),
             }
@@ -263,7 +265,7 @@ impl Found<'_> {
         }
     }
 
-    /// Adds the devices and huge pages that a container takes.
+    /// Adds the devices and huge pages that a container requests.
     fn resources(&mut self, resources: &Value) {
         let lists = ["limits", "requests"].map(|list| resources[list].as_object());
         for name in lists.into_iter().flatten().flat_map(|list| list.keys()) {
@@ -285,8 +287,7 @@ impl Found<'_> {
         }
     }
 
-    /// Adds the volume of the cluster that a claim names, or `*` for one that it chooses by its
-    /// labels.
+    /// Adds the `PersistentVolume` that a PVC names, or `*` if it selects one by labels.
     fn claim(&mut self, spec: &Value) {
         self.some(Way::PersistentVolume, &spec["volumeName"]);
         if spec.get("selector").is_some() {
@@ -294,8 +295,8 @@ impl Found<'_> {
         }
     }
 
-    /// Adds the namespaces in which an affinity looks for pods; the scheduler keeps those away from
-    /// the node as well.
+    /// Adds the namespaces of an affinity or anti-affinity; with the latter, the scheduler also
+    /// keeps their pods off the node.
     fn affinity(&mut self, affinity: &Value) {
         match affinity {
             Value::Object(fields) => {
@@ -315,8 +316,8 @@ impl Found<'_> {
         }
     }
 
-    /// Adds every namespace that a field called `namespace` names, but for those that have a way of
-    /// their own.
+    /// Adds the namespace in every field called `namespace`, except in fields that have an effect
+    /// of their own.
     fn references(&mut self, value: &Value) {
         match value {
             Value::Object(fields) => {

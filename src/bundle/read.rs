@@ -1,10 +1,10 @@
-//! How a bundle is read, from whatever holds it: the attestation, then `SHA256SUMS`, the files that
-//! it lists, and the images.
+//! Reads a bundle from any medium: the attestation, then `SHA256SUMS`, the files that it lists, and
+//! the images.
 //!
-//! The caller decides between the steps; nothing is parsed before it asks for the files. Every byte
-//! that is handed out as good was hashed in the same pass, and compared with `SHA256SUMS`. Memory
-//! is bounded by [`crate::bundle::limits`], whatever the medium claims. `carried` reads the images,
-//! which only an archive has.
+//! The caller decides between the steps, and nothing is parsed before it asks for the files. Every
+//! byte returned as good was hashed in the same pass and compared with `SHA256SUMS`.
+//! [`crate::bundle::limits`] bounds the memory, regardless of the sizes that the medium declares.
+//! `carried` reads the images, which only an archive has.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -20,29 +20,29 @@ use crate::images::list::IMAGES;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 
-/// What holds a bundle's files: an archive, a folder, or memory. Used through [`Opening`] and
-/// [`Files`] only.
+/// The storage of a bundle: an archive, a folder, or memory. Used only through [`Opening`] and
+/// [`Files`].
 pub trait Medium {
-    /// Starts reading the files that `sums` lists; a medium that can be listed compares the lists
+    /// Starts reading the files listed in `sums`; a medium with a directory compares the lists
     /// here.
     fn begin(&mut self, _: &Sums) -> Result<(), ReadError> {
         Ok(())
     }
 
-    /// Opens the file at `path`, which is the next in `sums`; returns its size and its bytes.
+    /// Opens the file at `path`, the next one in `sums`; returns its size and content.
     fn open_file(
         &mut self,
         path: &SafePath,
         sums: &Sums,
     ) -> Result<(u64, &mut dyn Content), ReadError>;
 
-    /// Opens the next file behind those that `sums` lists; none at the end of the bundle, which
-    /// nothing follows.
+    /// Opens the next file behind those that `sums` lists; returns `None` at the end of the bundle,
+    /// having checked that nothing follows.
     fn next_file(&mut self) -> Result<Option<Unlisted<'_>>, ReadError> {
         Ok(None)
     }
 
-    /// Returns where the header of the open file begins, in bytes from the start of an archive.
+    /// Returns the offset of the open file's header in an archive.
     fn offset(&self) -> Option<u64> {
         None
     }
@@ -50,15 +50,15 @@ pub trait Medium {
 
 /// A file that `SHA256SUMS` does not list.
 pub struct Unlisted<'a> {
-    /// As the medium has it: anything.
+    /// The name on the medium, unchecked.
     pub name: String,
     pub bytes: u64,
     pub content: &'a mut dyn Content,
 }
 
-/// A [`Medium`] that also holds the two files which come before all others.
+/// A [`Medium`] that also provides the two files before all others.
 pub trait SealedMedium: Medium {
-    /// Reads the attestation, if there is one. Called first.
+    /// Reads the attestation, if present. Called first.
     fn read_attestation(&mut self) -> Result<Option<Vec<u8>>, ReadError>;
 
     /// Reads the bytes of `SHA256SUMS`. Called second.
@@ -97,7 +97,7 @@ impl<M: SealedMedium + ?Sized> SealedMedium for Box<M> {
     }
 }
 
-/// Any medium at all: for a caller that learns only at run time what holds the bundle.
+/// A medium whose type is only known at run time.
 pub type AnyMedium = Box<dyn SealedMedium>;
 
 /// A bundle of which only the attestation has been read.
@@ -112,14 +112,14 @@ impl<M: SealedMedium> Opening<M> {
     ///
     /// # Errors
     ///
-    /// When the medium cannot be read, does not begin as a bundle does, or the attestation is too
-    /// large.
+    /// Returns an error if the medium cannot be read, does not start like a bundle, or has too
+    /// large an attestation.
     pub fn new(mut medium: M) -> Result<Self, ReadError> {
         let attestation = medium.read_attestation()?;
         Ok(Self { medium, attestation })
     }
 
-    /// Returns the same without the type of the medium.
+    /// Erases the type of the medium.
     pub fn boxed(self) -> Opening<AnyMedium>
     where
         M: 'static,
@@ -127,7 +127,7 @@ impl<M: SealedMedium> Opening<M> {
         Opening { medium: Box::new(self.medium), attestation: self.attestation }
     }
 
-    /// Returns the bytes of the attestation, unparsed; none while the bundle is unsigned.
+    /// Returns the unparsed bytes of the attestation; `None` if the bundle is unsigned.
     pub fn attestation(&self) -> Option<&[u8]> {
         self.attestation.as_deref()
     }
@@ -136,7 +136,7 @@ impl<M: SealedMedium> Opening<M> {
     ///
     /// # Errors
     ///
-    /// When they are missing, too many, or cannot be read.
+    /// Returns an error if the bytes are missing, too many, or cannot be read.
     pub fn read_sums(mut self) -> Result<SumsRead<M>, ReadError> {
         let bytes = self.medium.read_sums()?;
         let content_id = Digest::of(&bytes);
@@ -144,8 +144,7 @@ impl<M: SealedMedium> Opening<M> {
     }
 }
 
-/// A bundle of which the attestation and the bytes of `SHA256SUMS` have been read, and neither was
-/// parsed.
+/// A bundle whose attestation and `SHA256SUMS` have been read but not parsed.
 #[derive(Debug)]
 pub struct SumsRead<M> {
     medium: M,
@@ -155,7 +154,7 @@ pub struct SumsRead<M> {
 }
 
 impl<M: SealedMedium> SumsRead<M> {
-    /// Returns the same without the type of the medium.
+    /// Erases the type of the medium.
     pub fn boxed(self) -> SumsRead<AnyMedium>
     where
         M: 'static,
@@ -164,12 +163,12 @@ impl<M: SealedMedium> SumsRead<M> {
         SumsRead { medium: Box::new(medium), attestation, bytes, content_id }
     }
 
-    /// Returns the bytes of the attestation, unparsed; none while the bundle is unsigned.
+    /// Returns the unparsed bytes of the attestation; `None` if the bundle is unsigned.
     pub fn attestation(&self) -> Option<&[u8]> {
         self.attestation.as_deref()
     }
 
-    /// Returns the bytes of `SHA256SUMS`, unparsed.
+    /// Returns the unparsed bytes of `SHA256SUMS`.
     pub fn sums_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -179,11 +178,11 @@ impl<M: SealedMedium> SumsRead<M> {
         self.content_id
     }
 
-    /// Parses `SHA256SUMS`. Check signatures first.
+    /// Parses `SHA256SUMS`. The caller must check the signatures first.
     ///
     /// # Errors
     ///
-    /// When the bytes are not a list of a bundle's files in its only spelling.
+    /// Returns an error if the bytes are not a canonical list of a bundle's files.
     pub fn into_files(self) -> Result<Files<M>, ReadError> {
         let sums = Sums::parse(&self.bytes).map_err(Fault::Sums)?;
         Ok(Files::new(self.medium, sums))
@@ -197,12 +196,12 @@ pub struct Files<M> {
     sums: Sums,
 }
 
-/// All files that `SHA256SUMS` lists.
+/// The contents of all files listed in `SHA256SUMS`.
 #[derive(Clone, Debug)]
 pub struct Contents {
     pub sums: Sums,
     pub files: BundleFiles,
-    /// The sizes of all files, added up.
+    /// The total size of all files.
     pub bytes: u64,
 }
 
@@ -216,12 +215,12 @@ impl<M: Medium> Files<M> {
         &self.sums
     }
 
-    /// Reads and hashes every file that is listed. What follows them is read through the [`Tail`].
+    /// Reads and hashes every listed file. The returned [`Tail`] reads everything after them.
     ///
     /// # Errors
     ///
-    /// When a file differs from `SHA256SUMS`, is missing, too many or too large, or when the medium
-    /// cannot be read.
+    /// Returns an error if a file differs from `SHA256SUMS`, is missing, unexpected or too large,
+    /// or if the medium cannot be read.
     pub fn read(mut self) -> Result<(Contents, Tail<M>), ReadError> {
         let (mut budget, mut files, mut total) = (Budget::default(), BundleFiles::default(), 0);
         self.medium.begin(&self.sums)?;
@@ -237,11 +236,11 @@ impl<M: Medium> Files<M> {
         Ok((Contents { sums: self.sums, files, bytes: total }, Tail::new(self.medium)))
     }
 
-    /// Reads a bundle that carries no images, such as a folder.
+    /// Reads a bundle without images, such as a folder.
     ///
     /// # Errors
     ///
-    /// As [`Files::read`], and when something follows the listed files.
+    /// As for [`Files::read`], and if something follows the listed files.
     pub fn read_to_end(self) -> Result<Contents, ReadError> {
         let (contents, tail) = self.read()?;
         tail.end()?;
@@ -270,7 +269,7 @@ fn read_checked(
     }
 }
 
-/// Reads a file of `bytes` bytes, which its limit allows.
+/// Reads a file of `bytes` bytes; the caller has checked the size limit.
 pub(super) fn read_whole(
     name: &str,
     bytes: u64,
@@ -291,46 +290,45 @@ pub(super) fn read_whole(
 #[derive(Debug, thiserror::Error)]
 #[error("{fault}{}", At(*offset))]
 pub struct ReadError {
-    /// What is wrong.
+    /// The reason.
     pub fault: Fault,
-    /// Where in an archive: for a file, the first byte of its header.
+    /// The offset in an archive: for a file, the start of its header.
     pub offset: Option<u64>,
 }
 
-/// What is wrong with a bundle; one variant for each thing that a caller treats differently.
+/// A fault in a bundle; one variant for each case that callers treat differently.
 ///
-/// Names come from the medium. A line break in one must not look like a line of this program.
+/// Names come from the medium, so they are escaped: a line break must not imitate program output.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
     #[error(transparent)]
     Sums(InvalidSums),
-    /// The bytes of a listed file are others.
+    /// A listed file has other bytes.
     #[error("`{path}` was altered: {} lists {wanted}, its bytes have {found}", list_of(path))]
     Tampered { path: String, wanted: Digest, found: Digest },
-    /// A manifest, config or layer has another size than `images.json` lists.
+    /// A manifest, config or layer has another size than in `images.json`.
     #[error("`{path}` was altered: images.json lists {wanted} bytes, it has {found}")]
     Size { path: String, wanted: u64, found: u64 },
-    /// A manifest is not one that `images.json` describes, although its bytes are those that were
-    /// signed.
+    /// A manifest has the signed bytes but not the content that `images.json` describes.
     #[error("`{path}` is not the manifest that images.json describes: {why}")]
     Manifest { path: String, why: String },
-    /// The whole bundle is another one than was asked for.
+    /// The bundle as a whole is not the requested one.
     #[error("the bundle was altered: its content id should begin with {wanted} and is {found}")]
     OtherContent { wanted: String, found: Digest },
     #[error("`{path}` is missing")]
     Missing { path: String },
-    /// Not listed, there twice, or not where the order of the files wants it.
+    /// A file that is not listed, occurs twice, or is out of order.
     #[error("unexpected file `{}`", name.escape_debug())]
     Extra { name: String },
-    /// An archive of no bytes.
+    /// The archive has no bytes.
     #[error("the input is empty")]
     Empty,
-    /// The copy is not complete.
+    /// The copy is incomplete.
     #[error("the bundle is cut short, in `{}` or after it", name.escape_debug())]
     Truncated { name: String },
-    /// An archive of another kind around the archive.
+    /// The archive is compressed.
     #[error("it is compressed with {program}: decompress it first")]
     Compressed { program: &'static str },
     #[error(
@@ -341,12 +339,12 @@ pub enum Fault {
     Form { name: String, form: Form },
     #[error(transparent)]
     Io(io::Error),
-    /// The place to which files were copied failed, not the bundle.
+    /// Copying the files elsewhere failed; the bundle itself is not at fault.
     #[error("`{path}` could not be copied: {error}")]
     Sink { path: String, error: io::Error },
 }
 
-/// How a file, or the end of an archive, departs from the only form that this program writes.
+/// How a file, or the end of an archive, deviates from the form that this program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Form {
     #[error("has a header whose field `{field}` is not what this program writes")]
@@ -374,7 +372,7 @@ pub enum Form {
 }
 
 impl Fault {
-    /// Says that this happened at a place of an archive.
+    /// Adds the offset in an archive.
     pub fn at(self, offset: u64) -> ReadError {
         ReadError { fault: self, offset: Some(offset) }
     }
@@ -398,7 +396,7 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Returns the file that lists the digest of the one at `path`.
+/// Returns the name of the file that lists the digest of `path`.
 fn list_of(path: &str) -> &'static str {
     if path.starts_with(BLOBS) { IMAGES } else { SUMS }
 }

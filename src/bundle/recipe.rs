@@ -1,8 +1,8 @@
-//! `recipe.json`: every input, resolved; secrets as references. The same recipe gives the same
+//! `recipe.json`: every input, resolved; secrets as references. The same recipe yields the same
 //! bundle.
 //!
-//! With one exception: the literal secrets of a development profile are in its Secret and not in
-//! its recipe.
+//! One exception: the literal secrets of a development profile are in its Secret but not in its
+//! recipe.
 
 use std::collections::BTreeMap;
 
@@ -19,19 +19,19 @@ pub const FORMAT: u32 = 1;
 
 /// The recipe of a bundle: a closed envelope around open settings.
 ///
-/// A release that adds a key to the profile language writes it into `settings`, and older verifiers
-/// still read the bundle. A new field of the envelope needs a new format.
+/// A new key of the profile language goes into `settings`, so older verifiers can still read the
+/// bundle. A new field of the envelope requires a new format.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recipe {
     pub format: u32,
-    /// The profile's name.
+    /// The profile name.
     pub profile: Label,
-    /// Rises if the same settings render to other bytes.
+    /// Rises when the same settings render to different bytes.
     pub render_abi: u32,
-    /// The digest of each encrypted file, by its path in the folder of profiles.
+    /// The digest of each encrypted file, by path in the profiles folder.
     pub sealed: BTreeMap<String, Digest>,
-    /// The arguments `--set` that the bundle was built with.
+    /// The `--set` arguments of the build.
     pub set: Vec<String>,
     /// All keys of the profile language with their values.
     pub settings: Value,
@@ -44,7 +44,7 @@ impl Recipe {
         let mut settings = serde_json::to_value(&profile.settings)
             .expect("settings have string keys and write themselves");
         if let Some(settings) = settings.as_object_mut() {
-            // The order of layers is not an input; the values that they resolve to are.
+            // The order of the layers is not an input; the values that result from them are.
             settings.remove("extends");
         }
         Self {

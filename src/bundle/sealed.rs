@@ -1,5 +1,5 @@
-//! The sealed files of a bundle, judged without a key: a file that nobody could open at its place
-//! is refused before the bundle goes anywhere.
+//! Checks the sealed files of a bundle without a key: rejects a file that could not be opened where
+//! it is used, before the bundle is shipped.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::open::Bundle;
 use super::recipe::Recipe;
 use crate::age_file::{Form, FormError, InvalidPlace, Place, Stated};
 
-/// Why a sealed file of a bundle is of no use.
+/// Why a sealed file is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealedFault {
     #[error(transparent)]
@@ -23,7 +23,7 @@ pub enum SealedFault {
     Misplaced { found: Box<Place>, used: Box<Place> },
 }
 
-/// A sealed file that is of no use.
+/// A sealed file that is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{file}`: {fault}")]
 pub struct InvalidSealed {
@@ -31,12 +31,12 @@ pub struct InvalidSealed {
     pub fault: SealedFault,
 }
 
-/// Checks that every sealed file could be opened, and that none states another place than the one
+/// Checks that every sealed file could be opened, and that none states a place other than the one
 /// where the bundle uses it.
 ///
 /// # Errors
 ///
-/// With the first file of which that is not so.
+/// Returns an error for the first unusable file.
 pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
     let mut places = places(bundle);
     for (path, file) in
@@ -49,7 +49,7 @@ pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
     Ok(())
 }
 
-/// The places where the bundle uses its sealed files, by file.
+/// Returns the places where the bundle uses its sealed files, by file.
 fn places(bundle: &Bundle) -> BTreeMap<&str, Vec<Result<Place, InvalidPlace>>> {
     let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for wanted in bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed) {
@@ -76,19 +76,19 @@ fn check_file(bytes: &[u8], places: Vec<Result<Place, InvalidPlace>>) -> Result<
     Ok(())
 }
 
-/// The public keys of age that a bundle's recipe names, as texts.
+/// The age public keys that a bundle's recipe names, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AgeKeys {
-    /// `release.sealRecipients`: they open sealed secrets.
+    /// `release.sealRecipients`: they can open sealed secrets.
     #[serde(rename = "sealRecipients")]
     pub seal: Vec<String>,
-    /// `release.recoveryRecipients`: what `apply` generates is encrypted for them.
+    /// `release.recoveryRecipients`: generated secrets are encrypted for them by `apply`.
     #[serde(rename = "recoveryRecipients")]
     pub recovery: Vec<String>,
 }
 
 impl AgeKeys {
-    /// Reads them from a recipe. Recipes of earlier versions have no list for sealing.
+    /// Reads the keys from a recipe. Recipes of earlier versions have no `sealRecipients`.
     pub fn of(recipe: &Recipe) -> Self {
         let list = |name: &str| {
             let list =

@@ -1,5 +1,5 @@
-//! What `inspect` shows of a bundle: what it is, holds, wants and consumes. Read only; nothing here
-//! is verified.
+//! The summary of a bundle for `inspect`: metadata, objects, requirements and consumers. Read-only,
+//! and verifies nothing.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub struct Summary {
     pub app_version: String,
     pub kubernetes: KubernetesRange,
     pub render_abi: u32,
-    /// The arguments `--set` that the bundle was built with.
+    /// The `--set` arguments of the build.
     pub set: Vec<String>,
     #[serde(flatten)]
     pub age_keys: AgeKeys,
@@ -34,7 +34,7 @@ pub struct Summary {
     pub contract: Vec<Wanted>,
     pub workloads: Vec<Workload>,
     pub posture: Posture,
-    /// What reaches beyond the namespace.
+    /// The effects beyond the namespace.
     pub reach: Vec<Reach>,
 }
 
@@ -49,7 +49,7 @@ pub struct ObjectLine {
     pub bytes: usize,
 }
 
-/// Returns the page about a bundle.
+/// Returns the summary of a bundle.
 pub fn summary(bundle: &Bundle) -> Summary {
     let index = &bundle.index;
     let bytes_of = |file: &str| bundle.files.get(file).map_or(0, |file| file.bytes().len());

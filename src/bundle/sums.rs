@@ -1,8 +1,8 @@
 //! `SHA256SUMS`: the list of a bundle's files, whose own digest is the content id.
 //!
-//! One line a file, `<64 hex><2 spaces><path><LF>`, strictly increasing by path bytes: what
-//! `sha256sum` prints and checks. The same files have one spelling, so a reader writes again what
-//! it parsed and compares bytes.
+//! One line per file, `<64 hex><2 spaces><path><LF>`, strictly increasing by path bytes, in the
+//! format of `sha256sum`. The same files have one spelling, so a reader encodes the parsed list
+//! again and compares the bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::model::safe_path::{InvalidPath, SafePath};
 
 /// The digest of every file of a bundle except `SHA256SUMS` and the attestation.
 ///
-/// Each path is one that a bundle may hold; of those none is also the folder of another.
+/// Only paths that are allowed in a bundle, so none is also the folder of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums(BTreeMap<SafePath, Digest>);
 
@@ -40,12 +40,12 @@ pub enum InvalidSums {
 }
 
 impl Sums {
-    /// Reads the bytes of a `SHA256SUMS` file.
+    /// Parses the bytes of a `SHA256SUMS` file.
     ///
     /// # Errors
     ///
-    /// When the bytes are anything but what [`Sums::encode`] writes for some set of a bundle's
-    /// files.
+    /// Returns an error if the bytes are not exactly what [`Sums::encode`] writes for some files of
+    /// a bundle.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidSums> {
         if bytes.len() as u64 > SUMS_BYTES_MAX {
             return Err(InvalidSums::TooLarge { bytes: bytes.len() });
@@ -64,11 +64,11 @@ impl Sums {
         }
     }
 
-    /// Lists files by path and digest.
+    /// Creates a list from paths and digests.
     ///
     /// # Errors
     ///
-    /// When there are too many, or one has a path that no file of a bundle has.
+    /// Returns an error if there are too many files, or a path is not allowed in a bundle.
     pub fn new(entries: BTreeMap<SafePath, Digest>) -> Result<Self, InvalidSums> {
         if entries.len() > FILES_MAX {
             return Err(InvalidSums::TooMany { files: entries.len() });
@@ -81,12 +81,12 @@ impl Sums {
         Ok(Self(entries))
     }
 
-    /// Lists files of which the caller knows that [`Sums::new`] would take them.
+    /// Creates a list that the caller knows to satisfy the checks of [`Sums::new`].
     pub(super) fn of_checked(entries: BTreeMap<SafePath, Digest>) -> Self {
         Self(entries)
     }
 
-    /// Returns the bytes of the `SHA256SUMS` file.
+    /// Returns the content of the `SHA256SUMS` file.
     pub fn encode(&self) -> String {
         let line_bytes = 64 + 2 + SafePath::BYTES_MAX + 1;
         let mut text = String::with_capacity(self.0.len() * line_bytes);
@@ -96,17 +96,17 @@ impl Sums {
         text
     }
 
-    /// Returns the content id of the bundle: the digest of the `SHA256SUMS` file.
+    /// Returns the bundle's content id: the digest of the `SHA256SUMS` file.
     pub fn content_id(&self) -> Digest {
         Digest::of(self.encode().as_bytes())
     }
 
-    /// Returns the digest that the file at `path` must have, if it is listed.
+    /// Returns the expected digest of the file at `path`, if listed.
     pub fn get(&self, path: &str) -> Option<Digest> {
         self.0.get(path).copied()
     }
 
-    /// Yields the files in the order of their paths' bytes.
+    /// Yields the files, sorted by the bytes of their paths.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&SafePath, Digest)> {
         self.0.iter().map(|(path, digest)| (path, *digest))
     }
@@ -116,7 +116,7 @@ impl Sums {
         self.0.len()
     }
 
-    /// Says whether no file is listed.
+    /// Returns whether no file is listed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,9 +1,8 @@
-//! JSON that every reader understands alike: no key twice, and none that differs from another only
-//! in case.
+//! Strict JSON that every parser reads alike: no duplicate keys, and no keys that differ only in
+//! case.
 //!
-//! Go's decoder matches keys without case and takes the last one of several; others take the first,
-//! or match exactly. A manifest that holds both spellings means different images to different
-//! programs (CVE-2021-41190 is of this kind).
+//! Go's decoder ignores case and takes the last duplicate; others take the first, or match case. A
+//! manifest with both spellings means different images to different programs, as in CVE-2021-41190.
 
 use std::fmt;
 
@@ -13,13 +12,13 @@ use serde_json::{Map, Number, Value};
 use crate::canonical::values_at_most;
 use crate::model::text::shortened;
 
-/// The deepest document: manifests and indexes are three levels deep.
+/// The maximum nesting depth; manifests and indexes have three levels.
 const DEPTH_MAX: usize = 16;
 
-/// The most values of a document: 500 layers with their annotations have some 10,000.
+/// The maximum number of values; 500 layers with annotations have about 10,000.
 const VALUES_MAX: usize = 20_000;
 
-/// Parses a document, or returns why its reading is not unique.
+/// Parses a document, or returns why parsers could read it differently.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     if values_at_most(bytes) > VALUES_MAX {
         return Err(de::Error::custom(format!("it has more than {VALUES_MAX} values")));
@@ -30,7 +29,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
-/// Returns a key as Go's decoder compares it: `ſ` and the Kelvin sign count as `s` and `k`.
+/// Returns a key in the form that Go's decoder compares: `ſ` and the Kelvin sign equal `s` and `k`.
 pub(super) fn folded(key: &str) -> String {
     key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }

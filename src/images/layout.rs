@@ -1,7 +1,7 @@
 //! The OCI image layout in an archive: `oci-layout`, `index.json` and `blobs/sha256/…`, as
 //! container runtimes import it.
 //!
-//! Both files are derived from `images.json`, so a reader builds their bytes and compares.
+//! Both files are derived from `images.json`, so a reader generates them and compares the bytes.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::canonical::Canonical;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 
-/// The file that says that an image layout is here, and its bytes.
+/// The marker file of an image layout, and its content.
 pub const OCI_LAYOUT: &str = "oci-layout";
 pub const OCI_LAYOUT_BYTES: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// The file that names the images.
 pub const INDEX: &str = "index.json";
 
-/// The folder of the manifests, configs and layers, each named by its digest.
+/// The folder of manifests, configs and layers, each named by its digest.
 pub const BLOBS: &str = "blobs/sha256/";
 
 #[derive(Serialize)]
@@ -42,10 +42,10 @@ struct IndexEntry {
 
 #[derive(Serialize)]
 struct Annotations {
-    /// For containerd.
+    /// Read by containerd.
     #[serde(rename = "io.containerd.image.name")]
     containerd: String,
-    /// For all others.
+    /// Read by all other runtimes.
     #[serde(rename = "org.opencontainers.image.ref.name")]
     oci: String,
 }
@@ -55,7 +55,7 @@ pub fn path_of(digest: &Digest) -> SafePath {
     SafePath::parse(&format!("{BLOBS}{digest}")).expect("hexadecimal digits make a path")
 }
 
-/// Returns the digest that a path of [`path_of`] names.
+/// Returns the digest in a path made by [`path_of`].
 pub fn digest_of(path: &str) -> Option<Digest> {
     path.strip_prefix(BLOBS)?.parse().ok()
 }
@@ -78,10 +78,10 @@ pub fn index(images: &ImageList) -> Vec<u8> {
     Canonical::of(&index).expect("sizes are far below 2^53").into_bytes()
 }
 
-/// Returns the names under which a runtime stores the images, each with the digest of the manifest.
+/// Returns the names under which a runtime stores the images, each with the digest of its manifest.
 ///
-/// A kubelet finds `repository:tag@digest` after an import only if both `repository:tag` and
-/// `repository@digest` are there.
+/// After an import, a kubelet finds `repository:tag@digest` only if both `repository:tag` and
+/// `repository@digest` exist.
 pub(super) fn names(images: &ImageList) -> Result<BTreeMap<String, Digest>, InvalidImageList> {
     let mut names = BTreeMap::new();
     for image in images.images() {

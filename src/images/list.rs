@@ -1,7 +1,7 @@
-//! `images.json`: the images of a bundle, and each manifest, config and layer that they consist of.
+//! `images.json`: the images of a bundle, with the manifests, configs and layers of each.
 //!
-//! `SHA256SUMS` lists this file and none of the blobs, so the signature covers them through it: the
-//! same bundle has one content id with all, some or none of its images.
+//! `SHA256SUMS` lists this file but no blobs, so the signature covers them through it: a bundle has
+//! the same content id with all, some or none of its images.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::model::digest::{Digest, sha256};
 /// The name of the list in a bundle.
 pub const IMAGES: &str = "images.json";
 
-/// The largest list: 64 images, 2,000 blobs and 4,000 mentions of one take 600 KiB.
+/// The maximum size of a list: 64 images, 2,000 blobs and 4,000 references to blobs take 600 KiB.
 pub const IMAGES_BYTES_MAX: u64 = 1 << 20;
 
 const FORMAT: u32 = 1;
@@ -24,10 +24,10 @@ const FORMAT: u32 = 1;
 /// The images of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageList {
-    /// Configs and layers: their size by digest.
+    /// The size of each config and layer, by digest.
     blobs: BTreeMap<Digest, u64>,
     manifests: BTreeMap<Digest, ListedManifest>,
-    /// By reference, in the order of its bytes.
+    /// The images by reference, in byte order.
     images: BTreeMap<String, ListedImage>,
 }
 
@@ -35,7 +35,7 @@ pub struct ImageList {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListedManifest {
     pub media_type: MediaType,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
@@ -43,17 +43,17 @@ pub struct ListedManifest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedImage {
     pub reference: Reference,
-    /// Of its manifest; also the digest in the reference.
+    /// The digest of its manifest, which the reference contains too.
     pub digest: Digest,
-    /// Its config and layers.
+    /// The config and the layers.
     pub blobs: BTreeSet<Digest>,
 }
 
-/// Something that a bundle with images may carry.
+/// Content that a bundle with images may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carryable {
     Manifest(ListedManifest),
-    /// A config or a layer: opaque bytes.
+    /// A config or layer: opaque bytes.
     Blob {
         size: u64,
     },
@@ -68,7 +68,7 @@ impl Carryable {
     }
 }
 
-/// A rejected `images.json`.
+/// Why an `images.json` is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidImageList {
     #[error("it is not JSON of this format: {0}")]
@@ -120,17 +120,17 @@ struct ListManifestText {
     size: u64,
 }
 
-/// A digest in a list.
+/// A digest in the list.
 #[derive(Deserialize, Serialize)]
 #[serde(transparent)]
 struct PrefixedDigest(#[serde(with = "sha256")] Digest);
 
 impl ImageList {
-    /// Lists images, by their reference in the cluster.
+    /// Creates a list from images, by their reference in the cluster.
     ///
     /// # Errors
     ///
-    /// When they exceed a limit, or contradict each other.
+    /// Returns an error if the images exceed a limit or contradict each other.
     pub fn of<'a>(
         images: impl IntoIterator<Item = (Reference, &'a LockedImage)>,
     ) -> Result<Self, InvalidImageList> {
@@ -160,11 +160,12 @@ impl ImageList {
         }
     }
 
-    /// Reads the bytes of `images.json`.
+    /// Parses the bytes of `images.json`.
     ///
     /// # Errors
     ///
-    /// When they exceed a limit, contradict themselves, or are not what [`Self::to_bytes`] writes.
+    /// Returns an error if the bytes exceed a limit, are inconsistent, or are not what
+    /// [`Self::to_bytes`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidImageList> {
         if bytes.len() as u64 > IMAGES_BYTES_MAX {
             return Err(InvalidImageList::TooLarge { found: bytes.len() });
@@ -182,7 +183,7 @@ impl ImageList {
             images: images.into_iter().map(ListImageText::read).collect::<Result<_, _>>()?,
         };
         list.check()?;
-        // Duplicates and another order are another spelling, too.
+        // Also rejects duplicates and unsorted entries.
         if list.to_bytes() == bytes { Ok(list) } else { Err(InvalidImageList::Spelling) }
     }
 
@@ -209,33 +210,33 @@ impl ImageList {
         Canonical::of(&written).expect("sizes are far below 2^53").into_bytes()
     }
 
-    /// Yields the images, in the order of their references.
+    /// Yields the images, ordered by reference.
     pub fn images(&self) -> impl ExactSizeIterator<Item = &ListedImage> {
         self.images.values()
     }
 
-    /// Yields the references of the images, in the order of their bytes.
+    /// Yields the references of the images, in byte order.
     pub fn references(&self) -> impl ExactSizeIterator<Item = &str> {
         self.images.keys().map(String::as_str)
     }
 
-    /// Yields the manifests by digest.
+    /// Yields the manifests, ordered by digest.
     pub fn manifests(&self) -> impl ExactSizeIterator<Item = (Digest, ListedManifest)> {
         self.manifests.iter().map(|(digest, manifest)| (*digest, *manifest))
     }
 
-    /// Yields configs and layers by digest, each with its size.
+    /// Yields the configs and layers, ordered by digest, each with its size.
     pub fn blobs(&self) -> impl ExactSizeIterator<Item = (Digest, u64)> {
         self.blobs.iter().map(|(digest, size)| (*digest, *size))
     }
 
-    /// Returns what `digest` names.
+    /// Returns the entry with the digest `digest`.
     pub fn get(&self, digest: &Digest) -> Option<Carryable> {
         let blob = || self.blobs.get(digest).map(|size| Carryable::Blob { size: *size });
         self.manifests.get(digest).copied().map(Carryable::Manifest).or_else(blob)
     }
 
-    /// Yields everything that a bundle with these images may carry, in the order of its digests.
+    /// Yields all content that a bundle with these images may carry, ordered by digest.
     pub fn carryable(&self) -> impl Iterator<Item = (Digest, Carryable)> {
         let manifests =
             self.manifests().map(|(digest, manifest)| (digest, Carryable::Manifest(manifest)));
@@ -289,7 +290,7 @@ impl ImageList {
         Ok(())
     }
 
-    /// Checks that nothing is listed that no image has, or in two roles.
+    /// Checks that each entry belongs to an image, and has only one role.
     fn check_uses(&self) -> Result<(), InvalidImageList> {
         let used: BTreeSet<Digest> =
             self.images.values().flat_map(|image| &image.blobs).copied().collect();

@@ -1,5 +1,4 @@
-//! `profiles/images.lock`: which digest each tag led to, and what the image consists of. TOML in
-//! one spelling.
+//! `profiles/images.lock`: the digest of each tag and the contents of its image. Canonical TOML.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -12,27 +11,27 @@ use super::reference::Reference;
 use crate::model::digest::Digest;
 use crate::model::text::Label;
 
-/// The name of the lock in the folder of the profiles; every `*.toml` there is a profile.
+/// The name of the lock in the profiles folder, where every `*.toml` is a profile.
 pub const LOCK_FILE: &str = "images.lock";
 
 const SCHEMA: &str = "relay-bundle/images-lock/v1";
 
-/// The largest lock: 4,000 blobs of 85 bytes, and what surrounds them.
+/// The maximum size of a lock: 4,000 blobs of 85 bytes, and the text around them.
 pub const LOCK_BYTES_MAX: u64 = 1 << 20;
-/// The most images of a lock or a bundle.
+/// The maximum number of images in a lock or bundle.
 pub const IMAGES_MAX: usize = 64;
-/// The most blobs of all images together, each counted once.
+/// The maximum number of blobs, each counted once.
 pub const BLOBS_MAX: usize = 2_000;
-/// The most blobs of all images, counted once an image.
+/// The maximum number of blobs, each counted once per image.
 pub const BLOB_ENTRIES_MAX: usize = 4_000;
 
-/// Things of which a lock or a bundle has a limited number.
+/// The counts that are limited in a lock or bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counted {
     Images,
-    /// Configs and layers, each once.
+    /// Configs and layers, each counted once.
     Blobs,
-    /// Configs and layers, once for each image that has them.
+    /// Configs and layers, each counted once per image.
     BlobEntries,
 }
 
@@ -41,7 +40,7 @@ impl Counted {
     ///
     /// # Errors
     ///
-    /// When it is higher.
+    /// Returns an error if the number is higher.
     pub(super) fn check(self, found: usize) -> Result<(), TooMany> {
         let most = self.most();
         if found > most { Err(TooMany { counted: self, found, most }) } else { Ok(()) }
@@ -66,7 +65,7 @@ impl fmt::Display for Counted {
     }
 }
 
-/// A number over its limit.
+/// A number above its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found} {counted}, at most {most}")]
 pub struct TooMany {
@@ -81,29 +80,29 @@ pub struct Lock {
     pub platform: Platform,
     /// The profiles whose images are locked.
     pub profiles: BTreeSet<Label>,
-    /// By the name of the image before `images.registry` rewrites it.
+    /// The images, keyed by their names before `images.registry` rewrites them.
     pub images: BTreeMap<Reference, LockedImage>,
 }
 
-/// The manifest that an image's name led to.
+/// The manifest that an image name resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedImage {
-    /// The digest that the tag named, mostly of an index.
+    /// The digest of the tag, usually that of an index.
     pub tagged: Digest,
     /// The digest of the platform's manifest, which is pinned and carried.
     pub digest: Digest,
     pub media_type: MediaType,
-    /// The bytes of the manifest.
+    /// The size of the manifest, in bytes.
     pub size: u64,
-    /// The size of each config and layer.
+    /// The size of each config and layer, by digest.
     pub blobs: BTreeMap<Digest, u64>,
 }
 
-/// A lock that is refused.
+/// Why a lock is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidLock {
-    /// Counted from 1; none if the whole file is at fault.
+    /// Counts from 1; `None` if the error concerns the whole file.
     pub line: Option<usize>,
     pub message: String,
 }
@@ -113,7 +112,7 @@ pub const RESTORE_LOCK: &str =
     "restore the file, or remove it and lock the profiles again: relay-bundle lock";
 
 impl InvalidLock {
-    /// Returns the message with the place of the file and the line, if one is at fault.
+    /// Returns the message with the path of the file and the line, if known.
     pub fn at(&self, path: &str) -> String {
         let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
         format!("`{path}{line}`: {}", self.message)
@@ -146,8 +145,8 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// When it is no lock of this version, breaks a limit, or is not spelled as [`Self::to_text`]
-    /// spells it.
+    /// Returns an error if the text is not a lock of this version, exceeds a limit, or is not
+    /// spelled as [`Self::to_text`] writes it.
     pub fn parse(text: &str) -> Result<Self, InvalidLock> {
         let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let whole = |message: String| InvalidLock { line: None, message };
@@ -168,7 +167,7 @@ impl Lock {
         let profiles = written.profiles.iter().map(|name| name.parse::<Label>());
         let profiles =
             profiles.collect::<Result<_, _>>().map_err(|error| whole(error.to_string()))?;
-        // Before the images are read: a lock of 1 MiB may state thousands.
+        // Check before reading the images: a lock of 1 MiB may contain thousands.
         Counted::Images.check(written.image.len()).map_err(|error| whole(error.to_string()))?;
         let mut images = BTreeMap::new();
         for image in written.image {
@@ -189,7 +188,7 @@ impl Lock {
         }
     }
 
-    /// Returns the one spelling of the lock.
+    /// Returns the canonical text of the lock.
     pub fn to_text(&self) -> String {
         let profiles: Vec<String> =
             self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
@@ -259,7 +258,7 @@ fn blob(line: &str) -> Result<(Digest, u64), String> {
     Ok((digest(name)?, size))
 }
 
-/// Returns the first line, from 1, in which two texts differ.
+/// Returns the first line, counting from 1, in which two texts differ.
 fn first_difference(text: &str, wanted: &str) -> Option<usize> {
     if text == wanted {
         return None;
@@ -341,7 +340,7 @@ mod tests {
             assert!(text.contains(from), "{from}");
             assert!(Lock::parse(&text.replacen(from, to, 1)).is_err(), "{from} -> {to}");
         }
-        // A digest in the name is what was tagged.
+        // A digest in the name must equal the tagged digest.
         let other =
             tagged.replace(&Digest::of(b"index").to_string(), &Digest::of(b"other").to_string());
         let first = Lock::parse(&text.replacen(&tagged, &other, 1)).unwrap_err();

@@ -1,7 +1,7 @@
-//! Image manifests and indexes, read in one way only: at `lock`, at `fetch` and at `verify`.
+//! Strict parsing of image manifests and indexes, for `lock`, `fetch` and `verify`.
 //!
-//! Whatever two programs could read differently is refused: keys that differ in case, a manifest
-//! that is an index as well, another media type inside than outside, layers that are elsewhere.
+//! Rejects everything that two programs could read differently: keys that differ only in case, a
+//! manifest that is also an index, conflicting media types, layers stored elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use super::json::{self, folded};
 use super::platform::Platform;
 use crate::model::digest::Digest;
 
-/// The largest manifest or index; registries take 4 MiB.
+/// The maximum size of a manifest or index; registries accept 4 MiB.
 pub const MANIFEST_BYTES_MAX: u64 = 4 << 20;
-/// The largest config or layer: what one entry of the archive can hold.
+/// The maximum size of a config or layer: the capacity of an archive entry.
 pub const BLOB_BYTES_MAX: u64 = (8 << 30) - 1;
-/// The most layers: runtimes mount no more than 127, and Docker refuses more.
+/// The maximum number of layers; runtimes mount at most 127, and Docker rejects more.
 const LAYERS_MAX: usize = 500;
-/// The most children of an index; the largest public ones have some dozens.
+/// The maximum number of children of an index; the largest public ones have a few dozen.
 const CHILDREN_MAX: usize = 1_000;
 
-/// What a registry says that a manifest is.
+/// The media type of a manifest, as declared by a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MediaType {
     OciManifest,
@@ -44,7 +44,7 @@ impl MediaType {
         }
     }
 
-    /// Returns the type of that name; parameters such as `; charset=utf-8` do not count.
+    /// Returns the media type of that name; ignores parameters such as `; charset=utf-8`.
     pub fn of(text: &str) -> Option<Self> {
         let text = text.split(';').next().unwrap_or_default().trim();
         Self::ALL.into_iter().find(|media_type| media_type.as_str() == text)
@@ -55,7 +55,7 @@ impl MediaType {
     }
 }
 
-/// Why a manifest or index is refused.
+/// Why a manifest or index is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum BadManifest {
     #[error("it is not JSON with one reading: {0}")]
@@ -64,12 +64,12 @@ pub enum BadManifest {
     Field { at: String, why: String },
 }
 
-/// The content that a manifest or index refers to.
+/// A reference to content in a manifest or index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     pub media_type: String,
     pub digest: Digest,
-    /// In bytes; at least 1.
+    /// The size in bytes; at least 1.
     pub size: u64,
 }
 
@@ -81,11 +81,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads the bytes of a manifest of type `listed`.
+    /// Parses the bytes of a manifest of type `listed`.
     ///
     /// # Errors
     ///
-    /// When they are no image manifest of that type, or could be read in another way.
+    /// Returns an error if the bytes are not an image manifest of that type, or are ambiguous.
     pub fn parse(bytes: &[u8], listed: MediaType) -> Result<Self, BadManifest> {
         let object = parse_object(bytes)?;
         let document = Fields::document(&object, listed)?;
@@ -143,13 +143,13 @@ impl Manifest {
     }
 }
 
-/// An index of the manifests of one image, one a platform.
+/// An index with one manifest per platform.
 #[derive(Debug)]
 pub struct Index {
     children: Vec<(Platform, Descriptor)>,
 }
 
-/// Why an index has no manifest for a platform.
+/// Why an index does not identify one manifest for a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoChild {
     #[error("no manifest for {wanted}; the index lists {}", if .there.is_empty() { "no platform" } else { .there })]
@@ -159,11 +159,11 @@ pub enum NoChild {
 }
 
 impl Index {
-    /// Reads the bytes of an index of type `listed`.
+    /// Parses the bytes of an index of type `listed`.
     ///
     /// # Errors
     ///
-    /// As [`Manifest::parse`].
+    /// As for [`Manifest::parse`].
     pub fn parse(bytes: &[u8], listed: MediaType) -> Result<Self, BadManifest> {
         let object = parse_object(bytes)?;
         let document = Fields::document(&object, listed)?;
@@ -187,11 +187,11 @@ impl Index {
         Ok(Self { children })
     }
 
-    /// Returns the one manifest for `platform`.
+    /// Returns the only manifest for `platform`.
     ///
     /// # Errors
     ///
-    /// When there is none, or more than one.
+    /// Returns an error if the index has no such manifest, or several.
     pub fn child(&self, platform: &Platform) -> Result<&Descriptor, NoChild> {
         let matches: Vec<&Descriptor> =
             self.children.iter().filter(|(of, _)| of == platform).map(|(_, child)| child).collect();
@@ -208,13 +208,13 @@ impl Index {
     }
 }
 
-/// An object of a document, and the path to it.
+/// An object in a document, with the path to it.
 struct Fields<'a> {
     at: String,
     map: &'a Map<String, Value>,
 }
 
-/// How much of a text of the document is shown.
+/// How much text from a document a message shows.
 const SHOWN_CHARACTERS_MAX: usize = 200;
 
 fn field(at: impl Into<String>, why: impl Into<String>) -> BadManifest {
@@ -230,7 +230,7 @@ fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, BadManifest> {
 }
 
 impl<'a> Fields<'a> {
-    /// Takes a document whose own version and type agree with how it is listed.
+    /// Wraps a document after checking that its version and media type match its listing.
     fn document(map: &'a Map<String, Value>, listed: MediaType) -> Result<Self, BadManifest> {
         let document = Fields { at: String::new(), map };
         match document.map.get("schemaVersion").and_then(Value::as_u64) {
@@ -258,7 +258,7 @@ impl<'a> Fields<'a> {
         field(format!("{}{key}", self.at), why)
     }
 
-    /// Refuses keys that another reader would take for one of `names`.
+    /// Rejects keys that another parser would read as one of `names`.
     fn known(&self, names: &[&str]) -> Result<(), BadManifest> {
         let names: BTreeMap<String, &str> =
             names.iter().map(|name| (folded(name), *name)).collect();
@@ -272,7 +272,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Refuses keys that a reader would take for one of `names`.
+    /// Rejects keys that a parser would read as one of `names`.
     fn lacks(&self, names: &[&str], why: &str) -> Result<(), BadManifest> {
         let names: BTreeSet<String> = names.iter().map(|name| folded(name)).collect();
         let found = self.map.keys().find(|key| names.contains(&folded(key)));
@@ -311,7 +311,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads a descriptor of content of at most `size_max` bytes.
+    /// Reads a descriptor of content with at most `size_max` bytes.
     fn descriptor(&self, size_max: u64) -> Result<Descriptor, BadManifest> {
         self.known(&[
             "mediaType",
@@ -339,7 +339,7 @@ impl<'a> Fields<'a> {
         Ok(Descriptor { media_type, digest, size })
     }
 
-    /// Refuses content in the descriptor that is not the content it describes.
+    /// Rejects embedded content that does not match the descriptor.
     fn check_data(&self, digest: Digest, size: u64) -> Result<(), BadManifest> {
         let Some(data) = self.text("data")? else { return Ok(()) };
         let bytes = STANDARD.decode(data).map_err(|error| self.wrong("data", error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Container images as data: references, platforms, manifests, and the lock that pins tags to
 //! digests.
 //!
-//! Pure. `registry` is the edge that talks to registries; `bundle` carries what is pinned.
+//! Pure. `registry` talks to registries; `bundle` carries the pinned images.
 
 mod json;
 pub mod layout;

@@ -20,8 +20,8 @@ pub struct Platform {
 pub struct InvalidPlatform(String);
 
 impl Platform {
-    /// Returns the platform; `arm64` without a variant is `arm64/v8`, as image indexes have it
-    /// either way.
+    /// Returns the platform. `arm64` without a variant becomes `arm64/v8`: image indexes use both
+    /// spellings.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let variant = match (architecture, variant) {
             ("arm64", None | Some("")) => Some("v8"),
@@ -64,7 +64,7 @@ impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
         match self.variant.as_deref() {
-            // The one variant of `arm64` goes without saying.
+            // Omit the only variant of `arm64`.
             None => Ok(()),
             Some("v8") if self.architecture == "arm64" => Ok(()),
             Some(variant) => write!(f, "/{variant}"),

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use crate::model::digest::Digest;
 use crate::model::text::{is_repository_segment, shortened, split_registry};
 
-/// The registry of references that name none.
+/// The registry of references without one.
 const DOCKER_HUB: &str = "docker.io";
 
-/// A reference as it is written; [`Self::full`] is how other programs compare it.
+/// A reference as written; other programs compare the form of [`Self::full`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
     registry: Option<String>,
@@ -18,7 +18,7 @@ pub struct Reference {
     digest: Option<Digest>,
 }
 
-/// A text that is not an image reference.
+/// The text is not an image reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an image reference: {why}")]
 pub struct InvalidReference {
@@ -26,7 +26,7 @@ pub struct InvalidReference {
     why: ReferenceFault,
 }
 
-/// A rule that a reference breaks.
+/// The rule that a reference breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceFault {
     #[error("it is longer than {} bytes", Reference::BYTES_MAX)]
@@ -46,7 +46,7 @@ pub enum ReferenceFault {
 impl Reference {
     pub const BYTES_MAX: usize = 512;
 
-    /// Returns the host and port of the registry; `docker.io` where the reference names none.
+    /// Returns the host and port of the registry; `docker.io` if the reference has none.
     pub fn registry(&self) -> &str {
         match self.registry.as_deref() {
             None | Some("index.docker.io") => DOCKER_HUB,
@@ -54,7 +54,7 @@ impl Reference {
         }
     }
 
-    /// Returns the path in the registry; `library/redis` for `redis` of Docker Hub.
+    /// Returns the path in the registry; `library/redis` for `redis` on Docker Hub.
     pub fn repository(&self) -> String {
         if self.registry() == DOCKER_HUB && !self.repository.contains('/') {
             format!("library/{}", self.repository)
@@ -63,7 +63,7 @@ impl Reference {
         }
     }
 
-    /// Returns registry and repository as they are written.
+    /// Returns the registry and repository as written.
     pub fn name(&self) -> String {
         let registry = self.registry.as_ref().map(|registry| format!("{registry}/"));
         registry.unwrap_or_default() + &self.repository
@@ -77,7 +77,7 @@ impl Reference {
         self.digest
     }
 
-    /// Returns the reference with registry and full path, as container runtimes store its name.
+    /// Returns the reference with registry and full path, the name in container runtimes.
     #[must_use]
     pub fn full(&self) -> Self {
         let registry = Some(self.registry().to_owned());
@@ -90,11 +90,11 @@ impl Reference {
         Self { digest: None, ..self.clone() }
     }
 
-    /// Returns the tag in the same repository, without a digest.
+    /// Returns the reference to another tag in the same repository, without a digest.
     ///
     /// # Errors
     ///
-    /// When it is no tag.
+    /// Returns an error if `tag` is not a valid tag.
     pub fn with_tag(&self, tag: &str) -> Result<Self, InvalidReference> {
         format!("{}:{tag}", self.name()).parse()
     }
@@ -105,7 +105,7 @@ impl Reference {
         Self { tag: None, ..self.clone() }
     }
 
-    /// Returns the reference pinned to `digest`; its tag stays.
+    /// Returns the reference pinned to `digest`, with its tag.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {
         Self { digest: Some(digest), ..self.clone() }

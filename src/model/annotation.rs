@@ -1,18 +1,17 @@
-//! Annotations: which ones are snippets of a controller's configuration, and what may be shown of a
-//! value.
+//! Recognises annotations with snippets of controller configuration, and redacts annotation values.
 
 use super::credential::{
     REDACTED, credentials, holds_credential, may_assign_secret, resembles_secret, sounds_secret,
 };
 
-/// Returns whether a controller takes the annotation's value into its configuration as it is.
+/// Returns whether a controller copies the annotation's value verbatim into its configuration.
 pub fn is_snippet(annotation: &str) -> bool {
     let (prefix, name) = annotation.rsplit_once('/').unwrap_or_default();
     name.contains("snippet") || prefix.contains("haproxy") && name.starts_with("config-")
 }
 
-/// Returns what may be shown of an annotation's value: nothing if its name sounds secret or the
-/// value may hold a credential that has no telling shape, else the text without its credentials.
+/// Returns the value without credentials. Redacts it completely if the key sounds secret, or if the
+/// value may contain a credential without a recognisable shape.
 pub fn shown_value(annotation: &str, value: &str) -> String {
     let may_hold = if is_snippet(annotation) { may_hold_secret } else { may_assign_secret };
     if sounds_secret(annotation) || may_hold(value) {
@@ -22,8 +21,8 @@ pub fn shown_value(annotation: &str, value: &str) -> String {
     if holds_credential(&shown) { REDACTED.to_owned() } else { shown }
 }
 
-/// Returns whether a snippet may hold a credential: a word of it, a variable's name, or a word that
-/// looks random.
+/// Returns whether a snippet may contain a credential: a secret-sounding word or variable, or a
+/// random-looking word.
 fn may_hold_secret(snippet: &str) -> bool {
     let words = || snippet.split(|c: char| c.is_whitespace() || "\"';{}()".contains(c));
     sounds_secret(snippet)
@@ -31,7 +30,7 @@ fn may_hold_secret(snippet: &str) -> bool {
         || words().any(is_random)
 }
 
-/// A shorter word is a number, a size or an address.
+/// Shorter words are numbers, sizes or addresses.
 const RANDOM_BYTES_MIN: usize = 16;
 
 fn is_random(word: &str) -> bool {

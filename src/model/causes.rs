@@ -1,4 +1,4 @@
-//! An error in one line, with its causes.
+//! Formats an error and its causes on one line.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ pub fn with_causes(error: &dyn Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let why = error.to_string();
-        // Some errors repeat their cause in their own text.
+        // Some errors already include their cause.
         if !text.contains(&why) {
             text = format!("{text}: {why}");
         }

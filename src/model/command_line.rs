@@ -1,11 +1,11 @@
-//! Command lines that messages name: whoever copies one into a shell runs what is meant.
+//! Formats command lines for messages, quoted so that they can be pasted into a shell.
 
-/// Returns a command of this program, with its words quoted for a shell where they need it.
+/// Returns a command line of this program, with its words quoted for a shell where necessary.
 pub fn command_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     line("relay-bundle", words)
 }
 
-/// As [`command_line`], a command of kubectl.
+/// Returns a kubectl command line; see [`command_line`].
 pub fn kubectl_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     line("kubectl", words)
 }

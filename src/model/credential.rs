@@ -1,14 +1,13 @@
-//! What gives a credential away: the name that it stands under, or its own shape wherever it
-//! stands.
+//! Recognises credentials: by the name of their key, or by their shape anywhere in a text.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
-/// Stands for a value that must not be shown.
+/// The replacement for a value that must not be shown.
 pub const REDACTED: &str = "<redacted>";
 
-/// What the name of a credential has in it, in lower case.
+/// Substrings of the names of credentials, in lower case.
 const SECRET_WORDS: [&str; 13] = [
     "secret",
     "passw",
@@ -25,10 +24,10 @@ const SECRET_WORDS: [&str; 13] = [
     "header",
 ];
 
-/// Returns whether a key's name says that its value is a credential.
+/// Returns whether a key's name implies that its value is a credential.
 pub fn sounds_secret(key: &str) -> bool {
     if !key.is_ascii() {
-        // Some letters of other scripts have one of these as their small letter.
+        // Some non-ASCII letters have an ASCII lower-case form.
         let key = key.to_lowercase();
         return SECRET_WORDS.iter().any(|word| key.contains(word));
     }
@@ -38,8 +37,8 @@ pub fn sounds_secret(key: &str) -> bool {
     (0..key.len()).any(|at| SECRET_WORDS.iter().any(|word| begins(&key.as_bytes()[at..], word)))
 }
 
-/// What the name of a credential has in it even after a slip of the fingers: letters only, in lower
-/// case.
+/// Words in the names of credentials that are long enough to match despite a typo: only letters, in
+/// lower case.
 const LONG_WORDS: [&str; 12] = [
     "secret",
     "token",
@@ -50,22 +49,23 @@ const LONG_WORDS: [&str; 12] = [
     "privatekey",
     "encryptionkey",
     "credential",
-    // Longer ones bear more slips.
+    // Longer words tolerate more typos.
     "jwtsecret",
     "adminpassword",
     "apitoken",
 ];
 
-/// Words of credentials that are too short for a slip.
+/// Words in the names of credentials that are too short to match with a typo.
 const SHORT_WORDS: [&str; 3] = ["pass", "jwt", "key"];
 
-/// A longer name is not compared letter by letter: it resembles everything.
+/// Longer names are not compared with tolerance: they resemble everything.
 const NAME_BYTES_MAX: usize = 128;
 
-/// Returns whether a key that no type knows may be a misspelt credential: `jwtSecrt`, `pasword`,
+/// Returns whether an unknown key may be a misspelled credential: `jwtSecrt`, `pasword`,
 /// `http_pass`.
 ///
-/// Broader than [`sounds_secret`]: it may hide a value, and must not decide what is one.
+/// Broader than [`sounds_secret`]: use it to hide values, but never to decide whether a value is a
+/// credential.
 pub fn resembles_secret(name: &str) -> bool {
     if sounds_secret(name) || name.len() > NAME_BYTES_MAX {
         return true;
@@ -79,11 +79,11 @@ pub fn resembles_secret(name: &str) -> bool {
         || LONG_WORDS.iter().any(|word| holds_nearly(&letters, word.as_bytes(), word.len() / 4))
 }
 
-/// Returns whether a part of `text` differs from `word` by at most `slips` letters that are wrong,
-/// missing, added or swapped.
+/// Returns whether a part of `text` equals `word` up to `slips` replaced, missing, added or swapped
+/// letters.
 fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
-    // One column a letter of `text`; row `n` is the distance of the first `n` letters of `word` to
-    // a part that ends here.
+    // One column per letter of `text`; row `n` is the distance between the first `n` letters of
+    // `word` and a substring that ends here.
     let mut before = vec![usize::MAX; word.len() + 1];
     let mut column: Vec<usize> = (0..=word.len()).collect();
     for at in 0..text.len() {
@@ -105,26 +105,26 @@ fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
     false
 }
 
-/// Returns whether a text may state a credential with its name: `LDAP_PASSWORD=…`, `--password=…`,
-/// `Authorization: …`.
+/// Returns whether a text may contain a credential with its name: `LDAP_PASSWORD=…`,
+/// `--password=…`, `Authorization: …`.
 pub fn may_assign_secret(text: &str) -> bool {
     let (names, _) = text.rsplit_once(['=', ':']).unwrap_or_default();
     names.split(['=', ':']).any(|name| !name.is_empty() && resembles_secret(name))
 }
 
-/// Returns whether `key` is the value of a pair whose name sounds secret: `{ name =
+/// Returns whether `key` is the value of a pair whose name sounds secret, as in `{ name =
 /// "LDAP_PASSWORD", value = "…" }`.
 pub fn is_paired(name: Option<&str>, key: &str) -> bool {
     key == "value" && name.is_some_and(sounds_secret)
 }
 
-/// Returns whether a text holds a password in front of a host, a private key, an API key, a token
-/// behind its scheme, or JSON with a password.
+/// Returns whether a text contains a password before a host, a private key, an API key, a token
+/// after its scheme, or JSON with a password.
 pub fn holds_credential(text: &str) -> bool {
     holds_pem(text) || credentials(text).next().is_some() || is_json_with_secret(text)
 }
 
-/// Returns whether a text is JSON in which a key that names a credential has a text.
+/// Returns whether a text is JSON with a string under a key that names a credential.
 fn is_json_with_secret(text: &str) -> bool {
     let text = text.trim_start();
     let json = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
@@ -144,8 +144,8 @@ fn states_secret(value: &Value) -> bool {
     }
 }
 
-/// Returns whether a name ends with the word of a credential. Stricter than [`sounds_secret`]:
-/// `secretName` and `tokenEndpoint` name other things.
+/// Returns whether a name ends with a word for a credential. Stricter than [`sounds_secret`]:
+/// `secretName` and `tokenEndpoint` are not credentials.
 fn names_credential(name: &str) -> bool {
     const WORDS: [&str; 9] = [
         "secret",
@@ -166,18 +166,18 @@ fn names_credential(name: &str) -> bool {
     WORDS.iter().any(|word| letters.ends_with(word))
 }
 
-/// Returns whether a text stands for another one: `$(DB_PASSWORD)`, `${TOKEN}`, `{{ token }}`.
+/// Returns whether a text is a placeholder: `$(DB_PASSWORD)`, `${TOKEN}`, `{{ token }}`.
 fn is_placeholder(text: &str) -> bool {
     ["$(", "${", "{{"].iter().any(|start| text.starts_with(start))
 }
 
-/// Returns whether a text holds something in PEM: a private key, as far as anybody can tell.
+/// Returns whether a text contains PEM, which must be assumed to be a private key.
 pub fn holds_pem(text: &str) -> bool {
     text.contains("-----BEGIN")
 }
 
-/// Returns whether a text may hold a login in front of a host that a slip has made unrecognisable
-/// to [`holds_credential`]: `https://user:a b@proxy`, `https://user:password.proxy:3128`.
+/// Returns whether a text may contain a login before a host that [`holds_credential`] misses
+/// because of a typo: `https://user:a b@proxy`, `https://user:password.proxy:3128`.
 pub fn may_hold_login(text: &str) -> bool {
     let has_login = |(login, host): (&str, &str)| {
         login.contains(':') && !host.starts_with("sha256:") && !login.starts_with("mailto:")
@@ -193,7 +193,7 @@ fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Returns where a text holds such: whole words, because a part of a password is one too.
+/// Returns the ranges of credentials in a text. Whole words: a part of a password is secret too.
 pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>".contains(c);
     let mut before = "";
@@ -208,7 +208,7 @@ pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// How private keys of age begin, in either case.
+/// The prefix of age private keys, in either case.
 const AGE_PRIVATE: &str = "AGE-SECRET-KEY-";
 
 fn is_credential(word: &str) -> bool {
@@ -218,10 +218,10 @@ fn is_credential(word: &str) -> bool {
         || has_password(word)
 }
 
-/// How API keys begin that say whose they are.
+/// The prefixes of API keys that identify the service.
 const API_KEYS: [&str; 6] = ["sk-ant-", "sk-proj-", "ghp_", "github_pat_", "glpat-", "xoxb-"];
 
-/// An example such as `sk-ant-api03-…` is shorter behind its start.
+/// Examples such as `sk-ant-api03-…` have fewer characters after the prefix.
 const API_KEY_BYTES_MIN: usize = 8;
 
 fn has_api_key(word: &str) -> bool {
@@ -231,7 +231,7 @@ fn has_api_key(word: &str) -> bool {
     API_KEYS.iter().any(|start| word.split_once(start).is_some_and(is_key))
 }
 
-/// Returns whether a word is a scheme in front of a token: `Authorization: Bearer …`.
+/// Returns whether a word is a scheme before a token: `Authorization: Bearer …`.
 fn is_scheme(word: &str) -> bool {
     ["Bearer", "Basic"].iter().any(|scheme| {
         let start = word.len().checked_sub(scheme.len()).and_then(|at| word.get(at..));
@@ -239,8 +239,8 @@ fn is_scheme(word: &str) -> bool {
     })
 }
 
-/// Returns whether a word behind a scheme is a token and not a word of a sentence: it has a digit,
-/// or is of mixed case.
+/// Returns whether a word after a scheme is a token rather than prose: it contains a digit, or
+/// mixed case.
 fn is_token(word: &str) -> bool {
     let token = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
@@ -262,7 +262,7 @@ fn has_password(word: &str) -> bool {
     }) else {
         return false;
     };
-    // `host:8080/a@b` has a port, `image:tag@sha256:…` a digest.
+    // `host:8080/a@b` has a port, and `image:tag@sha256:…` a digest.
     let is_port = password
         .split_once('/')
         .is_some_and(|(port, _)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));

@@ -1,14 +1,15 @@
-//! The structure of a refusal by an API server: codes, reasons and fields, and none of its words.
+//! The structure of a rejection by an API server: codes, reasons and fields, without message texts.
 //!
-//! Policies write words. What a person is told to do follows from this alone.
+//! Admission policies write the texts. Remedies are chosen from this structure alone.
 
-/// A refused request.
+/// A rejected request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Denial {
     pub code: u16,
-    /// The resource that it is about, such as `namespaces`; empty where the path itself is unknown.
+    /// The affected resource, such as `namespaces`; empty if the server does not know the path.
     pub resource: String,
-    /// The fields that the server's own validation refuses; empty as soon as anything else speaks.
+    /// The fields rejected by the server's own validation; empty if anything else rejected the
+    /// request.
     pub faults: Vec<FieldFault>,
 }
 
@@ -19,26 +20,26 @@ impl Denial {
     }
 }
 
-/// A field that validation refuses.
+/// A field rejected by validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldFault {
     pub kind: FaultKind,
-    /// As validation spells it, such as `spec.clusterIPs[0]`.
+    /// The field as validation spells it, such as `spec.clusterIPs[0]`.
     pub field: String,
 }
 
-/// Why validation refuses a field.
+/// The reason for which validation rejected a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     Invalid,
     Forbidden,
     Duplicate,
-    /// Another one, which no remedy is known for.
+    /// A reason without a known remedy.
     Other,
 }
 
 impl FaultKind {
-    /// Reads the reason of a cause; none if it is not one of validation.
+    /// Parses the reason of a cause; returns `None` if it is not a validation error.
     pub fn of(reason: &str) -> Option<Self> {
         match reason {
             "FieldValueInvalid" => Some(Self::Invalid),

@@ -1,4 +1,4 @@
-//! SHA-256 digests: parse, print, compare.
+//! SHA-256 digests: parsing, printing, comparison.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::text::shortened;
 
-/// The algorithm, before the digits.
+/// The algorithm prefix of a digest.
 const PREFIX: &str = "sha256:";
 
 /// A SHA-256 digest; printed as 64 lowercase hexadecimal digits.
@@ -20,27 +20,27 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Reads a digest as the OCI formats write it: with its algorithm.
+    /// Parses a digest in the OCI format, with its algorithm.
     ///
     /// # Errors
     ///
-    /// When it is not `sha256:` and 64 lowercase hexadecimal digits.
+    /// Returns an error if the text is not `sha256:` and 64 lowercase hexadecimal digits.
     pub fn from_prefixed(text: &str) -> Result<Self, InvalidDigest> {
         text.strip_prefix(PREFIX).ok_or_else(|| InvalidDigest::of(text))?.parse()
     }
 
-    /// Returns the digest as the OCI formats write it.
+    /// Returns the digest in the OCI format.
     pub fn prefixed(&self) -> String {
         format!("{PREFIX}{self}")
     }
 
-    /// Returns the first `digits` hexadecimal digits, for names and for people.
+    /// Returns the first `digits` hexadecimal digits, for names and messages.
     pub fn short(&self, digits: usize) -> String {
         self.to_string()[..digits.min(64)].to_owned()
     }
 }
 
-/// Computes the digest of bytes that come piece by piece.
+/// Computes the digest of bytes that arrive in pieces.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
 
@@ -68,7 +68,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A text that is not 64 lowercase hexadecimal digits.
+/// The text is not 64 lowercase hexadecimal digits.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a SHA-256 digest of 64 lowercase hexadecimal digits")]
 pub struct InvalidDigest(String);
@@ -113,7 +113,7 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
-/// A digest as the OCI formats write it, with its algorithm: for `#[serde(with = "sha256")]`.
+/// Serialises a digest in the OCI format: `#[serde(with = "sha256")]`.
 pub mod sha256 {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 

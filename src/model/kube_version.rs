@@ -1,4 +1,4 @@
-//! Versions of Kubernetes: `1.29`.
+//! Kubernetes versions such as `1.29`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::fmt;
 #[serde(try_from = "String", into = "String")]
 pub struct KubeVersion(u8);
 
-/// A text that is not a version that bundles can be rendered for.
+/// The text is not a supported Kubernetes version.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not a Kubernetes version from 1.19 to 1.37; write it as a string, such as \"1.29\""
@@ -18,7 +18,7 @@ pub struct KubeVersion(u8);
 pub struct InvalidKubeVersion(String);
 
 impl KubeVersion {
-    /// The oldest version that anything is rendered for.
+    /// The oldest supported version.
     pub const OLDEST: Self = Self(19);
     /// The newest version whose APIs are known.
     pub const NEWEST: Self = Self(37);

@@ -1,4 +1,4 @@
-//! Vocabulary: values that are checked once, when they are made. Pure, no I/O.
+//! Vocabulary types that are validated once, on construction. Pure, no I/O.
 
 pub mod annotation;
 pub mod causes;

@@ -1,15 +1,15 @@
-//! How deep the values of a TOML text go, found before anything recurses into them.
+//! Limits the nesting depth of TOML before any recursive code sees it.
 //!
-//! The parser limits brackets and the parts of one key, each to 80; a key of 80 parts in each of 80
-//! nested tables still makes a tree that overflows the stack of whoever walks it.
+//! The parser limits brackets and the parts of one key to 80 each. A key of 80 parts in each of 80
+//! nested tables would still overflow the stack of a recursive function.
 
-/// The deepest value of Kubernetes' types lies about 12 levels deep.
+/// Values in Kubernetes types are nested at most about 12 levels deep.
 pub const DEPTH_MAX: usize = 32;
 
-/// Returns the offset at which `text` goes deeper than [`DEPTH_MAX`], if it does.
+/// Returns the offset at which `text` exceeds [`DEPTH_MAX`], if it does.
 ///
-/// It counts brackets, and dots in front of them that may separate parts of a key; strings and
-/// comments are skipped. Where a text is not TOML it may count more than there is.
+/// Counts brackets, and the dots before them that may separate parts of a key; skips strings and
+/// comments. In invalid TOML, the count may be too high.
 pub fn too_deep(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut open, mut depth, mut dots, mut at) = (Vec::new(), 0, 0, 0);
@@ -43,8 +43,8 @@ fn end_of_line(bytes: &[u8], from: usize) -> usize {
     bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |length| from + length)
 }
 
-/// Returns the offset behind the string that begins at `from`; one that does not end goes to the
-/// end of its line, or of the text if it may have several.
+/// Returns the offset behind the string that begins at `from`. An unterminated string ends with its
+/// line, or with the text if it may span lines.
 fn end_of_string(bytes: &[u8], from: usize) -> usize {
     let quote = bytes[from];
     let is_long = bytes[from..].starts_with(&[quote; 3]);

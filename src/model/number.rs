@@ -1,4 +1,4 @@
-//! Integers with bounds, and quantities of Kubernetes.
+//! Bounded integers and Kubernetes quantities.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ pub struct Bounded<const MIN: i64, const MAX: i64>(i64);
 
 /// A TCP port.
 pub type Port = Bounded<1, 65_535>;
-/// A TCP port that a process without privileges may listen on.
+/// A TCP port that an unprivileged process may listen on.
 pub type HighPort = Bounded<1024, 65_535>;
 
 impl<const MIN: i64, const MAX: i64> Bounded<MIN, MAX> {
@@ -25,7 +25,7 @@ impl<const MIN: i64, const MAX: i64> Bounded<MIN, MAX> {
         self.0
     }
 
-    /// Returns the number as Kubernetes' types want it.
+    /// Returns the number in the type that Kubernetes uses.
     pub fn as_i32(self) -> i32 {
         i32::try_from(self.0).expect("a bounded number that becomes an i32 has bounds within it")
     }
@@ -77,7 +77,7 @@ impl<const MIN: i64, const MAX: i64> JsonSchema for Bounded<MIN, MAX> {
     }
 }
 
-/// Returns the thousandths of a quantity such as `250m`, `1Gi` or `1e3`; `None` when it is not one.
+/// Returns a quantity such as `250m`, `1Gi` or `1e3` in thousandths; `None` if it is invalid.
 pub fn quantity_milli(text: &str) -> Option<i128> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -97,7 +97,7 @@ pub fn quantity_milli(text: &str) -> Option<i128> {
     let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
     let (numerator, denominator) = suffix_factor(suffix)?;
     let milli = digits.checked_mul(1000)?.checked_mul(numerator)?;
-    // Kubernetes rounds up what is finer than a thousandth.
+    // Kubernetes rounds up to thousandths.
     let divisor = scale.checked_mul(denominator)?;
     (milli / divisor <= i128::from(i64::MAX) * 1000)
         .then(|| sign * ((milli + divisor - 1) / divisor))
@@ -128,12 +128,12 @@ fn suffix_factor(suffix: &str) -> Option<(i128, i128)> {
     Some(if exponent < 0 { (1, power) } else { (power, 1) })
 }
 
-/// An amount of storage or memory, more than nothing: `10Gi`.
+/// A positive amount of storage or memory: `10Gi`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Size(String);
 
-/// A text that is not an amount of bytes.
+/// The text is not an amount of bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not an amount of bytes; write a number with a unit, such as `512Mi` or `10Gi`")]
 pub struct InvalidSize(String);

@@ -1,7 +1,7 @@
-//! Which characters a terminal shows as they are.
+//! Characters that a terminal shows verbatim.
 
-/// Returns whether a character neither moves the cursor, changes colours, turns the direction of a
-/// text, nor is invisible.
+/// Returns whether a character is visible and does not move the cursor, change colours or reverse
+/// the text direction.
 pub fn is_printable(character: char) -> bool {
     let is_invisible = matches!(
         character,

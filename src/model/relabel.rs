@@ -1,13 +1,14 @@
-//! What a step of relabeling may do to the target of a scrape.
+//! The effect of relabeling on the target of a scrape.
 
-/// Says whether a step may change where Prometheus looks, or cannot be seen not to: `__address__`,
-/// `__scheme__`, `__metrics_path__` and `__param_…` are labels like others, but their names begin
-/// with two underscores.
+/// Returns whether a relabeling step may redirect Prometheus to another target; true if in doubt.
+///
+/// The target is in `__address__`, `__scheme__`, `__metrics_path__` and `__param_…`: labels like
+/// others, but with two leading underscores.
 pub fn redirects(action: Option<&str>, target_label: Option<&str>) -> bool {
-    // Its names are made from those of other labels.
+    // `labelmap` derives label names from those of other labels.
     let names_are_made = action.is_some_and(|action| action.eq_ignore_ascii_case("labelmap"));
     let target = target_label.unwrap_or_default();
-    // `__tmp` is what Prometheus leaves to relabelings.
+    // Prometheus reserves `__tmp` for relabeling.
     let is_reserved = target.starts_with("__") && !target.starts_with("__tmp");
     names_are_made || is_reserved || target.contains('$')
 }

@@ -1,20 +1,21 @@
-//! What the objects of a bundle may have: the Pod Security Standard *restricted*, and fields from
-//! closed lists.
+//! The fields and values that a bundle's objects may have: the Pod Security Standard *restricted*
+//! and closed lists of fields.
 //!
-//! One list for the profiles that are checked and the bundles that are read;
-//! `docs/format/bundle.md` repeats it. To take something away here refuses bundles that were built
-//! before. To add something refuses bundles at older verifiers.
+//! Both the profile checks and the verification of bundles use these lists; `docs/format/bundle.md`
+//! repeats them. Removing an entry rejects bundles that were built before; bundles that use a new
+//! entry are rejected by older verifiers.
 
-/// The fields of every object's metadata.
+/// The allowed fields of an object's metadata.
 pub const METADATA: [&str; 4] = ["annotations", "labels", "name", "namespace"];
 
-/// The fields of a pod template's metadata.
+/// The allowed fields of a pod template's metadata.
 pub const TEMPLATE_METADATA: [&str; 2] = ["annotations", "labels"];
 
-/// The fields of a Namespace: no finalizer that keeps it, and no annotation that chooses nodes.
+/// The allowed fields of a Namespace: no finalizers that block its deletion, no annotations that
+/// select nodes.
 pub const NAMESPACE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// The labels of a Namespace whose values are fixed.
+/// The labels of a Namespace with fixed values.
 pub const NAMESPACE_LABELS: [(&str, &str); 5] = [
     ("app.kubernetes.io/managed-by", "relay-bundle"),
     ("app.kubernetes.io/part-of", "claude-relay"),
@@ -23,11 +24,11 @@ pub const NAMESPACE_LABELS: [(&str, &str); 5] = [
     ("pod-security.kubernetes.io/warn", "restricted"),
 ];
 
-/// The labels of a Namespace that name what it is for: the app, and the release.
+/// The labels of a Namespace for its app and its release.
 pub const NAMESPACE_APP: &str = "app.kubernetes.io/name";
 pub const NAMESPACE_RELEASE: &str = "app.kubernetes.io/instance";
 
-/// The fields of a Service's specification: none that sends traffic of other namespaces elsewhere.
+/// The allowed fields of a Service's spec: none can redirect traffic of other namespaces.
 pub const SERVICE: [&str; 14] = [
     "allocateLoadBalancerNodePorts",
     "clusterIP",
@@ -47,10 +48,10 @@ pub const SERVICE: [&str; 14] = [
 
 pub const SERVICE_TYPES: [&str; 3] = ["ClusterIP", "LoadBalancer", "NodePort"];
 
-/// The only type of a Secret: another one may be filled with a token by a controller.
+/// The only allowed type of a Secret: a controller may fill other types with a token.
 pub const SECRET_TYPE: &str = "Opaque";
 
-/// The fields of a pod's specification.
+/// The allowed fields of a pod's spec.
 pub const POD: [&str; 24] = [
     "affinity",
     "automountServiceAccountToken",
@@ -78,7 +79,7 @@ pub const POD: [&str; 24] = [
     "volumes",
 ];
 
-/// The fields of a pod's security context.
+/// The allowed fields of a pod's security context.
 pub const POD_CONTEXT: [&str; 12] = [
     "appArmorProfile",
     "fsGroup",
@@ -94,7 +95,7 @@ pub const POD_CONTEXT: [&str; 12] = [
     "sysctls",
 ];
 
-/// The fields of a container, of whichever list.
+/// The allowed fields of a container or init container.
 pub const CONTAINER: [&str; 25] = [
     "args",
     "command",
@@ -123,7 +124,7 @@ pub const CONTAINER: [&str; 25] = [
     "workingDir",
 ];
 
-/// The fields of a container's security context.
+/// The allowed fields of a container's security context.
 pub const CONTAINER_CONTEXT: [&str; 11] = [
     "allowPrivilegeEscalation",
     "appArmorProfile",
@@ -138,23 +139,23 @@ pub const CONTAINER_CONTEXT: [&str; 11] = [
     "seccompProfile",
 ];
 
-/// The only capability that may be added, and the one that is dropped: all others.
+/// The only capability that may be added; all others must be dropped.
 pub const CAPABILITY_ADDED: &str = "NET_BIND_SERVICE";
 pub const CAPABILITIES_DROPPED: &str = "ALL";
 
-/// The only kind of `/proc`.
+/// The only allowed `procMount`.
 pub const PROC_MOUNT: &str = "Default";
 
-/// The types of profiles of seccomp and AppArmor.
+/// The allowed types of seccomp and AppArmor profiles.
 const CONFINED: [&str; 2] = ["RuntimeDefault", "Localhost"];
 
-/// The starts of the annotations by which older servers confine containers, each before the name of
-/// one.
+/// The prefixes of the annotations with which older servers confine containers; a container name
+/// may follow.
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 const SECCOMP_ANNOTATIONS: [&str; 2] =
     ["container.seccomp.security.alpha.kubernetes.io/", "seccomp.security.alpha.kubernetes.io/"];
 
-/// Returns whether a seccomp profile confines a container, and is one that a server takes.
+/// Returns whether a seccomp profile confines a container and is valid.
 pub fn is_seccomp(kind: &str, localhost_profile: Option<&str>) -> bool {
     match kind {
         "RuntimeDefault" => localhost_profile.is_none(),
@@ -168,15 +169,14 @@ pub fn is_app_armor(kind: &str) -> bool {
     CONFINED.contains(&kind)
 }
 
-/// Returns whether SELinux options leave the user and the role to the node, and choose a type of
-/// containers.
+/// Returns whether SELinux options leave user and role to the node, and use a type for containers.
 pub fn is_selinux(user: &str, role: &str, kind: &str) -> bool {
     user.is_empty() && role.is_empty() && SELINUX_TYPES.contains(&kind)
 }
 
-/// Returns whether an annotation of a pod leaves its containers confined.
+/// Returns whether containers stay confined under a pod annotation.
 ///
-/// Servers before 1.27 read seccomp profiles from annotations, and those before 1.30 AppArmor
+/// Servers before 1.27 read seccomp profiles from annotations, and servers before 1.30 AppArmor
 /// profiles.
 pub fn is_confining(annotation: &str, value: &str) -> bool {
     let is_default = value == "runtime/default" || value.starts_with("localhost/");
@@ -187,7 +187,7 @@ pub fn is_confining(annotation: &str, value: &str) -> bool {
     !is_seccomp || is_default || value == "docker/default"
 }
 
-/// The sources of volumes.
+/// The allowed volume sources.
 pub const VOLUMES: [&str; 9] = [
     "configMap",
     "csi",
@@ -200,7 +200,7 @@ pub const VOLUMES: [&str; 9] = [
     "secret",
 ];
 
-/// The kernel parameters that pods may set.
+/// The sysctls that pods may set.
 pub const SYSCTLS: [&str; 12] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -216,7 +216,7 @@ pub const SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 
-/// The types of SELinux that pods may have.
+/// The SELinux types that pods may have.
 const SELINUX_TYPES: [&str; 5] =
     ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
 

@@ -1,30 +1,31 @@
-//! Paths of files inside a bundle: relative, lowercase, without any trick of case, Unicode or `..`.
+//! Paths of files in a bundle: relative and lowercase, without ambiguity through case, Unicode or
+//! `..`.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
-/// The path of a file inside a bundle, such as `manifests/10-cm-relay.yaml`.
+/// The path of a file in a bundle, such as `manifests/10-cm-relay.yaml`.
 ///
-/// Segments match `[a-z0-9][a-z0-9._-]*` and are joined by `/`; the whole has at most 100 bytes.
-/// Every such path means the same file on every file system, and fits the name field of a tar
+/// Segments match `[a-z0-9][a-z0-9._-]*` and are joined by `/`; the path has at most 100 bytes.
+/// Every such path names the same file on all file systems, and fits the name field of a tar
 /// header. Ordered by bytes.
 ///
-/// `SHA256SUMS` is no such path, and need not be: it lists the others and is not listed.
+/// `SHA256SUMS` is not such a path and need not be: it lists the other files but not itself.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SafePath(String);
 
 impl SafePath {
-    /// The name field of a tar header has this many bytes.
+    /// The size of the name field in a tar header.
     pub const BYTES_MAX: usize = 100;
 
-    /// Returns the path that `text` spells.
+    /// Parses a path.
     ///
     /// # Errors
     ///
-    /// When `text` is empty or too long, or a segment is empty or has a byte that may not stand
-    /// there.
+    /// Returns an error if `text` is empty or too long, or if a segment is empty or contains an
+    /// invalid character.
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
         if text.len() > Self::BYTES_MAX {
             return Err(InvalidPath::TooLong {
@@ -54,13 +55,13 @@ impl SafePath {
         &self.0
     }
 
-    /// Yields the folders that hold the file, outermost first: `a` and `a/b` for `a/b/c`.
+    /// Yields the parent folders of the file, outermost first: `a` and `a/b` for `a/b/c`.
     pub fn folders(&self) -> impl Iterator<Item = &str> {
         self.0.match_indices('/').map(|(at, _)| &self.0[..at])
     }
 }
 
-/// A text that is not the path of a file in a bundle.
+/// The text is not the path of a file in a bundle.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
     #[error("path {start:?}… has {bytes} bytes, and {} are allowed", SafePath::BYTES_MAX)]

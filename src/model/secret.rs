@@ -1,4 +1,4 @@
-//! Secrets: a type that cannot be printed, and the four forms in which a profile states one.
+//! Secrets in profiles: a type that cannot be printed, and the four forms of a secret's source.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::number::Bounded;
 use super::text::{AgeFile, DataKey, ObjectName};
 
-/// A secret value. No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretText::expose`] is the
-/// only way to it. It is overwritten when it is dropped.
+/// A secret value. Without `Debug`, `Clone`, `Display` and `Serialize`, only [`SecretText::expose`]
+/// gives access to it. It is overwritten on drop.
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
@@ -18,32 +18,31 @@ impl SecretText {
         Self(Zeroizing::new(text))
     }
 
-    /// Returns the value, for the one place that writes it into a Secret.
+    /// Returns the value, only for writing it into a Secret.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A counter in a profile that a person raises.
+/// A counter in a profile that the operator increases.
 pub type Counter = Bounded<1, 1_000_000_000>;
 
-/// How many characters a generated secret may have.
+/// The allowed length of a generated secret, in characters.
 pub type GeneratedLength = Bounded<16, 512>;
 
-/// Where a secret's value comes from.
+/// The source of a secret's value.
 pub enum SecretForm {
-    /// Made once in the cluster, at the first apply.
+    /// Generated in the cluster by the first apply.
     Generate { length: GeneratedLength, generation: Counter },
-    /// A key of a Secret that somebody else keeps.
+    /// A key of a Secret that is managed elsewhere.
     Existing { name: ObjectName, key: DataKey, revision: Counter },
-    /// A file that is encrypted with age and becomes part of the bundle as it is.
+    /// An age-encrypted file, which is copied unchanged into the bundle.
     Age { file: AgeFile },
-    /// The value itself, for development only.
+    /// The value itself; for development only.
     Literal { value: SecretText, revision: Counter },
 }
 
-/// The length of a generated secret when the profile does not say: 32 characters of 64 carry 192
-/// bits.
+/// The default length of a generated secret: 32 characters from an alphabet of 64 carry 192 bits.
 pub const GENERATED_LENGTH: i64 = 32;
 
 fn one() -> Counter {
@@ -60,12 +59,12 @@ impl Default for SecretForm {
 }
 
 impl SecretForm {
-    /// Returns the form of a value that is written out.
+    /// Returns the form with a literal value.
     pub fn literal(value: String) -> Self {
         Self::Literal { value: SecretText::new(value), revision: one() }
     }
 
-    /// Returns the encrypted file that the value is in.
+    /// Returns the path of the encrypted file with the value.
     pub fn age_file(&self) -> Option<String> {
         match self {
             Self::Age { file } => Some(file.to_string()),
@@ -73,7 +72,7 @@ impl SecretForm {
         }
     }
 
-    /// Returns the number whose change restarts the pods that consume the secret.
+    /// Returns the counter whose change restarts the pods that use the secret.
     pub fn revision(&self) -> Option<i64> {
         match self {
             Self::Generate { generation, .. } => Some(generation.get()),
@@ -85,7 +84,7 @@ impl SecretForm {
     }
 }
 
-/// Returns where the bundle keeps an encrypted file: below `secrets/`, without folders.
+/// Returns the path of an encrypted file in the bundle: directly in `secrets/`.
 pub fn sealed_path(file: &str) -> String {
     let name = file.strip_prefix("secrets/").unwrap_or(file).replace('/', "-");
     format!("secrets/{name}")
@@ -201,7 +200,7 @@ impl<'de> Visitor<'de> for FormVisitor {
     }
 }
 
-/// Writes the reference; of a literal it says only that there is one.
+/// Serialises the reference; of a literal, only its existence.
 impl Serialize for SecretForm {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(1))?;

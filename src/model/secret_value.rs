@@ -1,26 +1,26 @@
-//! The value of a secret, wherever it is in memory.
+//! Secret values in memory.
 
 use zeroize::Zeroizing;
 
 /// The bytes of a secret.
 ///
-/// No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretValue::expose`] is the only way to them.
-/// They are overwritten when the value is dropped.
+/// Without `Debug`, `Clone`, `Display` and `Serialize`, only [`SecretValue::expose`] gives access
+/// to them. They are overwritten on drop.
 #[derive(PartialEq, Eq)]
 pub struct SecretValue(Zeroizing<Vec<u8>>);
 
 impl SecretValue {
-    /// Takes over bytes.
+    /// Takes ownership of bytes.
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(bytes)
     }
 
-    /// Returns the bytes, for the few places that compare them or write them into a Secret.
+    /// Returns the bytes, only for comparing them or writing them into a Secret.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Returns a second copy: what is encrypted for recovery is also written.
+    /// Returns a copy: one value is both encrypted for recovery and written to a Secret.
     #[must_use]
     pub fn copied(&self) -> Self {
         Self(Zeroizing::new(self.0.to_vec()))

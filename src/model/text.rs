@@ -1,4 +1,4 @@
-//! Strings that were checked when they were made: names, hosts, images, durations.
+//! Strings that are validated on construction: names, hosts, images, durations.
 
 use super::credential::{holds_credential, may_hold_login};
 use std::net::IpAddr;
@@ -65,7 +65,8 @@ macro_rules! checked_text {
     };
 }
 
-/// A text that breaks the rule of its type: `what; remedy`, as `profile::decode` reads it.
+/// A text that violates the rule of its type. The message is `what; remedy`, which
+/// `profile::decode` splits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not valid here; {rule}")]
 pub struct InvalidText {
@@ -87,7 +88,7 @@ impl InvalidText {
 }
 
 checked_text! {
-    /// A release name: it starts every object's name, so it leaves room for suffixes.
+    /// A release name: the prefix of every object name, with room for suffixes.
     ReleaseName, max = 45, pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$",
     rule = "write at most 45 lowercase letters, digits and `-`, starting with a letter (RFC 1035)",
     |text| is_label(text) && text.as_bytes()[0].is_ascii_lowercase()
@@ -100,7 +101,7 @@ checked_text! {
 }
 
 checked_text! {
-    /// A name that becomes part of object names which may not start with a digit (RFC 1035), or
+    /// A name that becomes part of object names that must not start with a digit (RFC 1035), or
     /// nothing.
     NameOverride, max = 45, pattern = "^([a-z]([-a-z0-9]*[a-z0-9])?)?$",
     rule = "write at most 45 lowercase letters, digits and `-`, starting with a letter (RFC 1035)",
@@ -108,7 +109,7 @@ checked_text! {
 }
 
 checked_text! {
-    /// The name of an object of Kubernetes (RFC 1123 subdomain), or nothing.
+    /// The name of a Kubernetes object (RFC 1123 subdomain), or nothing.
     ObjectName, max = 253, pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
     rule = "write lowercase letters, digits, `-` and `.`, with a letter or digit at both ends",
     |text| text.is_empty() || text.split('.').all(is_label)
@@ -136,15 +137,15 @@ checked_text! {
 }
 
 checked_text! {
-    /// A host that a server answers at: a DNS name or an IP address, or nothing.
+    /// The host of a server: a DNS name or an IP address, or nothing.
     Host, max = 253, pattern = "^[-A-Za-z0-9.:]*$",
     rule = "write a DNS name or an IP address, without scheme and port",
     |text| text.is_empty() || is_host(text)
 }
 
 checked_text! {
-    /// A host of an HTTP route: a DNS name, with `*.` in front for every name below it, or nothing
-    /// for all hosts.
+    /// A host of an HTTP route: a DNS name, optionally with `*.` in front for all names below it,
+    /// or nothing for all hosts.
     RouteHost, max = 253, pattern = "^((\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
     rule = "write a DNS name in lower case, optionally with `*.` in front; no scheme, port or path",
     |text| text.is_empty() || text.strip_prefix("*.").unwrap_or(text).split('.').all(is_label) && text.parse::<IpAddr>().is_err()
@@ -186,14 +187,14 @@ checked_text! {
 }
 
 checked_text! {
-    /// The version of an application: also a label's value and an image's tag.
+    /// An application version that is also valid as a label value and an image tag.
     AppVersion, max = 63, pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
     rule = "write at most 63 letters, digits, `.`, `_` and `-`, with a letter or digit at both ends",
     |text| is_tag(text) && is_label_value(text)
 }
 
 checked_text! {
-    /// A duration as Prometheus writes it.
+    /// A duration in Prometheus syntax.
     PrometheusDuration, max = 32, pattern = "^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
     rule = "write a duration such as `30s`, `1m30s` or `500ms`",
     |text| prometheus_milliseconds(text).is_some_and(|ms| ms > 0)
@@ -243,25 +244,25 @@ checked_text! {
 }
 
 checked_text! {
-    /// A public key of age, whose private half opens what is encrypted for it.
+    /// An age public key, for which secrets are encrypted.
     AgeRecipient, max = 62, pattern = "^age1[02-9ac-hj-np-z]{58}$",
     rule = "write the `age1…` line that `relay-bundle keygen --age` prints",
     |text| is_age_recipient(text)
 }
 
 impl AgeRecipient {
-    /// The one in the documentation of age, which the shipped profiles have: its private key is
-    /// nobody's here.
+    /// The key from the age documentation, used in the shipped profiles: its private key is not
+    /// available here.
     const EXAMPLE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
-    /// Returns whether it is the example of the shipped profiles.
+    /// Returns whether the key is the example in the shipped profiles.
     pub fn is_example(&self) -> bool {
         self.as_str() == Self::EXAMPLE
     }
 }
 
 checked_text! {
-    /// A file of the profiles' folder with an encrypted secret.
+    /// An age-encrypted file in the profiles folder.
     AgeFile, max = 92, pattern = "^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*\\.age$",
     rule = "write a path below the profiles' folder such as `secrets/admin-password.age`: lowercase letters, digits, `.`, `_` and `-`",
     |text| text.strip_suffix(".age").is_some_and(|stem| !stem.is_empty() && text.split('/').all(is_file_segment))
@@ -275,7 +276,7 @@ fn is_label(text: &str) -> bool {
     bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && inner
 }
 
-/// Returns whether `text` may be the value of a label.
+/// Returns whether `text` is a valid label value.
 pub fn is_label_value(text: &str) -> bool {
     let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
@@ -283,7 +284,7 @@ pub fn is_label_value(text: &str) -> bool {
     bytes.is_empty() || bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && inner
 }
 
-/// Returns whether `text` may be the key of a label or an annotation: `name` or `prefix/name`.
+/// Returns whether `text` is a valid key of a label or annotation: `name` or `prefix/name`.
 pub fn is_qualified_name(text: &str) -> bool {
     let (prefix, name) =
         text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
@@ -292,7 +293,7 @@ pub fn is_qualified_name(text: &str) -> bool {
     prefix_ok && !name.is_empty() && is_label_value(name)
 }
 
-/// Returns whether `text` is a name of an object: an RFC 1123 subdomain.
+/// Returns whether `text` is a valid object name: an RFC 1123 subdomain.
 pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
@@ -305,13 +306,13 @@ pub fn is_dns_label(text: &str) -> bool {
 fn is_host(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let name = lower.strip_suffix('.').unwrap_or(&lower);
-    // A name of digits and dots alone is an address, or a mistyped one.
+    // A name of only digits and dots is an IP address, or a mistyped one.
     let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     text.parse::<IpAddr>().is_ok() || !numeric && name.split('.').all(is_label)
 }
 
 fn is_url_path(text: &str) -> bool {
-    // Kubernetes refuses an encoded slash.
+    // Kubernetes rejects encoded slashes.
     let shape =
         text.starts_with('/') && !text.contains("//") && !text.to_ascii_lowercase().contains("%2f");
     let segments = text.split('/').all(|segment| segment != "." && segment != "..");
@@ -343,7 +344,7 @@ fn is_repository(text: &str) -> bool {
     registry.is_none_or(is_registry_host) && is_repository_path(path)
 }
 
-/// Splits an image reference into the registry that it names, if any, and the rest.
+/// Splits an image reference into its registry, if any, and the rest.
 pub fn split_registry(reference: &str) -> (Option<&str>, &str) {
     match reference.split_once('/') {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
@@ -402,8 +403,8 @@ fn is_file_segment(segment: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
 }
 
-/// Checks an age X25519 recipient: Bech32 of 32 bytes with the prefix `age`, checksum included, and
-/// no point to which nothing can be encrypted.
+/// Checks an age X25519 recipient: Bech32 with the prefix `age` and a valid checksum, encoding 32
+/// bytes that are a usable public key.
 fn is_age_recipient(text: &str) -> bool {
     const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
@@ -430,11 +431,10 @@ fn is_age_recipient(text: &str) -> bool {
     checksum == 1 && is_curve_point(&symbols[..52])
 }
 
-/// Returns whether 52 symbols of five bits are 32 bytes, and those a public key of Curve25519 that
-/// keeps a secret.
+/// Returns whether 52 symbols of five bits encode 32 bytes that are a secure public key of
+/// Curve25519.
 fn is_curve_point(symbols: &[u32]) -> bool {
-    /// The points of small order: with any of them everybody knows the shared secret, and age
-    /// panics.
+    /// The points of small order: their shared secrets are public, and age panics on them.
     const SMALL_ORDER: [[u8; 32]; 7] = [
         point(0, 0, 0),
         point(1, 0, 0),
@@ -461,12 +461,12 @@ fn is_curve_point(symbols: &[u32]) -> bool {
             bits &= (1 << held) - 1;
         }
     }
-    // The highest bit is no part of the point.
+    // The highest bit does not belong to the point.
     bytes.last_mut().into_iter().for_each(|last| *last &= 0x7f);
     bits == 0 && !SMALL_ORDER.iter().any(|point| point[..] == bytes)
 }
 
-/// Returns a number of 32 bytes, little end first: the first byte, those between, the last.
+/// Returns a 32-byte little-endian number: the first byte, the bytes between, the last byte.
 const fn point(first: u8, between: u8, last: u8) -> [u8; 32] {
     let mut bytes = [between; 32];
     bytes[0] = first;
@@ -474,7 +474,7 @@ const fn point(first: u8, between: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-/// Returns the milliseconds of a duration such as `1m30s`; units from large to small, each at most
+/// Returns the milliseconds of a duration such as `1m30s`; units descend, and each occurs at most
 /// once.
 pub fn prometheus_milliseconds(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 7] = [
@@ -499,7 +499,7 @@ pub fn prometheus_milliseconds(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
-/// Returns the bytes of a log size such as `10m`.
+/// Returns the number of bytes in a log size such as `10m`.
 pub fn log_size_bytes(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let factor = match unit {

@@ -1,10 +1,10 @@
-//! Points in time, to the second, in UTC.
+//! Points in time in UTC, to the second.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A point in time; written as RFC 3339 in UTC to the second, such as `2026-11-22T10:00:00Z`, and
-/// in no other way.
+/// A point in time. The only spelling is RFC 3339 in UTC to the second, such as
+/// `2026-11-22T10:00:00Z`.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize,
 )]
@@ -14,20 +14,20 @@ pub struct Timestamp(u64);
 /// The number of seconds in a day.
 pub const DAY_SECONDS: u64 = 86_400;
 
-/// 9998-12-31T23:59:59Z: later years have five digits, or the library has no such day.
+/// 9998-12-31T23:59:59Z: later years have five digits or exceed the range of the library.
 const SECONDS_MAX: u64 = 253_370_764_799;
 
-/// A text or number that is no such point in time.
+/// The text or number is not a valid point in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no time in UTC to the second, such as `2026-11-22T10:00:00Z`, from 1970 to 9998")]
 pub struct InvalidTimestamp(String);
 
 impl Timestamp {
-    /// Returns the time `seconds` after the beginning of 1970.
+    /// Returns the time `seconds` after the Unix epoch.
     ///
     /// # Errors
     ///
-    /// When it is after 9998.
+    /// Returns an error if the time is after 9998.
     pub fn from_seconds(seconds: u64) -> Result<Self, InvalidTimestamp> {
         if seconds <= SECONDS_MAX {
             Ok(Self(seconds))
@@ -36,24 +36,24 @@ impl Timestamp {
         }
     }
 
-    /// Reads any spelling of RFC 3339, as others write it; a fraction of a second is left out.
+    /// Parses any RFC 3339 time, as written by other programs, and drops fractions of a second.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let time: jiff::Timestamp = text.parse().ok()?;
         Self::from_seconds(u64::try_from(time.as_second()).ok()?).ok()
     }
 
-    /// Returns the seconds since the beginning of 1970.
+    /// Returns the seconds since the Unix epoch.
     pub fn seconds(self) -> u64 {
         self.0
     }
 
-    /// Returns the time that many seconds later, or the last that can be written.
+    /// Returns the time `seconds` later, or the latest supported time.
     #[must_use]
     pub fn plus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds).min(SECONDS_MAX))
     }
 
-    /// Returns the seconds from `earlier` to this time, 0 if it is not earlier.
+    /// Returns the seconds from `earlier` to this time, or 0 if `earlier` is later.
     pub fn seconds_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -77,7 +77,7 @@ impl FromStr for Timestamp {
             .ok()
             .and_then(|time: jiff::Timestamp| u64::try_from(time.as_second()).ok());
         let time = parsed.and_then(|seconds| Self::from_seconds(seconds).ok());
-        // The library reads fractions, offsets and more; here a time has one spelling.
+        // The library accepts fractions, offsets and more; here, a time has one spelling.
         let shown =
             || InvalidTimestamp(text.chars().take(40).flat_map(char::escape_debug).collect());
         time.filter(|time| time.to_string() == text).ok_or_else(shown)

@@ -1,4 +1,4 @@
-//! Addresses as messages show them: without the user and the password in front of the host.
+//! Removes user names and passwords from URLs in messages.
 
 use std::borrow::Cow;
 
@@ -18,8 +18,8 @@ pub fn without_user_info(text: &str) -> Cow<'_, str> {
     shown
 }
 
-/// Returns how long the user information at the start of a URL without its scheme is, with the `@`
-/// behind it.
+/// Returns the length of the user information, including `@`, at the start of a URL without its
+/// scheme.
 fn user_info(rest: &str) -> Option<usize> {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>".contains(c);
     let word = &rest[..rest.find(ends).unwrap_or(rest.len())];
@@ -27,7 +27,7 @@ fn user_info(rest: &str) -> Option<usize> {
     if let Some(at) = authority.rfind('@') {
         return Some(at + 1);
     }
-    // A password may have a slash in it that should have been escaped; a path may have an `@`.
+    // A password may contain a slash that should have been escaped; a path may contain `@`.
     let login = word.rfind('@').filter(|_| holds_credential(&format!("://{word}")));
     login.map(|at| at + 1)
 }

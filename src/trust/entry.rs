@@ -1,5 +1,4 @@
-//! Entries of a trust policy as text: what `keygen` prints to be pasted, and what `trust add`
-//! appends.
+//! Trust policy entries as text: `keygen` prints them for pasting, and `trust add` appends them.
 
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;
@@ -9,11 +8,11 @@ use super::policy::{Pattern, Status};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 
-/// How long a new key may sign: two years, which leaves time to notice that it ends and is seldom
-/// forgotten.
+/// The validity of a new key: two years, long enough to plan its replacement and short enough not
+/// to be forgotten.
 pub const VALID_DAYS: u64 = 730;
 
-/// A `[[key]]`. None of its values has a character that TOML would read otherwise.
+/// A `[[key]]` table. None of its values contains a character that TOML would escape.
 #[derive(Clone, Debug)]
 pub struct KeyEntry {
     pub public: PublicKey,
@@ -23,13 +22,13 @@ pub struct KeyEntry {
     pub status: Status,
 }
 
-/// A `[[grant]]`. None of its values has a character that TOML would read otherwise.
+/// A `[[grant]]` table. None of its values contains a character that TOML would escape.
 #[derive(Clone, Debug)]
 pub struct GrantEntry {
     pub bundles: Vec<Pattern>,
     pub profiles: Vec<Pattern>,
     pub environments: Vec<Pattern>,
-    /// Empty for anywhere.
+    /// Empty allows any namespace.
     pub namespaces: Vec<Pattern>,
     pub keys: Vec<KeyId>,
     pub threshold: NonZeroU32,

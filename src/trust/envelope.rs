@@ -1,7 +1,7 @@
-//! The attestation: a DSSE envelope, as bytes that have one spelling.
+//! The attestation: a DSSE envelope in its canonical encoding.
 //!
-//! What is signed is not the file but [`Envelope::signed_bytes`], the pre-authentication encoding
-//! of payload and payload type. Nothing here looks into the payload.
+//! Signatures cover [`Envelope::signed_bytes`], the pre-authentication encoding of payload and
+//! payload type, and not the file itself. This module never parses the payload.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, LimitExceeded, check_size};
 use crate::canonical::Canonical;
 
-/// The type of the payload of every attestation of a bundle.
+/// The payload type of every bundle attestation.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// The most signatures that an attestation may have.
+/// The maximum number of signatures in an attestation.
 pub const SIGNATURES_MAX: usize = 16;
 
-/// A payload with its signatures; none of them is known to be good.
+/// A payload with its unverified signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     payload_type: String,
@@ -28,7 +28,7 @@ pub struct Envelope {
     signatures: BTreeMap<KeyId, SignatureBytes>,
 }
 
-/// The envelope as it is written.
+/// The envelope as serialised.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Written {
@@ -44,7 +44,7 @@ struct WrittenSignature {
     sig: String,
 }
 
-/// Why bytes are no attestation.
+/// Why bytes are not an attestation.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidEnvelope {
     #[error(transparent)]
@@ -63,13 +63,13 @@ pub enum InvalidEnvelope {
     NotCanonical,
 }
 
-/// An envelope has all the signatures that it may have.
+/// The attestation already has the maximum number of signatures.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the attestation has {SIGNATURES_MAX} signatures already, the most that are allowed")]
 pub struct Full;
 
 impl Envelope {
-    /// Puts the bytes of a statement into an envelope that nobody has signed.
+    /// Wraps the bytes of a statement in an envelope without signatures.
     pub fn unsigned(payload: Vec<u8>) -> Self {
         Self { payload_type: PAYLOAD_TYPE.to_owned(), payload, signatures: BTreeMap::new() }
     }
@@ -78,8 +78,8 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// When it is too large, no envelope, has no signature or too many, or is spelt in any other
-    /// way than [`Envelope::to_bytes`] spells it.
+    /// Returns an error if the bytes are too large, are not an envelope, have no signature or too
+    /// many, or are not exactly what [`Envelope::to_bytes`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidEnvelope> {
         check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)?;
         let written: Written = serde_json::from_slice(bytes)?;
@@ -112,7 +112,7 @@ impl Envelope {
         Canonical::of(&written).expect("strings and lists have a canonical form").into_bytes()
     }
 
-    /// Returns the declared type of the payload.
+    /// Returns the declared payload type.
     pub fn payload_type(&self) -> &str {
         &self.payload_type
     }
@@ -122,12 +122,12 @@ impl Envelope {
         &self.payload
     }
 
-    /// Returns the signatures by the keyid that they claim, which proves nothing.
+    /// Returns the signatures by the key id that each names. The key id is not authenticated.
     pub fn signatures(&self) -> &BTreeMap<KeyId, SignatureBytes> {
         &self.signatures
     }
 
-    /// Returns what a signature signs: the pre-authentication encoding of DSSE v1.
+    /// Returns the bytes that are signed: the DSSE v1 pre-authentication encoding.
     pub fn signed_bytes(&self) -> Vec<u8> {
         let (kind, payload) = (&self.payload_type, &self.payload);
         let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
@@ -135,21 +135,22 @@ impl Envelope {
         bytes
     }
 
-    /// Signs the payload; a signature that `key` made before is replaced by the same bytes.
+    /// Signs the payload. Signing again with the same `key` changes nothing: Ed25519 is
+    /// deterministic.
     ///
     /// # Errors
     ///
-    /// When there is no room for one more signature.
+    /// Returns an error if the attestation already has the maximum number of signatures.
     pub fn sign(&mut self, key: &PrivateKey) -> Result<(), Full> {
         self.insert(key.public().id(), key.sign(&self.signed_bytes()))
     }
 
-    /// Adds a signature that was made elsewhere; says no, and adds nothing, unless `key` made it of
-    /// this payload.
+    /// Adds a signature made elsewhere if it verifies for this payload and `key`; otherwise returns
+    /// false and adds nothing.
     ///
     /// # Errors
     ///
-    /// When there is no room for one more signature.
+    /// Returns an error if the attestation already has the maximum number of signatures.
     pub fn attach(&mut self, key: &PublicKey, signature: SignatureBytes) -> Result<bool, Full> {
         let is_good = key.verifies(&self.signed_bytes(), &signature);
         if is_good {

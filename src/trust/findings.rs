@@ -1,5 +1,5 @@
-//! What is odd about a trust policy that is written correctly: what can never work, and what will
-//! stop working.
+//! Lints a valid trust policy: finds entries that can never work, and entries that will stop
+//! working.
 
 use std::collections::BTreeSet;
 
@@ -10,29 +10,29 @@ use super::policy::{Grant, Pattern, Policy, Status, TrustedKey};
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
-/// Something that whoever wrote the policy should know.
+/// A problem in a policy that its author should know about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// Stable, for programs.
+    /// Stable; programs match on it.
     pub code: &'static str,
     pub severity: Severity,
     pub message: String,
     pub remedy: String,
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something in the policy cannot work, or anyone can change it.
+    /// Part of the policy cannot work, or anyone can change the file.
     Error,
-    /// It works, and perhaps not as it was meant.
+    /// The policy works, but perhaps not as intended.
     Warning,
 }
 
-/// Returns what is odd about `policy` at the time `now`; keys that expire within `soon_days` are
-/// among it.
+/// Returns the findings about `policy` at the time `now`, including keys that expire within
+/// `soon_days`.
 pub fn findings(policy: &Policy, now: Timestamp, soon_days: u32) -> Vec<Finding> {
     let mut findings = Findings::default();
     findings.about_the_place(policy);
@@ -45,7 +45,7 @@ pub fn findings(policy: &Policy, now: Timestamp, soon_days: u32) -> Vec<Finding>
     findings.0
 }
 
-/// Says whether a key could count for a new bundle, now or later.
+/// Returns whether a key could count for a new bundle, now or later.
 fn is_of_use(key: &TrustedKey, now: Timestamp) -> bool {
     key.status == Status::Active && key.not_after.is_none_or(|end| now <= end)
 }
@@ -182,7 +182,8 @@ impl Findings {
         }
     }
 
-    /// Any grant that is met is enough, so a stricter one beside it is of no use.
+    /// Reports grants that a weaker, overlapping grant bypasses: satisfying any one grant is
+    /// enough.
     fn about_overlaps(&mut self, grants: &[Grant]) {
         let numbered = || (1..).zip(grants);
         for (weak_number, weak) in numbered() {
@@ -216,12 +217,12 @@ fn holders_in_words(number: u32) -> String {
     if number == 1 { "1 holder".to_owned() } else { format!("{number} holders") }
 }
 
-/// Says whether some name is meant by both lists.
+/// Returns whether some name matches both lists.
 fn overlap(left: &[Pattern], right: &[Pattern]) -> bool {
     left.iter().any(|left| right.iter().any(|right| left.overlaps(right)))
 }
 
-/// Returns enough of a key's name for a person to find it.
+/// Returns a prefix of the key id, long enough to find the key.
 fn short(id: KeyId) -> String {
     format!("{}…", &id.to_string()[..12])
 }
@@ -265,7 +266,7 @@ mod tests {
         }
     }
 
-    /// The codes that are found in a policy of these entries, for a place that is well described.
+    /// Returns the codes of the findings in a policy of these entries whose target is complete.
     fn codes(entries: &[String]) -> Vec<&'static str> {
         let head = "schema = \"relay-bundle/trust/v1\"\n[target]\nsite = \"lab\"\n\
                     clusterUid = \"0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d\"\n[policy]\nmaxAgeDays = 90\n";

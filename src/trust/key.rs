@@ -1,4 +1,4 @@
-//! Ed25519 keys: who signs, and what a signature proves.
+//! Ed25519 keys and the verification of their signatures.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,18 +13,18 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use super::pem::rewrapped;
 use crate::model::digest::Digest;
 
-/// The number of bytes of a signature.
+/// The length of a signature.
 pub const SIGNATURE_BYTES: usize = 64;
 
-/// A signature of some bytes by some key; proves nothing until [`PublicKey::verifies`] says so.
+/// An unverified signature; only [`PublicKey::verifies`] shows that a key made it.
 pub type SignatureBytes = [u8; SIGNATURE_BYTES];
 
-/// What comes before the 32 bytes of a key in its `SubjectPublicKeyInfo` (RFC 8410). DER has no
-/// other spelling.
+/// The `SubjectPublicKeyInfo` prefix before the 32 bytes of a key (RFC 8410). DER has no other
+/// encoding.
 const SPKI_HEAD: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The name of a public key: the SHA-256 of its `SubjectPublicKeyInfo` in DER.
+/// The id of a public key: the SHA-256 of its `SubjectPublicKeyInfo` in DER.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 pub struct KeyId(Digest);
 
@@ -55,7 +55,7 @@ pub struct PublicKey {
     id: KeyId,
 }
 
-/// Why bytes are no public key that can be trusted.
+/// Why bytes are not an acceptable public key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPublicKey {
     #[error("it is no PEM file with `BEGIN PUBLIC KEY`")]
@@ -79,7 +79,8 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// When they are no point of the curve, not its only spelling, or of small or mixed order.
+    /// Returns an error if the bytes are not a point of the curve, not its canonical encoding, or a
+    /// point of small or mixed order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, InvalidPublicKey> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| InvalidPublicKey::NotOnCurve)?;
         Self::checked(key)
@@ -89,26 +90,27 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// When it is none of an Ed25519 key, and as [`PublicKey::from_bytes`].
+    /// Returns an error if the DER does not hold an Ed25519 key, and where
+    /// [`PublicKey::from_bytes`] does.
     pub fn from_spki(der: &[u8]) -> Result<Self, InvalidPublicKey> {
         let bytes = der.strip_prefix(&SPKI_HEAD).and_then(|key| key.try_into().ok());
         Self::from_bytes(bytes.ok_or(InvalidPublicKey::NotEd25519)?)
     }
 
-    /// Reads a `SubjectPublicKeyInfo` in base64, as a trust policy has it.
+    /// Reads a base64-encoded `SubjectPublicKeyInfo`, the form in a trust policy.
     ///
     /// # Errors
     ///
-    /// When it is no base64, and as [`PublicKey::from_spki`].
+    /// Returns an error if the text is not base64, and where [`PublicKey::from_spki`] does.
     pub fn from_base64(text: &str) -> Result<Self, InvalidPublicKey> {
         Self::from_spki(&STANDARD.decode(text).map_err(|_| InvalidPublicKey::NotBase64)?)
     }
 
-    /// Reads a PEM file as OpenSSL writes it.
+    /// Reads a PEM file as written by OpenSSL.
     ///
     /// # Errors
     ///
-    /// When it is none, and as [`PublicKey::from_bytes`].
+    /// Returns an error if the text is not such a file, and where [`PublicKey::from_bytes`] does.
     pub fn from_pem(text: &str) -> Result<Self, InvalidPublicKey> {
         use ed25519_dalek::pkcs8::spki::Error;
         let read = VerifyingKey::from_public_key_pem(text).or_else(|error| {
@@ -139,7 +141,7 @@ impl PublicKey {
         Ok(Self { key, id })
     }
 
-    /// Returns the key's name.
+    /// Returns the key id.
     pub fn id(&self) -> KeyId {
         self.id
     }
@@ -149,18 +151,18 @@ impl PublicKey {
         spki(&self.key)
     }
 
-    /// Returns the `SubjectPublicKeyInfo` in base64, as a trust policy has it.
+    /// Returns the base64-encoded `SubjectPublicKeyInfo`, the form in a trust policy.
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.to_spki())
     }
 
-    /// Returns the PEM file that OpenSSL reads.
+    /// Returns the PEM encoding, which OpenSSL reads.
     pub fn to_pem(&self) -> String {
         self.key.to_public_key_pem(LineEnding::LF).expect("44 bytes of DER always fit a PEM file")
     }
 
-    /// Says whether `signature` is one of `message` by this key: pure Ed25519, under the strictest
-    /// rules.
+    /// Returns whether `signature` is this key's signature of `message`: pure Ed25519, under the
+    /// strictest rules.
     pub fn verifies(&self, message: &[u8], signature: &SignatureBytes) -> bool {
         self.key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
@@ -179,11 +181,11 @@ fn spki(key: &VerifyingKey) -> [u8; 44] {
     der
 }
 
-/// A private key. It is neither shown, copied nor serialised, and leaves memory when it is dropped.
+/// A private key. It cannot be printed, copied or serialised, and is wiped from memory on drop.
 pub struct PrivateKey(SigningKey);
 
 impl PrivateKey {
-    /// Makes the key of a secret of 32 random bytes.
+    /// Derives the key from a seed of 32 random bytes.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self(SigningKey::from_bytes(seed))
     }
@@ -212,7 +214,7 @@ impl PrivateKey {
 mod tests {
     use super::*;
 
-    /// The base point of the curve, and a point of order 8.
+    /// The base point of the curve.
     const BASE: [u8; 32] = {
         let mut bytes = [0x66; 32];
         bytes[0] = 0x58;
@@ -266,7 +268,7 @@ mod tests {
         let mut neutral = [0; 32];
         neutral[0] = 1;
         assert_eq!(PublicKey::from_bytes(&neutral), Err(InvalidPublicKey::Weak));
-        // y = p + 1, the neutral element again.
+        // y = p + 1 is a second encoding of the neutral element.
         let mut beyond = [0xff; 32];
         (beyond[0], beyond[31]) = (0xee, 0x7f);
         assert_eq!(PublicKey::from_bytes(&beyond), Err(InvalidPublicKey::NotCanonical));

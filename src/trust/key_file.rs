@@ -1,8 +1,7 @@
-//! Private keys as files: PKCS#8 in PEM, as OpenSSL writes and reads it, plain or under a
-//! passphrase.
+//! Private key files: PKCS#8 in PEM, compatible with OpenSSL, plain or encrypted with a passphrase.
 //!
-//! Bytes in, bytes out: whoever calls reads the disk, asks for passphrases and brings randomness.
-//! Whatever holds a secret here is wiped when it is dropped, and no error has a part of one in it.
+//! Pure: the caller reads the disk, asks for passphrases and supplies randomness. Secrets are wiped
+//! on drop, and no error message contains any part of one.
 
 use std::str;
 
@@ -24,29 +23,27 @@ use super::key::PrivateKey;
 use super::passphrase::Passphrase;
 use super::pem::rewrapped;
 
-/// The most bytes that a key file may have; one of ours has 119, or 290 under a passphrase.
+/// The maximum size of a key file; ours have 119 bytes, or 290 with a passphrase.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
 
-/// The bytes of the salt and of the initialisation vector of an encrypted key: random, and never
-/// used twice.
+/// A random salt or initialisation vector of an encrypted key; never reused.
 pub type Nonce = [u8; 16];
 
 const PLAIN: &str = "PRIVATE KEY";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
-/// What our own keys cost: 16 MiB, and five times the work of what OpenSSL writes. It refuses to
-/// use more memory.
+/// The scrypt parameters of our own keys: 16 MiB, and five times the work of OpenSSL's default.
+/// OpenSSL refuses to use more memory.
 const SCRYPT_COST: u64 = 1 << 14;
 const SCRYPT_BLOCK: u16 = 8;
 const SCRYPT_LANES: u16 = 5;
 
-/// Limits on what a file can make us compute, about two seconds: a key file may come from anywhere.
+/// Limits on the work that an untrusted key file can cause: about two seconds.
 const SCRYPT_MEMORY_BYTES_MAX: u64 = 64 << 20;
 const SCRYPT_WORK_MAX: u64 = 1 << 22;
 const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
 
-/// The names of algorithms that a key file may have and that are refused, by their object
-/// identifiers.
+/// The names of algorithms that key files may use and we reject, by object identifier.
 const ALGORITHMS: [(&str, &str); 16] = [
     ("1.2.840.113549.1.1.1", "RSA"),
     ("1.2.840.113549.1.1.10", "RSA-PSS"),
@@ -66,10 +63,10 @@ const ALGORITHMS: [(&str, &str); 16] = [
     ("1.3.14.3.2.7", "DES"),
 ];
 
-/// How many blocks of a file with several a message names.
+/// How many PEM labels a message lists for a file with several blocks.
 const LABELS_SHOWN: usize = 9;
 
-/// Why a file is no private key that can sign.
+/// Why a file is not a private key for signing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyFile {
     #[error("it is no PEM file with `BEGIN {PLAIN}`")]
@@ -94,13 +91,13 @@ pub enum InvalidKeyFile {
     TooCostly { what: String, limit: String },
     #[error("the public key in it belongs to another private key")]
     OtherPublicKey,
-    // Says no more: a part of the file could be a part of the key.
+    // No detail: a part of the file could be a part of the key.
     #[error("it is damaged")]
     Damaged,
 }
 
 impl InvalidKeyFile {
-    /// Returns what a person can do about it.
+    /// Returns the remedy, if the operator has one.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::NotPem => Some(
@@ -125,13 +122,12 @@ impl InvalidKeyFile {
 }
 
 impl PrivateKey {
-    /// Returns the key as a file: PKCS#8 version 1 in PEM, which every OpenSSL since 1.1.1 reads.
+    /// Returns the key as a file: PKCS#8 version 1 in PEM, readable by every OpenSSL since 1.1.1.
     pub fn to_pem(&self) -> Zeroizing<String> {
         self.keypair().to_pkcs8_pem(LineEnding::LF).expect("48 bytes of DER always fit a PEM file")
     }
 
-    /// Returns the key as a file that nobody reads without `passphrase`; `salt` and `iv` are
-    /// random.
+    /// Returns the key as a file encrypted with `passphrase`. Both `salt` and `iv` must be random.
     pub fn to_encrypted_pem(
         &self,
         passphrase: &Passphrase,
@@ -155,17 +151,16 @@ impl PrivateKey {
             .expect("300 bytes of DER always fit a PEM file")
     }
 
-    /// Reads a key file: PKCS#8 in PEM of version 1 or 2, plain or encrypted as OpenSSL does it.
+    /// Reads a key file: PKCS#8 version 1 or 2 in PEM, plain or encrypted as OpenSSL does it.
     ///
     /// # Errors
     ///
-    /// When it is anything else, the passphrase is wrong or missing, or the file asks for more work
-    /// than a key is worth.
+    /// Returns an error if the file is anything else, if the passphrase is wrong or missing, or if
+    /// decryption would cost more than the limits allow.
     pub fn from_pem(file: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, InvalidKeyFile> {
         let text = str::from_utf8(file).map_err(|_| InvalidKeyFile::NotPem)?;
         let is_encrypted = check_label(text)? == ENCRYPTED;
-        // What stands before the block is allowed by RFC 7468; what follows it is at most the end
-        // of the line.
+        // RFC 7468 allows text before the block; only white space may follow it.
         let read =
             |text: &str| SecretDocument::from_pem(text.trim_end()).map(|(_, document)| document);
         let document = read(text)
@@ -178,12 +173,12 @@ impl PrivateKey {
     }
 
     fn keypair(&self) -> KeypairBytes {
-        // With the public key it would be version 2, which OpenSSL 3.0 refuses.
+        // Including the public key would make it version 2, which OpenSSL 3.0 refuses.
         KeypairBytes { secret_key: self.signing_key().to_bytes(), public_key: None }
     }
 }
 
-/// Returns the label of the only block of a file, if it is one of the two that are read.
+/// Returns the label of a file's only PEM block, if it is one of the two supported labels.
 fn check_label(text: &str) -> Result<&str, InvalidKeyFile> {
     let begins = text.lines().filter_map(|line| line.strip_prefix("-----BEGIN "));
     let labels: Vec<&str> = begins.map(|rest| rest.trim_end().trim_end_matches('-')).collect();
@@ -205,14 +200,14 @@ fn check_label(text: &str) -> Result<&str, InvalidKeyFile> {
     }
 }
 
-/// Returns as much of a label as a message needs, without what a terminal would obey.
+/// Returns a label for a message, cut short and without control characters.
 fn shown(label: &str) -> String {
     format!("`{}`", label.chars().take(40).flat_map(char::escape_debug).collect::<String>())
 }
 
 fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<PrivateKey, InvalidKeyFile> {
     let unsupported = |oid| InvalidKeyFile::UnsupportedEncryption { scheme: name_of(oid) };
-    // The library reads parameters before it says whose they are.
+    // The library decodes the parameters before it reports the scheme, so read the scheme first.
     let scheme = scheme_of(der).map_err(|_| InvalidKeyFile::Damaged)?;
     if scheme != PBES2_OID {
         return Err(unsupported(scheme));
@@ -232,14 +227,14 @@ fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<PrivateKey, In
             _ => InvalidKeyFile::Damaged,
         },
     )?;
-    // One wrong passphrase in 256 leaves what looks like good padding.
+    // One wrong passphrase in 256 happens to yield valid padding.
     decode(plain).map_err(|error| match error {
         InvalidKeyFile::Damaged => InvalidKeyFile::WrongPassphrase,
         other => other,
     })
 }
 
-/// Returns what an encrypted key is encrypted with.
+/// Returns the encryption scheme of an encrypted key.
 fn scheme_of(der: &[u8]) -> Result<ObjectIdentifier, pkcs8::der::Error> {
     AnyRef::from_der(der)?.sequence(|reader| {
         let algorithm = AlgorithmIdentifierRef::decode(reader)?;
@@ -248,7 +243,7 @@ fn scheme_of(der: &[u8]) -> Result<ObjectIdentifier, pkcs8::der::Error> {
     })
 }
 
-/// Refuses what would take more time or memory than a key is worth, before any of it is spent.
+/// Rejects parameters that exceed the time or memory limits, before spending either.
 fn check_cost(kdf: &Kdf) -> Result<(), InvalidKeyFile> {
     let costly = |what: String, limit: String| Err(InvalidKeyFile::TooCostly { what, limit });
     match kdf {
@@ -299,7 +294,7 @@ fn decode(der: &[u8]) -> Result<PrivateKey, InvalidKeyFile> {
     Ok(PrivateKey::from_signing_key(key))
 }
 
-/// Returns the name of an algorithm, or the number of one that nobody uses.
+/// Returns the name of an algorithm, or its object identifier if it is not in the list.
 fn name_of(oid: ObjectIdentifier) -> String {
     let number = oid.to_string();
     let known = ALGORITHMS.iter().find(|(known, _)| *known == number);
@@ -313,7 +308,7 @@ mod tests {
     use super::*;
     use crate::trust::key::PublicKey;
 
-    /// PKCS#8 version 1 of the key whose secret is 32 bytes of 7, as `openssl pkey` writes it too.
+    /// PKCS#8 version 1 of the key whose seed is 32 bytes of 7, as `openssl pkey` writes it too.
     const GOLDEN: &str = "-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
 -----END PRIVATE KEY-----
@@ -339,7 +334,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
         pkcs8::der::pem::encode_string(label, LineEnding::LF, der).unwrap()
     }
 
-    /// The key in PKCS#8 version 2, with a public key that may be another's.
+    /// The key in PKCS#8 version 2, with a public key that may belong to another private key.
     fn version_2(public: &PrivateKey) -> String {
         let public_key = Some(ed25519_dalek::pkcs8::PublicKeyBytes(
             public.signing_key().verifying_key().to_bytes(),
@@ -348,7 +343,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
         keypair.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
     }
 
-    /// The key, encrypted under "correct horse" with any parameters.
+    /// The key, encrypted with "correct horse" and any parameters.
     fn encrypted(kdf: Kdf, encryption: Cipher) -> String {
         let plain = key().keypair().to_pkcs8_der().unwrap();
         let info = PrivateKeyInfoRef::from_der(plain.as_bytes()).unwrap();
@@ -357,7 +352,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
         document.to_pem(ENCRYPTED, LineEnding::LF).unwrap().to_string()
     }
 
-    /// An encrypted key that names these parameters, which nobody has computed.
+    /// An encrypted key file that declares these parameters; its ciphertext is made up.
     fn claimed(kdf: Kdf) -> String {
         let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv: [2; 16] } };
         let data = OctetStringRef::new(&[3; 64]).unwrap();
@@ -420,7 +415,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
 
     #[test]
     fn a_wrong_passphrase_that_leaves_good_padding_is_a_wrong_passphrase_too() {
-        // One in 256 does, so a thousand have it three times and more.
+        // One in 256 does: about four in a thousand.
         let text =
             encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
 
@@ -560,8 +555,8 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
                 Err(_) => refused += 1,
             }
         }
-        // The format has no checksum: another second block of the ciphertext is another key, which
-        // nobody trusts.
+        // The format has no checksum: changing the second block of the ciphertext yields another
+        // key, which no policy trusts.
         assert_eq!((refused, other_key), (der.as_bytes().len() * 8 - 128, 128));
     }
 }

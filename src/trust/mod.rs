@@ -1,9 +1,9 @@
-//! Who vouches for a bundle, and whether that is enough.
+//! Decides who signed a bundle, and whether their signatures suffice.
 //!
 //! An attestation is an [`envelope`] around a [`statement`] about the content id, signed by
-//! [`key`]s, which are kept in [`key_file`]s. A [`policy`] says whose signatures count for what, a
-//! [`state`] what was accepted before; [`verify`] makes a verified bundle of all that, or a
-//! [`refusal`].
+//! [`key`]s, which are kept in [`key_file`]s. A [`policy`] lists the trusted signers and their
+//! grants; a [`state`] keeps the bundles accepted before. From these, [`verify`] makes a verified
+//! bundle or a [`refusal`].
 
 pub mod entry;
 pub mod envelope;

@@ -1,18 +1,18 @@
-//! What a person types, or a file holds, to open a private key.
+//! Passphrases of private keys, typed or read from a file.
 
 use zeroize::Zeroizing;
 
-/// The most bytes of a passphrase: OpenSSL reads no more.
+/// The maximum length of a passphrase: OpenSSL reads no more.
 pub const PASSPHRASE_BYTES_MAX: usize = 1023;
 
-/// The fewest bytes of the passphrase of a new key.
+/// The minimum length of a new key's passphrase.
 pub const NEW_PASSPHRASE_BYTES_MIN: usize = 8;
 
-/// What encrypts a private key. It is neither shown, copied nor serialised, and leaves memory when
-/// it is dropped.
+/// The passphrase of a private key. It cannot be printed, copied or serialised, and is wiped from
+/// memory on drop.
 pub struct Passphrase(Zeroizing<Vec<u8>>);
 
-/// Why bytes are no passphrase.
+/// Why bytes are not a passphrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassphrase {
     #[error("the passphrase is empty")]
@@ -26,11 +26,12 @@ pub enum InvalidPassphrase {
 }
 
 impl Passphrase {
-    /// Reads a passphrase, without the end of its line.
+    /// Reads a passphrase, without its line ending.
     ///
     /// # Errors
     ///
-    /// When nothing is left, or what OpenSSL would read otherwise from the same file.
+    /// Returns an error if the line is empty, too long, or contains a control character, which
+    /// OpenSSL would read differently from the same file.
     pub fn from_line(line: &Zeroizing<Vec<u8>>) -> Result<Self, InvalidPassphrase> {
         let bytes = line.strip_suffix(b"\n").unwrap_or(line);
         if bytes.is_empty() {
@@ -49,12 +50,12 @@ impl Passphrase {
         &self.0
     }
 
-    /// Returns whether it is too short to protect a new key.
+    /// Returns whether the passphrase is too short to protect a new key.
     pub fn is_short(&self) -> bool {
         self.0.len() < NEW_PASSPHRASE_BYTES_MIN
     }
 
-    /// Returns whether two are the same: one was typed twice.
+    /// Returns whether two passphrases are equal; the second is typed to confirm the first.
     pub fn is_same(&self, other: &Self) -> bool {
         *self.0 == *other.0
     }

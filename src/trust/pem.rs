@@ -1,20 +1,20 @@
-//! PEM files whose lines are longer or shorter than the 64 characters of RFC 7468: OpenSSL reads
-//! them, and the library that reads keys here does not.
+//! Rewraps PEM files whose lines are not 64 characters long (RFC 7468): OpenSSL accepts them, our
+//! decoder does not.
 
 use zeroize::Zeroizing;
 
-/// The characters of a full line of base64.
+/// The length of a full base64 line.
 const LINE: usize = 64;
 
-/// Returns the text with the base64 of its only block in lines of 64 characters; none if it has no
-/// such block.
+/// Returns the text with the base64 of its only block in lines of 64 characters. `None` means that
+/// it has no block.
 ///
-/// What is in the block is not looked at: whoever decodes it does that.
+/// Does not validate the block; the decoder does.
 pub(super) fn rewrapped(text: &str) -> Option<Zeroizing<String>> {
     let (head, rest) = text.split_once("-----BEGIN ")?;
     let (label, rest) = rest.split_once("-----")?;
     let (body, end) = rest.split_once("-----END ")?;
-    // Room for all of it: a text that grows leaves copies behind.
+    // Reserve the final size: a growing buffer would leave copies of the key in memory.
     let mut wrapped = Zeroizing::new(String::with_capacity(text.len() + text.len() / LINE + LINE));
     for part in [head, "-----BEGIN ", label, "-----\n"] {
         wrapped.push_str(part);

@@ -1,5 +1,5 @@
-//! The place for which a floor is kept: an installation, and the site and cluster of the trust
-//! policy.
+//! The place that a minimum serial applies to: an installation, and the site and cluster of the
+//! trust policy.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::statement::Statement;
 use crate::model::text::{Label, ReleaseName};
 
 /// An installation at a site and in a cluster, as far as the trust policy names them.
-// The order of the fields is the order of the floors in the file.
+// The order of the fields is the sort order of the entries in the state file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Place {
@@ -36,10 +36,10 @@ impl Place {
         }
     }
 
-    /// Returns whether a floor of this place counts for `other`: the same installation, and this
-    /// place names no site or the same one, and no cluster or the same one.
+    /// Returns whether a minimum serial of this place applies to `other`: the installation is the
+    /// same, and this place's site and cluster are each unset or the same.
     ///
-    /// Never the other way round: one of two named sites must not stop the releases of the other.
+    /// Never the other way round: one of two named sites must not block the other's releases.
     pub fn covers(&self, other: &Self) -> bool {
         let is_open_or_same =
             |own: Option<&str>, theirs: Option<&str>| own.is_none() || own == theirs;
@@ -51,7 +51,7 @@ impl Place {
             && is_open_or_same(self.cluster_uid.as_deref(), other.cluster_uid.as_deref())
     }
 
-    /// Returns whether both are about the same bundle, profile and namespace.
+    /// Returns whether both have the same bundle, profile and namespace.
     pub fn is_same_installation(&self, other: &Self) -> bool {
         (&self.bundle, &self.profile, &self.namespace)
             == (&other.bundle, &other.profile, &other.namespace)

@@ -1,5 +1,5 @@
-//! The trust policy: who may sign what, as `trust.toml` says it. Installed beforehand, never taken
-//! from a bundle.
+//! The trust policy (`trust.toml`): who may sign which bundles. It is installed beforehand and
+//! never taken from a bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,28 +17,27 @@ use crate::model::nesting;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
-/// The format of a trust policy.
+/// The format version of a trust policy.
 pub const SCHEMA: &str = "relay-bundle/trust/v1";
 
-/// The largest policy that is read.
+/// The maximum size of a policy file.
 pub const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-/// Far more than a place has signers; loading a key takes a tenth of a millisecond.
+/// Far more than one site has signers; loading a key takes a tenth of a millisecond.
 pub const KEYS_MAX: usize = 256;
 
-/// Who may sign what, checked: every key of a grant is a key of the policy, and is what its id
-/// says.
+/// A validated trust policy: every key matches its id, and grants name only keys of the policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub target: Target,
-    /// How long a bundle may be on its way, from its signature to its verification.
+    /// The maximum time from signing to verification.
     pub max_age_days: Option<NonZeroU32>,
     keys: BTreeMap<KeyId, TrustedKey>,
     grants: Vec<Grant>,
     revoked_content: BTreeSet<Digest>,
 }
 
-/// Which place this is. What is left out is not checked.
+/// The site and cluster that this policy is for. Omitted fields are not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
@@ -50,39 +49,41 @@ pub struct Target {
 }
 
 impl Target {
-    /// Returns the target without its cluster: the record in a cluster is about that cluster alone,
-    /// and operators whose policies name it share one floor there with those whose policies do not.
+    /// Returns the target without its cluster.
+    ///
+    /// A record in a cluster concerns that cluster alone, so operators share one minimum serial
+    /// there whether or not their policies name the cluster.
     #[must_use]
     pub fn within_cluster(&self) -> Self {
         Self { cluster_uid: None, ..self.clone() }
     }
 }
 
-/// A key that counts for something.
+/// A key of the policy, with its holder and validity.
 #[derive(Clone, Debug)]
 pub struct TrustedKey {
     pub public: PublicKey,
-    /// Whose it is; keys of one holder count once.
+    /// The owner of the key; several keys of one holder count once.
     pub holder: Label,
     pub not_before: Option<Timestamp>,
     pub not_after: Option<Timestamp>,
     pub status: Status,
 }
 
-/// What a key still counts for.
+/// The validity of a key's signatures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     #[default]
     Active,
-    /// For what is deployed already, and nothing new.
+    /// Valid only for content that is already deployed.
     Retired,
-    /// For nothing.
+    /// Never valid.
     Revoked,
 }
 
 impl Status {
-    /// Returns how a policy spells it.
+    /// Returns the status as spelled in a policy.
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -98,22 +99,22 @@ impl fmt::Display for Status {
     }
 }
 
-/// What signatures of which keys allow.
+/// Permission for a set of keys to sign matching bundles.
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub bundles: Vec<Pattern>,
     pub profiles: Vec<Pattern>,
     pub environments: Vec<Pattern>,
-    /// Where the objects may be; empty for anywhere.
+    /// The allowed namespaces; empty allows any.
     pub namespaces: Vec<Pattern>,
     pub keys: BTreeSet<KeyId>,
-    /// How many holders must have signed.
+    /// The number of different holders who must sign.
     pub threshold: NonZeroU32,
-    /// No bundle with a lower serial is accepted.
+    /// The minimum serial: bundles below it are rejected.
     pub min_serial: u64,
 }
 
-/// A name, or all names with a beginning: `claude-relay`, `claude-*`.
+/// A name, or a prefix that ends in `-*`: `claude-relay`, `claude-*`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern {
@@ -121,15 +122,15 @@ pub struct Pattern {
     is_prefix: bool,
 }
 
-/// A text that is neither a name nor the beginning of names.
+/// A text that is neither a name nor a prefix pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no pattern; write a name, or a beginning that ends in `-*`, such as `claude-*`")]
 pub struct InvalidPattern(String);
 
-/// Why a text is no trust policy, and where.
+/// Why a text is not a trust policy, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidPolicy {
-    /// From 1; none where no line is to blame.
+    /// Counts from 1; `None` if the error has no line.
     pub line: Option<usize>,
     pub message: String,
 }
@@ -192,7 +193,7 @@ struct WrittenGrant {
     min_serial: u64,
 }
 
-/// How many there must be; read by a type of its own, whose messages say what to write.
+/// A required number of signers; a separate type, so that its error messages say what to write.
 #[derive(Clone, Copy)]
 struct Count(NonZeroU32);
 
@@ -228,9 +229,9 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// When it is too large or too deep, no TOML, has an unknown or a missing key, a key is not
-    /// what its id says, weak or there twice, or a grant has an empty list, a repetition, or a key
-    /// that is not there.
+    /// Returns an error if the text is too large, too deeply nested or not TOML; if it has unknown
+    /// or missing fields; if a key does not match its id, is weak or occurs twice; or if a grant
+    /// has an empty list, a duplicate or an unknown key.
     pub fn parse(text: &str) -> Result<Self, InvalidPolicy> {
         if text.len() as u64 > POLICY_BYTES_MAX {
             let message =
@@ -287,12 +288,12 @@ impl Policy {
         })
     }
 
-    /// Returns the keys by their ids.
+    /// Returns the keys by id.
     pub fn keys(&self) -> &BTreeMap<KeyId, TrustedKey> {
         &self.keys
     }
 
-    /// Returns the grants in the order of the file.
+    /// Returns the grants in file order.
     pub fn grants(&self) -> &[Grant] {
         &self.grants
     }
@@ -302,14 +303,14 @@ impl Policy {
         &self.revoked_content
     }
 
-    /// Returns when a bundle that was issued then is too old, if bundles grow old here.
+    /// Returns when a bundle issued at `issued` becomes too old, if the policy limits the age.
     pub fn too_old_after(&self, issued: Timestamp) -> Option<Timestamp> {
         self.max_age_days.map(|days| issued.plus_seconds(u64::from(days.get()) * DAY_SECONDS))
     }
 }
 
 impl TrustedKey {
-    /// Says whether a time lies in the key's validity, both ends included.
+    /// Returns whether a time is within the key's validity, both ends included.
     pub fn is_valid_at(&self, time: Timestamp) -> bool {
         self.not_before.is_none_or(|start| start <= time)
             && self.not_after.is_none_or(|end| time <= end)
@@ -317,7 +318,7 @@ impl TrustedKey {
 }
 
 impl Grant {
-    /// Says whether the grant is about such a bundle.
+    /// Returns whether the grant applies to the bundle of this statement.
     pub fn is_about(&self, bundle: &Predicate) -> bool {
         let any =
             |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
@@ -327,7 +328,7 @@ impl Grant {
             && (self.namespaces.is_empty() || any(&self.namespaces, bundle.namespace.as_str()))
     }
 
-    /// Says whether enough holders have signed: the one rule of the threshold.
+    /// Returns whether enough holders have signed. Nothing else implements the threshold.
     pub fn is_met_by<'k>(
         &self,
         signers: impl IntoIterator<Item = (&'k KeyId, &'k TrustedKey)>,
@@ -335,8 +336,9 @@ impl Grant {
         self.holders(signers).len() as u64 >= u64::from(self.threshold.get())
     }
 
-    /// Returns whose signatures count for this grant. A set: neither a repeated signature nor a
-    /// second key of one holder adds to it.
+    /// Returns the holders whose signatures count for this grant.
+    ///
+    /// A set: neither a repeated signature nor a second key of one holder adds to it.
     pub fn holders<'k>(
         &self,
         signers: impl IntoIterator<Item = (&'k KeyId, &'k TrustedKey)>,
@@ -350,12 +352,12 @@ impl Grant {
 }
 
 impl Pattern {
-    /// Says whether a name is meant.
+    /// Returns whether the pattern matches a name.
     pub fn matches(&self, name: &str) -> bool {
         if self.is_prefix { name.starts_with(&self.start) } else { name == self.start }
     }
 
-    /// Says whether some name is meant by both.
+    /// Returns whether some name matches both patterns.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self.is_prefix, other.is_prefix) {
             (true, true) => {
@@ -379,7 +381,8 @@ impl FromStr for Pattern {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_prefix = text.ends_with("-*");
         let start = if is_prefix { &text[..text.len() - 1] } else { text };
-        // What a name could begin with, an `a` after it is a name.
+        // A prefix is valid if a name can begin with it: append an `a` and parse the result as a
+        // name.
         let name = if is_prefix { format!("{start}a") } else { start.to_owned() };
         match name.parse::<Label>() {
             Ok(_) => Ok(Self { start: start.to_owned(), is_prefix }),
@@ -450,7 +453,7 @@ fn checked_grant(grant: WrittenGrant, keys: &BTreeMap<KeyId, TrustedKey>) -> Res
     Ok(Grant { bundles, profiles, environments, namespaces, keys, threshold, min_serial })
 }
 
-/// Refuses a list that allows nothing, or repeats itself: whoever wrote it meant something else.
+/// Rejects an empty list, which would allow nothing, and a list with duplicates: both are mistakes.
 fn each_once<T: fmt::Display>(list: &str, items: &[T]) -> Result<(), String> {
     if items.is_empty() {
         return Err(format!("the grant's `{list}` is empty: it would never allow anything"));
@@ -462,7 +465,7 @@ fn each_once<T: fmt::Display>(list: &str, items: &[T]) -> Result<(), String> {
     }
 }
 
-/// Reads a uid as API servers make them: a UUID in lower case.
+/// Reads a uid as API servers generate it: a UUID in lower case.
 pub(super) fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

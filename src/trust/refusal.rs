@@ -1,5 +1,5 @@
-//! Why a bundle is not trusted: a stable code, a sentence, and which keys were found and which
-//! expected.
+//! Reasons for which a bundle is rejected: a stable code, a message, and the keys that were found
+//! and expected.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ use crate::model::digest::Digest;
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 
-/// Why a bundle is not trusted.
+/// The rejection of a bundle.
 #[derive(Debug)]
 pub struct Refusal {
     pub reason: Box<Reason>,
-    /// The signatures of the attestation, in its order.
+    /// The signatures in the order of the attestation.
     pub found: Vec<FoundKey>,
     /// The keys that could have counted.
     pub expected: Vec<ExpectedKey>,
@@ -45,27 +45,27 @@ pub struct ExpectedKey {
     pub holder: Option<Label>,
 }
 
-/// What a signature counts for.
+/// The result of checking one signature against the trust policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// Good, by a key that counts.
+    /// Good; the key counts.
     Counts,
-    /// Claims a key that is not trusted; nobody has checked it.
+    /// Names an untrusted key; not verified.
     Unknown,
-    /// Claims a trusted key, and is no signature of these bytes by it.
+    /// Names a trusted key that did not sign these bytes.
     Bad,
-    /// Good, by a key that counts for nothing any more.
+    /// Good, but the key is revoked.
     Revoked,
-    /// Good, by a key that counts only for what is deployed already.
+    /// Good, but the key is retired and counts only for content that is already deployed.
     Retired,
-    /// Good, by a key whose time is over.
+    /// Good, but the key has expired.
     Expired,
-    /// Good, by a key whose time has not come.
+    /// Good, but the key is not yet valid.
     NotYetValid,
-    /// Good, by a key that was not valid when the bundle was issued.
+    /// Good, but the key was not valid when the bundle was issued.
     OutsideValidity,
-    /// Good, by a key that no grant about such a bundle names.
+    /// Good, but no grant for such a bundle lists the key.
     NotGranted,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Standing {
     }
 }
 
-/// What is wrong; one variant for each code.
+/// The reason for a rejection; one variant for each code.
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
     #[error("the bundle is not signed")]
@@ -145,7 +145,7 @@ pub enum Reason {
     ContentMismatch(Mismatch),
 }
 
-/// How signed content contradicts itself or its statement.
+/// A contradiction between the signed content and its statement, or within the content.
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
     #[error(transparent)]
@@ -161,8 +161,8 @@ impl From<Difference> for Mismatch {
 }
 
 impl Reason {
-    /// Returns whether keys decide: only then do those that were found and expected explain the
-    /// refusal.
+    /// Returns whether the decision depends on keys. Only then do the found and expected keys
+    /// explain the rejection.
     pub fn is_about_keys(&self) -> bool {
         matches!(
             self,
@@ -179,7 +179,7 @@ impl Reason {
         )
     }
 
-    /// Returns the code: stable, for programs. `docs/format/exit-codes.md` lists them.
+    /// Returns the stable code for programs. `docs/format/exit-codes.md` lists all codes.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unsigned => "UNSIGNED",
@@ -209,7 +209,7 @@ impl Reason {
     }
 }
 
-/// Returns the code of what is wrong with the bytes of a bundle, whoever reads it.
+/// Returns the code for a fault in the bytes of a bundle; every reader of bundles uses it.
 pub fn code_of(fault: &Fault) -> &'static str {
     match fault {
         Fault::Tampered { .. } | Fault::Size { .. } | Fault::OtherContent { .. } => "TAMPERED",
@@ -224,7 +224,7 @@ pub fn code_of(fault: &Fault) -> &'static str {
     }
 }
 
-/// Returns the code of what is wrong with the content of a bundle whose bytes are right.
+/// Returns the code for invalid content in a bundle whose bytes are intact.
 pub fn code_of_content(error: &InvalidBundle) -> &'static str {
     match error {
         InvalidBundle::Forbidden(_) | InvalidBundle::OwnMonitor { .. } => "FORBIDDEN_CONTENT",

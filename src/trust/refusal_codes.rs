@@ -1,16 +1,16 @@
-//! The codes of what is not trusted: what each means, and what a person can do.
-//! `docs/format/exit-codes.md` says more.
+//! The refusal codes with their meanings and remedies. `docs/format/exit-codes.md` explains them in
+//! detail.
 
-/// Why a bundle is not trusted, as people look it up.
+/// A refusal code with its explanation.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusalCode {
     pub code: &'static str,
-    /// How the row of `docs/format/exit-codes.md` begins.
+    /// The beginning of its row in `docs/format/exit-codes.md`.
     pub meaning: &'static str,
     pub remedy: &'static str,
 }
 
-/// Every code, once.
+/// All codes; each occurs once.
 pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "UNSIGNED",
@@ -168,7 +168,7 @@ pub const CODES: &[RefusalCode] = &[
     },
 ];
 
-/// Returns what is known of a code, however its letters are written.
+/// Returns the entry of a code, ignoring case.
 pub fn find(code: &str) -> Option<&'static RefusalCode> {
     CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code))
 }

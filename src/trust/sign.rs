@@ -1,8 +1,7 @@
-//! What is to be signed: the statement about a bundle, made of the bundle and of the signer's
-//! terms.
+//! Makes the statement to sign from a bundle and the signer's terms.
 //!
-//! Pure: the clock is an argument, and nothing here has a key. Whoever adds a signature to a
-//! statement that is there already asks [`existing`] first whether it is about this very bundle.
+//! Pure: the caller passes the time, and this module never sees a key. Before adding a signature to
+//! an attestation, callers use [`existing`] to check that its statement describes this very bundle.
 
 use std::collections::BTreeSet;
 
@@ -17,28 +16,28 @@ use crate::bundle::open::Bundle;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
-/// How far ahead of the clock a release may be issued: further, a wrong clock would raise the floor
-/// below which verifiers accept no serial.
+/// How far ahead of the clock a release may be issued. A clock that is further off would raise the
+/// minimum serial and block later releases.
 pub const AHEAD_SECONDS_MAX: u64 = DAY_SECONDS;
 
-/// What differs if a statement is about other content.
+/// Label of the difference between a statement and a bundle with other content.
 const CONTENT_ID: &str = "content id";
 
-/// What differs if there are more or fewer files: a verifier knows before it reads them.
+/// Label of the difference in the number of files; a verifier detects it before reading them.
 pub(super) const FILES: &str = "number of files";
 
-/// What a signer decides about a release; the rest of a statement follows from the bundle.
+/// The signer's decisions about a release; the rest of the statement follows from the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub issued: Timestamp,
-    /// The seconds of `issued` unless given: zone files in the DNS have this habit.
+    /// Defaults to the Unix time of `issued`, like the serials of DNS zones.
     pub serial: Option<u64>,
     pub expires: Option<Timestamp>,
-    /// Empty for any.
+    /// Empty allows any site.
     pub sites: BTreeSet<Label>,
 }
 
-/// Why nothing is signed on these terms.
+/// Why terms cannot be signed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTerms {
     #[error("a release issued at {issued} is more than a day ahead of the clock, which says {now}")]
@@ -53,7 +52,7 @@ pub enum InvalidTerms {
     Sites(usize),
 }
 
-/// Why no signature is added to the statement that an attestation has.
+/// Why a signature cannot be added to an existing attestation.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     #[error("`{ATTESTATION}` holds a payload of the type `{0}`, which is none of a bundle")]
@@ -67,7 +66,7 @@ pub enum Unfit {
 }
 
 impl Unfit {
-    /// Returns the code that a verifier would give for it.
+    /// Returns the code with which a verifier would reject the attestation.
     pub fn code(&self) -> &'static str {
         match self {
             Self::PayloadType(_) => "WRONG_PAYLOAD_TYPE",
@@ -79,11 +78,12 @@ impl Unfit {
 }
 
 impl Terms {
-    /// Refuses terms that no verifier should ever meet.
+    /// Rejects terms that no verifier should ever see.
     ///
     /// # Errors
     ///
-    /// When the release is issued in the future, would expire before, or a number is too large.
+    /// Returns an error if the release is issued in the future, expires before it is issued, or has
+    /// too large a serial or too many sites.
     pub fn check(&self, now: Timestamp) -> Result<(), InvalidTerms> {
         let issued = self.issued;
         if issued.seconds_since(now) > AHEAD_SECONDS_MAX {
@@ -113,7 +113,7 @@ impl Terms {
     }
 }
 
-/// Returns what a signer says of `bundle` on these terms.
+/// Returns the statement about `bundle` on these terms.
 pub fn statement(bundle: &Bundle, terms: &Terms) -> Statement {
     let index = &bundle.index;
     let predicate = Predicate {
@@ -131,12 +131,12 @@ pub fn statement(bundle: &Bundle, terms: &Terms) -> Statement {
     Statement { content_id: bundle.content_id, predicate }
 }
 
-/// Returns the statement in `envelope`, to which one more signature may be added: it says the truth
-/// about `bundle`.
+/// Returns the statement in `envelope` if it is true of `bundle`, so that another signature may be
+/// added.
 ///
 /// # Errors
 ///
-/// When it is no statement about a bundle, or about another one.
+/// Returns an error if the payload is not a statement about a bundle, or describes another bundle.
 pub fn existing(envelope: &Envelope, bundle: &Bundle) -> Result<Statement, Unfit> {
     if envelope.payload_type() != PAYLOAD_TYPE {
         return Err(Unfit::PayloadType(envelope.payload_type().chars().take(80).collect()));
@@ -148,7 +148,7 @@ pub fn existing(envelope: &Envelope, bundle: &Bundle) -> Result<Statement, Unfit
     }
 }
 
-/// What a statement says of a bundle, and what is the truth.
+/// A field in which a statement and a bundle differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     pub what: &'static str,
@@ -156,8 +156,8 @@ pub struct Difference {
     pub found: String,
 }
 
-/// Returns the first thing that a statement says otherwise than `bundle`. Signers and verifiers ask
-/// the same question.
+/// Returns the first field in which a statement and `bundle` differ. Signers and verifiers use the
+/// same comparison.
 pub fn difference(stated: &Statement, bundle: &Bundle) -> Option<Difference> {
     let found = statement(bundle, &Terms::of(&stated.predicate));
     let (a, b) = (&stated.predicate, &found.predicate);
@@ -180,9 +180,9 @@ pub fn difference(stated: &Statement, bundle: &Bundle) -> Option<Difference> {
     first
 }
 
-/// Returns the envelope whose signed bytes these are: what a signer elsewhere was given.
+/// Returns the envelope with these signed bytes, which were exported for signing elsewhere.
 ///
-/// None when they are not the pre-authentication encoding of an attestation.
+/// Returns `None` if they are not the pre-authentication encoding of an attestation.
 pub fn envelope_of_signed_bytes(bytes: &[u8]) -> Option<Envelope> {
     let head = format!("DSSEv1 {} {PAYLOAD_TYPE} ", PAYLOAD_TYPE.len());
     let rest = bytes.strip_prefix(head.as_bytes())?;
@@ -191,10 +191,9 @@ pub fn envelope_of_signed_bytes(bytes: &[u8]) -> Option<Envelope> {
     (envelope.signed_bytes() == bytes).then_some(envelope)
 }
 
-/// Reads a signature as other programs hand it over: its bytes, or base64 with white space
-/// anywhere.
+/// Reads a signature made by another program: raw, or base64 with white space anywhere.
 pub fn parse_signature(bytes: &[u8]) -> Option<SignatureBytes> {
-    // No base64 of a signature has as many bytes as a signature.
+    // Base64 of a signature is always longer than the raw signature, so the length decides.
     if let Ok(raw) = bytes.try_into() {
         return Some(raw);
     }

@@ -1,4 +1,4 @@
-//! Who has signed an attestation, and what that counts for.
+//! Checks the signatures of an attestation and decides which of them count.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use super::statement::Predicate;
 use super::verify::{Authority, Purpose, Terms};
 use crate::model::timestamp::Timestamp;
 
-/// The signatures of an envelope, each tried with the key that it claims, if that is trusted.
+/// The signatures of an envelope, each verified with the key that it names if that key is trusted.
 pub(super) struct Signers<'a> {
     terms: Terms<'a>,
-    /// The trusted keys that have signed. A set by construction: a key that signed twice is there
-    /// once.
+    /// The trusted keys with a good signature. A map, so a key that signed twice counts once.
     good: BTreeMap<KeyId, Option<&'a TrustedKey>>,
-    /// The keyid that each signature claims, and whether that key is trusted and has made it.
+    /// The key id that each signature names, and whether that key is trusted and made the
+    /// signature.
     found: Vec<(KeyId, bool)>,
-    /// The grants that matter: all, and those that are about the bundle once its statement may be
-    /// believed.
+    /// The applicable grants: all of them until the statement can be trusted, then only those that
+    /// match the bundle.
     grants: Vec<(usize, &'a Grant)>,
-    /// When the bundle was issued, once its statement may be believed.
+    /// The time of issue, once the statement can be trusted.
     issued: Option<Timestamp>,
 }
 
@@ -36,8 +36,7 @@ impl<'a> Signers<'a> {
         };
         let mut signers = Self::none(terms);
         for (claimed, signature) in envelope.signatures() {
-            // The claim proves nothing, and yet a wrong one is not forgiven: no signature covers
-            // it.
+            // The key id is not signed, so it proves nothing; even so, a wrong one is rejected.
             let made_by = trusted
                 .get_key_value(claimed)
                 .filter(|(_, (public, _))| public.verifies(&message, signature))
@@ -48,7 +47,7 @@ impl<'a> Signers<'a> {
         signers
     }
 
-    /// Of a bundle whose signatures are not known: there are none, or they cannot be read.
+    /// Returns no signers: the bundle has no signatures, or they cannot be read.
     pub(super) fn none(terms: Terms<'a>) -> Self {
         let grants = match terms.authority {
             Authority::Policy(policy, _) => policy.grants().iter().enumerate().collect(),
@@ -61,11 +60,10 @@ impl<'a> Signers<'a> {
         &self.terms
     }
 
-    /// Checks that the signatures meet some grant, whatever they sign: before that, the payload is
-    /// not parsed.
+    /// Checks that the signatures satisfy some grant before the payload is parsed.
     ///
-    /// A signature that is none by the trusted key that it claims is refused, even if enough others
-    /// are good: only an attestation that was altered has one.
+    /// A bad signature by a trusted key is rejected even if enough others are good: only a modified
+    /// attestation contains one.
     pub(super) fn check_some_grant(&self) -> Result<(), Reason> {
         if self.found().iter().any(|found| found.standing == Standing::Bad) {
             return Err(Reason::BadSignature);
@@ -79,8 +77,8 @@ impl<'a> Signers<'a> {
         }
     }
 
-    /// Returns the first grant that is about such a bundle, is met, and allows its serial. Grants
-    /// add up: one is enough.
+    /// Returns the first grant that matches the bundle, is satisfied and allows its serial. One
+    /// such grant is enough.
     pub(super) fn check_grants(
         &mut self,
         predicate: &Predicate,
@@ -103,12 +101,12 @@ impl<'a> Signers<'a> {
         }
     }
 
-    /// The grants that matter and are met.
+    /// Returns the applicable grants that are satisfied.
     fn met(&self) -> impl Iterator<Item = (usize, &'a Grant)> {
         self.grants.iter().copied().filter(|(_, grant)| grant.is_met_by(self.counting()))
     }
 
-    /// The trusted keys that have signed, and count.
+    /// Returns the trusted keys whose signatures count.
     fn counting(&self) -> impl Iterator<Item = (&KeyId, &'a TrustedKey)> {
         self.good
             .iter()
@@ -116,7 +114,7 @@ impl<'a> Signers<'a> {
             .filter(|(id, key)| self.standing(id, key) == Standing::Counts)
     }
 
-    /// Says why no grant is met: by the grant that is nearest to it.
+    /// Explains why no grant is satisfied, by the grant that lacks the fewest signers.
     fn too_few(&self) -> Reason {
         let has_worth =
             |found: &FoundKey| matches!(found.standing, Standing::Counts | Standing::NotGranted);
@@ -134,7 +132,7 @@ impl<'a> Signers<'a> {
         Reason::BelowThreshold { signed, wanted }
     }
 
-    /// Says why nobody's signature counts: by the key that is nearest to it.
+    /// Explains why no signature counts, by the key that comes closest to counting.
     fn nobody(&self) -> Reason {
         let standings: Vec<Standing> = self.found().iter().map(|found| found.standing).collect();
         let any = |wanted: &[Standing]| wanted.iter().any(|standing| standings.contains(standing));
@@ -149,7 +147,7 @@ impl<'a> Signers<'a> {
         }
     }
 
-    /// Returns the signatures of the attestation, each with what it counts for.
+    /// Returns the signatures of the attestation, each with its standing.
     pub(super) fn found(&self) -> Vec<FoundKey> {
         let found = |&(keyid, is_good): &(KeyId, bool)| {
             let (is_trusted, key) = match self.terms.authority {
@@ -169,7 +167,7 @@ impl<'a> Signers<'a> {
         self.found.iter().map(found).collect()
     }
 
-    /// Returns the keys that could count.
+    /// Returns the keys whose signatures would count.
     fn expected(&self) -> Vec<ExpectedKey> {
         let policy: &Policy = match self.terms.authority {
             Authority::Key(key) => return vec![ExpectedKey { keyid: key.id(), holder: None }],
@@ -187,15 +185,15 @@ impl<'a> Signers<'a> {
         Refusal { reason: Box::new(reason), found: self.found(), expected: self.expected() }
     }
 
-    /// Returns what a good signature by `key` counts for.
+    /// Returns the standing of a good signature by `key`.
     fn standing(&self, id: &KeyId, key: &TrustedKey) -> Standing {
         let now = self.terms.now;
-        // What was deployed is judged by the time at which it was issued alone.
+        // Deployed content is judged only by its time of issue.
         let is_new = self.terms.purpose != Purpose::Deployed;
         match key.status {
             Status::Revoked => Standing::Revoked,
             Status::Retired if is_new => Standing::Retired,
-            // A key whose time is over could sign anything and say that it was long ago.
+            // The holder of an expired key could backdate a signature.
             _ if is_new && key.not_after.is_some_and(|end| end < now) => Standing::Expired,
             _ if is_new && key.not_before.is_some_and(|start| now < start) => Standing::NotYetValid,
             _ if self.issued.is_some_and(|issued| !key.is_valid_at(issued)) => {

@@ -1,7 +1,8 @@
-//! The bundles accepted before: an old bundle does not come back, and no serial means two contents.
+//! The state of earlier verifications: it prevents rollback to an older bundle, and two contents
+//! with the same serial.
 //!
-//! A floor counts for its own place and for each place that [`Place::covers`]: every site and
-//! cluster of the same installation where the floor names none.
+//! A minimum serial applies to its own place and to every place that it covers ([`Place::covers`]):
+//! if it names no site or cluster, to all sites and clusters of the installation.
 
 use std::collections::BTreeMap;
 
@@ -15,33 +16,33 @@ use crate::model::digest::Digest;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
-/// The format of the state.
+/// The format version of the state.
 pub const SCHEMA: &str = "relay-bundle/state/v1";
 
-/// The largest state that is read.
+/// The maximum size of a state file.
 pub const STATE_BYTES_MAX: u64 = 4 << 20;
 
-/// The newest bundle that was accepted for each place.
+/// The newest accepted bundle of each place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     floors: BTreeMap<Place, Floor>,
     resets: Vec<Reset>,
 }
 
-/// What was accepted last.
+/// The last accepted release of a place, which sets the minimum serial.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Floor {
     pub serial: u64,
     #[serde(with = "content_id")]
     pub content_id: Digest,
-    /// The newest time at which anything that was accepted here was issued.
+    /// The latest time of issue among the bundles accepted here.
     pub issued: Timestamp,
     /// When the serial was recorded here.
     pub recorded: Timestamp,
 }
 
-/// A content id as people and reports have it: `sha256:` and the digits.
+/// Serialises a content id as in reports: `sha256:` and the digits.
 mod content_id {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
@@ -59,7 +60,7 @@ mod content_id {
     }
 }
 
-/// A floor that somebody took away, and why.
+/// A minimum serial that an operator removed, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
@@ -69,17 +70,16 @@ pub struct Reset {
     pub reason: String,
 }
 
-/// The comparison of a place with the floors of a state.
+/// The minimum serial for a place, or the ones that were not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// The floor that counts for the place.
+    /// The minimum serial that applies to the place.
     pub floor: Option<Floor>,
-    /// The floors of other sites and clusters, where no floor counts for the place: none of them is
-    /// compared.
+    /// If none applies, the minimum serials of other sites and clusters, which were not compared.
     pub not_compared: Vec<Elsewhere>,
 }
 
-/// A floor of the same installation that does not count: its site or its cluster is another one.
+/// A minimum serial of the same installation at another site or in another cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Elsewhere {
@@ -90,7 +90,7 @@ pub struct Elsewhere {
     pub serial: u64,
 }
 
-/// The state as it is written.
+/// The state as serialised.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -106,7 +106,8 @@ struct WrittenFloor {
     floor: Floor,
 }
 
-/// Why bytes are no state; guessing would let an old bundle in.
+/// Why bytes are not a state. An unreadable state is an error: ignoring it would let an old bundle
+/// in.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidState {
     #[error(transparent)]
@@ -117,7 +118,7 @@ pub enum InvalidState {
     NotCanonical,
 }
 
-/// Why a statement is refused for what was accepted before it.
+/// Why a statement conflicts with the bundles accepted before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Replay {
     #[error("its serial {serial} is below {}, which was accepted on {}", floor.serial, floor.recorded)]
@@ -139,7 +140,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// When it is none, or spelt in any other way than [`State::to_bytes`] spells it.
+    /// Returns an error if the bytes are not exactly what [`State::to_bytes`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidState> {
         let written: Written = serde_json::from_slice(bytes)?;
         if written.schema != SCHEMA {
@@ -158,7 +159,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// When a serial is not below 2^53, which no statement has.
+    /// Returns an error if a serial is 2^53 or more, which no valid statement contains.
     pub fn to_bytes(&self) -> Result<Vec<u8>, NotCanonical> {
         let floors = self.floors.iter();
         let floors = floors
@@ -171,25 +172,27 @@ impl State {
         Ok(Canonical::of(&written)?.into_bytes())
     }
 
-    /// Returns the floors by their places.
+    /// Returns the minimum serials by place.
     pub fn floors(&self) -> &BTreeMap<Place, Floor> {
         &self.floors
     }
 
-    /// Returns the floors that were taken away, oldest first.
+    /// Returns the removed minimum serials, oldest first.
     pub fn resets(&self) -> &[Reset] {
         &self.resets
     }
 
-    /// Returns the floor that counts for `place`: the highest of its own and of those that cover
-    /// it. Of equal serials the narrowest place wins, so that a bundle recorded for the very place
-    /// stays acceptable there.
+    /// Returns the minimum serial that applies to `place`: the highest among its own and those that
+    /// cover it.
+    ///
+    /// Among equal serials the narrowest place wins, so that a bundle recorded for exactly this
+    /// place stays acceptable there.
     pub fn floor(&self, place: &Place) -> Option<&Floor> {
         let counting = self.floors.iter().filter(|(other, _)| other.covers(place));
         counting.max_by_key(|(_, floor)| floor.serial).map(|(_, floor)| floor)
     }
 
-    /// Returns the floor that counts for `place`; without one, the floors that were not compared.
+    /// Returns the minimum serial that applies to `place`, or else those that were not compared.
     pub fn compare(&self, place: &Place) -> Comparison {
         let floor = self.floor(place).cloned();
         let others = self
@@ -204,12 +207,12 @@ impl State {
         Comparison { not_compared: not_compared.collect(), floor }
     }
 
-    /// Checks a statement against what was accepted before at `target`.
+    /// Checks a statement against the bundles accepted before at `target`.
     ///
     /// # Errors
     ///
-    /// When it is older than what was accepted for its place, its serial was another content's, or
-    /// the clock cannot be right.
+    /// Returns an error if the serial is below the minimum, if it was accepted with other content,
+    /// or if the clock is more than a day behind an accepted bundle.
     pub fn check(
         &self,
         statement: &Statement,
@@ -232,7 +235,7 @@ impl State {
         Ok(())
     }
 
-    /// Returns the places whose floors keep a statement out.
+    /// Returns the places whose minimum serials reject a statement.
     pub fn places_above(
         &self,
         statement: &Statement,
@@ -249,17 +252,17 @@ impl State {
         found.map(|(place, _)| place)
     }
 
-    /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its
-    /// serial nor its time falls.
+    /// Records a statement that passed [`State::check`]; neither the serial nor the time of issue
+    /// ever decreases.
     ///
-    /// A floor that counts for the place is copied to it.
+    /// A minimum serial inherited from a covering place is copied to this one.
     pub fn accept(&mut self, statement: &Statement, target: &Target, now: Timestamp) {
         let Predicate { serial, issued, .. } = statement.predicate;
         let place = Place::of(statement, target);
         let new = Floor { serial, content_id: statement.content_id, issued, recorded: now };
         let mut floor = self.floor(&place).unwrap_or(&new).clone();
-        // A higher serial may have been issued earlier: the clock is compared with the newest time
-        // of all.
+        // A higher serial may have been issued earlier, so keep the latest time for checking the
+        // clock.
         let newest = floor.issued.max(issued);
         if floor.serial < serial {
             floor = new;
@@ -268,7 +271,7 @@ impl State {
         self.floors.insert(place, floor);
     }
 
-    /// Takes a floor away and keeps a line about it; says no if there is none.
+    /// Removes a minimum serial and records the removal; returns false if the place has none.
     pub fn reset(&mut self, place: &Place, now: Timestamp, reason: &str) -> bool {
         let Some(floor) = self.floors.remove(place) else { return false };
         self.resets.push(Reset {

@@ -1,4 +1,4 @@
-//! What signers say of a bundle: an in-toto statement, as bytes that have one spelling.
+//! The signed statement about a bundle: an in-toto statement in its canonical encoding.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,17 @@ use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 
-/// The type of the predicate: what is said of a bundle, version 1.
+/// The predicate type: version 1 of the claims about a bundle.
 pub const PREDICATE_TYPE: &str = "urn:relay-bundle:bundle:v1";
 
-/// The largest serial, the largest integer of canonical JSON.
+/// The largest serial: the largest integer in canonical JSON.
 pub const SERIAL_MAX: u64 = (1 << 53) - 1;
 
-/// The most sites that a statement names: with the longest names and sixteen signatures, the
-/// attestation is within its limit.
+/// The maximum number of sites in a statement. With the longest names and 16 signatures, the
+/// attestation stays within its limit.
 pub const SITES_MAX: usize = 500;
 
-/// What signers say: which content is whose release, from when, and where it may go.
+/// The signed claims: which content is which release, when it was issued, and where it may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// The digest of `SHA256SUMS`.
@@ -30,13 +30,13 @@ pub struct Statement {
     pub predicate: Predicate,
 }
 
-/// What a statement says of the content.
+/// The claims of a statement about the content.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Predicate {
     /// The release's name.
     pub bundle: ReleaseName,
-    /// The sizes of the files that `SHA256SUMS` lists, added up.
+    /// The total size of the files that `SHA256SUMS` lists.
     pub bytes: u64,
     pub environment: Label,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,21 +46,21 @@ pub struct Predicate {
     pub issued: Timestamp,
     pub namespace: Label,
     pub profile: Label,
-    /// Rises from release to release; an older one is not accepted again.
+    /// Increases with every release; a verifier rejects a serial below the last accepted one.
     pub serial: u64,
-    /// Where the bundle may be applied; empty for anywhere.
+    /// The sites where the bundle may be applied; empty allows any.
     pub sites: BTreeSet<Label>,
 }
 
 impl Predicate {
-    /// Returns whether the serial is more than a day beyond the time of issue, in seconds: a slip,
-    /// or a builder's clock that was wrong.
+    /// Returns whether the serial is more than a day ahead of the time of issue, in seconds: a
+    /// typo, or a wrong clock on the build machine.
     pub fn is_serial_ahead(&self) -> bool {
         self.serial.saturating_sub(self.issued.seconds()) > DAY_SECONDS
     }
 }
 
-/// The statement as it is written.
+/// The statement as serialised.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Written {
@@ -84,7 +84,7 @@ struct SubjectDigest {
     sha256: Digest,
 }
 
-/// Why bytes, although they are signed, are no statement about a bundle.
+/// Why signed bytes are not a statement about a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidStatement {
     #[error("the signed statement is not understood: {0}")]
@@ -104,11 +104,11 @@ pub enum InvalidStatement {
 }
 
 impl Statement {
-    /// Returns the bytes that go into an envelope.
+    /// Returns the payload for an envelope.
     ///
     /// # Panics
     ///
-    /// When a number of the predicate is above [`SERIAL_MAX`].
+    /// Panics if a number of the predicate exceeds [`SERIAL_MAX`].
     pub fn to_bytes(&self) -> Vec<u8> {
         self.canonical().expect("the numbers of a statement are below 2^53")
     }
@@ -125,14 +125,14 @@ impl Statement {
         Canonical::of(&written).ok().map(Canonical::into_bytes)
     }
 
-    /// Reads the payload of an envelope. Whoever wants a signature checks it before.
+    /// Parses the payload of an envelope. Verifiers must check the signatures first.
     ///
     /// # Errors
     ///
-    /// When it is no statement about a bundle, or is spelt in any other way than
-    /// [`Statement::to_bytes`] spells it.
+    /// Returns an error if the payload is not a statement about a bundle, or not exactly what
+    /// [`Statement::to_bytes`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidStatement> {
-        // Another type has other fields: say that rather than which field is unknown.
+        // Other types have other fields: report the type rather than an unknown field.
         let kinds: Kinds = serde_json::from_slice(bytes)?;
         for (found, wanted) in
             [(kinds.kind, STATEMENT_TYPE), (kinds.predicate_type, PREDICATE_TYPE)]
@@ -164,7 +164,7 @@ impl Statement {
     }
 }
 
-/// The part of a statement that says what it is.
+/// The types that a statement declares.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Kinds {
@@ -177,7 +177,7 @@ struct Kinds {
 mod tests {
     use super::*;
 
-    /// The example of the format's specification.
+    /// The example in the format specification.
     const EXAMPLE: &str = concat!(
         r#"{"_type":"https://in-toto.io/Statement/v1","predicate":{"bundle":"claude-relay","bytes":48211,"#,
         r#""environment":"production","files":19,"issued":"2026-11-22T10:00:00Z","namespace":"claude-relay","#,

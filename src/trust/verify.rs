@@ -1,8 +1,9 @@
-//! An attested bundle and a trust policy to a [`Verified`] bundle, or a refusal: the gate.
+//! The verification gate: from an attested bundle and a trust policy to a [`Verified`] bundle or a
+//! rejection.
 //!
 //! The order is part of the contract. Signatures are checked over the very bytes that are parsed
-//! afterwards; nothing of the bundle is parsed before enough holders have signed it, and no file is
-//! read before the statement is accepted.
+//! afterwards. Apart from the envelope, nothing is parsed before enough holders have signed, and no
+//! file is read before the statement is accepted.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium};
 use crate::bundle::sealed::check_sealed;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
-/// Something that has passed [`verify`], and what vouches for it. Nothing else makes one:
+/// A value that has passed [`verify`], with the evidence. Only `verify` can construct one:
 ///
 /// ```compile_fail
 /// # use relay_bundle::{bundle::open::Bundle, trust::verify::{Verified, Voucher}};
@@ -30,7 +31,7 @@ use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 /// # }
 /// ```
 ///
-/// What there is may be looked at, and not exchanged:
+/// The value can be read but not replaced:
 ///
 /// ```compile_fail
 /// # use relay_bundle::{bundle::open::Bundle, trust::verify::Verified};
@@ -54,85 +55,84 @@ impl<T> Deref for Verified<T> {
 }
 
 impl<T> Verified<T> {
-    /// Returns what vouches for it.
+    /// Returns the evidence from the verification.
     pub fn voucher(&self) -> &Voucher {
         &self.voucher
     }
 
-    /// Returns which manifests, configs and layers of its images came with it, each with the bytes
-    /// that were signed.
+    /// Returns the manifests, configs and layers that came with the bundle, all with verified
+    /// bytes.
     pub fn carried(&self) -> &Carried {
         &self.carried
     }
 }
 
-/// Who vouches for a bundle, for what, and by which right.
+/// The evidence for a verified bundle: its statement, its signers, and the grant that allowed it.
 #[derive(Clone, Debug)]
 pub struct Voucher {
     pub statement: Statement,
-    /// The signatures of the attestation, in its order.
+    /// The signatures in the order of the attestation.
     pub signatures: Vec<FoundKey>,
-    /// The position of the grant in the policy, from 0, and the grant; none when a single key was
-    /// trusted.
+    /// The grant and its index in the policy; `None` if a single key was trusted.
     pub grant: Option<(usize, Grant)>,
-    /// Until when the bundle is accepted: its own expiry, or its greatest age.
+    /// The end of acceptance: the bundle's own expiry, or its maximum age.
     pub expires: Option<Timestamp>,
     /// The bytes of the attestation.
     pub attestation: Vec<u8>,
-    /// The refusal of everything but deployed content; only verifying for [`Purpose::Apply`] sets
-    /// it, and the caller has to heed it.
+    /// The reason why this bundle may only be applied if its content is already deployed. Only set
+    /// for [`Purpose::Apply`]; the caller must enforce it.
     pub only_if_deployed: Option<Arc<Refusal>>,
 }
 
-/// What is trusted.
+/// The source of trust.
 #[derive(Clone, Copy, Debug)]
 pub enum Authority<'a> {
-    /// A policy, and what was accepted under it before.
+    /// A policy, and the state of earlier verifications.
     Policy(&'a Policy, &'a State),
-    /// One key, for any bundle. Neither target nor replay is checked.
+    /// A single key, for any bundle. Neither target nor replay is checked.
     Key(&'a PublicKey),
 }
 
-/// What a bundle is verified for.
+/// The intended use of the bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be brought in.
+    /// A new bundle.
     Install,
-    /// To be brought in; or, where its content is deployed already, to be applied again under the
-    /// terms of [`Purpose::Deployed`]. The verifier knows no cluster: [`Voucher::only_if_deployed`]
-    /// says which of the two it is.
+    /// A new bundle, or content that is already deployed and is applied again under the terms of
+    /// [`Purpose::Deployed`]. The verifier does not know the cluster: [`Voucher::only_if_deployed`]
+    /// tells the caller which case applies.
     Apply,
-    /// To be gone back to, since it was deployed here: neither its age nor what came after it
-    /// counts.
+    /// Content that was deployed here before, for a rollback: neither its age nor later releases
+    /// count.
     Deployed,
 }
 
-/// Under which circumstances a bundle is verified.
+/// The inputs of a verification.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
     pub authority: Authority<'a>,
     pub purpose: Purpose,
-    /// What the clock says.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// Why there is no verified bundle.
+/// Why a bundle could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The bundle is not trusted.
+    /// The bundle is rejected.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The bundle could not be read to its end, or not be copied: nothing is known of it.
+    /// The bundle could not be read or copied completely, so nothing is known about it.
     #[error(transparent)]
     Unread(ReadError),
 }
 
-/// Verifies a bundle: its signatures, its statement, every byte of it, and that its content is what
-/// was signed.
+/// Verifies a bundle: its signatures, its statement, every byte, and that its content is the
+/// content that was signed.
 ///
 /// # Errors
 ///
-/// When the bundle is not trusted, or cannot be read.
+/// Returns an error if the bundle is rejected or cannot be read.
 pub fn verify<M: SealedMedium>(
     opening: Opening<M>,
     terms: &Terms<'_>,
@@ -189,12 +189,13 @@ impl From<Reason> for VerifyError {
     }
 }
 
-/// Decides, by the attestation alone, whether its statement is accepted.
+/// Decides from the attestation alone whether its statement is accepted.
 fn accept(
     envelope: &Envelope,
     signers: &mut Signers<'_>,
 ) -> Result<(Statement, Option<(usize, Grant)>), Reason> {
-    // Before the payload is known, some grant must be met; which one is asked again when it is.
+    // Some grant must be satisfied before the payload is parsed; the exact grant is checked
+    // afterwards.
     signers.check_some_grant()?;
     if envelope.payload_type() != PAYLOAD_TYPE {
         return Err(Reason::WrongPayloadType { found: envelope.payload_type().to_owned() });
@@ -205,7 +206,7 @@ fn accept(
     Ok((statement, grant))
 }
 
-/// Checks what is neither signature nor content: revocation, place, time, and what came before.
+/// Checks everything apart from signatures and content: revocation, site, time and replay.
 fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), Reason> {
     let Predicate { issued, sites, .. } = &statement.predicate;
     let (now, issued) = (terms.now, *issued);
@@ -235,8 +236,7 @@ fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), R
     }
 }
 
-/// Returns until when a bundle is accepted: its own expiry or its greatest age, whichever comes
-/// first.
+/// Returns the end of acceptance: the bundle's own expiry or its maximum age, whichever is earlier.
 fn expiry(predicate: &Predicate, terms: &Terms<'_>) -> Option<Timestamp> {
     let too_old = match terms.authority {
         Authority::Policy(policy, _) => policy.too_old_after(predicate.issued),
@@ -245,7 +245,7 @@ fn expiry(predicate: &Predicate, terms: &Terms<'_>) -> Option<Timestamp> {
     predicate.expires.into_iter().chain(too_old).min()
 }
 
-/// Reads everything that was signed, and checks that it is what the statement says.
+/// Reads all signed content and checks it against the statement.
 fn read_content<M: SealedMedium>(
     opening: Opening<M>,
     statement: &Statement,
@@ -258,7 +258,7 @@ fn read_content<M: SealedMedium>(
     let files: Files<M> = sums.into_files().map_err(refused)?;
     let number = files.sums().len() as u64;
     if number != statement.predicate.files {
-        // Before they are read.
+        // Fail before reading the files.
         let (found, stated) = (number.to_string(), statement.predicate.files.to_string());
         let difference = Difference { what: FILES, stated, found };
         return Err(Reason::ContentMismatch(difference.into()).into());
@@ -274,7 +274,7 @@ fn read_content<M: SealedMedium>(
     Ok((bundle, carried))
 }
 
-/// Tells what is wrong with the bundle from what is wrong with the disk.
+/// Separates invalid bundles from I/O errors.
 fn refused(error: ReadError) -> VerifyError {
     match error.fault {
         Fault::Io(_) | Fault::Sink { .. } => VerifyError::Unread(error),

@@ -1,9 +1,9 @@
-//! Checks that the objects of a bundle stay within what a bundle may have, whoever signed it.
+//! Restricts the objects of a bundle to allowlists, regardless of the signer.
 //!
-//! A grant says whose bundles come into which namespace. It does not give away the nodes: pods meet
-//! the Pod Security Standard *restricted*, a Namespace keeps that enforced, and no Service takes
-//! the traffic of others. The lists are in `model::restricted`; `docs/format/bundle.md` specifies
-//! them.
+//! A grant permits bundles of certain signers in a namespace; it gives no access to the nodes. So
+//! pods must meet the Pod Security Standard *restricted*, a Namespace must enforce it, and a
+//! Service must not take over the traffic of other namespaces. The lists are in
+//! `model::restricted`; `docs/format/bundle.md` specifies them.
 
 mod object;
 mod pod;
@@ -18,7 +18,7 @@ use crate::render::references::pod_template;
 
 pub use pod::{container_violations, pod_violations};
 
-/// A field that a bundle may not have, or not with this value.
+/// A field that is not allowed, or not with this value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The field, as a path from its object, pod template or container.
@@ -26,7 +26,7 @@ pub struct Violation {
     pub rule: Rule,
 }
 
-/// What a field must be.
+/// The rule that a field breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
     #[error("is a field that no bundle has")]
@@ -57,7 +57,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// An object that a bundle may not have.
+/// An object that is not allowed in a bundle.
 #[derive(Debug, thiserror::Error)]
 #[error("{object}, {part}: {violation}")]
 pub struct Forbidden {
@@ -67,7 +67,7 @@ pub struct Forbidden {
     pub violation: Violation,
 }
 
-/// The part of an object from which the path of a violation starts.
+/// The part of an object to which the path of a violation is relative.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     Object,
@@ -89,7 +89,7 @@ impl fmt::Display for Part {
 ///
 /// # Errors
 ///
-/// When an object has a field or a value that no bundle may have.
+/// Returns an error if an object has a field or value that is not allowed.
 pub fn check(manifests: &ManifestSet, release: &str) -> Result<(), Forbidden> {
     manifests.iter().try_for_each(|manifest| check_object(manifest, release))
 }
@@ -108,7 +108,7 @@ fn check_object(manifest: &Manifest, release: &str) -> Result<(), Forbidden> {
     })
 }
 
-/// The violations of one object, pod template or container, as they are found.
+/// The violations of one object, pod template or container, in the order found.
 #[derive(Default)]
 struct Found(Vec<Violation>);
 
@@ -119,7 +119,7 @@ impl Found {
         }
     }
 
-    /// Finds every field of a map that is not in `allowed`. An absent map has none.
+    /// Reports every field of a map that is not in `allowed`. An absent map has no fields.
     fn fields(&mut self, map: Option<&Value>, path: &str, allowed: &[&str]) {
         let Some(map) = map else { return };
         let Some(map) = map.as_object() else { return self.require(false, path, Rule::Type) };
@@ -128,7 +128,7 @@ impl Found {
         }
     }
 
-    /// Returns the items of a list. An absent list has none.
+    /// Returns the items of a list, which is empty if absent.
     fn items<'a>(&mut self, list: Option<&'a Value>, path: &str) -> &'a [Value] {
         match list {
             None => &[],
@@ -140,7 +140,7 @@ impl Found {
         }
     }
 
-    /// Returns a text. An absent one is empty.
+    /// Returns a string, which is empty if absent.
     fn text<'a>(&mut self, map: &'a Value, key: &str, path: &str) -> &'a str {
         match map.get(key) {
             None => "",

@@ -1,4 +1,5 @@
-//! Objects without pods: what would reach beyond the namespace, or open it.
+//! Checks everything about an object apart from its pods: settings that reach beyond the namespace
+//! or weaken it.
 
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use crate::model::restricted::{
 };
 use crate::render::manifest_set::Manifest;
 
-/// Returns the violations of an object itself, without those of its pods.
+/// Returns the violations of an object, without those of its pods.
 pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
     let object = &manifest.object;
     let mut found = Found::default();
@@ -21,8 +22,8 @@ pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
             let kind = object.get("type");
             found.require(kind.is_none_or(|kind| kind == SECRET_TYPE), "type", Rule::Value);
         }
-        // The controller would make claims of its own, with metadata and volumes that no list
-        // closes.
+        // The controller would create PVCs of its own, with metadata and volumes that no allowlist
+        // covers.
         "StatefulSet" => {
             let templates = object.pointer("/spec/volumeClaimTemplates");
             found.require(templates.is_none(), "spec.volumeClaimTemplates", Rule::Unknown);
@@ -32,7 +33,7 @@ pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
     found.0
 }
 
-/// A Namespace has the labels with which it is rendered: all of them, and no other.
+/// Checks that a Namespace has exactly the labels that this program renders.
 fn check_namespace(namespace: &Value, release: &str, found: &mut Found) {
     found.fields(Some(namespace), "", &NAMESPACE);
     found.fields(namespace.get("metadata"), "metadata", &["labels", "name"]);
@@ -51,7 +52,7 @@ fn check_namespace(namespace: &Value, release: &str, found: &mut Found) {
     }
 }
 
-/// A Service leads to pods, and takes no address but those that are allocated for it.
+/// Checks that a Service selects pods and uses only addresses that are allocated for it.
 fn check_service(spec: &Value, found: &mut Found) {
     found.fields(Some(spec), "spec", &SERVICE);
     let kind = spec.get("type");

@@ -1,4 +1,4 @@
-//! Pods: the Pod Security Standard *restricted*, and no field beside the closed lists.
+//! Checks pods against the Pod Security Standard *restricted* and the closed lists of fields.
 
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub fn pod_violations(template: &Value) -> Vec<Violation> {
     found.0
 }
 
-/// A volume has one source, of an allowed type.
+/// Checks that a volume has exactly one source, of an allowed type.
 fn check_volume(volume: &Value, found: &mut Found) {
     let name = found.text(volume, "name", "spec.volumes[]");
     let sources: Vec<&String> = volume
@@ -72,14 +72,14 @@ fn check_pod_context(context: &Value, found: &mut Found) {
     check_context(context, PATH, found);
 }
 
-/// Returns the violations of a container, of whichever list of its pod.
+/// Returns the violations of a container or init container.
 pub fn container_violations(template: &Value, container: &Value) -> Vec<Violation> {
     const PATH: &str = "securityContext";
     let mut found = Found::default();
     found.fields(Some(container), "", &CONTAINER);
     found.fields(container.get(PATH), PATH, &CONTAINER_CONTEXT);
     let (context, pod) = (&container[PATH], &template["spec"][PATH]);
-    // What a container states replaces what its pod states.
+    // The settings of a container override those of its pod.
     let effective = |field: &str| context.get(field).or_else(|| pod.get(field));
     let is = |field: &str, wanted: bool| context.get(field) == Some(&Value::Bool(wanted));
     let privileged = context.get("privileged").is_some() && !is("privileged", false);
@@ -101,10 +101,10 @@ pub fn container_violations(template: &Value, container: &Value) -> Vec<Violatio
     found.0
 }
 
-/// Checks what the security contexts of pods and of containers have in common.
+/// Checks the fields that the security contexts of pods and containers have in common.
 fn check_context(context: &Value, path: &str, found: &mut Found) {
     let user = context.get("runAsUser");
-    // An integer and nothing else: readers of YAML make 0 of other spellings.
+    // Only an integer: YAML parsers read other spellings as 0.
     let is_user = user.is_none_or(|user| user.as_i64().is_some_and(|user| user != 0));
     found.require(is_user, &format!("{path}.runAsUser"), Rule::Root);
     if let Some(options) = context.get("seLinuxOptions") {
@@ -129,7 +129,7 @@ fn check_seccomp(profile: &Value, path: &str, found: &mut Found) {
 }
 
 fn check_capabilities(capabilities: &Value, found: &mut Found) {
-    // Readers that ignore case would take `Add` for `add`.
+    // Case-insensitive parsers would read `Add` as `add`.
     found.fields(
         Some(capabilities).filter(|map| !map.is_null()),
         "securityContext.capabilities",
@@ -144,7 +144,7 @@ fn check_capabilities(capabilities: &Value, found: &mut Found) {
     found.require(drops_all, "securityContext.capabilities.drop", Rule::DropAll);
 }
 
-/// A probe or a hook of another host would make the kubelet connect from the node's network.
+/// Rejects probes and hooks with a host: the kubelet would connect to it from the node's network.
 fn check_handlers(container: &Value, found: &mut Found) {
     let handlers = [
         "/livenessProbe",

@@ -40,7 +40,7 @@ fn list_has_one_spelling() {
         for bit in 0..8 {
             let mut other = bytes.clone();
             other[at] ^= 1 << bit;
-            // Another size, digest or name is another list; whatever is read is written again byte
+            // A changed size, digest or name is a different valid list, which is written back byte
             // for byte.
             if let Ok(read) = ImageList::parse(&other) {
                 assert_eq!(read.to_bytes(), other);
@@ -68,7 +68,7 @@ fn list_that_contradicts_itself_is_refused() {
         ("{\"blobs\"".to_owned(), "{\"a\":1,\"blobs\"".to_owned()),
     ] {
         let changed = text.replacen(&from, &to, 1);
-        // The shared blob is the first or the last by its digest.
+        // The shared blob may be first or last by digest.
         assert!(changed == text || ImageList::parse(changed.as_bytes()).is_err(), "{from} -> {to}");
     }
 }

@@ -1,4 +1,4 @@
-//! Manifests that are read, and all that must not be.
+//! Manifests that must be accepted, and manifests that must be rejected.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn parse(document: &Value) -> Result<Manifest, BadManifest> {
     Manifest::parse(document.to_string().as_bytes(), MediaType::OciManifest)
 }
 
-/// Changes one place of a document.
+/// Replaces one value in a document.
 fn with(mut document: Value, pointer: &str, key: &str, value: Value) -> Value {
     document.pointer_mut(pointer).unwrap()[key] = value;
     document
@@ -46,7 +46,7 @@ fn manifest_names_its_config_and_layers() {
     let sizes: Vec<u64> = manifest.blobs().into_values().collect();
     assert_eq!((sizes.len(), sizes.iter().sum::<u64>()), (3, 8));
 
-    // One layer twice is usual: an empty one.
+    // Repeated layers are common, such as the empty layer.
     let mut twice = image();
     twice["layers"][1] = twice["layers"][0].clone();
     assert_eq!(parse(&twice).unwrap().blobs().len(), 2);
