@@ -1,4 +1,4 @@
-//! Registry hosts: mirrors, pushed-to registries, and hosts that may be used without TLS.
+//! Registry hosts: mirrors, target registries for pushes, and hosts that may be used without TLS.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -39,7 +39,7 @@ impl Recipients {
     ///
     /// # Errors
     ///
-    /// When there are no recipients, or too many.
+    /// When the set is empty or has too many recipients.
     pub fn new(
         recipients: impl IntoIterator<Item = AgeRecipient>,
     ) -> Result<Self, InvalidRecipient> {

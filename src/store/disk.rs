@@ -118,8 +118,8 @@ impl Disk {
         self.set_public(&file, path)
     }
 
-    /// Opens a file to read and extend it, and creates it if it is missing. Returns `None` if
-    /// something other than a suitable file has the name.
+    /// Opens a file to read and extend it, and creates it if it is missing. Returns `None` if the
+    /// path is not a regular file or the file has other hard links.
     pub(super) fn open_to_extend(&self, path: &Utf8Path) -> io::Result<Option<fs::File>> {
         self.about_to(Change::CreateFile, path);
         open_to_extend(path, MODE_PUBLIC)

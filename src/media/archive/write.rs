@@ -109,7 +109,7 @@ impl<'a, W: Write> Writer<'a, W> {
 
     /// Adds a manifest, config or layer, and before the first one the files of the image layout.
     ///
-    /// The caller checks the bytes, and adds every blob in the order of the digests.
+    /// The caller checks the bytes, adds all manifests, and keeps to the order of the digests.
     ///
     /// # Errors
     ///

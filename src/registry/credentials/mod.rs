@@ -60,7 +60,7 @@ pub struct RegistryCredentials {
     files: Vec<AuthFile>,
 }
 
-/// A problem of a credential file that still works.
+/// A risk of a usable credential file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialWarning {
     #[error("`{path}` has the mode {mode:04o}: other users can read the credentials in it")]
