@@ -1,4 +1,4 @@
-//! `state.json`: the record of accepted bundles on disk.
+//! `state.json`: the accepted statements and minimum serials on disk.
 //!
 //! A change reads and writes under the exclusive lock of a separate file, `state.json.lock`, and
 //! replaces the synced state atomically: no second process, kill or power failure loses or lowers a
@@ -163,7 +163,7 @@ impl StateFile {
         now: Timestamp,
     ) -> Result<Comparison, RecordError> {
         self.update(|state| {
-            // `verify` read the state without the lock, so check it again.
+            // Verification read the state without the lock, so check against the current state.
             state.check(statement, target, now)?;
             let before = state.compare(&Place::of(statement, target));
             state.accept(statement, target, now);
