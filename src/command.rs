@@ -1,9 +1,8 @@
 //! Runs a command of the operator: a credential plugin or a credential helper.
 //!
-//! kubectl waits for such a command without a limit: a person at the terminal sees it and stops it.
-//! This program also runs unattended, and while it waits it may hold the lock of an installation.
-//! So a command that cannot ask a person has a deadline, and every command has a limit to its
-//! output.
+//! kubectl waits for such a command without a limit, since a user at the terminal can stop it. This
+//! program also runs unattended, and may hold the lock of an installation while it waits. Therefore
+//! a command that cannot prompt a user has a deadline, and every command has an output limit.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -15,24 +14,24 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
-/// How often a command is looked at.
+/// The poll interval.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Whether a command can ask a person.
+/// Whether a command can prompt the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interaction {
-    /// The command has our terminal, and takes as long as the person does.
+    /// The command uses our terminal and has no deadline.
     Terminal,
-    /// It is killed with everything that it started when this time is over.
+    /// The command is killed after this time, together with everything that it started.
     Unattended(Duration),
 }
 
-/// When a command has ended.
+/// The condition under which a command has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// When its output is closed, too: a child that writes to it belongs to the command.
+    /// Its output is closed, too: a child process that writes to it counts as part of the command.
     Output,
-    /// When its process ends; a child that keeps the output open is left alone.
+    /// Its process exits; a child that keeps the output open is left running.
     Process,
 }
 
@@ -41,36 +40,36 @@ pub enum Ending {
 pub struct Limits {
     pub interaction: Interaction,
     pub ending: Ending,
-    /// How much it may print.
+    /// The maximum size of its output.
     pub output_bytes_max: usize,
 }
 
-/// A command that has ended by itself.
+/// A command that exited on its own.
 #[derive(Debug)]
 pub struct Finished {
     pub status: ExitStatus,
     pub output: Zeroizing<Vec<u8>>,
 }
 
-/// Why a command did not end by itself.
+/// Why a command did not exit on its own.
 #[derive(Debug)]
 pub enum CommandError {
     Start(io::Error),
     Timeout(Duration),
     TooLarge,
-    /// Its output or its end could not be read.
+    /// Reading its output or its exit status failed.
     Lost(io::Error),
 }
 
-/// Runs a command to its end and returns its output.
+/// Runs a command to its end and returns its status and output.
 ///
-/// `input` is a short text, which any pipe has room for; without one, an unattended command has no
+/// `input` must be short enough for a pipe buffer; without it, an unattended command gets empty
 /// input.
 ///
 /// # Errors
 ///
-/// When it cannot be started, or is killed because of a limit. A status that says failure is no
-/// error here.
+/// When it cannot be started, or is killed because of a limit. A failure status is not an error
+/// here.
 pub fn run(
     mut command: Command,
     input: Option<&str>,
@@ -83,20 +82,20 @@ pub fn run(
     };
     command.stdin(stdin).stdout(Stdio::piped());
     if limits.interaction != Interaction::Terminal {
-        // A group of its own is killed as a whole: a shell script leaves no child behind.
+        // Give it its own process group, to kill the children of a shell script as well.
         command.process_group(0);
     }
     let started = Instant::now();
     let child = command.spawn().map_err(CommandError::Start)?;
     let mut running = Running { child, limits, is_ended: false };
     if let Some((mut pipe, text)) = running.child.stdin.take().zip(input) {
-        // A command may end without reading it.
+        // A command may exit without reading its input.
         let _ = pipe.write_all(text.as_bytes());
     }
     running.finish(started)
 }
 
-/// A command that may still run; killed when it is dropped before its end.
+/// A running command; killed if dropped before its end.
 struct Running {
     child: Child,
     limits: Limits,
@@ -107,15 +106,15 @@ impl Running {
     fn finish(&mut self, started: Instant) -> Result<Finished, CommandError> {
         let no_output = || CommandError::Lost(io::Error::other("it has no output"));
         let mut pipe = self.child.stdout.take().ok_or_else(no_output)?;
-        // A command that is silent, or leaves a child that holds the pipe, must not hold us.
+        // A silent command, or a child that keeps the pipe open, must not block this process.
         let flags = fcntl_getfl(&pipe).map_err(|error| CommandError::Lost(error.into()))?;
         fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)
             .map_err(|error| CommandError::Lost(error.into()))?;
         let mut printed = Printed::new(self.limits.output_bytes_max);
         loop {
-            // Asked first: the output of a command that has ended is in the pipe. A command whose
-            // output is awaited is not asked before that is closed, so that its process id is not
-            // reused while its children are killed.
+            // Poll the status before the last read, so that all output of an exited command is in
+            // the pipe. With `Ending::Output`, poll it only once the output is closed: until then
+            // the process is not reaped, so its id is not reused while the group is killed.
             let is_due = printed.is_closed || self.limits.ending == Ending::Process;
             let status =
                 if is_due { self.child.try_wait().map_err(CommandError::Lost)? } else { None };
@@ -137,14 +136,14 @@ impl Running {
     }
 }
 
-/// Kills a command that still runs, and everything that it started if it has a group of its own.
+/// Kills a running command, and with its own process group everything that it started.
 impl Drop for Running {
     fn drop(&mut self) {
         if self.is_ended {
             return;
         }
         if self.limits.interaction != Interaction::Terminal {
-            // It may end by itself at this moment.
+            // It may exit on its own at this moment.
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         }
         let _ = self.child.kill();
@@ -160,12 +159,12 @@ struct Printed {
 }
 
 impl Printed {
-    /// Makes room for all of it: a vector that grows leaves copies behind.
+    /// Allocates the full size: a vector that grows leaves copies of credentials behind.
     fn new(bytes_max: usize) -> Self {
         Self { bytes: Zeroizing::new(vec![0; bytes_max + 1]), length: 0, is_closed: false }
     }
 
-    /// Reads what is in the pipe.
+    /// Reads all available bytes from the pipe.
     fn read(&mut self, pipe: &mut ChildStdout) -> io::Result<()> {
         while self.length < self.bytes.len() && !self.is_closed {
             match pipe.read(&mut self.bytes[self.length..]) {
@@ -233,8 +232,8 @@ mod tests {
     fn command_beyond_its_deadline_is_killed_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("mark");
-        // A child that would go on, one that closes its output, and one that its parent does not
-        // wait for.
+        // One child that keeps running, one command that closes its output, and one child that its
+        // parent does not wait for.
         for script in [
             "(sleep 2; echo > MARK) ; true",
             "exec >&-; sleep 2; echo > MARK",

@@ -1,7 +1,7 @@
-//! Files: read within a limit, and written whole or not at all.
+//! Reads files up to a size limit, and writes files atomically.
 //!
-//! Errors name the path; [`remedy`] says what a person can do about those that are not this
-//! program's matter.
+//! Errors name the path; [`remedy`] returns advice for problems that the user can fix outside of
+//! this program.
 
 pub mod guard;
 mod lock;
@@ -22,22 +22,22 @@ pub use self::open::{
     is_there, open_below, open_for_reading, open_lock, open_named, open_regular, open_to_extend,
 };
 
-/// The mode of a file that everyone may read.
+/// The mode of a file that every user may read.
 pub const MODE_PUBLIC: u32 = 0o644;
 
-/// The mode of a file that only its owner may read: keys.
+/// The mode of a file that only its owner may read, such as a key.
 pub const MODE_PRIVATE: u32 = 0o600;
 
-/// Whether a file must survive a power cut once its writer has returned.
+/// Whether a file must survive a power failure once its writer returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The file and its name are on the disk: archives, keys and state.
+    /// The file and its name are synced to disk: archives, keys and state.
     Synced,
-    /// The kernel writes when it likes: whatever can be made again.
+    /// The kernel chooses when to write to disk: files that can be recreated.
     Cached,
 }
 
-/// Why a file was not read.
+/// Why reading a file failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFileError {
     #[error("`{path}` has more than {limit} bytes, which is the most that is read")]
@@ -48,16 +48,16 @@ pub enum ReadFileError {
     Io(#[from] io::Error),
 }
 
-/// Returns the bytes of the file at `path`, of which there may be `limit`.
+/// Returns the content of the file at `path`, of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// When it is no regular file, cannot be read, or is larger; no more than the limit is ever kept in
-/// memory.
+/// When it is larger, unreadable, or not a regular file. At most one byte above the limit is read
+/// into memory.
 pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileError> {
     let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
     let (file, claimed) = open_regular(path)?;
-    // Files of the kernel say 0 here and are bounded below; a file may grow while it is read.
+    // Files in /proc report 0 here and are limited below; a file may also grow while it is read.
     if claimed > limit {
         return Err(too_large());
     }
@@ -66,11 +66,11 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileErro
     if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Returns what is known of the file at `path`; where none is, the error says so in plain words.
+/// Returns the metadata of the file at `path`, with a plain error message if it is missing.
 ///
 /// # Errors
 ///
-/// When it is not there, or cannot be asked.
+/// When the file is missing or its metadata cannot be read.
 pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
     fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
@@ -80,11 +80,11 @@ pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
     })
 }
 
-/// Puts a file of `bytes` at `path`, replacing what is there in one step.
+/// Writes `bytes` to the file at `path`, and replaces an existing one atomically.
 ///
 /// # Errors
 ///
-/// When the folder cannot be written or the disk is full; what was at `path` is then still there.
+/// When the folder is not writable or the disk is full; an existing file is then unchanged.
 pub fn write_atomic(
     path: &Utf8Path,
     bytes: &[u8],
@@ -96,11 +96,11 @@ pub fn write_atomic(
     file.commit()
 }
 
-/// Puts a file of `bytes` at `path`, where nothing may be yet.
+/// Writes `bytes` to a new file at `path`, which must not exist.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::AlreadyExists`] when something is there; otherwise as [`write_atomic`].
+/// [`io::ErrorKind::AlreadyExists`] when `path` exists; otherwise same as [`write_atomic`].
 pub fn create_new(
     path: &Utf8Path,
     bytes: &[u8],
@@ -112,17 +112,17 @@ pub fn create_new(
     file.commit_new()
 }
 
-/// A file that appears at its path, whole, when it is committed; dropped before that, it leaves
-/// nothing.
+/// A file that appears at its path, complete, when it is committed; if dropped earlier, it leaves
+/// nothing behind.
 ///
-/// Until then it has no name, so that even a killed process leaves nothing; on file systems that
-/// cannot do that, such as FAT, it is a file `.<name>.<random>` in the same folder unless told
-/// otherwise, which a killed process leaves behind.
+/// Until then it has no name, so that even a killed process leaves nothing behind. File systems
+/// without support for unnamed files, such as FAT, use a temporary file `.<name>.<random>` instead,
+/// in the same folder unless the caller chooses another; a killed process leaves it behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: Temporary,
     path: Utf8PathBuf,
-    /// Where it stands before it is at its path.
+    /// The folder of the temporary file.
     aside: Utf8PathBuf,
     durability: Durability,
 }
@@ -135,21 +135,21 @@ enum Temporary {
 }
 
 impl AtomicFile {
-    /// Starts a file that will stand at `path` with the given permission bits, whatever the umask.
+    /// Creates a file for `path` with the given permission bits, regardless of the umask.
     ///
     /// # Errors
     ///
-    /// When `path` names no file, or its folder cannot be written.
+    /// When `path` has no file name, or its folder is not writable.
     pub fn create(path: &Utf8Path, mode: u32, durability: Durability) -> io::Result<Self> {
         Self::create_aside(path, folder_of(path), mode, durability)
     }
 
-    /// As [`AtomicFile::create`], but until it is committed the file is in the folder `aside`, on
-    /// the same file system.
+    /// Same as [`AtomicFile::create`], but with a temporary file in the folder `aside`, which must
+    /// be on the same file system.
     ///
     /// # Errors
     ///
-    /// When `path` names no file, or `aside` cannot be written.
+    /// When `path` has no file name, or `aside` is not writable.
     pub fn create_aside(
         path: &Utf8Path,
         aside: &Utf8Path,
@@ -161,15 +161,15 @@ impl AtomicFile {
         Ok(Self { temporary, path: path.to_owned(), aside: aside.to_owned(), durability })
     }
 
-    /// Puts the file at its path, replacing what is there.
+    /// Moves the file to its path, and replaces an existing one.
     ///
     /// # Errors
     ///
-    /// When the disk is full or the name cannot be taken.
+    /// When the disk is full or the file cannot be renamed.
     pub fn commit(self) -> io::Result<()> {
         self.sync_content()?;
         let replaced = match self.temporary {
-            // A name of its own first: only a rename replaces in one step.
+            // Link it under a temporary name first: only a rename replaces atomically.
             #[cfg(target_os = "linux")]
             Temporary::Unnamed(file) => tempfile::Builder::new()
                 .prefix(&prefix_aside(&self.path))
@@ -184,11 +184,11 @@ impl AtomicFile {
         sync_name(&self.path, self.durability)
     }
 
-    /// Puts the file at its path, where nothing may be yet.
+    /// Moves the file to its path, which must not exist.
     ///
     /// # Errors
     ///
-    /// As [`AtomicFile::commit`], and [`io::ErrorKind::AlreadyExists`].
+    /// Same as [`AtomicFile::commit`], and [`io::ErrorKind::AlreadyExists`].
     pub fn commit_new(self) -> io::Result<()> {
         self.sync_content()?;
         let created = match self.temporary {
@@ -224,7 +224,7 @@ impl Temporary {
         }
         let named = tempfile::Builder::new().prefix(&prefix_aside(path)).tempfile_in(folder);
         named.map(Self::Named).map_err(|error| match error.kind() {
-            // Such as `/proc`.
+            // For example in `/proc`.
             io::ErrorKind::NotFound if folder.is_dir() => {
                 let why =
                     format!("failed to create file `{path}`: no file can be made in `{folder}`");
@@ -247,8 +247,7 @@ impl Temporary {
     }
 }
 
-/// Returns how the name begins under which a file stands aside: `.<name>.`, and random letters
-/// follow.
+/// Returns the name prefix of a temporary file: `.<name>.`, followed by random characters.
 fn prefix_aside(path: &Utf8Path) -> String {
     format!(".{}.", path.file_name().unwrap_or_default())
 }
@@ -263,7 +262,7 @@ impl Write for AtomicFile {
     }
 }
 
-/// Returns what a person can do about `error`, if this program knows.
+/// Returns a remedy for `error`, if one is known.
 pub fn remedy(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::StorageFull => {
@@ -282,8 +281,8 @@ pub fn remedy(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// Names the path that the user knows, not the temporary one of the library's message; keeps the
-/// kind.
+/// Returns an error of the same kind that names the final path, which the user knows, instead of
+/// the temporary one.
 fn about(verb: &str, path: &Utf8Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("failed to {verb} file `{path}`: {}", error.kind()))
 }
@@ -292,17 +291,17 @@ fn about(verb: &str, path: &Utf8Path, error: &io::Error) -> io::Error {
 ///
 /// # Errors
 ///
-/// When it cannot be asked.
+/// When its metadata cannot be read.
 pub fn file_mode(path: &Utf8Path) -> io::Result<u32> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
 }
 
-/// Returns the folder that a file at `path` stands in.
+/// Returns the folder of the file at `path`.
 pub fn folder_of(path: &Utf8Path) -> &Utf8Path {
     path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
-/// A name is on the disk once its folder is.
+/// Syncs the folder of a synced file: its name survives a power failure only then.
 fn sync_name(path: &Utf8Path, durability: Durability) -> io::Result<()> {
     match durability {
         Durability::Synced => fs::File::open(folder_of(path))?.sync_all(),
@@ -342,7 +341,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_file_that_lies_about_its_size_is_limited_all_the_same() {
-        // It says that it has 0 bytes.
+        // The kernel reports a size of 0 bytes.
         let maps = Utf8Path::new("/proc/self/maps");
 
         assert!(matches!(read_bounded(maps, 10), Err(ReadFileError::TooLarge { .. })));

@@ -1,9 +1,9 @@
-//! `state.json`: what was accepted before, on the disk.
+//! `state.json`: the accepted statements and minimum serials on disk.
 //!
-//! A change reads and writes under the exclusive lock of a file of its own, `state.json.lock`, and
-//! the state appears whole and on the disk, or not at all: a floor is neither lost nor lowered by a
-//! second process, a kill or a power cut. Reading takes no lock. What cannot be read is an error,
-//! never an empty state: that would let old bundles in.
+//! A change reads and writes under the exclusive lock of a separate file, `state.json.lock`, and
+//! replaces the synced state atomically: no second process, kill or power failure loses or lowers a
+//! minimum serial. Reading takes no lock. An unreadable file is an error, never an empty state,
+//! which would accept old bundles.
 
 use std::fs::Permissions;
 use std::io;
@@ -22,17 +22,17 @@ use crate::trust::policy::Target;
 use crate::trust::state::{Comparison, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
 use crate::trust::statement::Statement;
 
-/// The mode of folders that are made for the state, as the XDG specification wants it.
+/// The mode of new folders for the state, as the XDG specification requires.
 const MODE_FOLDER: u32 = 0o700;
 
-/// Where a state is kept.
+/// The path of a state file.
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: Utf8PathBuf,
     waits: Waits,
 }
 
-/// Why a state was neither read nor changed.
+/// Why reading or changing the state failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error("the state file `{path}` is damaged: {why}")]
@@ -49,10 +49,10 @@ pub enum StateError {
     Io(#[from] io::Error),
 }
 
-/// Why a statement was not recorded.
+/// Why recording a statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// Another process recorded a newer one meanwhile.
+    /// Another process recorded a newer statement concurrently.
     #[error(transparent)]
     Replay(#[from] Replay),
     #[error(transparent)]
@@ -60,7 +60,7 @@ pub enum RecordError {
 }
 
 impl StateError {
-    /// Returns what a person can do, if this program knows.
+    /// Returns a remedy for the user, if one is known.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Damaged { path, .. } => Some(format!(
@@ -79,12 +79,13 @@ impl StateError {
 }
 
 impl StateFile {
-    /// Names a state. Touches nothing: the first change makes the file and its folder.
+    /// Returns the state file at `path`, without accessing the disk: the first change creates the
+    /// file and its folder.
     pub fn at(path: impl Into<Utf8PathBuf>) -> Self {
         Self { path: path.into(), waits: Waits::default() }
     }
 
-    /// Tells `waits` of a lock that is not free.
+    /// Sets the callback for a lock that another process holds.
     #[must_use]
     pub fn telling(self, waits: Waits) -> Self {
         Self { waits, ..self }
@@ -95,14 +96,14 @@ impl StateFile {
         &self.path
     }
 
-    /// Returns the state; an empty one where no file is.
+    /// Returns the state; an empty one if the file does not exist.
     ///
     /// # Errors
     ///
-    /// When others can change the file, it is damaged, or cannot be read.
+    /// When other users can change the file, or it is damaged or unreadable.
     pub fn read(&self) -> Result<State, StateError> {
         if !is_file_there(&self.path)? {
-            // Whoever can take the file away can have everything forgotten.
+            // A user who can remove the file can reset all minimum serials.
             return match check_folders(&self.path).map_err(guard) {
                 Err(StateError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
                     Err(error.into())
@@ -115,13 +116,12 @@ impl StateFile {
         State::parse(&bytes).map_err(|why| StateError::Damaged { path: self.path.clone(), why })
     }
 
-    /// Refuses a place where others could change the state once it is there; what is missing of it
-    /// will be made.
+    /// Refuses a place where other users could change the state. Missing folders are created later.
     ///
     /// # Errors
     ///
-    /// When the nearest folder that is there, or one above it, is open to others, or cannot be
-    /// asked.
+    /// When other users can write to the nearest existing folder or one above it, or when its
+    /// metadata cannot be read.
     pub fn check_place(&self) -> Result<(), StateError> {
         let above = camino::absolute_utf8(&self.path)?;
         let nearest = above.ancestors().skip(1).find(|folder| folder.exists());
@@ -129,12 +129,12 @@ impl StateFile {
         check_folders(&place).map_err(guard)
     }
 
-    /// Changes the state; it is on the disk when this returns. Nothing is written if `change` fails
-    /// or changes nothing.
+    /// Changes the state and syncs it to disk. Nothing is written if `change` fails or changes
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// When `change` fails, and as [`StateFile::read`], and when the file cannot be written.
+    /// When `change` fails, when the file cannot be written, and same as [`StateFile::read`].
     pub fn update<T, E: From<StateError>>(
         &self,
         change: impl FnOnce(&mut State) -> Result<T, E>,
@@ -149,11 +149,12 @@ impl StateFile {
         Ok(done)
     }
 
-    /// Raises the floor of a statement's place to it, and returns how the place stood before.
+    /// Raises the minimum serial of a statement's place to its serial, and returns the comparison
+    /// with the previous state.
     ///
     /// # Errors
     ///
-    /// When the statement is below what another process recorded meanwhile, and as
+    /// When another process concurrently recorded a newer statement, and same as
     /// [`StateFile::update`].
     pub fn record(
         &self,
@@ -162,7 +163,7 @@ impl StateFile {
         now: Timestamp,
     ) -> Result<Comparison, RecordError> {
         self.update(|state| {
-            // Verified against a state that was read without the lock: it counts what is there now.
+            // Verification read the state without the lock, so check against the current state.
             state.check(statement, target, now)?;
             let before = state.compare(&Place::of(statement, target));
             state.accept(statement, target, now);
@@ -178,13 +179,14 @@ impl StateFile {
         Ok(write_atomic(&self.path, &bytes, MODE_PRIVATE, Durability::Synced)?)
     }
 
-    /// Waits until no other process changes the state; the lock goes with the value.
+    /// Waits until no other process changes the state, and holds the lock until the value is
+    /// dropped.
     fn lock(&self) -> Result<fs::File, StateError> {
         let path = Utf8PathBuf::from(format!("{}.lock", self.path));
         make_folders(folder_of(&path))?;
         check_folders(&path).map_err(guard)?;
         let file = open_lock(&path, MODE_PRIVATE)?.ok_or(StateError::InTheWay { path })?;
-        // Whoever opens it once can hold the lock for ever.
+        // A user who opens the file once can hold the lock forever.
         if file.metadata()?.permissions().mode() & 0o7777 != MODE_PRIVATE {
             file.set_permissions(Permissions::from_mode(MODE_PRIVATE))?;
         }
@@ -193,8 +195,8 @@ impl StateFile {
     }
 }
 
-/// Returns whether a file is there. A link is refused: the first change would put a file in its
-/// place, and what it led to would stay behind.
+/// Returns whether the file exists. Refuses a link: the first change would replace it with a file
+/// and leave its target behind.
 fn is_file_there(path: &Utf8Path) -> Result<bool, StateError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
@@ -204,7 +206,8 @@ fn is_file_there(path: &Utf8Path) -> Result<bool, StateError> {
     }
 }
 
-/// Makes a folder and those above it; a name is on the disk once its folder is.
+/// Creates a folder and its parents, and syncs each name: it survives a power failure only once its
+/// parent folder is synced.
 fn make_folders(folder: &Utf8Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -212,7 +215,7 @@ fn make_folders(folder: &Utf8Path) -> io::Result<()> {
     make_folders(folder_of(folder))?;
     let made = std::fs::DirBuilder::new().mode(MODE_FOLDER).create(folder);
     match made {
-        // Another process has made it.
+        // Another process created it first.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(io::Error::new(
             error.kind(),
@@ -273,7 +276,7 @@ mod tests {
                 let file = &file;
                 scope.spawn(move || {
                     for serial in 1..=8 {
-                        // Of the shared place, a lower serial than another thread's is refused.
+                        // In the shared place, a serial below another thread's is refused.
                         let shared = file.record(
                             &statement("shared", serial * 4 + thread),
                             &Target::default(),

@@ -1,8 +1,8 @@
-//! Why a TLS handshake failed, in the same words for clusters and registries.
+//! Describes failed TLS handshakes, in the same words for clusters and registries.
 
 use rustls::{AlertDescription, CertificateError};
 
-/// Returns what is wrong with a server's certificate; `error` is the failure that `why` is part of.
+/// Describes the problem with a server's certificate; `error` is the error that contains `why`.
 pub fn certificate(why: &CertificateError, error: &rustls::Error) -> String {
     match why {
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
@@ -15,8 +15,8 @@ pub fn certificate(why: &CertificateError, error: &rustls::Error) -> String {
     }
 }
 
-/// Returns the meaning of an alert by which a server ends a handshake for which it finds no common
-/// ground.
+/// Describes an alert that ends a handshake because client and server share no version or
+/// algorithm.
 pub fn nothing_in_common(alert: AlertDescription) -> String {
     format!(
         "the server and this program have no version or algorithm of TLS in common ({alert:?}): \

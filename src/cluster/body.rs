@@ -1,26 +1,25 @@
-//! The body of an answer: no more of it is kept than a good one has, and what was kept is
-//! overwritten. It may be a Secret.
+//! Reads the body of an answer up to a size limit, and overwrites it when dropped, because it may
+//! be a Secret.
 
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// How much an answer about one object may have: ten times what an API server stores of one if
-/// nobody says otherwise.
+/// The limit for an answer about one object: ten times what an API server stores by default.
 pub(super) const OBJECT_BYTES_MAX: usize = 16 << 20;
 
-/// How much a list may have: some thousand pods with all that is written about them.
+/// The limit for a list: some thousand pods with all their metadata.
 pub(super) const LIST_BYTES_MAX: usize = 64 << 20;
 
-/// Why there is no whole body.
+/// Why a body could not be read.
 pub(super) enum Lost {
-    /// It has more bytes than this.
+    /// The body has more than this number of bytes.
     TooLarge(usize),
-    /// The connection was cut.
+    /// The connection failed.
     Cut(kube::Error),
 }
 
-/// Returns a whole body, if it has so many bytes at most.
+/// Returns the whole body if it has at most `bytes_max` bytes.
 pub(super) async fn receive(mut body: Body, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Lost> {
     let mut whole = Zeroizing::new(Vec::new());
     while let Some(frame) = body.frame().await {
@@ -29,7 +28,7 @@ pub(super) async fn receive(mut body: Body, bytes_max: usize) -> Result<Zeroizin
             return Err(Lost::TooLarge(bytes_max));
         }
         append(&mut whole, &piece);
-        // As far as the buffer is ours alone.
+        // Possible only if the buffer is not shared.
         if let Ok(mut piece) = piece.try_into_mut() {
             piece.as_mut().zeroize();
         }
@@ -37,7 +36,8 @@ pub(super) async fn receive(mut body: Body, bytes_max: usize) -> Result<Zeroizin
     Ok(whole)
 }
 
-/// A buffer that grows by itself would leave its old content behind.
+/// Appends a piece, and overwrites the old buffer when it grows: `Vec` would leave its content
+/// behind.
 fn append(whole: &mut Zeroizing<Vec<u8>>, piece: &[u8]) {
     let length = whole.len() + piece.len();
     if length > whole.capacity() {

@@ -1,4 +1,4 @@
-//! Sends requests.
+//! Sends requests to the API server.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,42 +28,42 @@ use super::transport::Encryption;
 use crate::model::object_key::{ObjectKey, is_uid};
 use crate::model::url::without_user_info;
 
-/// How long a whole answer may take, however steadily it drips.
+/// The time limit for a whole answer, even if it keeps arriving slowly.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// The same for somebody who waits for the end.
+/// The same limit while the user waits for the program to end.
 const ANSWER_HURRIED_MAX: Duration = Duration::from_secs(5);
 
-/// How many requests are under way at once.
+/// The number of parallel requests.
 const PARALLEL: usize = 8;
 
-/// The longest version of a server: those of vendors have some thirty characters.
+/// The maximum length of a server version: those of vendors have about thirty characters.
 const VERSION_BYTES_MAX: usize = 128;
 
-/// A cluster, through one context.
+/// A cluster, accessed through one kubeconfig context.
 pub struct Cluster {
     runtime: Runtime,
     sender: Sender,
-    /// Until when writes are sent, if that is limited.
+    /// The deadline for writes, if any.
     fence: Cell<Option<Instant>>,
-    /// How much patience there is with a request.
+    /// The retry limits of a request.
     patience: Cell<Patience>,
-    /// Signals, once they are heeded.
+    /// The signal handlers, once installed.
     signals: RefCell<Option<Signals>>,
     /// The name of the context.
     pub context: String,
-    /// Where the API server is.
+    /// The address of the API server.
     pub server: String,
-    /// The namespace that the context means when none is named.
+    /// The default namespace of the context.
     pub namespace: String,
-    /// The proxy on the way, without its login.
+    /// The proxy without its login.
     proxy: Option<String>,
-    /// Whether the kubeconfig gives no credentials.
+    /// Whether the kubeconfig has no credentials.
     is_anonymous: bool,
-    /// Settings that a person should know of.
+    /// Settings that the user should know about.
     pub warnings: Vec<ConnectWarning>,
 }
 
-/// What the API server answers.
+/// An answer of the API server.
 trait Reply: DeserializeOwned {
     fn kind(&self) -> Option<&str>;
     fn name(&self) -> Option<&str>;
@@ -89,7 +89,7 @@ impl Reply for Secret {
     }
 }
 
-/// Which cluster it is.
+/// Identifies a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The uid of the namespace `kube-system`.
@@ -99,11 +99,11 @@ pub struct Identity {
 }
 
 impl Cluster {
-    /// Reads the kubeconfig and makes a client. Nothing is sent yet.
+    /// Reads the kubeconfig and creates a client, without sending a request.
     ///
     /// # Errors
     ///
-    /// When there is no such file or context, or its credentials cannot be read.
+    /// When the kubeconfig or the context does not exist, or its credentials cannot be read.
     pub fn connect(access: &Access) -> Result<Self, ConnectError> {
         let Connection { context, namespace, server, proxy, transport, warnings } =
             Connection::decide(access)?;
@@ -127,11 +127,11 @@ impl Cluster {
         })
     }
 
-    /// Asks which cluster this is: the first request.
+    /// Requests the identity of the cluster; this is the first request.
     ///
     /// # Errors
     ///
-    /// When the server does not answer, or does not let us see.
+    /// When the server does not answer or denies access.
     pub fn identity(&self) -> Result<Identity, CallError> {
         let system = self.call(&Request::get_path("/api/v1/namespaces/kube-system"))?;
         let uid = told(&system, "/metadata/uid", is_uid)?;
@@ -139,30 +139,30 @@ impl Cluster {
         Ok(Identity { uid, version: told(&version, "/gitVersion", is_version)? })
     }
 
-    /// Returns an object, or none if it is not there.
+    /// Returns an object, or `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// When the server does not answer, or does not let us see.
+    /// When the server does not answer or denies access.
     pub fn find(&self, key: &ObjectKey) -> Result<Option<Value>, CallError> {
         found(self.call(&Request::get(key)))
     }
 
-    /// Returns a Secret, or none if it is not there.
+    /// Returns a Secret, or `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// As [`Cluster::find`].
+    /// Same as [`Cluster::find`].
     pub fn find_secret(&self, key: &ObjectKey) -> Result<Option<Secret>, CallError> {
         found(self.call_until(&Request::get(key), None))
     }
 
-    /// Creates a Secret that was made here, or replaces the version that was read; returns what is
-    /// there then.
+    /// Creates a new Secret, or replaces the version that was read; returns the stored Secret.
     ///
     /// # Errors
     ///
-    /// As [`Cluster::call`]; with code 409 when it is there already, or another one by now.
+    /// Same as [`Cluster::call`]; with code 409 if the Secret exists already or was changed since
+    /// it was read.
     pub fn put_secret(&self, key: &ObjectKey, secret: &Secret) -> Result<Secret, CallError> {
         let request = if secret.resource_version().is_empty() {
             Request::create_secret(key, secret)
@@ -172,11 +172,11 @@ impl Cluster {
         self.call_until(&request, self.fence.get())
     }
 
-    /// Returns those of the objects that are there.
+    /// Returns the objects that exist.
     ///
     /// # Errors
     ///
-    /// As [`Cluster::find`].
+    /// Same as [`Cluster::find`].
     pub fn find_all(&self, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, CallError> {
         let requests: Vec<Request> = keys.iter().map(Request::get).collect();
         let mut there = BTreeMap::new();
@@ -186,11 +186,11 @@ impl Cluster {
         Ok(there)
     }
 
-    /// Sends a request for a list, and returns what is in it.
+    /// Sends a list request, and returns its items.
     ///
     /// # Errors
     ///
-    /// As [`Cluster::call`].
+    /// Same as [`Cluster::call`].
     pub fn list(&self, request: &Request) -> Result<Vec<Value>, CallError> {
         let mut list = self.call(request)?;
         Ok(list
@@ -200,18 +200,17 @@ impl Cluster {
             .unwrap_or_default())
     }
 
-    /// Limits until when writes are sent; those that [`Cluster::call_unfenced`] sends are not
-    /// meant.
+    /// Sets a deadline for writes, except for those of [`Cluster::call_unfenced`].
     pub fn fence(&self, until: Option<Instant>) {
         self.fence.set(until);
     }
 
-    /// From now on SIGINT and SIGTERM do not end the process, but the call or pause that is under
-    /// way: a write is let finish, unless they come twice.
+    /// Installs handlers by which SIGINT and SIGTERM end the current call or pause instead of the
+    /// process. A running write may finish, unless a second signal arrives.
     ///
     /// # Errors
     ///
-    /// When the system does not let us.
+    /// When the system refuses to install a handler.
     pub fn heed_signals(&self) -> std::io::Result<()> {
         let mut signals = self.signals.borrow_mut();
         self.patience.set(Patience::USUAL);
@@ -224,14 +223,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// What follows ends the work, as one signal asks: it takes a second one to stop it.
+    /// Requires a second signal to stop the following calls, which clean up after the first one.
     pub fn overlook_first_signal(&self) {
         if let Some(signals) = self.signals.borrow_mut().as_mut() {
             signals.takes(2);
         }
     }
 
-    /// What follows is tried once more at most, and for some seconds: somebody waits to hear of
+    /// Limits the following calls to one retry and a few seconds: the user waits for the report of
     /// another failure.
     pub fn hurry(&self) {
         self.patience.set(Patience::HURRIED);
@@ -243,27 +242,27 @@ impl Cluster {
     ///
     /// When a signal asks to stop.
     pub fn pause(&self, duration: Duration) -> Result<(), CallError> {
-        // The timer is made inside the runtime.
+        // The timer must be created inside the runtime.
         self.run(Manner::Drop, async { tokio::time::sleep(duration).await })
             .ok_or(CallError::Interrupted)
     }
 
-    /// Sends a request until it is done or refused.
+    /// Sends a request until it succeeds or is refused.
     ///
     /// # Errors
     ///
-    /// When the server refuses it, or does not answer however often it is asked; for a write, when
-    /// it is too late.
+    /// When the server refuses it, or does not answer after all retries; for a write, also when the
+    /// deadline has passed.
     pub fn call(&self, request: &Request) -> Result<Value, CallError> {
         let until = if request.is_write() { self.fence.get() } else { None };
         self.call_until(request, until)
     }
 
-    /// As [`Cluster::call`], for a write that says itself what it depends on.
+    /// Same as [`Cluster::call`], for a write that states its own preconditions.
     ///
     /// # Errors
     ///
-    /// As [`Cluster::call`].
+    /// Same as [`Cluster::call`].
     pub fn call_unfenced(&self, request: &Request) -> Result<Value, CallError> {
         self.call_until(request, None)
     }
@@ -284,8 +283,7 @@ impl Cluster {
         answer.map_err(|error| self.place(error))
     }
 
-    /// Sends requests that do not depend on each other and change nothing; the answers are in their
-    /// order.
+    /// Sends independent read requests in parallel, and returns the answers in the same order.
     pub fn call_all(&self, requests: &[Request]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(requests.len());
         for some in requests.chunks(PARALLEL) {
@@ -312,7 +310,7 @@ impl Cluster {
         answers
     }
 
-    /// Says in an error whom it is about, and who asked.
+    /// Adds the server, the context and the lack of credentials to an error.
     fn place(&self, error: CallError) -> CallError {
         let error = if self.is_anonymous { error.anonymous() } else { error };
         let through = self.proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
@@ -330,7 +328,7 @@ impl Cluster {
     }
 }
 
-/// Returns a text of an answer that is shown to people as it is.
+/// Returns a text of an answer that is shown to the user unchanged.
 fn told(answer: &Value, pointer: &str, is_possible: fn(&str) -> bool) -> Result<String, CallError> {
     let text = answer.pointer(pointer).and_then(Value::as_str).filter(|text| is_possible(text));
     text.map(str::to_owned).ok_or_else(|| {
@@ -340,17 +338,17 @@ fn told(answer: &Value, pointer: &str, is_possible: fn(&str) -> bool) -> Result<
     })
 }
 
-/// Returns whether a text looks like the version of a server, whatever its vendor adds.
+/// Returns whether a text looks like a server version, including vendor suffixes.
 fn is_version(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_~".contains(&byte);
     (1..=VERSION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
-/// Takes an object that is not there for none.
+/// Converts status 404 to `None`.
 ///
 /// # Errors
 ///
-/// As `answer`, but for 404.
+/// Same as `answer`, except for 404.
 pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Err(error) if error.code() == 404 => Ok(None),
@@ -358,14 +356,14 @@ pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallEr
     }
 }
 
-/// How long a request is sent again.
+/// The limits of a request with its retries.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     until: Option<Instant>,
     patience: Patience,
 }
 
-/// How often a request is sent, and how long each answer may take.
+/// How often a request is sent, and the time limit for each answer.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     attempts: u32,
@@ -377,7 +375,7 @@ impl Patience {
     const HURRIED: Self = Self { attempts: 2, answer: ANSWER_HURRIED_MAX };
 }
 
-/// Sends requests, with credentials that do not expire on the way.
+/// Sends requests with credentials that are renewed before they expire.
 #[derive(Clone)]
 struct Sender {
     client: Client,
@@ -386,22 +384,23 @@ struct Sender {
 }
 
 impl Sender {
-    /// Renews the credentials if they expire soon, for as long as a credential plugin takes: not a
-    /// part of the time that an answer has.
+    /// Renews credentials that expire soon. The time that a credential plugin takes does not count
+    /// towards the time limit of an answer.
     async fn renew(&self) -> Result<(), CallError> {
         if !self.credentials.can_expire() {
             return Ok(());
         }
         let credentials = Arc::clone(&self.credentials);
         let (done, renewed) = oneshot::channel();
-        // Not one of the runtime's threads: when a signal asks to stop, it is not waited for.
+        // A thread outside of the runtime, so that a signal can stop the program without waiting
+        // for it.
         std::thread::spawn(move || done.send(credentials.renew()));
         let renewed = renewed.await.expect("the thread sends what it returns");
         renewed.map_err(CallError::Plugin)
     }
 }
 
-/// Sends a request until it is done or refused, or it is too late, or signals ask to stop.
+/// Sends a request until it succeeds or is refused, the deadline passes, or a signal asks to stop.
 async fn call<T: Reply>(
     sender: Sender,
     request: Request,
@@ -432,7 +431,7 @@ async fn call<T: Reply>(
 
 type Sent<T> = Result<T, (CallError, Trouble)>;
 
-/// Sends a request once; none when it is too late for it, or becomes so.
+/// Sends a request once; returns `None` if the deadline passes before or during the request.
 async fn send_before<T: Reply>(
     limits: Limits,
     sender: &Sender,
@@ -455,7 +454,7 @@ async fn send_before<T: Reply>(
 
 async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
-    // The same certificate will come again, and the same protocol.
+    // Final: the server would send the same certificate and use the same protocol again.
     let lost = |error: &kube::Error| match (handshake::failure(error), sender.encryption) {
         (Some(Failure::Tls(why)), _) => (CallError::Certificate(why), Trouble::Final),
         (Some(Failure::NoTls), _) => (CallError::TlsMissing(String::new()), Trouble::Final),
@@ -475,7 +474,7 @@ async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
             Lost::TooLarge(bytes_max) => (CallError::TooLarge { bytes_max }, Trouble::Final),
         })?;
     if code < 300 {
-        // Its own words may quote a value.
+        // Parser messages may quote a value.
         let whole = serde_json::from_slice::<T>(&body).map_err(|error| {
             cut(format!(
                 "what came is no JSON of {wanted}: line {}, column {}",
@@ -494,7 +493,7 @@ async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
         return Err((CallError::Elsewhere { code, to }, Trouble::Final));
     }
     if (code, sender.encryption) == (400, Encryption::Absent) && !is_json(&body) {
-        // So servers answer that expect TLS: this one speaks no plain HTTP beyond it.
+        // Servers that expect TLS answer plain HTTP this way.
         return Err((CallError::TlsExpected(String::new()), Trouble::Final));
     }
     let status = Status::of(code, &body);

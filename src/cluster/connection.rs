@@ -13,25 +13,25 @@ use super::tls::{self, ClientCertificate};
 use super::transport::{Encryption, Transport};
 use crate::proxy::{Proxy, ProxyEnvironment, choose};
 
-/// How to connect to a cluster. No `Debug`: the address of a proxy may contain a password.
+/// How to connect to a cluster. Without `Debug`, because a proxy address may contain a password.
 #[derive(Clone)]
 pub struct Access {
-    /// The kubeconfig files; earlier ones win.
+    /// The kubeconfig files; earlier ones take precedence.
     pub kubeconfigs: Vec<String>,
-    /// The context; none for the current one.
+    /// The context; `None` for the current one.
     pub context: Option<String>,
-    /// The proxies of the environment.
+    /// The proxy settings of the environment.
     pub proxies: ProxyEnvironment,
     /// The terminal and the clock for credential plugins.
     pub surroundings: Surroundings,
 }
 
-/// Why no client could be made.
+/// Why creating a client failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("the kubeconfig cannot be used: {0}")]
     Kubeconfig(String),
-    /// The proxy of the kubeconfig, or of the environment.
+    /// The proxy of the kubeconfig or the environment is unusable.
     #[error("unusable proxy: {0}")]
     Proxy(String),
     #[error(transparent)]
@@ -40,10 +40,10 @@ pub enum ConnectError {
     Client(String),
 }
 
-/// A setting that works, but may be a mistake.
+/// A valid setting that may be a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectWarning {
-    /// Any server that answers is accepted.
+    /// The server's certificate is not verified.
     #[error(
         "the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify"
     )]
@@ -90,7 +90,7 @@ fn server_url(cluster: &kube::config::Cluster) -> Result<Uri, ConnectError> {
         .ok_or_else(|| mistake("a server that is not an address such as https://10.0.0.1:6443"))
 }
 
-/// Adds port 80 to an `http` address without a port: a proxy would otherwise be asked for 443.
+/// Adds port 80 to an `http` address without a port: the proxy would otherwise connect to 443.
 fn with_port(url: Uri) -> Option<Uri> {
     if url.scheme() != Some(&Scheme::HTTP) || url.port().is_some() {
         return Some(url);
@@ -100,8 +100,8 @@ fn with_port(url: Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Returns TLS settings and credentials of the requests. Without TLS the server is not
-/// authenticated, so it gets no credentials.
+/// Returns the TLS settings and credentials for requests. Without TLS, the server is not
+/// authenticated, so it receives no credentials.
 fn transport(
     url: Uri,
     context: Context,
@@ -126,7 +126,7 @@ fn transport(
         certificate = issued.certificate.take().map(ClientCertificate::Issued);
         credentials = Credentials::of_plugin(plugin, issued);
     }
-    // A server without TLS gets no credentials.
+    // A server without TLS never receives credentials, so it is not reported as anonymous access.
     let is_anonymous =
         encryption == Encryption::Tls && certificate.is_none() && !credentials.is_given();
     // kube adds the impersonation headers.

@@ -1,14 +1,14 @@
-//! Decides by which of a user's credentials requests are signed, by the rules of kubectl.
+//! Selects the credentials of a user by the rules of kubectl, and adds them to requests.
 //!
 //! | given | sent |
 //! |---|---|
-//! | `tokenFile` | its token, read again for each request; `token` only while the file cannot be read |
+//! | `tokenFile` | its token, read for each request; `token` only until the file is readable |
 //! | `token` | the token |
 //! | `username` | user name and password; refused beside a token |
 //! | `auth-provider` of the kind `oidc`, and none of these | its id-token |
-//! | `exec`, none of these, and no client certificate | what the plugin gives, again when it expires |
+//! | `exec`, none of these, and no client certificate | those of the plugin, renewed in time |
 //!
-//! A server without TLS gets none of them.
+//! A server without TLS receives none of them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -24,14 +24,14 @@ use super::connection::ConnectError;
 use super::files::{self, NAMED_BYTES_MAX};
 use super::plugin::{Issued, Plugin, PluginError};
 
-/// What `Authorization` is. No `Debug`.
+/// The source of the `Authorization` header. Without `Debug`.
 pub(super) enum Credentials {
-    /// None, but perhaps a client certificate.
+    /// No header; the user may have a client certificate or a plugin.
     Elsewhere,
     Fixed(HeaderValue),
     File {
         path: String,
-        /// What was read last: a file that goes away does not take the token with it.
+        /// The last token that was read; it stays in use if the file disappears.
         last: Mutex<HeaderValue>,
     },
     Plugin {
@@ -41,7 +41,7 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    /// Takes the credentials that are sent out of `user`, and removes those that are not.
+    /// Takes the selected credentials out of `user`, and removes the others.
     pub(super) fn take(user: &mut AuthInfo) -> Result<Self, ConnectError> {
         let token = user.token.take().map(|token| Zeroizing::new(token.expose_secret().to_owned()));
         let (username, password) = (user.username.take(), user.password.take());
@@ -64,18 +64,19 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// Returns whether there are any that are sent from here.
+    /// Returns whether requests carry an `Authorization` header.
     pub(super) fn is_given(&self) -> bool {
         !matches!(self, Self::Elsewhere)
     }
 
-    /// Returns the credentials of `plugin`, which gave `issued` when it was run first.
+    /// Returns the credentials of `plugin`, whose first run returned `issued`.
     pub(super) fn of_plugin(plugin: Plugin, issued: Issued) -> Self {
         Self::Plugin { plugin: Box::new(plugin), last: Mutex::new(issued) }
     }
 
-    /// kubectl knows one kind as well: the others have become plugins, of which none runs without a
-    /// deadline.
+    /// Returns the id-token of an `oidc` provider.
+    ///
+    /// kubectl itself supports only this kind, too; the others were replaced by credential plugins.
     fn of_provider(provider: &AuthProviderConfig) -> Result<Self, ConnectError> {
         let mistake = |why: &str| {
             let name = &provider.name;
@@ -91,15 +92,15 @@ impl Credentials {
         Ok(Self::Fixed(bearer(token, "its id-token")?))
     }
 
-    /// Returns whether [`Credentials::renew`] may have something to do.
+    /// Returns whether the credentials may need [`Credentials::renew`].
     pub(super) fn can_expire(&self) -> bool {
         matches!(self, Self::Plugin { .. })
     }
 
-    /// Runs the plugin again if its token is about to expire; waits for it.
+    /// Runs the plugin again if its token is about to expire, and waits for it.
     pub(super) fn renew(&self) -> Result<(), PluginError> {
         let Self::Plugin { plugin, last } = self else { return Ok(()) };
-        // Requests that are sent at the same time wait for one run.
+        // Parallel requests wait for a single run.
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if plugin.is_due(&last) {
             *last = plugin.run()?;
@@ -116,7 +117,7 @@ impl Credentials {
         Ok(Self::File { path, last: Mutex::new(last) })
     }
 
-    /// Signs a request.
+    /// Adds the `Authorization` header to a request.
     pub(super) fn sign(&self, headers: &mut http::HeaderMap) {
         let value = match self {
             Self::Elsewhere => return,
@@ -138,7 +139,7 @@ impl Credentials {
     }
 }
 
-/// Removes all credentials from `user`; who is impersonated stays.
+/// Removes all credentials from `user`, but keeps the impersonation settings.
 pub(super) fn remove_all(user: &mut AuthInfo) {
     let AuthInfo {
         impersonate, impersonate_uid, impersonate_groups, impersonate_user_extra, ..
@@ -152,12 +153,12 @@ pub(super) fn remove_all(user: &mut AuthInfo) {
     };
 }
 
-/// Returns whether TLS carries a certificate of the user.
+/// Returns whether the user has a client certificate for TLS.
 pub(super) fn has_certificate(user: &AuthInfo) -> bool {
     user.client_certificate.is_some() || user.client_certificate_data.is_some()
 }
 
-/// Refuses what kubectl refuses.
+/// Refuses combinations that kubectl refuses.
 pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
     let has_login = user.username.is_some() || user.password.is_some();
     let is_both =
@@ -177,7 +178,7 @@ pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
     Err(ConnectError::Kubeconfig(why.to_owned()))
 }
 
-/// Reads the token in a file.
+/// Reads the token from a file.
 fn read_token(path: &str) -> Result<HeaderValue, String> {
     let what = format!("its tokenFile `{path}`");
     let bytes = files::read(path, NAMED_BYTES_MAX)
@@ -195,8 +196,8 @@ fn bearer(token: &str, what: &str) -> Result<HeaderValue, ConnectError> {
     bearer_header(token).ok_or_else(|| ConnectError::Kubeconfig(format!("{what} {UNSENDABLE}")))
 }
 
-/// Returns the header that carries a token; none if it cannot. Blanks around a token are not part
-/// of it.
+/// Returns the header for a token, or `None` if the token has a character that a header must not
+/// have. Trims the token.
 pub(super) fn bearer_header(token: &str) -> Option<HeaderValue> {
     sensitive(&Zeroizing::new(format!("Bearer {}", token.trim())))
 }
@@ -207,14 +208,14 @@ fn basic(username: &str, password: &str) -> HeaderValue {
     sensitive(&value).expect("base64 has only characters that a header may have")
 }
 
-/// Returns a header that no log shows.
+/// Returns a header that is marked as sensitive, so that no log shows it.
 fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Returns the header that carries the login of a proxy.
+/// Returns the header for the login of a proxy.
 pub(super) fn proxy_authorization(username: &str, password: &str) -> HeaderValue {
     basic(username, password)
 }

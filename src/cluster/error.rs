@@ -1,4 +1,4 @@
-//! Why a request was not done.
+//! Errors of requests to the API server.
 
 use std::fmt;
 
@@ -8,104 +8,102 @@ use super::plugin::PluginError;
 use crate::model::denial::{Denial, FaultKind, FieldFault};
 use crate::model::url::without_user_info;
 
-/// The cause by which the server says that the namespace is being deleted.
+/// The reason of a cause for a namespace that is being deleted.
 const NAMESPACE_GOES: &str = "NamespaceTerminating";
-/// The cause by which it says that another manager owns a field.
+/// The reason of a cause for a field that another field manager owns.
 const FIELD_CONFLICT: &str = "FieldManagerConflict";
 
-/// The fields of a Secret that may be named where the server's words are not shown.
+/// The fields of a Secret that may be named where the server's message is hidden.
 const SECRET_FIELDS: [&str; 4] = ["data", "immutable", "metadata.name", "type"];
 
-/// The reasons that say nothing but which kind of refusal it is.
+/// The reasons that reveal only the kind of a refusal.
 const REASONS: [&str; 5] = ["AlreadyExists", "Conflict", "Forbidden", "Invalid", "NotFound"];
 
-/// How many causes of an answer are kept: each is a line for a person to read.
+/// The maximum number of causes to keep: the user sees each as a line.
 const CAUSES_MAX: usize = 100;
-/// The longest message that is kept: one that lists every mistake of a manifest has some thousand
+/// The maximum length of a message: one that lists every mistake of a manifest has a few thousand
 /// bytes.
 const MESSAGE_BYTES_MAX: usize = 16_000;
-/// The longest texts of a cause that is kept; the path of a field has some hundred bytes.
+/// The maximum length of each text in a cause; a field path has up to a few hundred bytes.
 const CAUSE_BYTES_MAX: usize = 1_000;
 
-/// The longest name that Kubernetes knows is shorter.
+/// Longer than any name in Kubernetes.
 const NAME_BYTES_MAX: usize = 300;
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The API server said no.
+    /// The API server refused the request.
     #[error("{0}")]
     Status(Box<Status>),
-    /// Nothing is known: no whole answer came.
+    /// No complete answer arrived, so the outcome is unknown.
     #[error("the API server did not answer: {0}")]
     Transport(String),
-    /// More came than any API server sends.
+    /// The answer is larger than any that an API server sends.
     #[error("the answer has more than {} MiB, which no API server sends", .bytes_max >> 20)]
     TooLarge { bytes_max: usize },
-    /// Somebody else is to be asked, and is not: whoever answers there has not been named in the
-    /// kubeconfig.
+    /// A redirect, which is not followed, because the kubeconfig does not name its target.
     #[error(
         "the server does not answer, but points to `{to}` (HTTP {code}), which is not followed"
     )]
     Elsewhere { code: u16, to: String },
-    /// The server is not the one that the kubeconfig means, or it does not accept our certificate.
+    /// The server failed verification, or it does not accept our certificate.
     #[error("the TLS handshake with the API server failed: {0}")]
     Certificate(String),
-    /// The address is one without TLS, and something answers that does not speak plain HTTP; the
-    /// address is in it.
+    /// The address has no TLS, and the server does not speak plain HTTP. Contains the address.
     #[error("{0} is an address without TLS, and the server there seems to expect TLS")]
     TlsExpected(String),
-    /// The address is one with TLS, and something answers without it; the address is in it.
+    /// The address has TLS, and the server does not. Contains the address.
     #[error("the server does not speak TLS: {0}")]
     TlsMissing(String),
-    /// The token has expired, and the plugin gave no other one: the request was not sent.
+    /// The token has expired and the plugin returned no new one; the request was not sent.
     #[error(transparent)]
     Plugin(PluginError),
-    /// There is no such request: a name in its path is none.
+    /// The request is invalid, for example because of a name in its path.
     #[error("the request cannot be made: {0}")]
     Unsendable(String),
-    /// The write was not sent (again): others may write by now. What went wrong before is in it, if
-    /// anything.
+    /// The deadline for a write has passed: another process may hold the lock now. Contains the
+    /// previous failure, if any.
     #[error("the lock was not renewed in time, and somebody else may hold it now{0}")]
     Late(String),
-    /// A signal came.
+    /// A signal asked to stop.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// What the API server says of a request that it did not do.
+/// The API server's `Status` for a failed request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (HTTP {code} {reason})")]
 pub struct Status {
     pub code: u16,
     pub reason: String,
     pub message: String,
-    /// The resource that the answer is about, such as `namespaces`; empty if it names none.
+    /// The resource that the answer names, such as `namespaces`; may be empty.
     pub resource: String,
-    /// Who refused the request in place of the API server's own checks, as far as the server says
-    /// so.
+    /// The admission that refused the request instead of the API server's own checks, if the server
+    /// names it.
     pub admission: Option<Admission>,
     pub causes: Vec<Cause>,
-    /// How many more there are, which are not kept.
+    /// The number of causes that were dropped.
     pub more_causes: usize,
-    /// Whether it was an answer to a request without credentials.
+    /// Whether the request had no credentials.
     pub is_anonymous: bool,
 }
 
-/// Admission that the API server itself names in front of the words of others.
+/// Admission that the API server itself names at the start of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// This webhook said no.
+    /// This webhook denied the request.
     Webhook(String),
-    /// This webhook is not called for a dry run, so none can be made.
+    /// This webhook does not support dry run, so no dry run is possible.
     WebhookWithoutDryRun(String),
     Quota,
 }
 
 impl Admission {
-    /// Reads how a message begins. Kubernetes gives these answers no reason and no cause of their
-    /// own, but puts its own words in front of those of webhooks and policies: what follows is not
-    /// looked at.
+    /// Parses the start of a message. Kubernetes reports these refusals without a reason or cause
+    /// of their own, but with a fixed prefix before the message of a webhook or policy. The rest is
+    /// not parsed.
     fn of(message: &str) -> Option<Self> {
         if let Some(named) = message.strip_prefix("admission webhook \"") {
             let (name, rest) =
@@ -133,7 +131,7 @@ impl fmt::Display for Admission {
     }
 }
 
-/// One reason of several.
+/// One of several causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     pub reason: String,
@@ -142,7 +140,8 @@ pub struct Cause {
 }
 
 impl Status {
-    /// Reads an answer that is an error; one that is no JSON comes from something in between.
+    /// Parses an error answer. A body that is not JSON was sent by something in between, such as a
+    /// proxy.
     pub fn of(code: u16, body: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |value: &Value, key: &str| {
@@ -184,8 +183,8 @@ impl Status {
         }
     }
 
-    /// Leaves out what the server said, but for names that it says of every object: a webhook, or
-    /// whatever is in between, may quote the Secret that was sent.
+    /// Removes the server's messages, except for names that it reports for any object: a webhook or
+    /// a proxy may quote the Secret that was sent.
     #[must_use]
     pub(super) fn without_words(self) -> Self {
         let (mut causes, number) = (self.causes, self.more_causes);
@@ -219,14 +218,14 @@ impl Status {
             Some(FieldFault { kind, field: cause.field.clone() })
         };
         let faults: Option<Vec<FieldFault>> = self.causes.iter().map(fault).collect();
-        // Policies answer with causes without a field, and webhooks with whatever they like.
+        // Policies report causes without a field, and webhooks can report anything.
         let is_validation = self.reason == "Invalid" && self.admission.is_none();
         let faults = faults.filter(|_| is_validation).unwrap_or_default();
         Denial { code: self.code, resource: self.resource.clone(), faults }
     }
 
-    /// Returns whether the answer judges the object that was sent, and not the credentials or the
-    /// server's health.
+    /// Returns whether the answer is about the object that was sent, rather than the credentials or
+    /// the server's health.
     ///
     /// A webhook may deny with any code.
     pub fn is_verdict(&self) -> bool {
@@ -234,12 +233,12 @@ impl Status {
             || !matches!(self.code, 401 | 429 | 500..)
     }
 
-    /// Returns whether the namespace is about to go.
+    /// Returns whether the namespace is being deleted.
     pub fn is_namespace_going(&self) -> bool {
         self.causes.iter().any(|cause| cause.reason == NAMESPACE_GOES)
     }
 
-    /// Returns whether another manager owns fields that were applied.
+    /// Returns whether another field manager owns applied fields.
     pub fn is_field_conflict(&self) -> bool {
         self.code == 409 && self.causes.iter().any(|cause| cause.reason == FIELD_CONFLICT)
     }
@@ -250,8 +249,8 @@ impl Cause {
         [&self.reason, &self.message, &self.field].iter().all(|text| text.len() <= CAUSE_BYTES_MAX)
     }
 
-    /// Leaves only names in it: of the field that is in conflict, and of its manager. Tells whether
-    /// anything is left.
+    /// Reduces the cause to names: the field in conflict and its manager. Returns whether anything
+    /// is left.
     fn keep_names(&mut self) -> bool {
         let is_plain = |text: &str, also: &str| {
             text.len() <= NAME_BYTES_MAX
@@ -284,14 +283,14 @@ impl Cause {
     }
 }
 
-/// Returns whether a text can be the name of a webhook.
+/// Returns whether a text may be the name of a webhook.
 fn is_name(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     text.len() <= NAME_BYTES_MAX && text.chars().all(is_plain)
 }
 
 impl CallError {
-    /// Names the server where there may be a wrong one, or none.
+    /// Adds the server to errors that may be caused by a wrong or missing server.
     pub(super) fn about(self, server: &str) -> Self {
         match self {
             Self::Transport(why) => Self::Transport(format!("{server}: {why}")),
@@ -302,7 +301,7 @@ impl CallError {
         }
     }
 
-    /// Notes that the request had no credentials.
+    /// Marks the request as one without credentials.
     pub(super) fn anonymous(mut self) -> Self {
         if let Self::Status(status) = &mut self {
             status.is_anonymous = true;
@@ -310,7 +309,7 @@ impl CallError {
         self
     }
 
-    /// Returns what the server said, if it said anything.
+    /// Returns the server's status, if it answered.
     pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Status(status) => Some(status),
@@ -318,7 +317,7 @@ impl CallError {
         }
     }
 
-    /// Returns the code of the server's answer; 0 if none came.
+    /// Returns the HTTP code of the answer, or 0 without an answer.
     pub fn code(&self) -> u16 {
         self.status().map_or(0, |status| status.code)
     }

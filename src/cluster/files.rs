@@ -1,6 +1,7 @@
-//! Kubeconfigs, and the files that they name: keys, certificates, tokens.
+//! Reads the files that a kubeconfig names: keys, certificates, tokens.
 //!
-//! Their modes are not judged: kubectl does not, and in a pod others may read the token.
+//! Their modes are not checked: kubectl does not either, and in a pod other users may read the
+//! token.
 
 use std::io;
 
@@ -10,15 +11,15 @@ use zeroize::Zeroizing;
 use crate::fsio::guard::{GuardError, read_secret};
 use crate::fsio::{ReadFileError, open_regular};
 
-/// The largest file that a kubeconfig may name: a chain of certificates has some ten thousand
-/// bytes.
+/// The maximum size of a file that a kubeconfig names: a chain of certificates has about ten
+/// thousand bytes.
 pub(super) const NAMED_BYTES_MAX: u64 = 1 << 20;
 
-/// Returns the bytes of the regular file at `path`, of which there may be `bytes_max`.
+/// Returns the content of the regular file at `path`, of at most `bytes_max` bytes.
 ///
 /// # Errors
 ///
-/// Says why it cannot be read; the caller names the path.
+/// A text with the cause; the caller adds the path.
 pub(super) fn read(path: &str, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let path = Utf8Path::new(path);
     let too_large = || format!("it has more than {} MiB", bytes_max >> 20);
@@ -32,14 +33,14 @@ pub(super) fn read(path: &str, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Str
     if claimed > bytes_max {
         return Err(too_large());
     }
-    // A file of the kernel claims nothing, and any file may grow while it is read.
+    // Files in /proc report a size of 0, and any file may grow while it is read.
     read_secret(path, file, bytes_max).map_err(|error| match error {
         GuardError::Read(ReadFileError::Io(error)) => words(error),
         _ => too_large(),
     })
 }
 
-/// Returns what the system says of a file, without its path.
+/// Returns the system's message for an error, without the path.
 fn words(error: io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),

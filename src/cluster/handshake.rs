@@ -1,4 +1,4 @@
-//! Why client and server do not understand each other, in words that lead to a remedy.
+//! Describes failed handshakes in words that lead to a remedy.
 
 use std::error::Error;
 use std::io;
@@ -7,18 +7,18 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use crate::tls_error;
 
-/// Why no attempt will succeed.
+/// A failure that no retry can fix.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The server or the client does not accept the other's certificate, version or algorithms.
+    /// One side does not accept the other's certificate, version or algorithms.
     Tls(String),
-    /// The server does not answer in TLS.
+    /// The answer is not TLS.
     NoTls,
-    /// The server does not answer in HTTP.
+    /// The answer is not HTTP.
     NoHttp,
 }
 
-/// Returns why the connection failed; none if the next attempt may succeed.
+/// Returns why the connection failed, or `None` if a retry may succeed.
 pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
     let mut link = Some(error);
     while let Some(this) = link {
@@ -28,7 +28,7 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
         if this.downcast_ref().is_some_and(hyper::Error::is_parse) {
             return Some(Failure::NoHttp);
         }
-        // An I/O error does not give the error that it was made of as its source.
+        // `io::Error::source` skips the error that it wraps.
         let inner = this.downcast_ref().and_then(io::Error::get_ref);
         link = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| this.source());
     }
@@ -55,7 +55,7 @@ fn of_server(why: &CertificateError, error: &rustls::Error) -> String {
     }
 }
 
-/// Returns what a server means by an alert that it will send each time.
+/// Describes an alert that the server would send again, or returns `None`.
 fn of_alert(alert: AlertDescription) -> Option<String> {
     use AlertDescription as A;
     match alert {

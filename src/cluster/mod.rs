@@ -1,8 +1,8 @@
-//! The edge to a cluster: connections, credentials, requests and what is tried again. Decides
-//! nothing about objects.
+//! The edge to a cluster: connections, credentials, requests and retries. Makes no decision about
+//! objects.
 //!
-//! Bodies are bytes and answers are JSON: what was verified is what is sent. Calls block; the
-//! runtime below them is an inner matter of this folder.
+//! Bodies are bytes and answers are JSON: the verified bytes are sent unchanged. Calls block; the
+//! async runtime is an implementation detail of this folder.
 
 mod body;
 mod client;

@@ -14,18 +14,18 @@ use super::credentials::bearer_header;
 use crate::command::{self, CommandError, Ending, Finished, Interaction, Limits};
 use crate::model::timestamp::Timestamp;
 
-/// How long a plugin may take that cannot ask a person: a login over a slow network takes some
+/// The deadline of a plugin that cannot prompt the user: a login over a slow network takes a few
 /// seconds.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// How much a plugin may print: a token or a certificate with its key has some thousand bytes.
+/// The output limit of a plugin: a token, or a certificate with its key, has a few thousand bytes.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
-/// What plugins depend on outside of the kubeconfig.
+/// The environment of plugins outside of the kubeconfig.
 #[derive(Clone, Copy)]
 pub struct Surroundings {
-    /// Whether a plugin can ask a person.
+    /// Whether a plugin can prompt the user.
     pub terminal: Terminal,
-    /// Returns the time, by which a token expires; none if the clock is wrong.
+    /// Returns the current time, for the expiry of tokens; `None` if the clock is wrong.
     pub clock: fn() -> Option<Timestamp>,
 }
 
@@ -36,7 +36,7 @@ pub enum Terminal {
     Absent,
 }
 
-/// Why a plugin gave no credentials. What it printed is not repeated.
+/// Why a plugin returned no credentials. Never quotes its output.
 #[derive(Debug, thiserror::Error)]
 #[error("the kubeconfig's credential plugin `{command}` {why}")]
 pub struct PluginError {
@@ -44,7 +44,7 @@ pub struct PluginError {
     pub why: PluginFault,
 }
 
-/// What went wrong with a plugin.
+/// The fault of a plugin.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PluginFault {
     #[error("cannot be run: {0}")]
@@ -59,10 +59,10 @@ pub enum PluginFault {
     Lost(String),
     #[error("needs a terminal (`interactiveMode: Always`), and standard input is not a terminal")]
     NoTerminal,
-    /// What it printed has no credentials in it.
+    /// Its output contains no usable credentials.
     #[error("{0}")]
     Answer(&'static str),
-    /// Its certificate or key cannot be used.
+    /// Its certificate or key is unusable.
     #[error("gave an unusable client certificate: {0}")]
     Certificate(String),
 }
@@ -81,7 +81,7 @@ impl From<CommandError> for PluginFault {
     }
 }
 
-/// The plugin of a user.
+/// The credential plugin of a user.
 pub(super) struct Plugin {
     command: String,
     exec: ExecConfig,
@@ -89,9 +89,9 @@ pub(super) struct Plugin {
     clock: fn() -> Option<Timestamp>,
 }
 
-/// The credentials that a plugin gave.
+/// The credentials that a plugin returned.
 pub(super) struct Issued {
-    /// The header that carries the token, if it gave one.
+    /// The header for the token, if any.
     pub(super) token: Option<HeaderValue>,
     pub(super) certificate: Option<IssuedCertificate>,
     expires: Option<Timestamp>,
@@ -125,7 +125,7 @@ impl Plugin {
         Ok(Some(Self { command, exec, interaction, clock: surroundings.clock }))
     }
 
-    /// Runs the command and returns what it gave.
+    /// Runs the plugin and returns its credentials.
     pub(super) fn run(&self) -> Result<Issued, PluginError> {
         self.issue().map_err(|why| PluginError { command: self.command.clone(), why })
     }
@@ -140,7 +140,7 @@ impl Plugin {
         if !status.success() {
             return Err(PluginFault::Failed(status));
         }
-        // Its parser's words would quote a token.
+        // Parser messages would quote a token.
         let answer: ExecCredential = serde_saphyr::from_slice(&output)
             .map_err(|_| PluginFault::Answer("printed no ExecCredential"))?;
         let status = answer
@@ -177,7 +177,7 @@ impl Plugin {
         Ok(Issued { token: token.transpose()?, certificate, expires: expires.transpose()? })
     }
 
-    /// Makes the command as kubectl runs it.
+    /// Returns the command with the arguments and the environment that kubectl sets.
     fn prepare(&self) -> Command {
         let exec = &self.exec;
         let mut command = Command::new(&self.command);
@@ -198,7 +198,7 @@ impl Plugin {
         command
     }
 
-    /// Returns whether a token expires within a minute, or has.
+    /// Returns whether a token has expired, or expires within a minute.
     pub(super) fn is_due(&self, issued: &Issued) -> bool {
         let (Some(expires), Some(now)) = (issued.expires, (self.clock)()) else { return false };
         issued.token.is_some() && expires <= now.plus_seconds(60)
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn token_is_due_a_minute_before_it_expires() {
-        // The clock says 2001-09-09T01:46:40Z.
+        // The clock returns 2001-09-09T01:46:40Z.
         for (expires, wanted) in [
             ("2001-09-09T01:47:40Z", true),
             ("2001-09-09T01:47:41Z", false),

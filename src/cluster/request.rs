@@ -1,4 +1,4 @@
-//! A request as data: made here, sent by [`super::Cluster`].
+//! Requests as data; [`super::Cluster`] sends them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::resource::{escaped, is_of_secrets, key, path};
 use super::secret::Secret;
 use crate::model::object_key::ObjectKey;
 
-/// The name under which this program owns fields.
+/// The field manager of this program.
 pub const FIELD_MANAGER: &str = "relay-bundle";
 
-/// What is asked of the API server.
+/// A request to the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: Method,
@@ -21,8 +21,8 @@ pub struct Request {
     pub body: Body,
 }
 
-/// What a request carries. It may be a secret: it is never shown, and is overwritten when the last
-/// copy is dropped.
+/// The body of a request. It may contain a secret: it is never shown, and is overwritten when the
+/// last copy is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Body(Arc<Zeroizing<Vec<u8>>>);
 
@@ -54,41 +54,41 @@ pub enum Method {
     Delete,
 }
 
-/// Whether a write happens.
+/// Whether a write is a dry run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Run {
-    /// The server does all but to store the object.
+    /// The server does everything except storing the object.
     Dry,
     Real,
 }
 
 impl Request {
-    /// Returns whether it may change something.
+    /// Returns whether the request may change something.
     pub fn is_write(&self) -> bool {
         self.method != Method::Get
     }
 
-    /// Returns whether it sends values that nobody may see: what is answered may quote them.
+    /// Returns whether the request sends secret values, which the answer may quote.
     pub(super) fn carries_secret(&self) -> bool {
         self.is_write() && is_of_secrets(&self.path)
     }
 
-    /// Asks for what is at a path.
+    /// Reads a path.
     pub fn get_path(path: impl Into<String>) -> Self {
         Self { method: Method::Get, path: path.into(), body: Body::default() }
     }
 
-    /// Asks for an object, or for all objects of the kind in the namespace if the key has no name.
+    /// Reads an object, or lists the objects of the kind in the namespace if the key has no name.
     pub fn get(key: &ObjectKey) -> Self {
         Self::get_path(path(key))
     }
 
-    /// Asks for the objects of a kind in a namespace that have these labels, as in `a=b,c=d`.
+    /// Lists the objects of a kind in a namespace with these labels, such as `a=b,c=d`.
     pub fn list(folder: &ObjectKey, labels: &str) -> Self {
         Self::get_path(format!("{}?labelSelector={}", path(folder), labels.replace('=', "%3D")))
     }
 
-    /// Asks for the events about the object with this uid.
+    /// Lists the events about the object with this uid.
     pub fn events(namespace: &str, uid: &str) -> Self {
         let folder = key("Event", namespace, "").expect("a kind that is known");
         Self::get_path(format!(
@@ -98,63 +98,63 @@ impl Request {
         ))
     }
 
-    /// Applies a manifest: `yaml` is sent as it is.
+    /// Applies a manifest; `yaml` is sent unchanged.
     pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
         let path = format!("{}?{}{}", path(key), owner(), dry(run));
         Self { method: Method::Apply, path, body: yaml.to_vec().into() }
     }
 
-    /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves
-    /// them alone.
+    /// Applies fields as another field manager than [`FIELD_MANAGER`], whose own applies then leave
+    /// them unchanged.
     pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
         let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
         Self { method: Method::Apply, path, body: object.to_string().into_bytes().into() }
     }
 
-    /// Lets a field pass that the server does not know: what others wrote is taken as the server
-    /// takes it from them.
+    /// Allows fields that the server does not know, because fields that another client wrote need
+    /// not pass strict validation.
     #[must_use]
     pub fn leniently(mut self) -> Self {
         self.path = self.path.replace("fieldValidation=Strict", "fieldValidation=Ignore");
         self
     }
 
-    /// Takes fields that others own.
+    /// Takes over fields of other field managers.
     #[must_use]
     pub fn by_force(mut self) -> Self {
         self.path.push_str("&force=true");
         self
     }
 
-    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is
-    /// written.
+    /// Returns the object that applying a manifest would produce, regardless of field ownership: a
+    /// forced dry run, which writes nothing.
     pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
         Self::apply(key, yaml, Run::Dry).by_force()
     }
 
-    /// Creates an object; fails if it is there.
+    /// Creates an object; fails if it exists.
     pub fn create(key: &ObjectKey, object: &Value, run: Run) -> Self {
         let folder = ObjectKey { name: String::new(), ..key.clone() };
         Self::write(Method::Post, &folder, object.to_string().into_bytes().into(), run)
     }
 
-    /// Creates a Secret; fails if it is there.
+    /// Creates a Secret; fails if it exists.
     pub fn create_secret(key: &ObjectKey, secret: &Secret) -> Self {
         let folder = ObjectKey { name: String::new(), ..key.clone() };
         Self::write(Method::Post, &folder, secret.to_body(), Run::Real)
     }
 
-    /// Replaces a Secret, only if it is still the version that was read.
+    /// Replaces a Secret if it still has the version that was read.
     pub fn replace_secret(key: &ObjectKey, secret: &Secret) -> Self {
         Self::write(Method::Put, key, secret.to_body(), Run::Real)
     }
 
-    /// Replaces an object; with a `resourceVersion` in it, only if it is still that one.
+    /// Replaces an object; if it contains a `resourceVersion`, only that version.
     pub fn replace(key: &ObjectKey, object: &Value) -> Self {
         Self::write(Method::Put, key, object.to_string().into_bytes().into(), Run::Real)
     }
 
-    /// As [`Request::replace`], in the name of another manager than [`FIELD_MANAGER`].
+    /// Same as [`Request::replace`], as another field manager than [`FIELD_MANAGER`].
     pub fn replace_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
         let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
         Self { method: Method::Put, path, body: object.to_string().into_bytes().into() }
@@ -165,18 +165,19 @@ impl Request {
         Self { method, path, body }
     }
 
-    /// Deletes an object if it is still the one that was seen; what it owns goes in the background.
+    /// Deletes an object if its uid and version still match; its dependents are deleted in the
+    /// background.
     pub fn delete(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
         Self::delete_with("Background", key, uid, resource_version)
     }
 
-    /// As [`Request::delete`]; the object goes after what it owns, so that its pods are gone when
-    /// it is.
+    /// Same as [`Request::delete`], but with foreground propagation: the object is deleted after
+    /// its dependents, so that its pods are gone when it is.
     pub fn delete_last(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
         Self::delete_with("Foreground", key, uid, resource_version)
     }
 
-    /// As [`Request::delete`]; what the object owns stays, and is nobody's.
+    /// Same as [`Request::delete`], but orphans the dependents, which stay.
     pub fn delete_alone(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
         Self::delete_with("Orphan", key, uid, resource_version)
     }
@@ -191,7 +192,7 @@ impl Request {
         Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes().into() }
     }
 
-    /// Asks whether we may do something, with all objects of a resource or with one.
+    /// Asks whether we have a permission, for all objects of a resource or for one.
     pub fn may_i(
         verb: &str,
         group: &str,

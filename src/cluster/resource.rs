@@ -1,4 +1,4 @@
-//! Where the API server keeps the objects of a kind.
+//! The API paths of resources.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,8 +7,7 @@ use super::body::{LIST_BYTES_MAX, OBJECT_BYTES_MAX};
 use super::request::Method;
 use crate::model::object_key::ObjectKey;
 
-/// The kinds that are ever asked for, with their group and the name of their resource; true if in
-/// namespaces.
+/// The supported kinds: group, kind, resource, and whether it is namespaced.
 const RESOURCES: [(&str, &str, &str, bool); 25] = [
     ("", "Namespace", "namespaces", false),
     ("", "ServiceAccount", "serviceaccounts", true),
@@ -37,7 +36,7 @@ const RESOURCES: [(&str, &str, &str, bool); 25] = [
     ("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
 ];
 
-/// Returns the group, and the name of the resource, of a kind.
+/// Returns the group and the resource of a kind.
 pub fn resource(kind: &str) -> Option<(&'static str, &'static str)> {
     RESOURCES
         .iter()
@@ -45,7 +44,7 @@ pub fn resource(kind: &str) -> Option<(&'static str, &'static str)> {
         .map(|(group, _, name, _)| (*group, *name))
 }
 
-/// Returns the key of an object of a kind that is known, in the version of its API that is stable.
+/// Returns the key of an object of a supported kind, in the stable version of its API.
 pub fn key(kind: &str, namespace: &str, name: &str) -> Option<ObjectKey> {
     let (group, _, _, is_namespaced) = RESOURCES.iter().find(|(_, known, ..)| *known == kind)?;
     let version = if *group == "autoscaling" { "v2" } else { "v1" };
@@ -60,7 +59,7 @@ pub fn key(kind: &str, namespace: &str, name: &str) -> Option<ObjectKey> {
 ///
 /// # Panics
 ///
-/// For a kind that no bundle has and nothing refers to.
+/// For an unsupported kind. Bundles contain and reference supported kinds only.
 pub fn path(key: &ObjectKey) -> String {
     let (_, resource) = resource(&key.kind).expect("only kinds of the closed list are asked for");
     let root = if key.api_version.contains('/') { "/apis/" } else { "/api/" };
@@ -73,7 +72,7 @@ pub fn path(key: &ObjectKey) -> String {
     format!("{root}{}{namespace}/{resource}{name}", api_version.join("/"))
 }
 
-/// Returns a text as it may stand in a path or a query: names come from objects of others, too.
+/// Percent-encodes a text for a path or a query: names may come from objects of other owners.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
     if text.bytes().all(is_plain) {
@@ -85,7 +84,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     text.bytes().map(of).collect::<String>().into()
 }
 
-/// Returns the resource that a path leads to, and the name of the object if it is about one.
+/// Returns the resource of a path, and the name if the path leads to one object.
 fn split(path: &str) -> Option<(&str, Option<&str>)> {
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -99,22 +98,22 @@ fn split(path: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// Returns whether a path leads to a Secret, or to all of them.
+/// Returns whether a path leads to Secrets.
 pub(super) fn is_of_secrets(path: &str) -> bool {
     split(path).is_some_and(|(resource, _)| resource == "secrets")
 }
 
-/// What a good answer to a request is.
+/// The expected kind and name of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// None if anything is.
+    /// `None` accepts any kind.
     kind: Option<String>,
-    /// None if any is.
+    /// `None` accepts any name.
     name: Option<String>,
 }
 
 impl Answer {
-    /// Returns what the API server answers to a request for a path.
+    /// Returns the expected answer to a request for a path.
     pub fn to(method: Method, path: &str) -> Self {
         let any = Self { kind: None, name: None };
         let Some((resource, name)) = split(path) else { return any };
@@ -124,7 +123,7 @@ impl Answer {
         let kind =
             RESOURCES.iter().find(|(_, _, known, _)| *known == resource).map(|(_, kind, ..)| *kind);
         match (kind, name, method) {
-            // What is deleted may be answered for by a `Status`.
+            // The API server may answer a deletion with a `Status`.
             (None, ..) | (.., Method::Delete) => any,
             (Some(kind), None, Method::Get) => {
                 Self { kind: Some(format!("{kind}List")), name: None }
@@ -135,13 +134,13 @@ impl Answer {
         }
     }
 
-    /// Returns how many bytes it may have.
+    /// Returns the maximum size of the answer.
     pub(super) fn bytes_max(&self) -> usize {
         let is_list = self.kind.as_ref().is_some_and(|kind| kind.ends_with("List"));
         if is_list { LIST_BYTES_MAX } else { OBJECT_BYTES_MAX }
     }
 
-    /// Returns whether this is it.
+    /// Returns whether an answer has the expected kind and name.
     pub fn is(&self, kind: Option<&str>, name: Option<&str>) -> bool {
         let fits = |wanted: &Option<String>, found| wanted.is_none() || found == wanted.as_deref();
         fits(&self.kind, kind) && fits(&self.name, name)

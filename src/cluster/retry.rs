@@ -1,37 +1,38 @@
-//! What is tried again, and when: trouble on the way, never a verdict on what was sent.
+//! Retries: repeats requests after temporary failures, and never after a refusal of the request
+//! itself.
 
 use std::time::Duration;
 
-/// How often a request is sent at most.
+/// The maximum number of attempts for a request.
 pub const ATTEMPTS_MAX: u32 = 7;
 
 const DELAY_FIRST: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
-/// A server that asks for more patience is not waited for so long.
+/// The longest wait that a server's `Retry-After` can cause.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// How a request went wrong.
+/// The kind of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// No whole answer came: refused, reset, cut off, too slow.
+    /// No complete answer: refused, reset, interrupted or too slow.
     Transport,
-    /// The answer did not come to its end in time, though something came of it: it will hardly be
-    /// faster, so it is tried once more at most.
+    /// The answer started but took too long. It is unlikely to become faster, so the request is
+    /// repeated once at most.
     Slow,
-    /// It would go wrong again.
+    /// A retry would fail in the same way.
     Final,
     /// The server answered with an error.
     Status {
         code: u16,
-        /// What its header asks for.
+        /// The value of the header.
         retry_after: Option<Duration>,
-        /// An object changed while the server worked on it, and nothing that we sent says which
-        /// version we meant.
+        /// An object changed while the server processed an apply, whose request has no version as a
+        /// precondition.
         is_race: bool,
     },
 }
 
-/// Returns how long to wait before the request is sent again; none if it is not.
+/// Returns the pause before the next attempt, or `None` for no further attempt.
 pub fn delay(attempt: u32, trouble: Trouble) -> Option<Duration> {
     if attempt >= ATTEMPTS_MAX {
         return None;

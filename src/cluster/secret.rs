@@ -1,4 +1,4 @@
-//! A Secret, whose values are overwritten in memory: it is never a tree of JSON.
+//! A Secret whose values are overwritten in memory. It is never parsed into a JSON tree.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,11 +14,11 @@ use super::request::Body;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 
-/// What `kubectl apply` keeps beside an object: the values that somebody once applied, in the
-/// clear.
+/// The annotation of `kubectl apply`: contains the values that a user once applied, in plain text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// A Secret as it is in the cluster, or is to be there. No `Debug`, for it has values.
+/// A Secret that exists in the cluster, or one to create. Without `Debug`, because it contains
+/// secret values.
 #[derive(Deserialize)]
 pub struct Secret {
     #[serde(default)]
@@ -37,7 +37,7 @@ fn opaque() -> String {
 }
 
 impl Secret {
-    /// Describes a Secret of ours that is not there yet, of the installation `instance`.
+    /// Returns a new Secret of the installation `instance`.
     pub fn new(key: &ObjectKey, instance: &str) -> Self {
         let mut secret = Self::of_others(key);
         let labels = json!({
@@ -48,7 +48,7 @@ impl Secret {
         secret
     }
 
-    /// Describes a Secret that is not there yet, and that others keep.
+    /// Returns a new Secret without our labels, for one that we do not manage.
     pub fn of_others(key: &ObjectKey) -> Self {
         Self {
             kind: key.kind.clone(),
@@ -67,12 +67,12 @@ impl Secret {
         self.metadata.get("name")?.as_str()
     }
 
-    /// Returns the version that was read; nothing for a Secret that was made here.
+    /// Returns the version that was read; empty for a new Secret.
     pub fn resource_version(&self) -> &str {
         self.metadata.get("resourceVersion").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Returns what the server and others keep of it beside the values.
+    /// Returns the metadata.
     pub fn metadata(&self) -> &Value {
         &self.metadata
     }
@@ -82,7 +82,7 @@ impl Secret {
         self.metadata.get("annotations")?.get(name)?.as_str()
     }
 
-    /// Sets an annotation, and takes the one away in which `kubectl apply` keeps values.
+    /// Sets an annotation, and removes the one in which `kubectl apply` keeps values.
     pub fn annotate(&mut self, name: &str, value: &str) {
         let annotations = &mut self.metadata["annotations"];
         annotations[name] = value.into();
@@ -91,13 +91,13 @@ impl Secret {
         }
     }
 
-    /// Writes the Secret for the API server.
+    /// Encodes the Secret for the API server.
     pub fn to_body(&self) -> Body {
         let metadata = self.metadata.to_string();
         let encoded = |value: &SecretValue| value.expose().len().div_ceil(3) * 4;
         let data: usize =
             self.data.iter().map(|(key, value)| key.len() * 6 + encoded(value) + 8).sum();
-        // Room for all of it: a text that grows leaves copies behind.
+        // Allocate the full size: a text that grows leaves copies of values behind.
         let mut text = Zeroizing::new(String::with_capacity(
             metadata.len() + self.type_.len() * 6 + data + 128,
         ));
@@ -121,7 +121,7 @@ impl Secret {
     }
 }
 
-/// Reads values; nothing of them is copied on the way.
+/// Decodes the values without intermediate copies.
 fn decoded<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, SecretValue>, D::Error> {
@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for Decoded {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Decoded, E> {
                 let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-                // The error would name a character.
+                // The original error would quote a character.
                 STANDARD
                     .decode_vec(text, &mut bytes)
                     .map_err(|_| E::custom("a value is no base64"))?;

@@ -1,5 +1,5 @@
-//! Signals that ask to stop. They are noticed while a call or a pause is under way, which is where
-//! time goes.
+//! Signals that ask to stop. They take effect during calls and pauses, which take up most of the
+//! time.
 
 use std::io;
 use std::pin::pin;
@@ -8,31 +8,31 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How long a write that is under way is waited for by somebody who has asked to stop.
+/// How long a running write may continue after a signal asked to stop.
 const FINISH_MAX: Duration = Duration::from_secs(10);
 
-/// The signals since somebody began to heed them.
+/// The signals since the handlers were installed.
 pub(super) struct Signals {
     streams: [Signal; 2],
     seen: u32,
-    /// How many it takes to stop.
+    /// The number of signals that stops the work.
     enough: u32,
 }
 
 impl Signals {
-    /// From now on SIGINT and SIGTERM do not end the process but are counted.
+    /// Installs handlers that count SIGINT and SIGTERM, which then no longer end the process.
     pub(super) fn heed() -> io::Result<Self> {
         let streams = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
         Ok(Self { streams, seen: 0, enough: 1 })
     }
 
-    /// Whether the first signal stops what is done, or only the second: when stopping is what is
-    /// being done.
+    /// Sets the number of signals that stops the work: 2 while the program cleans up after the
+    /// first one.
     pub(super) fn takes(&mut self, enough: u32) {
         self.enough = enough;
     }
 
-    /// Counts what has come; the task is woken by what comes next.
+    /// Counts the signals so far; the next one wakes the task.
     fn count(&mut self, context: &mut Context<'_>) {
         for stream in &mut self.streams {
             while stream.poll_recv(context).is_ready() {
@@ -41,28 +41,28 @@ impl Signals {
         }
     }
 
-    /// Returns whether to stop as soon as that is clean.
+    /// Returns whether to stop as soon as possible without interrupting a write.
     fn is_asked(&self) -> bool {
         self.seen >= self.enough
     }
 
-    /// Returns whether to stop at once: somebody who was not heard asks again.
+    /// Returns whether to stop immediately, because the user sent another signal.
     fn is_urged(&self) -> bool {
         self.seen > self.enough
     }
 }
 
-/// How a piece of work takes it when it is to stop.
+/// How to stop a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// Nothing is lost when it is dropped.
+    /// Drop it; nothing is lost.
     Drop,
-    /// It is let finish for [`FINISH_MAX`], unless somebody asks twice: half done is worse than
-    /// done.
+    /// Let it finish for up to [`FINISH_MAX`], unless another signal arrives: an interrupted write
+    /// is worse than a finished one.
     Finish,
 }
 
-/// Works until done; none when signals stopped it.
+/// Runs `work` to its end; returns `None` if signals stopped it.
 pub(super) async fn unless_stopped<T>(
     signals: Option<&mut Signals>,
     manner: Manner,

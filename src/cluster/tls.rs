@@ -1,4 +1,4 @@
-//! TLS to the API server: which authority it must have, and with which certificate we come.
+//! TLS for the API server: trusted authorities and the client certificate.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use super::files::{self, NAMED_BYTES_MAX};
 use super::kubeconfig::words;
 use super::plugin::{IssuedCertificate, PluginError, PluginFault};
 
-/// How an elliptic curve that the TLS library cannot sign with is written in a key, and its name.
+/// The DER-encoded OIDs of elliptic curves that the TLS library cannot sign with, and their names.
 const CURVES: [(&[u8], &str); 3] = [
     (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23], "P-521"),
     (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21], "P-224"),
     (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a], "secp256k1"),
 ];
 
-/// How RSA is written in a key of PKCS#8.
+/// The DER-encoded OID of RSA in a PKCS#8 key.
 const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
-/// Sets which authority the server's certificate must have, or that none is asked for.
+/// Sets the authorities for the server's certificate, or disables its verification.
 pub(super) fn trust(config: &mut Config, cluster: &Cluster) -> Result<(), ConnectError> {
     let authority = authority(cluster)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
@@ -62,15 +62,15 @@ pub(super) fn authority(cluster: &Cluster) -> Result<Option<Zeroizing<Vec<u8>>>,
     )
 }
 
-/// The client certificate of a user, and where its key is.
+/// The source of a client certificate and its key.
 pub(super) enum ClientCertificate {
     Named(Box<AuthInfo>),
-    /// By a credential plugin.
+    /// A credential plugin returned it.
     Issued(IssuedCertificate),
 }
 
 impl ClientCertificate {
-    /// Takes the client certificate out of `user`; a key alone means nothing.
+    /// Takes the client certificate out of `user`; a key without a certificate is ignored.
     pub(super) fn take(user: &mut AuthInfo) -> Option<Self> {
         let taken = AuthInfo {
             client_certificate: user.client_certificate.take(),
@@ -104,7 +104,7 @@ impl ClientCertificate {
     }
 }
 
-/// Makes the configuration of TLS connections.
+/// Returns the TLS configuration.
 pub(super) fn configure(
     config: &Config,
     certificate: Option<ClientCertificate>,
@@ -117,7 +117,7 @@ pub(super) fn configure(
     Ok(made)
 }
 
-/// Reads what a kubeconfig has in it, or in a file; data wins.
+/// Reads data that a kubeconfig contains or refers to as a file; inline data takes precedence.
 fn load(
     what: &str,
     data: Option<&str>,
@@ -136,13 +136,13 @@ fn load(
     loaded.map(Some)
 }
 
-/// A client certificate with its key. It is sent whatever its version: the TLS library itself
-/// parses certificates of version 3 only, which servers do not ask for.
+/// A client certificate with its key, of any X.509 version: the TLS library itself parses only
+/// version 3, which servers do not require.
 #[derive(Debug)]
 struct Identity(Arc<CertifiedKey>);
 
 impl Identity {
-    /// Says why the certificate and its key cannot be used, to follow the name of who gave them.
+    /// Parses a certificate and its key. The error follows the name of their source.
     fn new(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
@@ -151,7 +151,7 @@ impl Identity {
         let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| absent(key).to_owned())?;
         let signing = rustls::crypto::ring::sign::any_supported_type(&der);
         let signing = signing.map_err(|_| unusable(der.secret_der()))?;
-        // Public keys have one spelling, in a certificate as elsewhere.
+        // A public key has only one encoding, so it must occur verbatim in the certificate.
         let public = signing.public_key();
         let belongs =
             public.is_none_or(|key| chain[0].windows(key.len()).any(|part| part == key.as_ref()));
@@ -172,7 +172,7 @@ impl ResolvesClientCert for Identity {
     }
 }
 
-/// Says why there is no key.
+/// Returns why a file contains no usable private key.
 fn absent(key: &[u8]) -> &'static str {
     let is_encrypted =
         key.windows(10).any(|part| [b"ENCRYPTED ", b",ENCRYPTED"].iter().any(|mark| part == *mark));
@@ -184,7 +184,7 @@ fn absent(key: &[u8]) -> &'static str {
     }
 }
 
-/// Says of which kind a key is that cannot be used.
+/// Returns why a key of this kind or size cannot be used.
 fn unusable(key: &[u8]) -> String {
     let has = |part: &[u8]| key.windows(part.len()).any(|window| window == part);
     let curve = CURVES.iter().find(|(oid, _)| has(oid)).map(|(_, name)| *name);

@@ -1,4 +1,4 @@
-//! The way of a request: base address, credentials, TLS, the proxy, time limits.
+//! The transport of requests: base address, credentials, TLS, proxy and timeouts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,31 +22,31 @@ use super::credentials::{Credentials, proxy_authorization};
 use super::kubeconfig::words;
 use crate::proxy::{Proxy, Scheme};
 
-/// How long nothing may come of an answer; a call that stalls longer is made again.
+/// How long an answer may stall; the call is then repeated.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long nothing may be taken of a request.
+/// How long sending a request may stall.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether the API server's address is one of TLS.
+/// Whether the API server's address uses TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encryption {
     Tls,
     Absent,
 }
 
-/// What requests are sent with.
+/// The parts of a client.
 pub(super) struct Transport {
     pub(super) config: Config,
     pub(super) tls: ClientConfig,
     pub(super) credentials: Arc<Credentials>,
     pub(super) encryption: Encryption,
-    /// Whether there are none that could have been sent.
+    /// Whether the server uses TLS and the user has no credentials for it.
     pub(super) is_anonymous: bool,
 }
 
 impl Transport {
-    /// Makes a client whose connections go through `proxy`, if there is one.
+    /// Creates a client whose connections use `proxy`, if any.
     pub(super) fn client(self, proxy: Option<&Proxy>) -> Result<Client, ConnectError> {
         let mut direct = HttpConnector::new();
         direct.enforce_http(false);
@@ -96,7 +96,7 @@ impl Transport {
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_read_timeout(Some(READ_TIMEOUT));
         connector.set_write_timeout(Some(WRITE_TIMEOUT));
-        // A connection that was idle is not slow.
+        // The time that a connection was idle does not count as a stall.
         connector.set_reset_reader_on_write(true);
         let sender = Builder::new(TokioExecutor::new()).build::<_, Body>(connector);
         let Self { config, credentials, .. } = self;
@@ -114,7 +114,7 @@ impl Transport {
     }
 }
 
-/// Leads through a proxy that knows `CONNECT`.
+/// Returns a connector through a proxy with `CONNECT`.
 fn tunnel<C>(proxy: &Proxy, connector: C) -> Tunnel<C> {
     let tunnel = Tunnel::new(proxy.uri(), connector);
     match &proxy.login {

@@ -1,9 +1,9 @@
-//! Files that decide what is trusted, which nobody else may be able to change, and secrets, which
-//! nobody else may even read.
+//! Reads files that only this user or root may change, such as trust policies, and secrets, which
+//! only they may read.
 //!
-//! Asked is what a mode says: of the opened file, so that it cannot be exchanged between check and
-//! use, and of every folder above it. Whoever grants writing by an access list raises the group's
-//! bits, and is found by them.
+//! The check covers the mode of the opened file, which therefore cannot be exchanged between check
+//! and use, and the modes of all folders above it. An access control list that grants write access
+//! shows in the group bits of the mode, so the check covers it, too.
 
 use std::fs::Metadata;
 use std::io::{self, Read as _};
@@ -15,23 +15,23 @@ use zeroize::Zeroizing;
 
 use crate::fsio::{self, MODE_PRIVATE, ReadFileError, open_for_reading, remedy};
 
-/// The permission bits by which others than the owner write.
+/// The permission bits for write access by other users.
 const OTHERS_WRITE: u32 = 0o022;
-/// The permission bits by which others than the owner get at a file at all.
+/// The permission bits for any access by other users.
 const OTHERS: u32 = 0o077;
 const EVERYONE_WRITES: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
-/// In a folder with this bit, only its owner renames or removes a file.
+/// In a folder with the sticky bit, only the owner of a file may rename or remove it.
 const STICKY: u32 = 0o1000;
 
-/// As many links as Linux follows.
+/// The number of links that Linux follows.
 const LINKS_MAX: u32 = 40;
 
-/// Whom the kernel names as the owner where it has no name, in a namespace that maps not every
-/// user.
+/// The owner that the kernel reports for an unmapped user, in a user namespace that does not map
+/// every user.
 const NOBODY: u32 = 65534;
 
-/// Why a file neither decides what is trusted nor is a secret.
+/// Why a file is not accepted as a trusted file or a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
     #[error("`{path}` has the mode {mode:04o}: others can change it")]
@@ -61,7 +61,7 @@ impl From<io::Error> for GuardError {
 }
 
 impl GuardError {
-    /// Returns what a person can do, if this program knows.
+    /// Returns a remedy for the user, if one is known.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Mode { path, .. } => {
@@ -83,18 +83,17 @@ impl GuardError {
         }
     }
 
-    /// Returns whether the file is not there.
+    /// Returns whether the file does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Read(ReadFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
-/// Returns the bytes of a file, of which there may be `limit`, that only this user or root can
-/// change.
+/// Returns the content of a file that only this user or root can change, of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// When others can change or replace it, it is no regular file, larger, or cannot be read.
+/// When other users can change or replace it, or it is larger, unreadable, or not a regular file.
 pub fn read_guarded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, GuardError> {
     let file = open(path, OTHERS_WRITE)?;
     let mut bytes = Vec::new();
@@ -102,27 +101,27 @@ pub fn read_guarded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, GuardError> 
     Ok(bytes)
 }
 
-/// Returns the bytes of a secret, of which there may be `limit`, that only this user or root can
-/// read or change.
+/// Returns a secret that only this user or root can read or change, of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// When others can read, change or replace it, it is no regular file, larger, or cannot be read.
+/// When other users can read, change or replace it, or it is larger, unreadable, or not a regular
+/// file.
 pub fn read_private(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, GuardError> {
     read_secret(path, open(path, OTHERS)?, limit)
 }
 
-/// As [`read_private`], but of what is open already, or will be: a pipe, which nobody else reads.
+/// Same as [`read_private`], but reads an opened file or a pipe, which no other process reads.
 ///
 /// # Errors
 ///
-/// When there is more than the limit, or the stream breaks off.
+/// When the content exceeds the limit, or reading it fails.
 pub fn read_secret(
     name: &Utf8Path,
     stream: impl io::Read,
     limit: u64,
 ) -> Result<Zeroizing<Vec<u8>>, GuardError> {
-    // Room for all of it: a vector that grows leaves copies behind.
+    // Allocate the full size: a vector that grows leaves copies of the secret behind.
     let room = usize::try_from(limit).map_err(io::Error::other)?.saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     read(name, stream, limit, &mut bytes)?;
@@ -130,7 +129,7 @@ pub fn read_secret(
 }
 
 fn open(path: &Utf8Path, forbidden: u32) -> Result<fs::File, GuardError> {
-    // Before opening as well: to open a device can do something.
+    // Check before opening, too: opening a device can have side effects.
     check_regular(path, &fsio::metadata(path)?)?;
     check_folders(path)?;
     let file = open_for_reading(path)?;
@@ -151,15 +150,15 @@ fn read(
     Ok(())
 }
 
-/// Checks that nobody else can put another file at `path`, or take away the one that is there.
+/// Checks that no other user can replace or remove the file at `path`.
 ///
-/// Every folder on the way counts: those of the name, and those to which links lead, one after the
-/// other. A link in a folder in which others make files, such as `/tmp`, must be this user's or
-/// root's.
+/// Every folder on the way is checked: those in `path`, and those of each link target in turn. In a
+/// folder where other users create files, such as `/tmp`, a link must belong to this user or root.
 ///
 /// # Errors
 ///
-/// When a folder or a link on the way is another user's or open to others, or cannot be asked.
+/// When a folder or a link belongs to another user, when other users can change it, or when its
+/// metadata cannot be read.
 pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
     let user = rustix::process::geteuid().as_raw();
     let named = camino::absolute_utf8(path)?;
@@ -176,7 +175,7 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
         }
         let here = folder.join(&name);
         let metadata = match fs::symlink_metadata(&here) {
-            // What is yet to be made: its folder was asked.
+            // The file does not exist yet; its folder is checked already.
             Err(error) if error.kind() == io::ErrorKind::NotFound && ahead.is_empty() => {
                 return Ok(());
             }
@@ -206,7 +205,7 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
     Ok(())
 }
 
-/// Returns the names of a path from the last to the first.
+/// Returns the components of a path from last to first.
 fn names_from_last(path: &Utf8Path) -> impl Iterator<Item = String> {
     let names = path.components().rev().filter(|component| {
         matches!(component, Utf8Component::Normal(_) | Utf8Component::ParentDir)
@@ -214,7 +213,7 @@ fn names_from_last(path: &Utf8Path) -> impl Iterator<Item = String> {
     names.map(|component| component.as_str().to_owned())
 }
 
-/// Who may do what in a folder.
+/// The owner, group and mode of a folder.
 #[derive(Clone, Copy)]
 struct Access {
     owner: u32,
@@ -227,7 +226,7 @@ impl Access {
         Self { owner: metadata.uid(), group: metadata.gid(), mode: metadata.mode() & 0o7777 }
     }
 
-    /// Refuses a folder in which somebody else than `user` and root renames files.
+    /// Refuses a folder in which other users than `user` and root can rename files.
     fn check(self, folder: &Utf8Path, user: u32) -> Result<(), GuardError> {
         let Self { owner, mode, .. } = self;
         if is_other(owner, user) {
@@ -249,8 +248,8 @@ impl Access {
     }
 
     fn others_write(self) -> bool {
-        // By custom the group with the number of a user is that user's alone, and such folders are
-        // open to it.
+        // A group with the same number as a user is by convention private to that user, who often
+        // makes such folders group-writable.
         let others =
             if self.group == self.owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
         self.mode & others != 0
@@ -261,8 +260,8 @@ fn is_other(owner: u32, user: u32) -> bool {
     owner != user && owner != 0 && !(owner == NOBODY && has_unmapped_users())
 }
 
-/// Returns whether this process sees some users, and be it root, as nobody: as in a sandbox that
-/// maps one user only.
+/// Returns whether the user namespace maps only some users, as in a sandbox. The kernel then
+/// reports the owner of other users' files, even root's, as `nobody`.
 fn has_unmapped_users() -> bool {
     fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| !map.split_whitespace().eq(["0", "0", "4294967295"]))
@@ -396,7 +395,7 @@ mod tests {
             (user, user, 0o755),
             (0, 0, 0o755),
             (0, 50, 0o755),
-            // A group of one's own, as Debian and Fedora have it.
+            // A private group per user, as on Debian and Fedora.
             (user, user, 0o775),
             (0, 0, 0o775),
             (0, 50, 0o3775),
@@ -445,7 +444,7 @@ mod tests {
         fs::os::unix::fs::symlink(folder, shared.join("way")).unwrap();
         assert_eq!(read_guarded(&link, 4).unwrap(), b"text");
         if std::os::unix::fs::lchown(&link, Some(4711), Some(4711)).is_err() {
-            return; // Only root gives links away.
+            return; // Only root may change the owner of a link.
         }
         std::os::unix::fs::lchown(shared.join("way"), Some(4711), Some(4711)).unwrap();
 

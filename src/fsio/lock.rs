@@ -1,5 +1,5 @@
-//! Locks between processes, released when the holder closes the file or ends. A wait of more than a
-//! second is reported.
+//! Locks between processes, released when the holder closes the file or exits. Waits of more than a
+//! second are reported.
 
 use std::fmt;
 use std::fs::TryLockError;
@@ -14,19 +14,19 @@ use fs_err as fs;
 
 use super::open::open_for_reading;
 
-/// How often a lock that is taken is asked for before its waiting is told: a second in all.
+/// The number of attempts before a wait is reported: one second in total.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The listener that gets the path of each lock that was not free for a second, once. The default
-/// has none.
+/// A listener that is called once for each lock that was not free within a second. The default has
+/// no listener.
 #[derive(Clone, Default)]
 pub struct Waits(Option<Arc<Listener>>);
 
 type Listener = dyn Fn(&Utf8Path) + Send + Sync;
 
 impl Waits {
-    /// Tells `listener`.
+    /// Reports waits to `listener`.
     pub fn told_to(listener: impl Fn(&Utf8Path) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(listener)))
     }
@@ -44,25 +44,27 @@ impl fmt::Debug for Waits {
     }
 }
 
-/// Who else may hold a lock at the same time.
+/// Whether other processes may hold the lock at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     Shared,
     Exclusive,
 }
 
-/// The lock of a file or folder that has its name still: others replace it by a rename.
+/// The lock of a file or folder by name. Another process may replace the file by a rename, so check
+/// [`NamedLock::is_current`].
 #[derive(Debug)]
 pub struct NamedLock {
     file: fs::File,
     path: Utf8PathBuf,
 }
 
-/// What came of locking by name.
+/// The result of locking by name.
 #[derive(Debug)]
 pub enum Locked {
     Yes(NamedLock),
-    /// The file system has no such locks, as some network file systems have none for folders.
+    /// The file system does not support such locks; some network file systems lack them for
+    /// folders.
     Unsupported(io::ErrorKind),
 }
 
@@ -70,7 +72,7 @@ pub enum Locked {
 ///
 /// # Errors
 ///
-/// When the file system refuses.
+/// When the file system does not support locks.
 pub fn lock_file(file: &fs::File, sharing: Sharing, waits: &Waits) -> io::Result<()> {
     for _ in 0..TRIES {
         let tried = match sharing {
@@ -90,12 +92,12 @@ pub fn lock_file(file: &fs::File, sharing: Sharing, waits: &Waits) -> io::Result
     }
 }
 
-/// Waits for the exclusive lock of the file or folder at `path`; one that is replaced while we wait
-/// is locked in place of the old one.
+/// Waits for the exclusive lock of the file or folder at `path`. If it is replaced during the wait,
+/// the new one is locked instead.
 ///
 /// # Errors
 ///
-/// When nothing is there, or it cannot be opened.
+/// When it does not exist or cannot be opened.
 pub fn lock_named(path: &Utf8Path, waits: &Waits) -> io::Result<Locked> {
     loop {
         let file = open_for_reading(path)?;
@@ -114,7 +116,7 @@ impl NamedLock {
     ///
     /// # Errors
     ///
-    /// When the path cannot be asked.
+    /// When the metadata of the path cannot be read.
     pub fn is_current(&self) -> io::Result<bool> {
         let locked = self.file.metadata()?;
         match fs::metadata(&self.path) {

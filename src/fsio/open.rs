@@ -1,8 +1,8 @@
-//! Opens the very file that has a name: not the target of a link, not a pipe, and no file that
-//! takes the name during the open.
+//! Opens exactly the file that has a name: not the target of a link, not a pipe, and not a file
+//! that takes the name during the open.
 //!
-//! No open here blocks. A pipe that takes the place of a file between the check and the open is
-//! opened at once, and the second check, of the open file, refuses it.
+//! No open in this module blocks. If a pipe replaces a file between the check and the open, the
+//! open returns at once, and the second check, on the open file, refuses it.
 
 use std::fs::{Metadata, Permissions};
 use std::io;
@@ -15,7 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::{ReadFileError, metadata};
 
-/// Opens `path` for reading, and never blocks on a pipe.
+/// Opens `path` for reading without ever blocking on a pipe.
 ///
 /// # Errors
 ///
@@ -25,14 +25,15 @@ pub fn open_for_reading(path: &Utf8Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// Opens the regular file at `path`, which may be a link to it, and returns it with its size.
+/// Opens the regular file at `path`, or the one that a link at `path` points to, and returns it
+/// with its size.
 ///
 /// # Errors
 ///
-/// When there is none, it is no regular file, or it cannot be opened.
+/// When the file does not exist, is not regular, or cannot be opened.
 pub fn open_regular(path: &Utf8Path) -> Result<(fs::File, u64), ReadFileError> {
     let not_regular = || ReadFileError::NotRegular { path: path.to_owned() };
-    // Before opening as well: to open a device can do something.
+    // Check before opening, too: opening a device can have side effects.
     if !metadata(path)?.is_file() {
         return Err(not_regular());
     }
@@ -41,14 +42,14 @@ pub fn open_regular(path: &Utf8Path) -> Result<(fs::File, u64), ReadFileError> {
     if opened.is_file() { Ok((file, opened.len())) } else { Err(not_regular()) }
 }
 
-/// Opens the file at `path`, and returns it with its size; none if another one took its name
-/// meanwhile.
+/// Opens the file at `path` and returns it with its size, or `None` if it was replaced during the
+/// open.
 ///
-/// `check` is asked before the file is opened, and of the opened file.
+/// `check` is called before the file is opened, and again for the opened file.
 ///
 /// # Errors
 ///
-/// When `check` refuses the file; or what `failed` makes of an error of the system.
+/// When `check` refuses the file; system errors are converted by `failed`.
 pub fn open_named<E>(
     path: &Utf8Path,
     failed: impl Fn(io::Error) -> E,
@@ -58,12 +59,12 @@ pub fn open_named<E>(
     open_below(folder, name.as_ref(), failed, check)
 }
 
-/// As [`open_named`], of a file at a relative path below the folder `root`: no folder on the way
-/// there may be a link either.
+/// Same as [`open_named`] for a relative path below the folder `root`; no folder on the way may be
+/// a link either.
 ///
 /// # Errors
 ///
-/// As [`open_named`].
+/// Same as [`open_named`].
 pub fn open_below<E>(
     root: &Utf8Path,
     relative: &Utf8Path,
@@ -75,7 +76,7 @@ pub fn open_below<E>(
     check(&named)?;
     let file = match open_beneath(root, relative) {
         Ok(file) => fs::File::from_parts(file, path.as_std_path()),
-        // It has become a link.
+        // A link replaced it.
         Err(rustix::io::Errno::LOOP) => return Ok(None),
         Err(error) => {
             let error = io::Error::from(error);
@@ -89,7 +90,7 @@ pub fn open_below<E>(
     Ok(is_same.then_some((file, opened.len())))
 }
 
-/// Opens a file folder by folder, each relative to the one before it and none of them a link.
+/// Opens a file folder by folder, each relative to its parent, and follows no link.
 fn open_beneath(root: &Utf8Path, relative: &Utf8Path) -> rustix::io::Result<std::fs::File> {
     let (always, none) = (OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty());
     let mut folder = openat(CWD, root.as_std_path(), always | OFlags::DIRECTORY, none)?;
@@ -101,16 +102,16 @@ fn open_beneath(root: &Utf8Path, relative: &Utf8Path) -> rustix::io::Result<std:
     Ok(folder.into())
 }
 
-/// Opens the file at `path`, which is only ever locked, and makes it with this mode if it is not
-/// there; none if something else stands there.
+/// Opens the lock file at `path`, and creates it with this mode if it is missing. Returns `None` if
+/// something other than a regular file has the name.
 ///
 /// # Errors
 ///
-/// When it can neither be made nor opened.
+/// When it can be neither created nor opened.
 pub fn open_lock(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
     match fs::OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path) {
         Ok(file) => {
-            // Whatever the umask is.
+            // The umask may have reduced the mode.
             file.set_permissions(Permissions::from_mode(mode))?;
             Ok(Some(file))
         }
@@ -126,12 +127,13 @@ pub fn open_lock(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
     }
 }
 
-/// Opens the file at `path` to read and extend it, and makes it with this mode if it is not there;
-/// none if something else stands there, or a file that has several names.
+/// Opens the file at `path` to read and extend it, and creates it with this mode if it is missing.
+/// Returns `None` if something other than a regular file has the name, or if the file has other
+/// hard links.
 ///
 /// # Errors
 ///
-/// When it can neither be made nor opened.
+/// When it can be neither created nor opened.
 pub fn open_to_extend(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = fs::OpenOptions::new();
@@ -143,15 +145,15 @@ pub fn open_to_extend(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>
         }
         Err(error) => return Err(error),
     };
-    // What has another name, too, is extended there as well.
+    // A file with another hard link would be changed there, too.
     Ok(Some(file).filter(|file| file.metadata().is_ok_and(|it| it.is_file() && it.nlink() == 1)))
 }
 
-/// Returns whether anything is at `path`, be it a link that leads nowhere.
+/// Returns whether anything exists at `path`, including a dangling link.
 ///
 /// # Errors
 ///
-/// When it cannot be asked.
+/// When its metadata cannot be read.
 pub fn is_there(path: &Utf8Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),

@@ -1,4 +1,4 @@
-//! Files without a name: whatever ends the process, nothing of them is left.
+//! Unnamed files, which leave nothing behind even if the process is killed.
 
 use std::fs::File;
 use std::io;
@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 
-/// Makes a file without a name in a folder; none where the file system has no such files, as FAT
-/// has not, or where they could not be named later.
+/// Creates an unnamed file in a folder. Returns `None` if the file system does not support it, such
+/// as FAT, or if the file could not be named later.
 pub(super) fn create(folder: &Path) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(open(folder, flags, Mode::RUSR | Mode::WUSR).ok()?);
-    // Without /proc there is no way to name the file.
+    // Naming the file requires /proc.
     place(&file).is_symlink().then_some(file)
 }
 
-/// Gives the file a name, which nothing may have yet.
+/// Links the file at `path`, which must not exist.
 pub(super) fn link(file: &File, path: &Path) -> io::Result<()> {
     Ok(linkat(CWD, place(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }

@@ -1,4 +1,4 @@
-//! A digest that is computed on a thread of its own while the bytes are read.
+//! Computes a digest on a separate thread while the bytes are read.
 
 use std::mem;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -8,10 +8,11 @@ use super::{BUFFER_BYTES, THREAD_BYTES_MIN};
 use crate::bundle::content::Hashing;
 use crate::model::digest::{Digest, Hasher};
 
-/// How many buffers go round: one is filled, one is hashed, and two wait.
+/// The number of buffers: one is filled, one is hashed, and two wait.
 const BUFFERS: usize = 4;
 
-/// Returns what hashes `bytes` bytes that come piece by piece: on another core if they are many.
+/// Returns a hasher for `bytes` bytes that arrive in pieces; a large content is hashed on another
+/// core.
 pub fn start(bytes: u64) -> Box<dyn Hashing> {
     if bytes >= THREAD_BYTES_MIN
         && let Some(aside) = Aside::start()
@@ -21,19 +22,19 @@ pub fn start(bytes: u64) -> Box<dyn Hashing> {
     Box::new(Hasher::default())
 }
 
-/// Hands bytes over to a thread that hashes them.
+/// Passes bytes to a thread that hashes them.
 struct Aside {
     full: SyncSender<Vec<u8>>,
     spent: Receiver<Vec<u8>>,
-    /// What is being filled.
+    /// The buffer that is being filled.
     buffer: Vec<u8>,
-    /// How many buffers there are yet.
+    /// The number of buffers allocated so far.
     buffers: usize,
     thread: JoinHandle<Digest>,
 }
 
 impl Aside {
-    /// Starts the thread; none if the system allows no more threads.
+    /// Starts the thread; returns `None` if the system allows no more threads.
     fn start() -> Option<Self> {
         let (full, to_hash) = sync_channel(BUFFERS);
         let (give_back, spent) = channel();
@@ -79,7 +80,7 @@ fn hash(full: &Receiver<Vec<u8>>, spent: &Sender<Vec<u8>>) -> Digest {
     for mut buffer in full {
         hasher.update(&buffer);
         buffer.clear();
-        // Nobody wants the last ones back.
+        // The receiver may be gone: the last buffers are not needed again.
         spent.send(buffer).ok();
     }
     hasher.finish()

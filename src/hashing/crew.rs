@@ -1,4 +1,4 @@
-//! Threads that hash whole files beside each other.
+//! A thread pool that hashes whole files in parallel.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,13 +16,14 @@ use super::start;
 use crate::bundle::content::{Hashed, Hashing, Pending};
 use crate::model::digest::Hasher;
 
-/// What is read is hashed while it is in the cache of the core.
+/// Small enough that bytes are hashed while they are in the cache of the core.
 const READ_BYTES: usize = 128 << 10;
 
-/// The most threads that hash files: they need about a mebibyte each, and no disk feeds more.
+/// The maximum number of threads that hash files: each needs about a mebibyte, and no disk keeps
+/// more of them busy.
 const WORKERS_MAX: usize = 8;
 
-/// Threads that hash files; started when there is work, ended when the value is dropped.
+/// Threads that hash files; started on demand, and ended when the value is dropped.
 #[derive(Default)]
 pub struct Crew {
     queue: Arc<Queue>,
@@ -30,10 +31,10 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Begins to hash `bytes` bytes of `file` from the place `at`; none if the system allows no
-    /// thread.
+    /// Starts to hash `bytes` bytes of `file` at the offset `at`; returns `None` if the system
+    /// allows no thread.
     ///
-    /// Files are taken up in the order of the calls.
+    /// Files are processed in the order of the calls.
     pub fn hash(&self, file: Arc<File>, at: u64, bytes: u64) -> Option<Pending> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         if !self.ensure_workers(cores) {
@@ -42,16 +43,16 @@ impl Crew {
         let (done, result) = channel();
         let queue = Arc::clone(&self.queue);
         self.queue.push(Box::new(move |busy| {
-            // While a core is idle it hashes what this one reads.
+            // Use an idle core to hash the bytes that this thread reads.
             let hashing = if busy < cores { start(bytes) } else { Box::new(Hasher::default()) };
-            // Nobody waits any more after another file was found to be bad.
+            // The receiver is gone if another file turned out to be bad.
             done.send(hash(&queue, &file, at, bytes, hashing)).ok();
         }));
         let ended = || Err(io::Error::other("a thread that hashes files ended early"));
         Some(Box::new(move || result.recv().unwrap_or_else(|_| ended())))
     }
 
-    /// Starts one more thread, up to one a core; tells whether there is any.
+    /// Starts another thread, up to one per core, and returns whether any thread runs.
     fn ensure_workers(&self, cores: usize) -> bool {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         if workers.len() < cores.min(WORKERS_MAX) {
@@ -67,7 +68,7 @@ impl Drop for Crew {
         self.queue.close();
         let workers = self.workers.get_mut().unwrap_or_else(PoisonError::into_inner);
         for worker in workers.drain(..) {
-            // Whoever waited for one that panicked knows.
+            // The receiver of a job that panicked gets an error already.
             worker.join().ok();
         }
     }
@@ -79,7 +80,7 @@ impl fmt::Debug for Crew {
     }
 }
 
-/// Reads a part of a file and hashes it, until it ends or nobody wants to know any more.
+/// Reads and hashes a part of a file, until its end or until the queue is closed.
 fn hash(
     queue: &Queue,
     file: &File,
@@ -104,13 +105,13 @@ fn hash(
     Ok(Hashed { digest: hashing.finish(), bytes: read_bytes })
 }
 
-/// Hashes a file; is told how many are being hashed, itself included.
+/// A job that hashes a file; its argument is the number of running jobs, including itself.
 type Job = Box<dyn FnOnce(usize) + Send>;
 
 #[derive(Default)]
 struct Queue {
     state: Mutex<State>,
-    /// A job was added, or the queue was closed.
+    /// Notified when a job was added or the queue was closed.
     changed: Condvar,
 }
 
@@ -134,15 +135,15 @@ impl Queue {
     fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        // Jobs hold the queue, so they would never be dropped, and whoever waits for one would do
-        // so for ever.
+        // Jobs own a reference to the queue. Without this they would never be dropped, and their
+        // receivers would wait forever.
         let jobs = mem::take(&mut state.jobs);
         drop(state);
         drop(jobs);
         self.changed.notify_all();
     }
 
-    /// Does jobs until the queue is closed.
+    /// Runs jobs until the queue is closed.
     fn work(&self) {
         let mut state = self.state();
         while !state.closed {
@@ -169,7 +170,7 @@ mod tests {
         let crew = Crew::default();
         let file = || Arc::new(File::open("Cargo.lock").unwrap());
         let (tell, told) = channel();
-        // More than there are threads, the first of which wait for the end.
+        // More jobs than threads; the first jobs run until the crew is dropped.
         let pending: Vec<Pending> = (0..64).filter_map(|_| crew.hash(file(), 0, 1 << 40)).collect();
         let ending = thread::spawn(move || {
             drop(crew);
@@ -177,7 +178,7 @@ mod tests {
         });
 
         for one in pending {
-            // Either it was hashed to the end of the file, or nothing of it.
+            // The file was hashed up to its end or not at all.
             one().ok();
         }
 

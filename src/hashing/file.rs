@@ -1,4 +1,4 @@
-//! Files and streams as the content of a bundle.
+//! Implements bundle contents for files and streams.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::crew::Crew;
 use super::{CREW_BYTES_MIN, start};
 use crate::bundle::content::{Content, Hashing, Pending};
 
-/// A regular file, read from its beginning; parts of it are hashed by a crew.
+/// A regular file that is read from the start; large parts of it are hashed by a [`Crew`].
 #[derive(Debug)]
 pub struct FileContent {
     file: Arc<File>,
@@ -19,7 +19,7 @@ pub struct FileContent {
 }
 
 impl FileContent {
-    /// Takes a file, which must be a regular one.
+    /// Creates the content of a file, which must be a regular one.
     pub fn new(file: File, crew: Arc<Crew>) -> Self {
         Self { file: Arc::new(file), at: 0, crew }
     }
@@ -55,7 +55,7 @@ impl Content for FileContent {
     }
 }
 
-/// An archive is read header by header, and has small files: those come out of a buffer.
+/// An archive is read header by header and has many small files, which the buffer serves.
 impl Content for BufReader<FileContent> {
     fn skip(&mut self, bytes: u64) -> io::Result<u64> {
         let buffered = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.buffer().len());
@@ -67,7 +67,8 @@ impl Content for BufReader<FileContent> {
         if bytes < CREW_BYTES_MIN {
             return None;
         }
-        // What is in the buffer was read, and is not yet passed.
+        // The buffered bytes were read ahead: move the file offset back to the first unconsumed
+        // one.
         let ahead = self.buffer().len();
         self.consume(ahead);
         let file = self.get_mut();
@@ -80,7 +81,7 @@ impl Content for BufReader<FileContent> {
     }
 }
 
-/// What can only be read once and in order, such as a pipe.
+/// A stream that can be read only once and in order, such as a pipe.
 #[derive(Debug)]
 pub struct Stream<R>(pub R);
 

@@ -1,5 +1,5 @@
-//! Where a bundle is that has been built: an archive, its parts, a folder, or an entry of the
-//! store.
+//! Opens a built bundle wherever it is: an archive, an archive in parts, a folder, or a store
+//! entry.
 
 use std::fs::Metadata;
 use std::io::{self, BufReader};
@@ -14,22 +14,22 @@ use crate::media::archive;
 use crate::media::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
 use crate::store::{EntryName, Store, folder};
 
-/// How many files of a folder without a bundle are named.
+/// The maximum number of suggested files for a folder without a bundle.
 const MEANT_MAX: usize = 3;
 
-/// A bundle of which nothing was parsed yet, and its place.
+/// A bundle's location and its opened `SHA256SUMS`; nothing is parsed yet.
 pub struct Found {
     pub sums: SumsRead<AnyMedium>,
     pub place: Place,
 }
 
-/// Where a bundle was found.
+/// The location of a bundle.
 pub struct Place {
     pub path: Utf8PathBuf,
     parts: Option<PartSet>,
 }
 
-/// Reads attestation and `SHA256SUMS` of the archive, the archive in parts, or the folder at
+/// Reads the attestation and `SHA256SUMS` of the archive, the archive in parts, or the folder at
 /// `path`.
 pub fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
     let (place, opening) = open(path, &[])?;
@@ -37,8 +37,10 @@ pub fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
     Ok(Found { sums, place })
 }
 
-/// Opens the archive, the index of an archive in parts, or the folder at `path`; the caller tells
-/// what is wrong with the bundle itself. `elsewhere` are parts that do not lie beside the index.
+/// Opens the archive, the index of an archive in parts, or the folder at `path`.
+///
+/// Errors in the bundle itself are returned separately, for the caller to report with
+/// [`Place::failure`]. `elsewhere` names parts that are not beside the index.
 pub fn open(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],
@@ -70,13 +72,13 @@ pub fn open(
     Ok((Place { path: path.to_owned(), parts }, opening))
 }
 
-/// Says that parts were named for what is in none.
+/// Returns the failure for `--part` with a bundle that is not an index of parts.
 pub fn no_index(argument: &str) -> Failure {
     Failure::input(format!("--part names a part, and `{argument}` is no index of parts"))
         .hint("the index of an archive in parts ends in `.parts`")
 }
 
-/// Opens an entry of the store.
+/// Opens a store entry.
 pub fn open_entry(store: &Utf8Path, reference: &str) -> Result<Found, Failure> {
     let store = Store::at(store);
     let (entry, sums) = store.open(reference)?;
@@ -84,12 +86,14 @@ pub fn open_entry(store: &Utf8Path, reference: &str) -> Result<Found, Failure> {
 }
 
 impl Place {
-    /// Reads the parts of an archive in parts; says which are bad, if any is.
+    /// Reads every part of an archive in parts, and returns an error that names the bad ones, if
+    /// any.
     pub fn bad_parts(&self) -> Option<PartsError> {
         self.parts.as_ref()?.check().err()
     }
 
-    /// Says what is wrong with the bundle; with an archive in parts, which parts are bad.
+    /// Returns the failure for a bundle that cannot be read; for an archive in parts, it names the
+    /// bad parts.
     pub fn failure(&self, error: ReadError) -> Failure {
         if let Some(bad) = self.bad_parts() {
             return bad.into();
@@ -98,11 +102,11 @@ impl Place {
     }
 }
 
-/// Refuses what cannot be a whole bundle, and names the one that may be meant.
+/// Rejects a path that cannot be a whole bundle, and suggests the one that the user may mean.
 ///
 /// # Errors
 ///
-/// For a folder without a bundle, and for one part of an archive.
+/// When `path` is a folder without a bundle, or a single part of an archive.
 pub fn check_place(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
     if metadata.is_dir() {
         return check_folder(path);
@@ -113,15 +117,16 @@ pub fn check_place(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> 
         .hint(format!("name their index: `{index}`")))
 }
 
-/// Where the streams stand that a process has open: someone writes to them.
+/// Paths of streams that the process has open already, so they have a writer.
 const OPEN_STREAMS: [&str; 3] = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"];
 
-/// Refuses a named pipe, on which a reader waits for ever, and a device; a stream that is open
-/// already, such as `<(…)` of a shell, is read.
+/// Rejects named pipes, on which a reader can block forever, and devices.
+///
+/// Streams that are open already are accepted, such as `<(…)` of a shell.
 ///
 /// # Errors
 ///
-/// For all that is neither a file nor a folder nor such a stream.
+/// When `path` is neither a file nor a folder nor such a stream.
 pub fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
     let is_open = OPEN_STREAMS.iter().any(|stream| path.as_str().starts_with(stream));
     if metadata.is_file() || metadata.is_dir() || is_open {
@@ -131,8 +136,8 @@ pub fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> 
         .hint("name the archive itself; `relay-bundle verify -` reads a bundle from stdin"))
 }
 
-/// A folder that holds neither of the files with which a bundle begins is none that was altered: it
-/// is another folder.
+/// Rejects a folder that has neither `SHA256SUMS` nor an attestation: it is an unrelated folder
+/// rather than a damaged bundle.
 fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     let is_there = |name: &str| match fs_err::symlink_metadata(path.join(name)) {
         Err(error) => error.kind() != io::ErrorKind::NotFound,
@@ -152,7 +157,7 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     Err(hints.fold(nothing, Failure::hint))
 }
 
-/// Refuses a path that can be read only once, such as a pipe.
+/// Rejects a path that can be read only once, such as a pipe.
 pub fn check_rereadable(path: &Utf8Path) -> Result<(), Failure> {
     if !path.exists() || path.is_file() || path.is_dir() {
         return Ok(());
@@ -161,19 +166,20 @@ pub fn check_rereadable(path: &Utf8Path) -> Result<(), Failure> {
         .hint("write the archive to a file first"))
 }
 
-/// Returns the entry of a store whose folder is at `path`, however it was named.
+/// Returns the store and the entry name of the folder at `path`, regardless of how the user named
+/// it.
 pub fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
     let entry = EntryName::parse(path.file_name()?)?;
     let store = Store::at(path.parent()?);
     store.is_made().then_some((store, entry))
 }
 
-/// Returns whether a path is that of an index of parts, by its spelling alone.
+/// Returns whether a path names an index of parts, judging by its suffix only.
 pub fn is_parts_index(path: &Utf8Path) -> bool {
     path.as_str().ends_with(SUFFIX)
 }
 
-/// Returns whether a path is that of one part of an archive, by its spelling alone.
+/// Returns whether a path names one part of an archive, judging by its spelling only.
 pub fn is_part_name(path: &Utf8Path) -> bool {
     path.file_name().and_then(is_part).is_some()
 }
@@ -206,8 +212,8 @@ impl From<PartsError> for Failure {
     }
 }
 
-/// Returns the code of a part that is not the one that was made; none if the medium failed, and
-/// nothing is known of it.
+/// Returns the refusal code for a part that differs from the index, or `None` if reading it failed
+/// and its content is unknown.
 fn code_of(fault: &PartFault) -> Option<&'static str> {
     match fault {
         PartFault::Missing => Some("MISSING_FILE"),

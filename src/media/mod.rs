@@ -1,5 +1,5 @@
-//! Where a bundle lies: `medium` opens an archive, a file in parts, a folder or an entry of the
-//! store.
+//! The media of bundles: `medium` opens an archive, an archive in parts, a folder, or a store
+//! entry.
 
 pub mod archive;
 pub mod medium;

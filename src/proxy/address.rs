@@ -1,4 +1,4 @@
-//! The address of a proxy, and the login that may stand in it.
+//! Parses the address of a proxy, including its login.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use http::Uri;
 use http::uri::Authority;
 use zeroize::Zeroizing;
 
-/// How a proxy is spoken to.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// `CONNECT`, in the clear.
+    /// `CONNECT` without TLS.
     Http,
-    /// `CONNECT`, inside TLS.
+    /// `CONNECT` inside TLS.
     Https,
-    /// SOCKS 5; the proxy looks up the name of the server.
+    /// SOCKS 5; the proxy resolves the name of the server.
     Socks5,
 }
 
@@ -35,7 +35,7 @@ impl Scheme {
     }
 }
 
-/// A proxy. `Display` and `Debug` leave its login out.
+/// A proxy. `Display` and `Debug` omit its login.
 #[derive(PartialEq, Eq)]
 pub struct Proxy {
     pub scheme: Scheme,
@@ -44,14 +44,14 @@ pub struct Proxy {
     pub login: Option<Login>,
 }
 
-/// Credentials for a proxy. No `Debug`.
+/// Credentials for a proxy. Without `Debug`.
 #[derive(PartialEq, Eq)]
 pub struct Login {
     pub user: Zeroizing<String>,
     pub password: Zeroizing<String>,
 }
 
-/// Why a text is not the address of a proxy.
+/// Why a text is not a valid proxy address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
     Scheme(String),
@@ -59,7 +59,7 @@ pub(super) enum Mistake {
 }
 
 impl Proxy {
-    /// Reads `scheme://[user[:password]@]host[:port]`, as a kubeconfig has it.
+    /// Parses `scheme://[user[:password]@]host[:port]`, the format in a kubeconfig.
     pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
         let (scheme, rest) = text.split_once("://").ok_or(Mistake::Address)?;
         let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -70,7 +70,7 @@ impl Proxy {
             _ => return Err(Mistake::Address),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        // A password with a slash in it would be taken for a path, and the user for the proxy.
+        // A slash in a password would split it off as a path, and turn the user name into the host.
         if path.contains('@') {
             return Err(Mistake::Address);
         }
@@ -87,8 +87,8 @@ impl Proxy {
         Ok(Self { scheme, authority: format!("{}:{port}", host.host()), login })
     }
 
-    /// Reads the value of a variable: a scheme that is missing is `http`, and `socks5h` is a name
-    /// of `socks5`.
+    /// Parses the value of an environment variable: the scheme defaults to `http`, and `socks5h` is
+    /// an alias of `socks5`.
     pub(super) fn parse_lenient(text: &str) -> Result<Self, Mistake> {
         match text.split_once("://") {
             None => Self::parse(&format!("http://{text}")),
@@ -99,9 +99,9 @@ impl Proxy {
         }
     }
 
-    /// Returns where to connect.
+    /// Returns the URI to connect to.
     pub fn uri(&self) -> Uri {
-        // The connector knows these two schemes; the port is always there.
+        // The connector supports only these two schemes; the port is always set.
         let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
         let uri =
             Uri::builder().scheme(scheme).authority(self.authority.as_str()).path_and_query("/");
@@ -134,7 +134,7 @@ fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// Replaces `%40` and the like; none if an escape is not one, or the text is then not UTF-8.
+/// Decodes percent escapes; returns `None` for an invalid escape, or if the result is not UTF-8.
 fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

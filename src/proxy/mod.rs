@@ -1,13 +1,13 @@
-//! Decides which proxy, if any, leads to an API server or a registry, by the rules of kubectl.
+//! Selects the proxy for an API server or a registry, by the rules of kubectl.
 //!
-//! Pure: the variables of the environment come as data.
+//! Pure: the environment variables are passed as data.
 //!
 //! | decided by | proxy |
 //! |---|---|
-//! | the cluster's `proxy-url` in the kubeconfig | this one, whatever `NO_PROXY` says |
+//! | the cluster's `proxy-url` in the kubeconfig | that one, regardless of `NO_PROXY` |
 //! | a server that is `localhost` or a loopback address | none |
 //! | an entry of `NO_PROXY` (or `no_proxy`) that matches the server | none |
-//! | `HTTPS_PROXY` (or `https_proxy`) for `https`, `HTTP_PROXY` (or `http_proxy`) for `http` | this one |
+//! | `HTTPS_PROXY` or `https_proxy`; for `http`, `HTTP_PROXY` or `http_proxy` | that one |
 //! | nothing | none |
 
 mod address;
@@ -19,19 +19,19 @@ use no_proxy::NoProxy;
 
 use self::address::Mistake;
 
-/// The proxy settings of the environment; an empty variable is not set. No `Debug`, for they may
-/// have passwords.
+/// The proxy settings of the environment; an empty variable counts as unset. Without `Debug`,
+/// because they may contain passwords.
 #[derive(Clone, Default)]
 pub struct ProxyEnvironment {
-    /// `HTTPS_PROXY`, else `https_proxy`.
+    /// `HTTPS_PROXY`, or else `https_proxy`.
     pub https: Option<String>,
-    /// `HTTP_PROXY`, else `http_proxy`.
+    /// `HTTP_PROXY`, or else `http_proxy`.
     pub http: Option<String>,
-    /// `NO_PROXY`, else `no_proxy`.
+    /// `NO_PROXY`, or else `no_proxy`.
     pub exceptions: Option<String>,
 }
 
-/// A proxy setting that cannot be used. Its value is not shown: it may have a password.
+/// An unusable proxy setting. Its value is not shown, because it may contain a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     #[error("{setting} is not the address of a proxy, such as http://proxy.example.com:3128")]
@@ -40,11 +40,11 @@ pub enum ProxyError {
     Scheme { setting: &'static str, scheme: String },
 }
 
-/// Returns the proxy that leads to `server`; none if it is reached directly.
+/// Returns the proxy for `server`, or `None` for a direct connection.
 ///
 /// # Errors
 ///
-/// When the setting that decides is not the address of a proxy.
+/// When the deciding setting is not a valid proxy address.
 pub fn choose(
     server: &Uri,
     proxy_url: Option<&str>,

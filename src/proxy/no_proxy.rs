@@ -1,4 +1,4 @@
-//! `NO_PROXY`, as Go's programs read it: a list that is never a reason to fail.
+//! Parses `NO_PROXY` like Go programs do, which never fails.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ enum Exception {
         address: IpAddr,
         port: Option<String>,
     },
-    /// A suffix that begins with a dot; `itself` is whether the name without the dot is meant, too.
+    /// A suffix that starts with a dot; `itself` also matches the name without the dot.
     Domain {
         suffix: String,
         itself: bool,
@@ -27,7 +27,7 @@ enum Exception {
 }
 
 impl NoProxy {
-    /// Reads the list; an entry that means nothing is skipped.
+    /// Parses the list and skips invalid entries.
     pub(super) fn parse(list: &str) -> Self {
         Self(
             list.split(',')
@@ -36,7 +36,7 @@ impl NoProxy {
         )
     }
 
-    /// Returns whether a host is reached directly: always, if it is this machine itself.
+    /// Returns whether a host is reached directly; always true for this machine.
     pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_lowercase();
         let address: Option<IpAddr> =
@@ -63,7 +63,7 @@ impl NoProxy {
 }
 
 impl Exception {
-    /// Reads an entry in lower case and without blanks around it.
+    /// Parses a lower-case entry without surrounding whitespace.
     fn parse(entry: &str) -> Option<Self> {
         if entry == "*" {
             return Some(Self::All);
@@ -85,7 +85,7 @@ impl Exception {
     }
 }
 
-/// Reads `network/prefix`.
+/// Parses `network/prefix`.
 fn range(entry: &str) -> Option<Exception> {
     let (network, prefix) = entry.split_once('/')?;
     let network: IpAddr = network.parse().ok()?;
@@ -95,7 +95,7 @@ fn range(entry: &str) -> Option<Exception> {
     (prefix <= bits).then_some(Exception::Range { network, prefix })
 }
 
-/// Returns whether an address is in a network of the same kind.
+/// Returns whether an address is in a network of the same IP version.
 fn contains(network: IpAddr, prefix: u32, address: IpAddr) -> bool {
     let (network, address, bits) = match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -104,11 +104,11 @@ fn contains(network: IpAddr, prefix: u32, address: IpAddr) -> bool {
         (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits(), address.to_bits(), 128),
         _ => return false,
     };
-    // All bits behind the prefix may differ; a shift by all 128 is not defined.
+    // The bits after the prefix may differ. Shifting by all 128 bits would overflow.
     (network ^ address).checked_shr(bits - prefix).unwrap_or(0) == 0
 }
 
-/// Splits `host:port` or `[address]:port`; none if there is no port.
+/// Splits `host:port` or `[address]:port`; returns `None` without a port.
 fn split_port(entry: &str) -> Option<(&str, &str)> {
     let (host, port) = entry.rsplit_once(':')?;
     match host.strip_prefix('[') {

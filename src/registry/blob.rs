@@ -1,5 +1,5 @@
-//! Blobs: configs and layers, which stream through in constant memory and continue where they
-//! stopped.
+//! Downloads blobs, which are configs and layers. They are streamed in constant memory, and resumed
+//! after a failure.
 
 use std::io;
 
@@ -14,56 +14,56 @@ use crate::images::manifest::{Descriptor, MANIFEST_BYTES_MAX};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 
-/// How much is read at once.
+/// The read buffer size.
 const BUFFER_BYTES: usize = 64 << 10;
-/// How much more must come before failures are counted from the beginning.
+/// The progress in bytes that resets the failure count.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
-/// A config or layer of an image.
+/// A request for a config or layer of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct BlobRequest<'a> {
     pub image: &'a Reference,
     pub digest: Digest,
-    /// All its bytes.
+    /// The full size of the blob.
     pub size: u64,
-    /// How many bytes there are already; the rest is asked for.
+    /// The number of bytes that exist locally; the request is for the rest.
     pub from: u64,
 }
 
-/// Takes the bytes of a blob, and hashes them: the registry's word is not believed.
+/// Receives the bytes of a blob. The sink must hash them, because the registry is not trusted.
 pub trait BlobSink {
-    /// Prepares for the bytes from `offset` on. That is where the last ones ended, or 0: then all
-    /// come again, because the registry cannot continue.
+    /// Prepares for bytes from `offset` on: either the end of the previous bytes, or 0 if the
+    /// registry cannot resume and sends the blob from the start.
     ///
     /// # Errors
     ///
-    /// When what is there cannot be discarded.
+    /// When existing bytes cannot be discarded.
     fn begin(&mut self, offset: u64) -> io::Result<()>;
 
     /// Appends the next bytes.
     ///
     /// # Errors
     ///
-    /// When the bytes cannot be kept.
+    /// When the bytes cannot be stored.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// A blob on its way.
+/// A download in progress.
 struct Download<'a> {
     size: u64,
-    /// How much the sink has.
+    /// The number of bytes that the sink has.
     at: u64,
     sink: &'a mut dyn BlobSink,
 }
 
 impl Registry {
-    /// Streams a blob into a sink: exactly `size` bytes in the end. Connections that break are made
-    /// again.
+    /// Streams a blob of exactly `size` bytes into a sink, and reconnects after connection
+    /// failures.
     ///
     /// # Errors
     ///
-    /// When the registry does not have it, does not let us, or sends more or less; or the sink
-    /// cannot keep it.
+    /// When the registry does not have the blob, denies access, or sends a different number of
+    /// bytes; or when the sink fails.
     pub fn pull_blob(
         &self,
         wanted: &BlobRequest,
@@ -77,8 +77,8 @@ impl Registry {
             let Err(failure) = self.pull_once(&repository, digest, &mut download) else {
                 break Ok(());
             };
-            // Bytes that came before are no progress: a registry that always starts again would
-            // never be given up.
+            // Only bytes beyond the farthest position count as progress: a registry that always
+            // restarts would otherwise be retried forever.
             if download.at >= farthest.saturating_add(PROGRESS_BYTES) {
                 (failures, farthest) = (0, download.at);
             }
@@ -92,7 +92,8 @@ impl Registry {
         })
     }
 
-    /// Reads a config. Usual ones have some kilobytes; one above the limit of manifests is refused.
+    /// Reads a config into memory. Typical ones have a few kilobytes; the limit is that of
+    /// manifests.
     pub(super) fn small_blob(
         &self,
         repository: &Repository,
@@ -129,7 +130,7 @@ impl Registry {
                     return download.receive(reply);
                 }
                 RangeAnswer::Refused => return Err(reply.refused(RegistryFault::Gone(digest))),
-                // Without the header, it is asked again below.
+                // Retry below without the `Range` header.
                 RangeAnswer::Unusable => download.at = 0,
             }
         }
@@ -141,7 +142,7 @@ impl Registry {
     }
 }
 
-/// How a registry answers a request for the rest of a blob.
+/// The answer of a registry to a request for the rest of a blob.
 enum RangeAnswer {
     Continues,
     StartsAgain,
@@ -161,7 +162,7 @@ impl Download<'_> {
         }
     }
 
-    /// Passes the bytes of an answer on; none beyond the size.
+    /// Passes the bytes of an answer to the sink, never more than the expected size.
     fn receive(&mut self, reply: RegistryReply) -> Result<(), RequestFailure> {
         let mut answer = reply.answer;
         let place = answer.place.clone();

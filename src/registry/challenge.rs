@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`: how a registry asks for credentials.
+//! Parses `WWW-Authenticate`, by which a registry asks for credentials.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,31 @@ use http::Uri;
 
 use super::host::Wire;
 
-/// One challenge of an answer with status 401.
+/// A challenge in an answer with status 401.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     Basic,
     Bearer(TokenService),
 }
 
-/// Where a token is issued, and for what.
+/// A token service, and the requested scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TokenService {
     pub(super) realm: String,
     pub(super) service: Option<String>,
-    /// Separated by blanks: a mount has two.
+    /// Separated by spaces; a mount has two scopes.
     pub(super) scope: Option<String>,
 }
 
 impl Challenge {
-    /// Returns the challenge to answer among the values of the header; `Bearer` where there is a
-    /// choice.
+    /// Returns the challenge to answer among the header values; prefers `Bearer`.
     pub(super) fn choose<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut all: Vec<Self> = values.flat_map(parse).filter_map(Self::of).collect();
         let bearer = all.iter().position(|challenge| matches!(challenge, Self::Bearer(_)));
         (!all.is_empty()).then(|| all.swap_remove(bearer.unwrap_or(0)))
     }
 
-    /// Returns whether it leads to a token service without TLS, which receives no credentials.
+    /// Returns whether the token service has no TLS, in which case it receives no credentials.
     pub(super) fn is_plain(&self) -> bool {
         let Self::Bearer(service) = self else { return false };
         service.realm.trim().parse().is_ok_and(|realm: Uri| Wire::of(&realm) == Some(Wire::Plain))
@@ -51,21 +50,21 @@ impl Challenge {
     }
 }
 
-/// A challenge of any scheme, and its parameters by name in lower case.
+/// A challenge of any scheme, with lower-case parameter names.
 #[derive(Default)]
 struct ChallengeText {
     scheme: String,
     parameters: BTreeMap<String, String>,
 }
 
-/// Reads one value of the header, up to where it breaks the grammar.
+/// Parses a header value up to the first syntax error.
 fn parse(text: &str) -> Vec<ChallengeText> {
     let mut challenges: Vec<ChallengeText> = Vec::new();
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
         let Some((word, behind)) = split_word(rest) else { return challenges };
-        // A name is followed by its value, a scheme is not.
+        // A parameter name is followed by `=`, a scheme is not.
         let Some(value) = behind.trim_start().strip_prefix('=') else {
             challenges.push(ChallengeText { scheme: word.to_owned(), ..ChallengeText::default() });
             rest = behind;
@@ -84,7 +83,7 @@ fn split_word(text: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| text.split_at(end))
 }
 
-/// Splits a word or a quoted string off.
+/// Splits off a word or a quoted string.
 fn split_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         return split_word(text).map(|(word, rest)| (word.to_owned(), rest));

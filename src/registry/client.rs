@@ -1,5 +1,5 @@
-//! Requests to registries: credentials, redirects and retries. Every kind of content takes this
-//! way.
+//! Sends requests to registries, with credentials, redirects and retries, for every kind of
+//! content.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use super::transport::{HttpBody, HttpRequest, HttpTransport};
 use super::upload_body::CallBody;
 use crate::images::reference::Reference;
 
-/// A client of registries. It may be used from several threads. No `Debug`, for it has credentials.
+/// A registry client that threads can share. Without `Debug`, because it contains credentials.
 pub struct Registry {
     pub(super) transport: HttpTransport,
     pub(super) plain_hosts: PlainHosts,
@@ -31,28 +31,28 @@ pub struct Registry {
     helper_patience: Duration,
     persistence: Persistence,
     sleep: Box<dyn Fn(Duration) + Send + Sync>,
-    /// How hosts are spoken to that may have TLS or not.
+    /// The detected protocols of loopback hosts, which may or may not have TLS.
     wires: Mutex<BTreeMap<String, Wire>>,
-    /// Sent with the first request to a repository already, once the registry asked for it.
+    /// Authorizations that a registry asked for, sent with all later requests to the repository.
     authorizations: Mutex<BTreeMap<Repository, Authorization>>,
 }
 
-/// A request, without its body.
+/// A request without its body.
 pub(super) struct Call {
     method: Method,
     target: CallTarget,
     headers: HeaderMap,
 }
 
-/// Where a call goes.
+/// The target of a call.
 enum CallTarget {
-    /// Below a repository, such as `manifests/1`.
+    /// A path below a repository, such as `manifests/1`.
     Path(String),
-    /// An address that the registry has named, and that was checked.
+    /// A checked address that the registry returned.
     Address(Uri),
 }
 
-/// The first address of a call; only the server of the registry sees the authorization.
+/// The first address of a call; only the server of the registry receives the authorization.
 #[derive(Clone)]
 struct Start {
     uri: Uri,
@@ -83,11 +83,11 @@ impl Call {
 }
 
 impl Registry {
-    /// Reads the certificates. Nothing is sent yet.
+    /// Creates a client and reads the certificates, without sending a request.
     ///
     /// # Errors
     ///
-    /// When the file of certificates cannot be read, or has none.
+    /// When the certificate file is unreadable, or contains no certificate.
     pub fn new(settings: RegistrySettings) -> Result<Self, RegistrySettingsError> {
         let tls = tls::configure(settings.ca.as_deref())?;
         Ok(Self {
@@ -103,7 +103,7 @@ impl Registry {
         })
     }
 
-    /// Returns the repository that is asked for an image, at its registry or a mirror.
+    /// Returns the repository of an image, at its registry or at a mirror.
     pub(super) fn repository(&self, image: &Reference) -> Repository {
         Repository::locate(image, &self.mirrors)
     }
@@ -152,7 +152,7 @@ impl Registry {
         self.send_body(repository, call, &mut CallBody::None)
     }
 
-    /// As [`Registry::send`], with a body.
+    /// Same as [`Registry::send`], with a body.
     pub(super) fn send_body(
         &self,
         repository: &Repository,
@@ -166,7 +166,7 @@ impl Registry {
         if first.answer.status != 401 || !first.is_home || body.is_spent() {
             return Ok(first);
         }
-        // One renewal: a second 401 is the answer.
+        // Authorize only once: a second 401 is final.
         let authorization = self.authorize(repository, wire, &mut first)?;
         let second = self.follow(call, &start, Some(&authorization), body)?;
         if second.answer.status != 401 {
@@ -183,7 +183,7 @@ impl Registry {
         refusal: &mut RegistryReply,
     ) -> Result<Authorization, RequestFailure> {
         let challenge = Challenge::choose(refusal.answer.all(&WWW_AUTHENTICATE));
-        // Read to its end, the connection can be used again.
+        // Read the answer to its end, so that the connection can be reused.
         let said = refusal.said();
         let place = &refusal.answer.place;
         let login = match wire {
@@ -216,7 +216,8 @@ impl Registry {
         self.wires.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a call and follows redirects; only the first server sees the authorization.
+    /// Sends a call and follows redirects; only the server of the registry receives the
+    /// authorization.
     fn follow(
         &self,
         call: &Call,
@@ -254,15 +255,15 @@ impl Registry {
             let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(&answer.place))?;
             self.check(&target, Wire::of(&uri)).map_err(|why| why.at(&answer.place))?;
             is_home &= redirect::is_same_server(&uri, &target);
-            // Read to its end, the connection can be used again.
+            // Read the answer to its end, so that the connection can be reused.
             let _ = answer.read_all(SMALL_BYTES_MAX);
             uri = target;
         }
         Err(RegistryFault::RedirectLoop.at(&place_of(&start.uri)))
     }
 
-    /// Checks an address that a server names: TLS is never left, and plain HTTP only reaches listed
-    /// hosts and this machine.
+    /// Checks an address that a server returned: no downgrade from TLS, and plain HTTP only to
+    /// listed hosts and this machine.
     pub(super) fn check(&self, target: &Uri, from: Option<Wire>) -> Result<(), RegistryFault> {
         match Wire::of(target) {
             Some(Wire::Tls) => Ok(()),
@@ -274,13 +275,13 @@ impl Registry {
         }
     }
 
-    /// Returns the address of a path below a repository.
+    /// Returns the URI of a path below a repository.
     pub(super) fn address(&self, repository: &Repository, path: &str) -> Uri {
         uri(self.wire(repository.address()), repository, path)
     }
 
-    /// Returns the wire to a host: TLS, except for listed hosts. Servers of this machine may speak
-    /// either.
+    /// Returns the protocol for a host: TLS, except for listed hosts. Servers on this machine are
+    /// probed.
     fn wire(&self, address: &str) -> Wire {
         if self.plain_hosts.lists(address) {
             return Wire::Plain;
@@ -299,7 +300,7 @@ impl Registry {
         found.unwrap_or(Wire::Tls)
     }
 
-    /// Tries TLS, then plain HTTP, and returns which of them the server speaks.
+    /// Tries TLS and then plain HTTP; returns the first one that the server supports.
     fn probe(&self, address: &str) -> Option<Wire> {
         let ask = |wire: Wire| {
             let uri = format!("{}://{address}/v2/", wire.scheme()).parse().ok()?;

@@ -1,4 +1,4 @@
-//! Failures of requests to registries.
+//! Errors of registry requests.
 
 use std::fmt;
 use std::io;
@@ -14,26 +14,25 @@ use crate::model::digest::Digest;
 use crate::model::url::without_user_info;
 use crate::proxy::ProxyError;
 
-/// How much of a registry's own words is shown.
+/// The maximum length of a quoted registry message.
 const SAID_CHARACTERS_MAX: usize = 200;
 
-/// A request to a registry that failed.
+/// A failed request to a registry.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {} {what} {} {place}: {why}", action.verb(), action.preposition())]
 pub struct RegistryError {
     pub action: RegistryAction,
     pub what: Box<RegistryContent>,
-    /// The host that failed, which may be that of a mirror, a token service or storage behind the
-    /// registry.
+    /// The host that failed; it may be a mirror, a token service, or storage behind the registry.
     pub place: Box<RegistryPlace>,
     pub why: RegistryFault,
 }
 
-/// What failed.
+/// The failed action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistryAction {
     Fetch,
-    /// It was asked whether the content is there.
+    /// Check whether the registry has the content.
     Ask,
     Push,
 }
@@ -56,19 +55,19 @@ impl RegistryAction {
     }
 }
 
-/// The content that it is about.
+/// The content of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryContent {
     Manifest { image: Reference },
     Blob { image: Reference, digest: Digest },
 }
 
-/// A host, and the proxy on the way to it.
+/// A host, and the proxy for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryPlace {
-    /// Host and port, without a path: the path of storage may be signed.
+    /// Host and port. Without the path, because a signed storage URL contains a credential.
     pub host: String,
-    /// Without its login.
+    /// The proxy without its login.
     pub proxy: Option<String>,
 }
 
@@ -76,12 +75,12 @@ pub struct RegistryPlace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginUse {
     Anonymous,
-    /// Credentials are not sent in the clear.
+    /// No, because the connection is plain HTTP.
     PlainHttp,
     Credentials,
 }
 
-/// The reason of a failure.
+/// The cause of a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryFault {
     #[error("the registry has no such image or tag")]
@@ -96,7 +95,7 @@ pub enum RegistryFault {
     Denied { code: u16, access: LoginUse, said: String },
     #[error("HTTP {code}{said}")]
     Status { code: u16, retry_after: Option<Duration>, said: String },
-    /// The registry says that a manifest has another digest than it has.
+    /// The registry claims that a manifest has a digest other than its actual one.
     #[error("HTTP 400{said}")]
     MisreadDigest { said: String },
     #[error("{0}")]
@@ -153,10 +152,10 @@ pub enum RegistryFault {
     TooLong { wanted: u64 },
     #[error("the answer has more than {bytes_max} bytes")]
     TooLarge { bytes_max: u64 },
-    /// The caller could not read what was to be sent.
+    /// The caller failed to read the content to upload.
     #[error("cannot read it: {0}")]
     Source(io::Error),
-    /// The caller could not keep what came.
+    /// The caller failed to store the downloaded content.
     #[error("cannot store it: {0}")]
     Sink(io::Error),
 }
@@ -185,7 +184,7 @@ impl fmt::Display for RegistryPlace {
     }
 }
 
-/// A reason and where it applies; [`RequestFailure::fetching`] and the others add what it is about.
+/// A cause and a place; [`RequestFailure::fetching`] and similar methods add the content.
 #[derive(Debug)]
 pub(super) struct RequestFailure {
     pub(super) place: RegistryPlace,
@@ -211,8 +210,8 @@ impl RequestFailure {
 }
 
 impl RegistryError {
-    /// Returns whether the registry understood the request and does not allow it, as with a tag
-    /// that must not move.
+    /// Returns whether the registry understood the request and refused it, for example because a
+    /// tag is immutable.
     pub fn is_refusal(&self) -> bool {
         match self.why {
             RegistryFault::Denied { .. } | RegistryFault::MisreadDigest { .. } => true,
@@ -225,13 +224,12 @@ impl RegistryError {
 }
 
 impl RegistryFault {
-    /// Returns whether the server speaks TLS, and it is not the one that is meant.
+    /// Returns whether the server speaks TLS but failed verification.
     pub(super) fn is_of_tls(&self) -> bool {
         matches!(self, Self::UnknownAuthority | Self::NoAuthorities | Self::Tls(_))
     }
 
-    /// Returns whether the next request to the host would probably fail in the same way, whatever
-    /// it asks for.
+    /// Returns whether any request to the host would probably fail in the same way.
     pub fn is_of_host(&self) -> bool {
         self.is_of_tls()
             || matches!(
@@ -251,8 +249,8 @@ impl RegistryFault {
     }
 }
 
-/// Returns what a registry says in an answer that is an error, as ` CODE: message`, in full; empty
-/// if it says nothing.
+/// Returns the full message of an error answer as ` CODE: message`; empty if the body has no
+/// message.
 pub(super) fn said(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |key: &str| {
@@ -266,12 +264,12 @@ pub(super) fn said(body: &[u8]) -> String {
     format!(" {}", without_user_info(&words.join(": ")))
 }
 
-/// Returns whether what a registry says begins with the code for a wrong digest.
+/// Returns whether a registry message starts with the code for a wrong digest.
 pub(super) fn is_about_digest(said: &str) -> bool {
     said.trim_start().starts_with("DIGEST_INVALID")
 }
 
-/// Returns the beginning of a registry's own words.
+/// Truncates a registry message.
 pub(super) fn cut(said: &str) -> String {
     said.chars().take(SAID_CHARACTERS_MAX + 1).collect()
 }

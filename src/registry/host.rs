@@ -1,5 +1,4 @@
-//! Hosts of registries: which are spoken to, under which names, and which may be spoken to without
-//! TLS.
+//! Registry hosts: mirrors, target registries for pushes, and hosts that may be used without TLS.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,31 +11,31 @@ use super::error::RegistryPlace;
 use crate::images::reference::{InvalidReference, Reference};
 use crate::model::text::{shortened, split_registry};
 
-/// The host under which images of Docker Hub are named, and the one that serves them.
+/// The host in the names of Docker Hub images, and the host that serves them.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
-/// A registry that is spoken to without TLS: `HOST:PORT`.
+/// A registry without TLS: `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PlainHost(String);
 
-/// Images of one registry are fetched from another: `HOST=MIRROR[/PREFIX]`.
+/// A mirror for the images of one registry: `HOST=MIRROR[/PREFIX]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
     of: String,
     host: String,
-    /// With a slash behind it, or empty.
+    /// Ends with a slash unless empty.
     prefix: String,
 }
 
-/// The registry that images are pushed to in place of the one in their references: `HOST[/PREFIX]`.
+/// The registry to push images to, instead of the one in their references: `HOST[/PREFIX]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryPrefix {
     host: String,
-    /// With a slash behind it, or empty.
+    /// Ends with a slash unless empty.
     prefix: String,
 }
 
-/// A text that names no registry.
+/// A text that is not a valid registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
     #[error("`{0}` is not HOST:PORT, such as registry.example.internal:5000")]
@@ -88,7 +87,7 @@ impl FromStr for RegistryPrefix {
 }
 
 impl RegistryPrefix {
-    /// Returns the image at this registry; its path stays.
+    /// Returns the reference of the image at this registry, with the same path.
     ///
     /// # Errors
     ///
@@ -114,7 +113,7 @@ impl fmt::Display for PlainHost {
     }
 }
 
-/// Returns the host and the path of a reference that names its registry.
+/// Returns the host and path of a reference that contains its registry.
 fn repository_of(text: &str) -> Option<(String, String)> {
     let reference: Reference = text.parse().ok()?;
     let (registry, path) = split_registry(text);
@@ -122,16 +121,16 @@ fn repository_of(text: &str) -> Option<(String, String)> {
     registry.filter(|_| is_repository).map(|_| (reference.registry().to_owned(), path.to_owned()))
 }
 
-/// A repository at the host that is asked for it.
+/// A repository at the host that serves it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Repository {
-    /// As images name it.
+    /// The host as it appears in image references.
     pub(super) host: String,
     pub(super) path: String,
 }
 
 impl Repository {
-    /// Returns where the image is, or its mirror.
+    /// Returns the repository of an image, at its registry or a mirror.
     pub(super) fn locate(image: &Reference, mirrors: &[Mirror]) -> Self {
         let path = image.repository();
         match mirrors.iter().find(|mirror| mirror.of == image.registry()) {
@@ -142,34 +141,35 @@ impl Repository {
         }
     }
 
-    /// Returns the registry, for what failed before a request.
+    /// Returns the registry as the place of a failure before a request.
     pub(super) fn place(&self) -> RegistryPlace {
         RegistryPlace { host: self.host.clone(), proxy: None }
     }
 
-    /// Returns the host and port that are connected to.
+    /// Returns the host and port to connect to.
     pub(super) fn address(&self) -> &str {
         if self.host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { &self.host }
     }
 }
 
-/// Returns the host of an address as images name it, with a port that is not the usual one.
+/// Returns the host of a URI as it appears in image references, with its port unless that is the
+/// default.
 pub(super) fn host_of(uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default();
     let host = if host == DOCKER_HUB.1 { DOCKER_HUB.0 } else { host };
     uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// How a host is spoken to.
+/// The protocol for a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
     Tls,
-    /// In the clear, and so without credentials.
+    /// Plain HTTP, and therefore without credentials.
     Plain,
 }
 
 impl Wire {
-    /// Returns the wire that the scheme of a URL asks for, if it is `https` or `http`.
+    /// Returns the protocol of a URL scheme, if it is `https` or `http`.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         match uri.scheme_str()? {
             "https" => Some(Self::Tls),
@@ -186,7 +186,7 @@ impl Wire {
     }
 }
 
-/// The hosts that may be spoken to without TLS: those that the operator lists, and this machine.
+/// The hosts that may be used without TLS: those that the operator lists, and this machine.
 pub(super) struct PlainHosts(BTreeSet<PlainHost>);
 
 impl PlainHosts {
@@ -199,7 +199,7 @@ impl PlainHosts {
         self.0.iter().any(|PlainHost(host)| host == address)
     }
 
-    /// Returns whether a URL of `http` may be asked.
+    /// Returns whether requests to an `http` URL are allowed.
     pub(super) fn allow(&self, uri: &Uri) -> bool {
         let address = |uri: &Uri| Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(80)));
         address(uri).is_some_and(|address| is_loopback(&address) || self.lists(&address))

@@ -1,4 +1,4 @@
-//! Manifests: what an image's name leads to, for one platform.
+//! Fetches manifests, and resolves image names to the manifest of one platform.
 
 use http::HeaderName;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -14,19 +14,20 @@ use crate::images::platform::Platform;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 
-/// Registries give out a manifest as one of these, or, with some kinds, none.
+/// The accepted media types. A registry returns a manifest in one of them, or, depending on the
+/// registry, not at all.
 pub(super) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
                         application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json, \
                         application/vnd.docker.distribution.manifest.list.v2+json";
-/// The header in which a registry names the digest of a manifest.
+/// The header with the digest of a manifest.
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-/// How a manifest of schema 1 is called.
+/// The media type prefix of a schema 1 manifest.
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
-/// The tag of references without one.
+/// The default tag of a reference.
 const LATEST: &str = "latest";
 
-/// A manifest or index whose bytes were verified, if the reference had a digest.
+/// A manifest or index; its bytes are verified if the reference had a digest.
 #[derive(Debug)]
 pub struct PulledManifest {
     pub media_type: MediaType,
@@ -34,7 +35,7 @@ pub struct PulledManifest {
     pub digest: Digest,
 }
 
-/// By what a manifest is asked for.
+/// The tag or digest of a requested manifest.
 #[derive(Clone, Copy)]
 pub(super) enum ManifestName<'a> {
     Tag(&'a str),
@@ -42,12 +43,12 @@ pub(super) enum ManifestName<'a> {
 }
 
 impl Registry {
-    /// Looks up what a name leads to, and the platform's manifest below it.
+    /// Resolves a name to its manifest or index, and to the platform's manifest below it.
     ///
     /// # Errors
     ///
-    /// When the registry does not have it, does not let us, or answers with anything but a manifest
-    /// that has one reading.
+    /// When the registry does not have it, denies access, or returns anything but a manifest with
+    /// exactly one interpretation.
     pub fn resolve(
         &self,
         image: &Reference,
@@ -58,11 +59,11 @@ impl Registry {
             .map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
     }
 
-    /// Fetches the manifest or index that a reference names, by digest if it has one.
+    /// Fetches the manifest or index of a reference, by digest if it has one.
     ///
     /// # Errors
     ///
-    /// As [`Registry::resolve`]; what the bytes mean is not looked at.
+    /// Same as [`Registry::resolve`], except that the bytes are not parsed.
     pub fn pull_manifest(&self, image: &Reference) -> Result<PulledManifest, RegistryError> {
         let pulled = self.manifest(&self.repository(image), ManifestName::of(image));
         let pulled = pulled.map(|found| found.manifest);
@@ -95,7 +96,7 @@ impl Registry {
         })
     }
 
-    /// Fetches the platform's manifest out of an index.
+    /// Fetches the platform's manifest from an index.
     fn child(
         &self,
         repository: &Repository,
@@ -110,8 +111,7 @@ impl Registry {
         if wanted != found {
             return Err(child.failed(RegistryFault::WrongSize { wanted, found }));
         }
-        // An index in an index is not followed, and the bytes must be of the type that the index
-        // lists.
+        // A nested index is not followed, and the media type must be the one that the index lists.
         let media_type = child.manifest.media_type;
         if media_type.is_index() || media_type.as_str() != listed.media_type {
             return Err(child.failed(RegistryFault::MediaType(quoted(media_type.as_str()))));
@@ -119,7 +119,7 @@ impl Registry {
         Ok(child)
     }
 
-    /// Checks the platform of an image without an index, as far as its config names one.
+    /// Checks the platform of an image without an index, if its config names a platform.
     fn check_platform(
         &self,
         repository: &Repository,
@@ -133,7 +133,7 @@ impl Registry {
             return Ok(());
         };
         let (wanted, found) = (platform.to_string(), format!("{os}/{architecture}"));
-        // Many configs leave the variant out.
+        // Many configs omit the variant.
         if wanted == found || wanted.strip_prefix(&found).is_some_and(|rest| rest.starts_with('/'))
         {
             return Ok(());
@@ -158,14 +158,14 @@ impl Registry {
     }
 }
 
-/// The part of a config that names the platform.
+/// The platform fields of a config.
 #[derive(Deserialize)]
 struct ConfigPlatform {
     os: Option<String>,
     architecture: Option<String>,
 }
 
-/// A manifest, and who gave it.
+/// A manifest with the place that returned it.
 pub(super) struct FoundManifest {
     pub(super) manifest: PulledManifest,
     place: RegistryPlace,
@@ -178,7 +178,7 @@ impl FoundManifest {
 }
 
 impl<'a> ManifestName<'a> {
-    /// A digest counts more than the tag beside it.
+    /// Returns the name of an image's manifest; a digest takes precedence over a tag.
     pub(super) fn of(image: &'a Reference) -> Self {
         image.digest().map_or_else(|| Self::Tag(image.tag().unwrap_or(LATEST)), Self::Digest)
     }
@@ -190,7 +190,7 @@ impl<'a> ManifestName<'a> {
         }
     }
 
-    /// Reads an answer, which must be what was asked for.
+    /// Reads an answer and checks it against the requested name.
     fn receive(self, reply: RegistryReply) -> Result<FoundManifest, RequestFailure> {
         let mut answer = reply.answer;
         let place = answer.place.clone();
@@ -219,12 +219,12 @@ pub(super) fn media_type(header: Option<&str>) -> Result<MediaType, RegistryFaul
         "" => RegistryFault::MediaType("an answer without a type".to_owned()),
         text if text.starts_with(SCHEMA_1) => RegistryFault::Schema1,
         text if is_media_type(text) => RegistryFault::MediaType(quoted(text)),
-        // It may be anything, also what was sent.
+        // Do not quote it: the text may be anything, including our own credentials.
         _ => RegistryFault::MediaType("an answer of an unknown type".to_owned()),
     })
 }
 
-/// Returns whether a text is the name of a media type; a token or a password is none.
+/// Returns whether a text looks like a media type, unlike a token or a password.
 fn is_media_type(text: &str) -> bool {
     let name = text.split(';').next().unwrap_or_default().trim();
     let is_name =

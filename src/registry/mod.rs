@@ -1,20 +1,20 @@
-//! The edge to image registries: names are resolved, manifests and blobs fetched, looked for and
-//! pushed. The only folder that knows the HTTP client.
+//! The edge to image registries: resolves names; fetches, looks up and pushes manifests and blobs.
+//! Only this folder uses the HTTP client.
 //!
 //! | module | decides |
 //! |---|---|
-//! | `settings`, `host` | which host is asked, with TLS or without, and mirrors |
-//! | `credentials` | which files and helpers give a login |
-//! | `challenge`, `token` | how a registry asks for it, and what it gets |
-//! | `client` | the way of each request: login, redirects, retries; `redirect`, `retry` and `range` hold its rules |
-//! | `reply`, `error`, `remedy` | the failure that an answer stands for, and the way out |
-//! | `transport`, `tls` | one request: connections, proxies, time limits, certificates |
-//! | `manifest`, `blob` | what is asked for, and that it is what was asked for |
-//! | `presence` | whether a manifest or blob is there |
-//! | `push`, `upload_body` | uploads, mounts and tags, and what can be sent twice |
+//! | `settings`, `host` | the host to use, with or without TLS, and mirrors |
+//! | `credentials` | the files and helpers that provide a login |
+//! | `challenge`, `token` | how a registry asks for a login, and the answer to it |
+//! | `client` | login, redirects and retries, by the rules in `redirect`, `retry` and `range` |
+//! | `reply`, `error`, `remedy` | the failure that an answer represents, and its remedy |
+//! | `transport`, `tls` | a single request: connections, proxies, timeouts, certificates |
+//! | `manifest`, `blob` | requests for content, and the checks of the answers |
+//! | `presence` | whether a registry has a manifest or blob |
+//! | `push`, `upload_body` | uploads, mounts and tags, and whether a body can be sent twice |
 //!
-//! Calls block. No answer is believed: bytes have a digest and a size, and where they have none
-//! yet, a limit.
+//! Calls block. No answer is trusted: bytes are checked against a digest and a size or, where these
+//! are not known yet, limited in size.
 
 mod blob;
 mod challenge;

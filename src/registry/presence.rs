@@ -1,4 +1,4 @@
-//! Whether a registry has a manifest or a blob.
+//! Checks whether a registry has a manifest or blob.
 
 use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
@@ -11,20 +11,20 @@ use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::model::text::shortened;
 
-/// The answer to the question for a manifest or blob.
+/// Whether a registry has a manifest or blob.
 #[derive(Debug)]
 pub enum Availability {
     There,
     Absent,
-    /// The registry did not say: no permission, no answer, or an answer about something else.
+    /// The registry did not tell: missing permission, no answer, or an answer about something else.
     Unknown(RegistryError),
 }
 
 impl Registry {
-    /// Asks for the manifest that a reference names, by digest if it has one.
+    /// Looks up the manifest of a reference, by digest if it has one.
     ///
-    /// A login page is no manifest: only the type of one counts and, where the registry names a
-    /// digest, that of the reference.
+    /// A login page must not count as a manifest. The answer needs a manifest's media type, and its
+    /// digest header, if present, must match the reference.
     pub fn has_manifest(&self, image: &Reference) -> Availability {
         let repository = self.repository(image);
         let name = ManifestName::of(image);
@@ -41,7 +41,7 @@ impl Registry {
         Availability::of(asked, RegistryContent::Manifest { image: image.clone() })
     }
 
-    /// Asks for a config or layer of `size` bytes in the repository of `image`.
+    /// Looks up a config or layer of `size` bytes in the repository of `image`.
     pub fn has_blob(&self, image: &Reference, digest: Digest, size: u64) -> Availability {
         let repository = self.repository(image);
         let call = Call::new(Method::HEAD, format!("blobs/sha256:{digest}"));
@@ -82,7 +82,7 @@ fn check_manifest(reply: &RegistryReply, wanted: Option<Digest>) -> Result<(), R
 
 fn check_size(reply: &RegistryReply, wanted: u64) -> Result<(), RequestFailure> {
     let named = reply.answer.header(&CONTENT_LENGTH).and_then(|text| text.parse().ok());
-    // Some proxies announce the length of the answer, which has no body.
+    // Some proxies report the length of the answer itself, whose body is empty.
     match named.filter(|found| ![0, wanted].contains(found)) {
         Some(found) => Err(RegistryFault::WrongSize { wanted, found }.at(&reply.answer.place)),
         None => Ok(()),

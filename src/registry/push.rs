@@ -1,4 +1,4 @@
-//! Uploads: blobs, each as a whole, and manifests and tags, which are read back.
+//! Uploads blobs in a single request each, and manifests and tags, which are read back.
 
 use std::io::Read;
 
@@ -19,48 +19,49 @@ use crate::images::manifest::MediaType;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 
-/// A blob up to this size is kept in memory, so that it can be sent again.
+/// Blobs up to this size are kept in memory, so that they can be sent again.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
 
-/// A config or layer, and the repository that it is for.
+/// A config or layer to upload, and its target repository.
 #[derive(Clone, Copy, Debug)]
 pub struct BlobUpload<'a> {
     pub image: &'a Reference,
     pub digest: Digest,
-    /// All its bytes.
+    /// The full size of the blob.
     pub size: u64,
 }
 
-/// Why a blob was not uploaded.
+/// Why uploading a blob failed.
 #[derive(Debug)]
 pub enum UploadFailure {
-    /// It may pass if the blob is sent once more, from its first byte.
+    /// A temporary failure: send the blob again from its first byte.
     Interrupted(RegistryError),
     Final(RegistryError),
 }
 
-/// The answer of a registry that shall take a blob from another of its repositories.
+/// A registry's answer to a request to mount a blob from another repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MountAnswer {
     Mounted,
     Refused,
 }
 
-/// What a tag names.
+/// The target of a tag.
 #[derive(Debug)]
 pub enum TagTarget {
     Nothing,
     Manifest(PulledManifest),
-    /// A manifest of a kind that is not an image's.
+    /// A manifest that is not an image's.
     Other,
 }
 
 impl Registry {
-    /// Uploads a blob in one request, whose address has the digest: a registry refuses other bytes.
+    /// Uploads a blob in one request, whose URL contains the digest: a registry refuses other
+    /// bytes.
     ///
     /// # Errors
     ///
-    /// When the registry does not take it, or `content` cannot be read.
+    /// When the registry refuses it, or `content` cannot be read.
     pub fn push_blob(
         &self,
         upload: &BlobUpload,
@@ -108,12 +109,11 @@ impl Registry {
         }
     }
 
-    /// Waits before an upload that was interrupted is begun again, and returns the number of
-    /// failures so far.
+    /// Waits before an interrupted upload is repeated, and returns the number of failures so far.
     ///
     /// # Errors
     ///
-    /// Returns the failure if it came too often.
+    /// Returns `failure` after too many failures, or if it is final.
     pub fn await_upload(
         &self,
         failures: u32,
@@ -128,12 +128,13 @@ impl Registry {
         }
     }
 
-    /// Asks the registry to take a blob into the repository of `image` from that of `from`, at the
+    /// Asks the registry to mount a blob from the repository of `from` into that of `image`, at the
     /// same registry.
     ///
     /// # Errors
     ///
-    /// When there is no answer. A registry that may not or cannot refuses.
+    /// When the registry gives no usable answer. A registry without permission or support for the
+    /// mount counts as [`MountAnswer::Refused`].
     pub fn mount(
         &self,
         image: &Reference,
@@ -160,12 +161,11 @@ impl Registry {
         answered.map_err(|failure| failure.pushing(what))
     }
 
-    /// Uploads a manifest under the digest of its reference, and compares what the registry has
-    /// then.
+    /// Uploads a manifest by digest, and checks it by reading it back.
     ///
     /// # Errors
     ///
-    /// When the registry does not take it, or stores something else.
+    /// When the registry refuses it, or stores something else.
     pub fn push_manifest(
         &self,
         image: &Reference,
@@ -176,21 +176,21 @@ impl Registry {
         sent.map_err(|failure| failure.pushing(RegistryContent::Manifest { image: image.clone() }))
     }
 
-    /// Sets the tag of a reference without a digest, and compares what it names then.
+    /// Sets the tag of a reference without a digest, and checks it by reading it back.
     ///
     /// # Errors
     ///
-    /// As [`Registry::push_manifest`].
+    /// Same as [`Registry::push_manifest`].
     pub fn set_tag(&self, tag: &Reference, manifest: &PulledManifest) -> Result<(), RegistryError> {
         let sent = self.put_manifest(&self.repository(tag), ManifestName::of(tag), manifest);
         sent.map_err(|failure| failure.pushing(RegistryContent::Manifest { image: tag.clone() }))
     }
 
-    /// Returns what the tag of a reference without a digest names.
+    /// Returns the target of the tag of a reference without a digest.
     ///
     /// # Errors
     ///
-    /// When the registry does not say.
+    /// When the registry gives no usable answer.
     pub fn tagged(&self, tag: &Reference) -> Result<TagTarget, RegistryError> {
         match self.manifest(&self.repository(tag), ManifestName::of(tag)) {
             Ok(found) => Ok(TagTarget::Manifest(found.manifest)),
@@ -227,7 +227,7 @@ impl Registry {
         check_type(*media_type, found.manifest.media_type).map_err(|why| found.failed(why))
     }
 
-    /// Begins an upload and sends all bytes.
+    /// Starts an upload and sends all bytes.
     fn put_blob(
         &self,
         repository: &Repository,
@@ -244,7 +244,7 @@ impl Registry {
             .ok_or_else(|| RegistryFault::BadRedirect.at(&begun.answer.place))?;
         let mut call = Call::to(Method::PUT, uri).with(CONTENT_TYPE, "application/octet-stream");
         if let CallBody::Stream(body) = body {
-            // A registry that refuses says so before the bytes are sent: they cannot be sent again.
+            // The registry can refuse before the body is sent, which cannot be read a second time.
             call = call.with(CONTENT_LENGTH, &body.size().to_string()).with(EXPECT, "100-continue");
         }
         let reply = self.send_body(repository, &call, body)?;
@@ -254,7 +254,7 @@ impl Registry {
         }
     }
 
-    /// Returns the address of an upload that was begun.
+    /// Returns the URL of an upload session.
     fn session(
         &self,
         repository: &Repository,
@@ -269,8 +269,8 @@ impl Registry {
         Ok(target)
     }
 
-    /// Ends an upload that nothing is sent to. A registry that does not answer removes it later by
-    /// itself.
+    /// Cancels an unused upload session. If that fails, the registry removes the session later on
+    /// its own.
     fn cancel(&self, repository: &Repository, begun: &RegistryReply) {
         if let Ok(session) = self.session(repository, begun) {
             let _ = self.send(repository, &Call::to(Method::DELETE, session));
@@ -279,7 +279,8 @@ impl Registry {
 }
 
 impl RequestFailure {
-    /// Tells a refusal of a manifest's content from one of its digest, which was computed.
+    /// Separates an incorrect error about the digest, which was computed locally, from a refusal of
+    /// the content.
     fn of_manifest(self) -> Self {
         match self.why {
             RegistryFault::Status { code: 400, said, .. } if is_about_digest(&said) => {
@@ -294,7 +295,7 @@ fn check_type(wanted: MediaType, found: MediaType) -> Result<(), RegistryFault> 
     if wanted == found { Ok(()) } else { Err(RegistryFault::WrongType { wanted, found }) }
 }
 
-/// Adds the digest to the address of an upload.
+/// Adds the digest to the URL of an upload session.
 fn with_digest(session: &Uri, digest: Digest) -> Option<Uri> {
     let separator = if session.query().is_some() { '&' } else { '?' };
     format!("{session}{separator}digest=sha256:{digest}").parse().ok()

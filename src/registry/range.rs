@@ -1,6 +1,6 @@
-//! `Content-Range`: checks that an answer continues a download.
+//! Checks by `Content-Range` that an answer resumes a download.
 
-/// Returns whether the header says that all bytes of `size` from `from` on follow.
+/// Returns whether the header announces the bytes from `from` to the end of `size` bytes.
 pub(super) fn continues(content_range: Option<&str>, from: u64, size: u64) -> bool {
     let read = |text: &str| {
         let (bytes, whole) = text.strip_prefix("bytes ")?.trim().split_once('/')?;
@@ -11,7 +11,7 @@ pub(super) fn continues(content_range: Option<&str>, from: u64, size: u64) -> bo
     content_range.and_then(read).unwrap_or(false)
 }
 
-/// Reads digits only: `+1` is refused.
+/// Parses digits only: `+1` is refused.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -1,16 +1,16 @@
-//! Where a redirect leads. Pure: whether it is followed is decided by the caller.
+//! Resolves the target of a redirect. Pure: the caller decides whether to follow it.
 
 use http::Uri;
 
-/// How many redirects of one request are followed.
+/// The maximum number of redirects per request.
 pub(super) const REDIRECTS_MAX: usize = 5;
 
-/// Returns whether an answer of this status points elsewhere.
+/// Returns whether a status is a redirect.
 pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// Resolves `Location` against the address that answered. A location with a login is refused.
+/// Resolves `Location` against the URI of the answer. A location with a login is refused.
 pub(super) fn target(from: &Uri, location: &str) -> Option<Uri> {
     let location = location.trim().split('#').next().unwrap_or_default();
     let (scheme, authority) = (from.scheme_str()?, from.authority()?);
@@ -29,13 +29,13 @@ pub(super) fn target(from: &Uri, location: &str) -> Option<Uri> {
         format!("{scheme}://{authority}{folder}/{location}")
     };
     let uri: Uri = text.parse().ok()?;
-    // A login in an address would become a header.
+    // The client would turn a login in the URL into a header.
     let is_plain =
         uri.scheme().is_some() && uri.authority().is_some_and(|it| !it.as_str().contains('@'));
     is_plain.then_some(uri)
 }
 
-/// Returns whether both addresses are of one server, which may see the same credentials.
+/// Returns whether both URIs belong to the same server, which may receive the same credentials.
 pub(super) fn is_same_server(one: &Uri, other: &Uri) -> bool {
     let port = |uri: &Uri| {
         uri.port_u16().or(if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) })

@@ -3,7 +3,7 @@
 use super::error::{LoginUse, RegistryAction, RegistryContent, RegistryError, RegistryFault};
 
 impl RegistryError {
-    /// Returns a command or an imperative, where one helps.
+    /// Returns a command or an imperative, if one helps.
     pub fn remedy(&self) -> Option<String> {
         use RegistryFault as F;
         let host = &self.place.host;
@@ -58,7 +58,7 @@ impl RegistryError {
 }
 
 impl RegistryFault {
-    /// Returns the remedies of an upload.
+    /// Returns remedies specific to uploads.
     fn remedy_of_upload(&self) -> Option<&'static str> {
         Some(match self {
             Self::Status { code: 413, .. } => {
@@ -82,7 +82,7 @@ impl RegistryFault {
         })
     }
 
-    /// Returns the remedies at a registry that is filled: no mirror can take its place.
+    /// Returns remedies for a site's own registry, which no mirror can replace.
     fn remedy_at_site(&self) -> Option<&'static str> {
         Some(match self {
             Self::Status { code: 429, .. } => "wait, then run the same command again: it resumes",
@@ -96,7 +96,7 @@ impl RegistryFault {
         })
     }
 
-    /// Returns the remedies that name no host.
+    /// Returns remedies that do not depend on the host.
     fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             Self::UnknownImage => {
@@ -144,7 +144,7 @@ impl RegistryFault {
     }
 }
 
-/// Returns HOST:PORT, as `--plain-http` takes it; the port was tried with TLS.
+/// Returns HOST:PORT for `--plain-http`; the default is the port that was tried with TLS.
 fn with_port(host: &str) -> String {
     if host.contains(':') { host.to_owned() } else { format!("{host}:443") }
 }

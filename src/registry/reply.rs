@@ -1,4 +1,4 @@
-//! Answers of registries, and the failures that they stand for.
+//! Answers of registries, and the failures that they represent.
 
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
@@ -8,28 +8,28 @@ use super::retry::retry_after;
 use super::token::is_quoted;
 use super::transport::HttpAnswer;
 
-/// The longest answer that is an error or a token.
+/// The maximum size of an error or a token answer.
 pub(super) const SMALL_BYTES_MAX: u64 = 64 << 10;
 
-/// The value of `Authorization` that a registry accepts for a repository. No `Debug`.
+/// The value of `Authorization` that a registry accepts for a repository. Without `Debug`.
 #[derive(Clone)]
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
     pub(super) access: LoginUse,
 }
 
-/// An answer, and what is known of who gave it.
+/// An answer with its origin.
 pub(super) struct RegistryReply {
     pub(super) answer: HttpAnswer,
     pub(super) authorization: Option<Authorization>,
-    /// What was sent to registries so far, and must not be repeated.
+    /// Authorization headers sent so far, which must not appear in messages.
     pub(super) sent: Vec<HeaderValue>,
-    /// Whether it came from the registry itself, and not from where it points to.
+    /// Whether the answer came from the registry itself, rather than from a redirect target.
     pub(super) is_home: bool,
 }
 
 impl RegistryReply {
-    /// Returns the failure that an answer stands for; `missing` is what 404 means.
+    /// Returns the failure that an answer represents; `missing` is the failure for status 404.
     pub(super) fn refused(mut self, missing: RegistryFault) -> RequestFailure {
         let code = self.answer.status;
         let retry_after = retry_after(self.answer.header(&RETRY_AFTER));
@@ -43,7 +43,7 @@ impl RegistryReply {
         why.at(&self.answer.place)
     }
 
-    /// Returns the words of an error, unless they quote what was sent.
+    /// Returns the message of an error answer, or nothing if it quotes our credentials.
     pub(super) fn said(&mut self) -> String {
         let said = said(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
         let is_quoted = self.sent.iter().any(|header| is_quoted(header, &said));

@@ -1,21 +1,21 @@
-//! Retries: which failures may pass, and how long to wait.
+//! Retries: classifies temporary failures, and returns how long to wait.
 
 use std::time::Duration;
 
 use super::error::RegistryFault;
 
-/// How often a failed request is sent again.
+/// The maximum number of retries of a failed request.
 const RETRIES_MAX: u32 = 5;
-/// How often a manifest is sent again that the registry misreads: while another push writes the
-/// same blobs, a registry may read files of its own that are half written.
+/// The maximum number of retries for a manifest whose digest the registry computes incorrectly:
+/// while another push writes the same blobs, a registry may read its own half-written files.
 const MISREADS_MAX: u32 = 2;
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(16);
-/// A registry that asks for more patience is not waited for so long: a rate limit may count hours.
+/// The longest wait that `Retry-After` can cause: a rate limit may ask for hours.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
-/// Returns the pause before the next attempt after `failures` failures, unless the last one is
-/// final.
+/// Returns the pause before the next attempt after `failures` failures, or `None` if the last one
+/// is final.
 pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
     if failures > RETRIES_MAX {
         return None;
@@ -23,7 +23,7 @@ pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
     let backoff = DELAY_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(4)).min(DELAY_MAX);
     match why {
         RegistryFault::Connection(_) | RegistryFault::Silent { .. } => Some(backoff),
-        // A resolver may be overloaded; a name that is misspelt stays so.
+        // A resolver may be overloaded once; a misspelt name keeps failing.
         RegistryFault::UnknownHost => (failures == 1).then_some(backoff),
         RegistryFault::MisreadDigest { .. } => (failures <= MISREADS_MAX).then_some(backoff),
         RegistryFault::Status { code: 408 | 429 | 500..=599, retry_after, .. } => {
@@ -33,7 +33,7 @@ pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
     }
 }
 
-/// Reads the seconds of `Retry-After`. A date would need a clock and is ignored.
+/// Parses the seconds of `Retry-After`. A date would require a clock and is ignored.
 pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
     let text = header?.trim();
     let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;

@@ -1,5 +1,4 @@
-//! How registries are reached. The environment, the clock and the command line are read by the
-//! caller.
+//! Settings for registry access. The caller reads the environment, the clock and the command line.
 
 use std::time::Duration;
 
@@ -10,42 +9,42 @@ use super::host::{Mirror, PlainHost};
 use crate::fsio::ReadFileError;
 use crate::proxy::ProxyEnvironment;
 
-/// Settings of a [`super::Registry`]. No `Debug`, for they have credentials.
+/// Settings of a [`super::Registry`]. Without `Debug`, because they contain credentials.
 pub struct RegistrySettings {
     pub credentials: RegistryCredentials,
-    /// Certificates (PEM) that replace those of the system.
+    /// PEM certificates that replace the system's.
     pub ca: Option<Utf8PathBuf>,
     /// Hosts without TLS.
     pub plain_http: Vec<PlainHost>,
     pub proxies: ProxyEnvironment,
-    /// The first one for a host counts.
+    /// The first match for a host applies.
     pub mirrors: Vec<Mirror>,
     pub timeouts: Timeouts,
     pub persistence: Persistence,
-    /// Waits before a request is sent again.
+    /// Waits before a retry.
     pub sleep: Box<dyn Fn(Duration) + Send + Sync>,
 }
 
-/// Whether a request that failed, and may pass, is sent again.
+/// Whether to retry a request after a temporary failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
     Retry,
-    /// It is not: a person waits for the answer, and can do without.
+    /// Do not retry: a user waits for the answer and can continue without it.
     Once,
 }
 
-/// How long is waited.
+/// The time limits of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a connection, with its TLS handshake.
+    /// The limit for a connection and its TLS handshake.
     pub connect: Duration,
-    /// For the next byte.
+    /// The limit for the next byte.
     pub silence: Duration,
-    /// For the answer to a large upload: a registry hashes and stores it first.
+    /// The limit for the answer to a large upload: the registry hashes and stores it first.
     pub commit: Duration,
-    /// For a credential helper.
+    /// The limit for a credential helper.
     pub helper: Duration,
-    /// For a request with its whole answer; none where that may be large.
+    /// The limit for a request including its whole answer; `None` if the answer may be large.
     pub total: Option<Duration>,
 }
 
@@ -62,7 +61,7 @@ impl Default for Timeouts {
     }
 }
 
-/// Settings that cannot be used.
+/// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrySettingsError {
     #[error("cannot read the certificates of registries: {0}")]

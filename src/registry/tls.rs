@@ -1,4 +1,4 @@
-//! TLS to registries: which authorities count, and why a handshake failed.
+//! TLS for registries: trusted authorities, and descriptions of failed handshakes.
 
 use std::error::Error;
 use std::io;
@@ -15,15 +15,14 @@ use super::settings::RegistrySettingsError;
 use crate::fsio;
 use crate::tls_error;
 
-/// The largest file of authorities: that of a whole system has some hundred thousand bytes.
+/// The maximum size of a CA file: that of a whole system has a few hundred thousand bytes.
 const CA_BYTES_MAX: u64 = 4 << 20;
 
-/// Returns the configuration of connections, with the authorities of the system unless `ca`
-/// replaces them.
+/// Returns the TLS configuration, with the authorities of the system unless `ca` replaces them.
 pub(super) fn configure(ca: Option<&Utf8Path>) -> Result<TlsConfig, RegistrySettingsError> {
     let roots = match ca {
-        // As kube's client does: the system's, or those that $SSL_CERT_FILE names. They are read at
-        // the first handshake.
+        // Same as in kube's client: those of the system, or of $SSL_CERT_FILE. They are read at the
+        // first handshake.
         None => RootCerts::PlatformVerifier,
         Some(path) => RootCerts::Specific(Arc::new(authorities(path)?)),
     };
@@ -44,33 +43,34 @@ fn authorities(path: &Utf8Path) -> Result<Vec<Certificate<'static>>, RegistrySet
     Ok(certificates)
 }
 
-/// Returns why TLS failed, unless another layer did or the next attempt may succeed.
+/// Returns the TLS failure in a chain of errors, or `None` if another layer failed or a retry may
+/// succeed.
 pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<RegistryFault> {
     let mut link = Some(error);
     while let Some(this) = link {
         if let Some(error) = this.downcast_ref() {
             return of(error);
         }
-        // An I/O error does not give the error that it was made of as its source.
+        // `io::Error::source` skips the error that it wraps.
         let inner = this.downcast_ref().and_then(io::Error::get_ref);
         link = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| this.source());
     }
     None
 }
 
-/// Returns what an error of the TLS library means.
+/// Returns the failure for an error of the TLS library.
 pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
     use AlertDescription as A;
     Some(match error {
         rustls::Error::InvalidMessage(_) => RegistryFault::NotTls,
-        // The signature is bad where an authority was made again under its old name.
+        // An authority that was recreated under its old name causes a bad signature.
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => RegistryFault::UnknownAuthority,
         rustls::Error::InvalidCertificate(why) => {
             RegistryFault::Tls(tls_error::certificate(why, error))
         }
-        // Of a system without a store, or when $SSL_CERT_FILE names no certificates.
+        // The system has no certificate store, or $SSL_CERT_FILE has no certificates.
         rustls::Error::General(_) => RegistryFault::NoAuthorities,
         rustls::Error::AlertReceived(A::CertificateRequired) => RegistryFault::Tls(
             "the registry asks for a client certificate, which this program does not send"

@@ -1,4 +1,4 @@
-//! Tokens: the request to a token service, and its answer.
+//! Requests tokens from token services.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ use super::reply::SMALL_BYTES_MAX;
 use super::retry::retry_after;
 use super::transport::{HttpAnswer, HttpBody, HttpRequest};
 
-/// The name of this program for token services.
+/// The client name for token services.
 const CLIENT_ID: &str = env!("CARGO_PKG_NAME");
 
 #[derive(Deserialize)]
@@ -27,11 +27,10 @@ struct Issued {
 }
 
 impl Registry {
-    /// Asks a token service for a token of the challenge's scope. Returns none if the service
-    /// denies it.
+    /// Requests a token for the scope of a challenge. Returns `None` if the service denies it.
     ///
-    /// The service may be at another host than the registry, but never without TLS, except where
-    /// plain HTTP is allowed; no login is sent there.
+    /// The service may be at another host than the registry. It must use TLS, except where plain
+    /// HTTP is allowed; then it receives no login.
     pub(super) fn token(
         &self,
         registry: &RegistryPlace,
@@ -70,7 +69,7 @@ impl Registry {
             code if is_redirect(code) => {
                 Err(RegistryFault::Token("it points elsewhere").at(&place))
             }
-            // Its words may quote what was sent.
+            // Omit the message: it may quote our credentials.
             code => {
                 Err(RegistryFault::Status { code, retry_after, said: String::new() }.at(&place))
             }
@@ -96,15 +95,15 @@ impl Registry {
     }
 }
 
-/// Returns the header of a name and a password; none for an identity token, which only token
-/// services take.
+/// Returns the header for a user name and password, or `None` for an identity token, which only
+/// token services accept.
 pub(super) fn basic(login: &RegistryLogin) -> Option<HeaderValue> {
     let RegistryLogin::Password { user, password } = login else { return None };
     let plain = Zeroizing::new(format!("{}:{}", **user, **password));
     sensitive(&Zeroizing::new(format!("Basic {}", STANDARD.encode(plain.as_bytes()))))
 }
 
-/// Reads the answer of a token service.
+/// Returns the header for the token in a token service's answer.
 fn header(body: &[u8]) -> Result<HeaderValue, &'static str> {
     let issued: Issued = serde_json::from_slice(body).map_err(|_| "it is not JSON with a token")?;
     let token = [issued.token, issued.access_token]
@@ -116,21 +115,21 @@ fn header(body: &[u8]) -> Result<HeaderValue, &'static str> {
         .ok_or("its token contains a control character")
 }
 
-/// Returns a header that no log shows.
+/// Returns a header that is marked as sensitive, so that no log shows it.
 fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(value).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Reads the address of a token service. An address with a login is refused.
+/// Parses the URL of a token service. A URL with a login is refused.
 fn realm(text: &str) -> Option<Uri> {
     let uri: Uri = text.trim().parse().ok()?;
     let has_login = uri.authority()?.as_str().contains('@');
     (Wire::of(&uri).is_some() && !has_login).then_some(uri)
 }
 
-/// Adds what is asked for to the address of a token service.
+/// Adds the service and the scopes to the URL of a token service.
 fn with_query(realm: &Uri, service: &TokenService) -> Option<Uri> {
     let mut text = realm.to_string();
     let mut separator = if realm.query().is_some() { '&' } else { '?' };
@@ -146,9 +145,9 @@ fn with_query(realm: &Uri, service: &TokenService) -> Option<Uri> {
     text.parse().ok()
 }
 
-/// Writes the form that exchanges an identity token for an access token.
+/// Returns the form that exchanges an identity token for an access token.
 fn form(service: &TokenService, identity: &str) -> String {
-    // Room for all of it: a text that grows leaves copies behind.
+    // Allocate the full size: a text that grows leaves copies of the token behind.
     let length = [Some(identity), service.service.as_deref(), service.scope.as_deref()];
     let length: usize = length.into_iter().flatten().map(|text| text.len() * 3).sum();
     let mut text = String::with_capacity(length + 128);
@@ -165,7 +164,7 @@ fn form(service: &TokenService, identity: &str) -> String {
     text
 }
 
-/// Writes a value as queries and forms have it.
+/// Percent-encodes a value for queries and forms.
 fn escape(value: &str, into: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in value.bytes() {
@@ -199,8 +198,8 @@ pub(super) fn is_quoted(header: &HeaderValue, text: &str) -> bool {
         .any(|secret| text.contains(secret.as_str()))
 }
 
-/// Returns the letters and digits of a text whose escapes are resolved: what is quoted with other
-/// padding, escapes or invisible characters in it is quoted all the same.
+/// Decodes the escapes of a text and returns its letters and digits, to recognise a secret that is
+/// quoted with other padding, escapes or invisible characters.
 fn bare(text: &str) -> Zeroizing<String> {
     let bytes = text.as_bytes();
     let mut bare = Zeroizing::new(String::with_capacity(text.len()));

@@ -1,5 +1,5 @@
-//! One HTTP request and its answer: connections, proxies, time limits. No redirect is followed, no
-//! status judged.
+//! Sends single HTTP requests: connections, proxies, timeouts. Follows no redirect and interprets
+//! no status.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -19,13 +19,13 @@ use super::settings::Timeouts;
 use super::tls;
 use crate::proxy::{self, Proxy, ProxyEnvironment, Scheme};
 
-/// How registries see this program.
+/// The `User-Agent` of this program.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-/// How much room an answer gets before it comes.
+/// The maximum size of the buffer that is allocated before an answer arrives.
 const ROOM_BYTES_MAX: usize = 64 << 10;
 
-/// How long a body waits for a server to ask for it; not all do.
+/// How long to wait for `100 Continue` before sending a body; not all servers send it.
 const CONTINUE: Duration = Duration::from_secs(1);
 
 /// Sends requests.
@@ -33,8 +33,7 @@ pub(super) struct HttpTransport {
     tls: TlsConfig,
     proxies: ProxyEnvironment,
     timeouts: Timeouts,
-    /// By the proxy that they go through; each has a pool of connections and reads the authorities
-    /// once.
+    /// The agents by proxy; each has a connection pool and reads the authorities once.
     agents: Mutex<BTreeMap<Option<String>, Agent>>,
 }
 
@@ -51,18 +50,18 @@ pub(super) enum HttpBody<'a> {
     Empty,
     Text(&'a str),
     Bytes(&'a [u8]),
-    /// Its length is in the headers.
+    /// The headers contain its length.
     Stream(&'a mut dyn Read),
 }
 
-/// The head of an answer; its body is read piece by piece.
+/// The head of an answer; its body is read in pieces.
 pub(super) struct HttpAnswer {
     pub(super) place: RegistryPlace,
     pub(super) status: u16,
     headers: HeaderMap,
     body: BodyReader<'static>,
     timeouts: Timeouts,
-    /// For the next byte of the answer.
+    /// The limit for the next byte of the answer.
     silence: Duration,
 }
 
@@ -78,7 +77,7 @@ impl HttpTransport {
         let proxy = proxy::choose(uri, None, &self.proxies)
             .map_err(|error| RegistryFault::from(error).at(&direct))?;
         let place = RegistryPlace { proxy: proxy.as_ref().map(ToString::to_string), ..direct };
-        // Only a large upload may be answered late.
+        // Only the answer to a large upload may take longer.
         let is_upload = matches!(body, HttpBody::Stream(_));
         let silence = if is_upload { self.timeouts.commit } else { self.timeouts.silence };
         let failed = |error| why(error, self.timeouts, silence).at(&place);
@@ -101,8 +100,8 @@ impl HttpTransport {
                 let sent = sent.body(SendBody::from_reader(reader)).map_err(ureq::Error::from);
                 sent.and_then(|sent| {
                     let sent = agent.configure_request(sent).timeout_recv_response(Some(silence));
-                    // The head of an answer is read, too: the limit of each read counts if it is
-                    // shorter.
+                    // The per-read limit applies to the head of an answer as well, and the shorter
+                    // limit wins.
                     agent.run(sent.timeout_per_read(Some(silence)).build())
                 })
             }
@@ -132,7 +131,7 @@ impl HttpTransport {
             .proxy(proxy.map(through).transpose()?)
             .tls_config(self.tls.clone())
             .user_agent(USER_AGENT)
-            // A blob is named by the digest of its bytes as they are.
+            // The digest of a blob covers its bytes without content encoding.
             .accept_encoding("identity")
             .timeout_global(total)
             .timeout_resolve(Some(connect))
@@ -152,7 +151,7 @@ impl HttpTransport {
     }
 }
 
-/// Looks names up, and tells a name without an address from other failures of the network.
+/// Resolves names, and reports a name without an address separately from other network failures.
 #[derive(Debug)]
 struct NameResolver(DefaultResolver);
 
@@ -170,12 +169,12 @@ impl Resolver for NameResolver {
     }
 }
 
-/// Hands a proxy over to the client; which exceptions there are was decided before.
+/// Converts a proxy for the client; the exceptions in `NO_PROXY` are applied earlier.
 fn through(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
     let protocol = match proxy.scheme {
         Scheme::Http => ProxyProtocol::Http,
         Scheme::Https => ProxyProtocol::Https,
-        // The proxy looks up the name of the registry.
+        // The proxy resolves the name of the registry.
         Scheme::Socks5 => ProxyProtocol::Socks5h,
     };
     let uri = proxy.uri();
@@ -189,7 +188,7 @@ fn through(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
     made.build()
 }
 
-/// Returns what failed; `silence` is the limit for the next byte of the answer.
+/// Converts an error; `silence` is the limit for the next byte of the answer.
 fn why(error: ureq::Error, timeouts: Timeouts, silence: Duration) -> RegistryFault {
     use ureq::Error as E;
     match error {
@@ -219,12 +218,12 @@ impl HttpAnswer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the texts of a header that may come several times.
+    /// Returns the texts of a header that may occur several times.
     pub(super) fn all<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
         self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
     }
 
-    /// Reads the next bytes of the body; 0 at its end.
+    /// Reads the next bytes of the body; returns 0 at its end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, RequestFailure> {
         let read = self.body.read(buffer);
         read.map_err(|error| {
@@ -232,12 +231,12 @@ impl HttpAnswer {
         })
     }
 
-    /// Reads a whole body of at most `bytes_max`.
+    /// Reads a whole body of at most `bytes_max` bytes.
     pub(super) fn read_all(&mut self, bytes_max: u64) -> Result<Vec<u8>, RequestFailure> {
-        // Room for a whole token: a vector that grows leaves copies behind.
+        // Allocate enough for any token: a vector that grows leaves copies behind.
         let room = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(ROOM_BYTES_MAX);
         let mut bytes = Vec::with_capacity(room + 1);
-        // One byte more than allowed shows that there is too much.
+        // One byte beyond the limit shows that the body is too large.
         let read = io::Read::by_ref(&mut self.body).take(bytes_max + 1).read_to_end(&mut bytes);
         read.map_err(|error| {
             why(ureq::Error::from(error), self.timeouts, self.silence).at(&self.place)

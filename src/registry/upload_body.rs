@@ -1,4 +1,4 @@
-//! The body of a request that has one.
+//! The body of a request.
 
 use std::io::{self, Read};
 
@@ -8,24 +8,23 @@ use super::transport::HttpBody;
 /// The body of a call.
 pub(super) enum CallBody<'a, 'b> {
     None,
-    /// May be sent again and again.
+    /// Can be sent repeatedly.
     Bytes(&'a [u8]),
-    /// Can be read once.
+    /// Can be read only once.
     Stream(&'a mut UploadBody<'b>),
 }
 
-/// Exactly as many bytes as were announced, of a blob that is too large for memory.
+/// A blob that is too large for memory; yields exactly the announced number of bytes.
 pub(super) struct UploadBody<'a> {
     content: &'a mut dyn Read,
     size: u64,
     read: u64,
-    /// Why the content could not be read: kept here, so that a failure of the network is told from
-    /// it.
+    /// The error of the content, kept to tell it from a network failure.
     failure: Option<io::Error>,
 }
 
 impl CallBody<'_, '_> {
-    /// Returns whether it cannot be sent once more.
+    /// Returns whether the body cannot be sent again.
     pub(super) fn is_spent(&self) -> bool {
         matches!(self, Self::Stream(body) if body.is_begun())
     }
@@ -52,7 +51,7 @@ impl<'a> UploadBody<'a> {
         self.read > 0 || self.failure.is_some()
     }
 
-    /// Returns why the content could not be read, if that is what failed.
+    /// Returns the error of the content, if reading it failed.
     pub(super) fn take_failure(&mut self) -> Option<RegistryFault> {
         self.failure.take().map(RegistryFault::Source)
     }
@@ -63,7 +62,7 @@ impl Read for UploadBody<'_> {
         let left = usize::try_from(self.size - self.read).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
         let read = match self.content.read(&mut buffer[..wanted]) {
-            // The client would wait for the rest for ever.
+            // Without this error, the client would wait for the rest forever.
             Ok(0) if wanted > 0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
             read => read,
         };

@@ -1,4 +1,4 @@
-//! age around a frame, and off it again.
+//! Encrypts frames with age, and decrypts them.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,7 +11,7 @@ use super::recipient::Recipients;
 use super::value::SecretBytes;
 use crate::age_file::{ADDRESS_STANZA, Address, Form, FormError, Place, Stated, armoured};
 
-/// Why a file does not give the value for a place.
+/// Why a file does not yield the value for a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -28,10 +28,11 @@ pub enum OpenError {
     Contradiction(Place),
 }
 
-/// Encrypts a value for a place to recipients, in armour. No two results are alike, for age draws
-/// new keys each time.
+/// Encrypts a value for a place to recipients, in armour. Results are never identical, because age
+/// draws new keys each time.
 ///
-/// The place is in the frame, where only a key reads it, and in the header, where everyone can.
+/// The place is in the frame, which needs a private key to read, and in the header, which is
+/// readable for everyone.
 pub fn seal(place: &Place, value: &SecretBytes, recipients: &Recipients) -> Vec<u8> {
     let address =
         Address { place: place.clone(), recipients: recipients.iter().cloned().collect() };
@@ -54,8 +55,10 @@ pub(super) fn encrypt(bytes: &[u8], recipients: &Recipients, address: Option<&Ad
     armoured(&write().expect("memory does not fail"))
 }
 
-/// Writes an address into a header. To age it is one more recipient: age protects the stanzas of
-/// all recipients with a code that only a holder of the file's key can compute.
+/// Writes an address into a header.
+///
+/// age treats it as one more recipient, and protects the stanzas of all recipients with a MAC that
+/// only a holder of the file key can compute.
 struct AddressStanza<'a>(&'a Address);
 
 impl age::Recipient for AddressStanza<'_> {
@@ -80,8 +83,8 @@ impl age::Recipient for AddressStanza<'_> {
 ///
 /// # Errors
 ///
-/// When it is no sealed secret, none of the identities opens it, one bit was altered, or it is for
-/// another place.
+/// When it is not a sealed secret, no identity decrypts it, any bit was altered, or it was sealed
+/// for another place.
 pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<SecretBytes, OpenError> {
     let form = Form::of(file)?;
     let value = unframe(place, &decrypt(&form, identities)?)?;
@@ -91,17 +94,17 @@ pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<Secre
     }
 }
 
-/// Decrypts what a file holds.
+/// Decrypts the content of a file.
 pub(super) fn decrypt(
     form: &Form,
     identities: &Identities,
 ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let decryptor = age::Decryptor::new_buffered(form.binary()).map_err(|error| refusal(&error))?;
     let mut content = decryptor.decrypt(identities.iter()).map_err(|error| refusal(&error))?;
-    // Room for all of it: a vector that grows leaves copies behind.
+    // Allocate the full size: a vector that grows leaves copies of the plaintext behind.
     let mut bytes = Zeroizing::new(vec![0; form.frame_bytes() + 1]);
     let mut length = 0;
-    // To its end, which is part of what is authentic.
+    // Read to the end: age authenticates the end of the content, too.
     loop {
         match content.read(&mut bytes[length..]).map_err(|_| OpenError::Altered)? {
             0 => break,
@@ -112,7 +115,7 @@ pub(super) fn decrypt(
     Ok(bytes)
 }
 
-/// Says what age found. Its own texts are for its own program.
+/// Converts an error of age, whose messages are written for its own command line.
 fn refusal(error: &age::DecryptError) -> OpenError {
     match error {
         age::DecryptError::NoMatchingKeys => OpenError::NoKeyFits,
@@ -125,7 +128,7 @@ mod tests {
     use super::*;
     use crate::model::text::AgeRecipient;
 
-    /// A new key, and its public half.
+    /// Returns a new private key and its public half.
     fn key() -> (Identities, AgeRecipient) {
         use age::secrecy::ExposeSecret as _;
         let identity = age::x25519::Identity::generate();
@@ -147,7 +150,7 @@ mod tests {
         seal(&place(), &secret("s3cret"), &recipients)
     }
 
-    /// The value, or why there is none.
+    /// Returns the decrypted value.
     fn opened(file: &[u8], identities: &Identities) -> Result<Vec<u8>, OpenError> {
         open(file, identities, &place()).map(|value| value.expose().to_vec())
     }

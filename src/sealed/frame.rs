@@ -1,11 +1,12 @@
-//! What is encrypted: a value, bound to its place, and padded so that its length stays hidden.
+//! The plaintext of a sealed file: a value that is bound to its place, and padded to hide its
+//! length.
 
 use zeroize::Zeroizing;
 
 use super::value::SecretBytes;
 use crate::age_file::{FRAME_MAGIC, PADDING, Place, VALUE_BYTES_MAX};
 
-/// Why what was decrypted is not the value for a place.
+/// Why decrypted bytes are not the value for a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     #[error(
@@ -20,12 +21,12 @@ pub enum FrameError {
     Malformed,
 }
 
-/// Returns the frame of a value, of which there is exactly one.
+/// Returns the only valid frame of a value.
 pub(super) fn frame(place: &Place, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
     let value = value.expose();
     let head = Zeroizing::new(format!("{FRAME_MAGIC}\n{place}\n{}\n", value.len()));
     let length = (head.len() + value.len()).next_multiple_of(PADDING);
-    // Room for all of it: a vector that grows leaves copies behind.
+    // Allocate the full size: a vector that grows leaves copies of the value behind.
     let mut frame = Zeroizing::new(Vec::with_capacity(length));
     frame.extend_from_slice(head.as_bytes());
     frame.extend_from_slice(value);
@@ -33,7 +34,7 @@ pub(super) fn frame(place: &Place, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
     frame
 }
 
-/// Returns the value of a frame that is for `place`.
+/// Returns the value of a frame if it is for `place`.
 pub(super) fn unframe(place: &Place, bytes: &[u8]) -> Result<SecretBytes, FrameError> {
     let rest = bytes.strip_prefix(FRAME_MAGIC.as_bytes()).ok_or(FrameError::NotFramed)?;
     let (empty, rest) = line(rest)?;
@@ -50,12 +51,12 @@ pub(super) fn unframe(place: &Place, bytes: &[u8]) -> Result<SecretBytes, FrameE
     let value = length.and_then(|length| rest.get(..length)).ok_or(FrameError::Malformed)?;
     let value =
         SecretBytes::new(Zeroizing::new(value.to_vec())).map_err(|_| FrameError::Malformed)?;
-    // Whatever else could be odd, from a `+` before the length to data in the padding: there is one
-    // right spelling.
+    // Rejects every other deviation, from a `+` before the length to data in the padding: a frame
+    // has one valid encoding.
     if *frame(place, &value) == *bytes { Ok(value) } else { Err(FrameError::Malformed) }
 }
 
-/// Splits the first line off.
+/// Splits off the first line.
 fn line(bytes: &[u8]) -> Result<(&str, &[u8]), FrameError> {
     let end = bytes.iter().take(Place::BYTES_MAX + 1).position(|byte| *byte == b'\n');
     let end = end.ok_or(FrameError::Malformed)?;
@@ -76,7 +77,7 @@ mod tests {
         SecretBytes::new(Zeroizing::new(text.as_bytes().to_vec())).unwrap()
     }
 
-    /// Pads a text as a frame is.
+    /// Pads a text to the length of a frame.
     fn padded(text: &str) -> Vec<u8> {
         let mut bytes = text.as_bytes().to_vec();
         bytes.resize(bytes.len().next_multiple_of(PADDING), 0);

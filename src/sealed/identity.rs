@@ -1,4 +1,4 @@
-//! Private keys of age, as `age-keygen` writes them.
+//! Private age keys, in the format of `age-keygen`.
 
 use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
@@ -6,23 +6,23 @@ use zeroize::Zeroizing;
 use crate::age_file::{ARMOUR_BEGIN, MAGIC_BEGIN};
 use crate::model::text::AgeRecipient;
 
-/// The greatest length of a file of identities.
+/// The maximum size of a file with identities.
 pub const IDENTITIES_BYTES_MAX: u64 = 16 << 10;
 const IDENTITIES_MAX: usize = 32;
 
-/// The private keys that may open sealed secrets. They cannot be printed, and are overwritten when
-/// they are dropped.
+/// The private keys that decrypt sealed secrets. They cannot be printed, and are overwritten when
+/// dropped.
 pub struct Identities(Vec<age::x25519::Identity>);
 
-/// A new private key, and its public half.
+/// A new private key with its public half.
 pub struct NewIdentity {
     pub public: AgeRecipient,
-    /// The line of the private key, as `age-keygen` writes it.
+    /// The private key as a line in the format of `age-keygen`.
     pub line: Zeroizing<String>,
 }
 
 impl NewIdentity {
-    /// Makes a key; age draws it from the system.
+    /// Generates a key; age takes the randomness from the system.
     pub fn generate() -> Self {
         let identity = age::x25519::Identity::generate();
         let line = Zeroizing::new(identity.to_string().expose_secret().to_owned());
@@ -38,7 +38,7 @@ fn public_half(identity: &age::x25519::Identity) -> AgeRecipient {
         .expect("the public half of a private key is a recipient")
 }
 
-/// Why a file has no private keys. Says nothing of what is in it but the number of a line.
+/// Why a file is not a list of private keys. Reveals only a line number of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIdentities {
     #[error("it holds no private key of age")]
@@ -68,11 +68,11 @@ pub enum InvalidIdentities {
 }
 
 impl Identities {
-    /// Reads the private keys of a file: one a line, between comments and empty lines.
+    /// Parses the private keys of a file: one per line, with optional comments and empty lines.
     ///
     /// # Errors
     ///
-    /// When there is none, or anything else.
+    /// When the file has no private key, too many, or any other content.
     pub fn parse(file: &[u8]) -> Result<Self, InvalidIdentities> {
         if file.starts_with(ARMOUR_BEGIN.as_bytes()) || file.starts_with(MAGIC_BEGIN.as_bytes()) {
             return Err(InvalidIdentities::Encrypted);
@@ -102,7 +102,7 @@ impl Identities {
         self.0.iter().map(public_half).collect()
     }
 
-    /// Yields the keys as age wants them.
+    /// Yields the keys as age's trait objects.
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
         self.0.iter().map(|identity| identity as &dyn age::Identity)
     }

@@ -1,10 +1,10 @@
-//! Sealed secrets: one value a file, encrypted with age to whoever may apply it, and bound to the
-//! one key of the one Secret that it is for. The format is `docs/format/sealed-secrets.md`.
+//! Sealed secrets: one value per file, encrypted with age to the operators who may apply it, and
+//! bound to one key of one Secret. `docs/format/sealed-secrets.md` specifies the format.
 //!
-//! `frame` binds a value to its place; `cipher` puts age around that, and takes it off; `recovery`
-//! is a copy of whole Secrets. `crate::age_file` judges a file without a key. This folder alone
-//! names the crate `age`, which takes its randomness from the system: no pure layer uses it. Values
-//! are in memory only, are overwritten there, and no error repeats a part of one.
+//! `frame` binds a value to its place, `cipher` encrypts and decrypts it, and `recovery` is a copy
+//! of whole Secrets. `crate::age_file` checks a file without a key. Only this folder uses the crate
+//! `age`, which takes its randomness from the system: no pure layer may use it. Values stay in
+//! memory and are overwritten there, and no error quotes a part of one.
 
 mod cipher;
 mod frame;

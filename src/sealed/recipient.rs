@@ -1,15 +1,15 @@
-//! Who may open a sealed secret.
+//! The recipients of a sealed secret.
 
 use std::collections::BTreeSet;
 
 use crate::age_file::{ARMOUR_BEGIN, MAGIC_BEGIN, RECIPIENTS_MAX};
 use crate::model::text::AgeRecipient;
 
-/// The recipients of a secret: at least one, each once.
+/// The recipients of a secret: at least one, without duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipients(BTreeSet<AgeRecipient>);
 
-/// Why a text is no recipient, or several are none. What could be a private key is not repeated.
+/// Why recipients are invalid. Text that may be a private key is never quoted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRecipient {
     #[error("there is no recipient to encrypt to")]
@@ -35,11 +35,11 @@ pub enum InvalidRecipient {
 }
 
 impl Recipients {
-    /// Makes a set of recipients.
+    /// Creates a set of recipients.
     ///
     /// # Errors
     ///
-    /// When there are none, or too many.
+    /// When the set is empty or has too many recipients.
     pub fn new(
         recipients: impl IntoIterator<Item = AgeRecipient>,
     ) -> Result<Self, InvalidRecipient> {
@@ -51,11 +51,11 @@ impl Recipients {
         }
     }
 
-    /// Reads a recipient as a person wrote it.
+    /// Parses a recipient from user input.
     ///
     /// # Errors
     ///
-    /// When it is none, or of a kind that is not taken.
+    /// When the text is not a recipient, or one of an unsupported kind.
     pub fn parse_one(text: &str) -> Result<AgeRecipient, InvalidRecipient> {
         let text = text.trim();
         if let Ok(recipient) = text.parse() {
@@ -74,7 +74,7 @@ impl Recipients {
         if text.starts_with(ARMOUR_BEGIN) || text.starts_with(MAGIC_BEGIN) {
             return Err(InvalidRecipient::Encrypted);
         }
-        // `age1yubikey1q…`, `age1pq1…`, `age1tag1…`: a name stands before the last `1`.
+        // `age1yubikey1q…`, `age1pq1…`, `age1tag1…`: a plugin name precedes the last `1`.
         if lower.strip_prefix("age1").is_some_and(|rest| rest.contains('1')) {
             return Err(InvalidRecipient::Plugin(text.to_owned()));
         }
@@ -85,13 +85,13 @@ impl Recipients {
         self.0.iter()
     }
 
-    /// Returns whether the example of the shipped profiles is among them, which is no key of the
-    /// user's.
+    /// Returns whether the set contains the example key of the shipped profiles, whose private key
+    /// the user does not have.
     pub fn has_example(&self) -> bool {
         self.iter().any(AgeRecipient::is_example)
     }
 
-    /// Returns the recipients as age has them.
+    /// Returns the recipients as age's type.
     pub(super) fn keys(&self) -> Vec<age::x25519::Recipient> {
         let key = |recipient: &AgeRecipient| recipient.as_str().parse();
         self.iter()

@@ -1,8 +1,8 @@
-//! Copies of whole Secrets, encrypted for the day on which they are gone.
+//! Encrypted copies of whole Secrets, to restore them after a loss.
 //!
-//! One line says what it is, the next has everything as JSON, and zero bytes pad it. Whoever holds
-//! a public key can make such a file, so it is no proof of anything: what it may bring back is
-//! decided by a verified bundle.
+//! The plaintext is a line with the format, a line of JSON with all Secrets, and zero bytes as
+//! padding. Anyone with the public key can create such a file, so it proves nothing: a verified
+//! bundle decides which Secrets it may restore.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,18 @@ use super::recipient::Recipients;
 use crate::age_file::Form;
 use crate::model::secret_value::SecretValue;
 
-/// The first line.
+/// The first line of the plaintext.
 const MAGIC: &str = "relay-bundle/recovery/v1";
 
-/// The length of what is encrypted is a multiple of this: the values of usual Secrets do not show
-/// how long they are.
+/// The plaintext is padded to a multiple of this, which hides the length of common secret values.
 const PADDING: usize = 2048;
 
-/// The greatest length of a recovery file: the Secrets of an installation may have certificates.
+/// The maximum size of a recovery file: the Secrets of an installation may contain certificates.
 pub const RECOVERY_BYTES_MAX: usize = 4 << 20;
 
-/// The Secrets of an installation. No `Debug`, for it has values.
+/// The Secrets of an installation. Without `Debug`, because it contains secret values.
 pub struct Recovery {
-    /// The name of the bundles.
+    /// The bundle name.
     pub bundle: String,
     pub namespace: String,
     pub secrets: Vec<Saved>,
@@ -41,12 +40,12 @@ pub struct Saved {
     pub name: String,
     pub type_: String,
     pub immutable: bool,
-    /// What this program has noted on it.
+    /// The annotations that this program set.
     pub annotations: BTreeMap<String, String>,
     pub data: BTreeMap<String, SecretValue>,
 }
 
-/// Why a file brings nothing back. Says nothing of what is in it.
+/// Why a file cannot be restored. Reveals nothing of its content.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
     #[error(transparent)]
@@ -61,8 +60,8 @@ pub enum RecoveryError {
     TooLarge,
 }
 
-/// The JSON; a text is part of the decrypted bytes wherever it can be, so that no copy is left
-/// behind.
+/// The JSON document; strings borrow from the decrypted bytes where possible, so that no copy is
+/// left behind.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document<'a> {
@@ -89,17 +88,17 @@ impl Recovery {
     ///
     /// # Errors
     ///
-    /// When they are too large.
+    /// When the file would be too large.
     pub fn seal(&self, recipients: &Recipients) -> Result<Vec<u8>, RecoveryError> {
         let file = encrypt(&self.content(), recipients, None);
         if file.len() > RECOVERY_BYTES_MAX { Err(RecoveryError::TooLarge) } else { Ok(file) }
     }
 
-    /// Decrypts a file.
+    /// Decrypts a recovery file.
     ///
     /// # Errors
     ///
-    /// When it is no recovery file, none of the identities opens it, or it was altered.
+    /// When it is not a recovery file, no identity decrypts it, or it was altered.
     pub fn open(file: &[u8], identities: &Identities) -> Result<Self, RecoveryError> {
         let form = Form::outside(file, RECOVERY_BYTES_MAX).map_err(OpenError::from)?;
         let content = decrypt(&form, identities)?;
@@ -111,11 +110,11 @@ impl Recovery {
         let secrets = document.secrets.into_iter().map(saved).collect::<Option<_>>();
         let secrets = secrets.ok_or(RecoveryError::Malformed)?;
         let recovery = Self { bundle: document.bundle, namespace: document.namespace, secrets };
-        // There is one right spelling.
+        // Only one encoding is valid.
         if *recovery.content() == *content { Ok(recovery) } else { Err(RecoveryError::Malformed) }
     }
 
-    /// Returns what is encrypted, of which there is exactly one spelling.
+    /// Returns the plaintext, which has exactly one valid encoding.
     fn content(&self) -> Zeroizing<Vec<u8>> {
         let mut text = Zeroizing::new(String::with_capacity(self.bytes_max()));
         text.push_str(MAGIC);
@@ -134,8 +133,8 @@ impl Recovery {
         Zeroizing::new(bytes)
     }
 
-    /// Returns a length that is enough: a text that grows leaves copies behind. A character has at
-    /// most six in JSON.
+    /// Returns an upper bound for the length: a text that grows leaves copies of secrets behind.
+    /// JSON escapes one byte as six at most.
     fn bytes_max(&self) -> usize {
         let names = |map: &BTreeMap<String, String>| -> usize {
             map.iter().map(|(key, value)| (key.len() + value.len()) * 6 + 8).sum()

@@ -1,16 +1,16 @@
-//! The value of a secret, in memory.
+//! A secret value in memory.
 
 use zeroize::Zeroizing;
 
 use crate::age_file::VALUE_BYTES_MAX;
 
-/// The value of a secret: text without control characters, as everywhere in a profile.
+/// A secret value: text without control characters, like all values in a profile.
 ///
-/// No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretBytes::expose`] is the only way to it. It
-/// is overwritten when it is dropped.
+/// It has no `Debug`, `Clone`, `Display` or `Serialize`: [`SecretBytes::expose`] is the only
+/// access. The value is overwritten when dropped.
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
-/// Why bytes are not the value of a secret. Says nothing of what they are.
+/// Why bytes are not a valid secret value. Reveals nothing of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
     #[error("the value is empty")]
@@ -24,11 +24,11 @@ pub enum InvalidValue {
 }
 
 impl SecretBytes {
-    /// Takes over bytes as a value.
+    /// Creates a value from bytes.
     ///
     /// # Errors
     ///
-    /// When there are none or too many, or they are no text in one line.
+    /// When the bytes are empty, too long, not UTF-8, or contain a control character.
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Result<Self, InvalidValue> {
         if bytes.is_empty() {
             return Err(InvalidValue::Empty);
@@ -44,12 +44,11 @@ impl SecretBytes {
         }
     }
 
-    /// Takes over a line as a value: one end of a line after it, which editors and `echo` write, is
-    /// no part of it.
+    /// Creates a value from a line, without its line ending: editors and `echo` append one.
     ///
     /// # Errors
     ///
-    /// As [`SecretBytes::new`].
+    /// Same as [`SecretBytes::new`].
     pub fn from_line(mut line: Zeroizing<Vec<u8>>) -> Result<Self, InvalidValue> {
         for end in [b'\n', b'\r'] {
             if line.last() == Some(&end) {
@@ -61,7 +60,7 @@ impl SecretBytes {
         Self::new(line)
     }
 
-    /// Returns the value, for the one place that writes it into a Secret.
+    /// Returns the value, for the only code that writes it into a Secret.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -1,11 +1,10 @@
-//! The blobs of images in the store: manifests, configs and layers, each once, under the name of
-//! its digest.
+//! The image blobs in the store: manifests, configs and layers, each stored once under its digest.
 //!
 //! | path in the store | content |
 //! |---|---|
-//! | `.blobs/sha256/<hex>` | a blob: whole, and hashed before it got this name |
-//! | `.blobs/.partial/<hex>` | a blob that is being fetched, or was when a process was killed; locked while it grows |
-//! | `.blobs/.lock` | shared by those who add or read blobs, exclusive for their removal |
+//! | `.blobs/sha256/<hex>` | a complete blob, hashed before it got this name |
+//! | `.blobs/.partial/<hex>` | an incomplete blob; locked while a process fetches it |
+//! | `.blobs/.lock` | shared by processes that add or read blobs, exclusive for their removal |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -30,13 +29,13 @@ const WHOLE: &str = "sha256";
 const PARTIAL: &str = ".partial";
 const LOCK: &str = ".lock";
 
-/// Large enough that system calls cost little beside SHA-256.
+/// Large enough that system calls cost little compared to SHA-256.
 const BUFFER_BYTES: usize = 128 << 10;
 
 /// The blobs of a store.
 #[derive(Debug)]
 pub struct Blobs {
-    /// The folder of the blobs, in that of the store.
+    /// The blob folder inside the store folder.
     root: Utf8PathBuf,
     disk: Disk,
     waits: Waits,
@@ -46,12 +45,12 @@ pub struct Blobs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobState {
     Whole,
-    /// It has the right size and other bytes.
+    /// The size matches, but the bytes do not.
     Altered,
     Absent,
 }
 
-/// A blob that was there, and cannot be used.
+/// A blob that existed earlier, and cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("`{path}` {}", if *state == BlobState::Absent { "is no longer there" } else { "was altered" })]
 pub struct BadBlob {
@@ -59,7 +58,7 @@ pub struct BadBlob {
     pub state: BlobState,
 }
 
-/// Why a blob was not visited to its end.
+/// Why visiting a blob failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobVisitError {
     #[error(transparent)]
@@ -82,15 +81,15 @@ impl io::Read for BlobContent {
 
 impl Content for BlobContent {}
 
-/// What [`Blobs::begin`] found.
+/// The result of [`Blobs::begin`].
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is used at once")]
 pub enum BlobStart {
-    /// The blob is there.
+    /// The store has the blob already.
     Stored,
     Partial(PartialBlob),
 }
 
-/// A blob that is being written; it keeps what it has if it is dropped before its end.
+/// A blob that is being written; if dropped early, its bytes stay for the next attempt.
 pub struct PartialBlob {
     disk: Disk,
     file: fs::File,
@@ -106,46 +105,46 @@ pub struct PartialBlob {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobEnd {
     Stored,
-    /// The bytes are others; they were discarded.
+    /// The digest or the size is wrong; the bytes were discarded.
     Wrong {
         found: Digest,
     },
 }
 
-/// Blobs that no bundle of the store names.
+/// Blobs that no bundle in the store references.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlobGarbage {
-    /// Their sizes.
+    /// The blobs with their sizes.
     pub blobs: BTreeMap<Digest, u64>,
-    /// The bytes of those that were not fetched to their end.
+    /// The total size of incomplete blobs in bytes.
     pub partial_bytes: u64,
 }
 
 impl Store {
-    /// Returns the blobs of the store. Touches nothing.
+    /// Returns the blobs of the store, without accessing the disk.
     pub fn blobs(&self) -> Blobs {
         Blobs { root: self.root.join(FOLDER), disk: self.disk.clone(), waits: self.waits.clone() }
     }
 }
 
 impl Blobs {
-    /// Keeps others from removing blobs until the value is dropped; makes the folders if they are
-    /// not there.
+    /// Prevents other processes from removing blobs until the returned lock is dropped. Creates
+    /// missing folders.
     ///
     /// # Errors
     ///
-    /// When something else stands in their place, or they cannot be made.
+    /// When a folder cannot be created, or something else has its name.
     pub fn share(&self) -> Result<Lock, StoreError> {
         self.make_folders()?;
         Lock::shared(&self.root.join(LOCK), &self.waits)
     }
 
-    /// Shows a blob to `visit`; withholds its last bytes until its digest matches.
+    /// Passes a blob to `visit`, and withholds its last bytes until its digest matches.
     ///
     /// # Errors
     ///
-    /// When it is not there, is another one or cannot be read; or [`BlobVisitError::Stopped`] when
-    /// `visit` failed.
+    /// When the blob is missing, altered or unreadable; [`BlobVisitError::Stopped`] when `visit`
+    /// fails.
     pub fn visit(
         &self,
         digest: Digest,
@@ -160,16 +159,17 @@ impl Blobs {
         visited.map_err(|fault| match fault {
             Fault::Sink { error, .. } => BlobVisitError::Stopped(error),
             Fault::Io(error) => BlobVisitError::Read(error),
-            // It is shorter by now, or has other bytes.
+            // The file became shorter, or its bytes differ.
             _ => bad(BlobState::Altered),
         })
     }
 
-    /// Opens a blob; none if it is not there, or of another size. **Its bytes are not checked.**
+    /// Opens a blob, or returns `None` if it is missing or has another size. **Its bytes are not
+    /// checked.**
     ///
     /// # Errors
     ///
-    /// When it cannot be opened.
+    /// When the file cannot be opened.
     fn open(&self, digest: &Digest, size: u64) -> io::Result<Option<fs::File>> {
         let is_it = |metadata: &std::fs::Metadata| {
             if metadata.is_file() && metadata.len() == size { Ok(()) } else { Err(None) }
@@ -182,12 +182,12 @@ impl Blobs {
         }
     }
 
-    /// Returns the manifests, configs and layers of `images` that are not there, each with its
-    /// size.
+    /// Returns the manifests, configs and layers of `images` that are missing from the store, with
+    /// their sizes.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be read.
+    /// When a blob cannot be opened.
     pub fn missing(&self, images: &ImageList) -> io::Result<BTreeMap<Digest, u64>> {
         let mut missing = BTreeMap::new();
         for (digest, one) in images.carryable() {
@@ -198,12 +198,12 @@ impl Blobs {
         Ok(missing)
     }
 
-    /// Returns the manifests, configs and layers of `images` that are not there, or not with the
-    /// bytes that they should have.
+    /// Hashes the manifests, configs and layers of `images`, and returns those that are missing or
+    /// altered, with their sizes.
     ///
     /// # Errors
     ///
-    /// When one cannot be read.
+    /// When a blob cannot be read.
     pub fn bad(&self, images: &ImageList) -> io::Result<BTreeMap<Digest, u64>> {
         let mut bad = BTreeMap::new();
         for (digest, one) in images.carryable() {
@@ -214,11 +214,11 @@ impl Blobs {
         Ok(bad)
     }
 
-    /// Hashes a blob.
+    /// Hashes a blob and returns its state.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
+    /// When the blob cannot be read.
     pub fn look_at(&self, digest: &Digest, size: u64) -> io::Result<BlobState> {
         match self.visit(*digest, size, &mut |_, _| Ok(())) {
             Ok(()) => Ok(BlobState::Whole),
@@ -227,7 +227,7 @@ impl Blobs {
         }
     }
 
-    /// Removes a blob that was found to be altered.
+    /// Removes an altered blob.
     ///
     /// # Errors
     ///
@@ -236,12 +236,13 @@ impl Blobs {
         self.disk.remove(&self.path_of(digest))
     }
 
-    /// Begins a blob, or goes on where a killed process ended: what that wrote is hashed again.
-    /// Waits while another process writes it.
+    /// Starts a blob, or resumes one that a killed process left behind; its bytes are hashed again.
+    ///
+    /// Waits while another process writes the same blob.
     ///
     /// # Errors
     ///
-    /// When the file cannot be made, locked or read.
+    /// When the file cannot be created, locked or read.
     pub fn begin(&self, digest: Digest, size: u64) -> Result<BlobStart, StoreError> {
         let path = self.root.join(PARTIAL).join(digest.to_string());
         let in_the_way =
@@ -252,7 +253,7 @@ impl Blobs {
             }
             let file = self.disk.open_to_extend(&path)?.ok_or_else(in_the_way)?;
             lock_file(&file, Sharing::Exclusive, &self.waits)?;
-            // Another process may have written the blob to its end, and renamed the file.
+            // Another process may have completed the blob and renamed the file.
             if is_at(&file, &path)? {
                 let (disk, target, hasher) =
                     (self.disk.clone(), self.path_of(&digest), Hasher::default());
@@ -264,15 +265,16 @@ impl Blobs {
         }
     }
 
-    /// Waits until no other process uses the blobs; none if there are none.
+    /// Waits until no other process uses the blobs. Returns `None` if the store never had any.
     pub(super) fn lock_exclusive(&self) -> Result<Option<Lock>, StoreError> {
         let path = self.root.join(LOCK);
         if path.exists() { Lock::exclusive(&path, &self.waits).map(Some) } else { Ok(None) }
     }
 
-    /// Returns what is not `named`; the caller holds the exclusive lock.
+    /// Returns the blobs that are not in `named`, and incomplete ones. The caller holds the
+    /// exclusive lock.
     pub(super) fn find_garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
-        // Through a link, files would be removed that are not ours.
+        // Following a link could remove files outside of the store.
         self.folders().iter().try_for_each(|folder| check_own_folder(folder))?;
         let mut garbage = BlobGarbage::default();
         for item in read_folder(&self.root.join(WHOLE))? {
@@ -288,7 +290,7 @@ impl Blobs {
         Ok(garbage)
     }
 
-    /// Removes what was found; the caller holds the exclusive lock.
+    /// Removes garbage. The caller holds the exclusive lock.
     pub(super) fn remove(&self, garbage: &BlobGarbage) -> Result<(), StoreError> {
         for digest in garbage.blobs.keys() {
             self.disk.remove(&self.path_of(digest))?;
@@ -307,7 +309,7 @@ impl Blobs {
         Ok(read_folder(&self.root.join(PARTIAL))?.into_iter().filter(is_ours).collect())
     }
 
-    /// Returns the path of a blob, whether or not it is there.
+    /// Returns the path of a blob, whether or not it exists.
     pub fn path_of(&self, digest: &Digest) -> Utf8PathBuf {
         self.root.join(WHOLE).join(digest.to_string())
     }
@@ -329,16 +331,16 @@ impl Blobs {
 }
 
 impl PartialBlob {
-    /// Returns how many bytes are there.
+    /// Returns the number of bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Forgets the bytes that are there.
+    /// Discards the bytes written so far.
     ///
     /// # Errors
     ///
-    /// When the file cannot be cut.
+    /// When the file cannot be truncated.
     pub fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -350,7 +352,7 @@ impl PartialBlob {
     ///
     /// # Errors
     ///
-    /// When they are more than the blob has, or cannot be written.
+    /// When they exceed the size of the blob, or cannot be written.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.bytes + bytes.len() as u64 > self.size {
             return Err(io::Error::other(format!(
@@ -364,10 +366,10 @@ impl PartialBlob {
         Ok(())
     }
 
-    /// Gives the blob its name, if its bytes are the right ones.
+    /// Moves the blob to its final path if its digest and size match.
     ///
-    /// They are synced first: not every command hashes a stored blob, so a power cut must not leave
-    /// a file of the right size with other bytes.
+    /// The file is synced first: not every command hashes a stored blob, so a power failure must
+    /// not leave a file of the right size with other bytes.
     ///
     /// # Errors
     ///
@@ -384,7 +386,8 @@ impl PartialBlob {
         Ok(BlobEnd::Wrong { found })
     }
 
-    /// Hashes what is there; more than the blob has is of no use.
+    /// Hashes the bytes of an earlier attempt, or discards them if they exceed the size of the
+    /// blob.
     fn resume(&mut self) -> io::Result<()> {
         if self.file.metadata()?.len() > self.size {
             return self.restart();

@@ -1,8 +1,8 @@
-//! Every change to a name that the store makes on the disk, each announced before it is made. The
-//! bytes of blobs grow unannounced: a kill may leave any part of them.
+//! Makes all of the store's directory changes, and announces each one to an observer first.
+//! Appending to blobs is not announced: a killed process may leave a blob at any length.
 //!
-//! An observer may end the process at any of them: so a test kills a build everywhere, and shows
-//! that the store is whole each time.
+//! An observer may end the process at any change. A test uses this to kill a build at each one and
+//! to check that the store stays consistent.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -19,13 +19,13 @@ use crate::fsio::{MODE_PUBLIC, open_to_extend};
 /// The mode of every folder in the store.
 const MODE_FOLDER: u32 = 0o755;
 
-/// How the names of folders begin in which something is made.
+/// The name prefix of work folders.
 const WORK: &str = "work-";
 
-/// How the names of links begin that are about to be renamed into place.
+/// The name prefix of links that are about to be renamed into place.
 const LINK: &str = "link-";
 
-/// Returns whether [`Disk`] made this in the folder for what is temporary.
+/// Returns whether [`Disk`] created this item of the `.tmp` folder.
 pub(super) fn is_temporary(name: &str, item: &fs::DirEntry) -> bool {
     let is_random =
         |rest: &str| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -46,10 +46,10 @@ pub enum Change {
     Remove,
 }
 
-/// Is told of each change before it is made, and of the path.
+/// Called with each change and its path before the change is made.
 pub type Observer = Arc<dyn Fn(Change, &Utf8Path) + Send + Sync>;
 
-/// The disk, with an ear.
+/// The disk, with an optional observer.
 #[derive(Clone, Default)]
 pub(super) struct Disk {
     observer: Option<Observer>,
@@ -66,7 +66,7 @@ impl Disk {
         }
     }
 
-    /// Makes a folder with mode 0755, whatever the umask.
+    /// Creates a folder with mode 0755, regardless of the umask.
     pub(super) fn make_folder(&self, path: &Utf8Path) -> io::Result<()> {
         self.about_to(Change::MakeFolder, path);
         fs::create_dir(path)?;
@@ -74,7 +74,7 @@ impl Disk {
         fs::set_permissions(path, std::fs::Permissions::from_mode(MODE_FOLDER))
     }
 
-    /// Makes a folder unless something is there already.
+    /// Creates a folder unless its path exists already.
     pub(super) fn make_folder_if_absent(&self, path: &Utf8Path) -> io::Result<()> {
         match self.make_folder(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -82,7 +82,7 @@ impl Disk {
         }
     }
 
-    /// Makes a folder of mode 0755 with a name of its own, which goes when the value is dropped.
+    /// Creates a uniquely named folder with mode 0755, which is removed when the value is dropped.
     pub(super) fn make_unique_folder(&self, parent: &Utf8Path) -> io::Result<TempDir> {
         self.about_to(Change::MakeFolder, parent);
         let folder = tempfile::Builder::new().prefix(WORK).tempdir_in(parent)?;
@@ -91,8 +91,8 @@ impl Disk {
         Ok(folder)
     }
 
-    /// Puts a link in one step where nothing or another link is; `aside` is the folder in which it
-    /// is made.
+    /// Creates a link at `path`, or replaces an existing one atomically. The new link is first
+    /// created in the folder `aside`.
     pub(super) fn replace_link(
         &self,
         target: &str,
@@ -104,12 +104,12 @@ impl Disk {
         let link = tempfile::Builder::new().prefix(LINK).make_in(aside, make)?.into_temp_path();
         self.about_to(Change::Rename, path);
         fs::rename(&link, path)?;
-        // The name is taken: there is nothing left to remove.
+        // The link was renamed, so no temporary file is left to remove.
         link.keep()?;
         Ok(())
     }
 
-    /// Makes a file with mode 0644, whatever the umask, where nothing is.
+    /// Creates a file with mode 0644, regardless of the umask; `path` must not exist.
     pub(super) fn write_file(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
         self.about_to(Change::CreateFile, path);
         let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
@@ -118,14 +118,14 @@ impl Disk {
         self.set_public(&file, path)
     }
 
-    /// Opens a file to read and extend it, and makes it if it is not there; none if something else
-    /// stands there.
+    /// Opens a file to read and extend it, and creates it if it is missing. Returns `None` if the
+    /// path is not a regular file or the file has other hard links.
     pub(super) fn open_to_extend(&self, path: &Utf8Path) -> io::Result<Option<fs::File>> {
         self.about_to(Change::CreateFile, path);
         open_to_extend(path, MODE_PUBLIC)
     }
 
-    /// Gives an open file the mode 0644, whatever the umask was when it was made.
+    /// Sets the mode of an open file to 0644, regardless of the umask at its creation.
     pub(super) fn set_public(&self, file: &fs::File, path: &Utf8Path) -> io::Result<()> {
         self.about_to(Change::SetMode, path);
         file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))
@@ -136,7 +136,7 @@ impl Disk {
         fs::rename(from, to)
     }
 
-    /// Removes a file, a link, or a folder with all that is in it.
+    /// Removes a file, a link, or a folder with all of its contents.
     pub(super) fn remove(&self, path: &Utf8Path) -> io::Result<()> {
         self.about_to(Change::Remove, path);
         if fs::symlink_metadata(path)?.is_dir() {

@@ -1,14 +1,13 @@
-//! Names in the store.
+//! The names of store entries.
 
 use std::fmt;
 
 use crate::model::digest::Digest;
 
-/// How many digits of the content id begin the name of an entry: 128 bits, which no accident
-/// repeats.
+/// The number of content id digits in an entry name: 128 bits, so names do not collide by accident.
 pub const ID_DIGITS: usize = 32;
 
-/// The longest bundle or profile name: with both, an entry's name stays far below the 255 bytes of
+/// The longest bundle or profile name: with both, an entry name stays far below the 255 bytes of
 /// file systems.
 pub const NAME_BYTES_MAX: usize = 63;
 
@@ -16,7 +15,7 @@ pub const NAME_BYTES_MAX: usize = 63;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryName(String);
 
-/// A text that cannot be part of a name in the store.
+/// A bundle or profile name that cannot be part of an entry name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{what} {found:?} cannot be stored: 1 to {NAME_BYTES_MAX} lowercase letters, digits, `.`, `_` \
@@ -28,12 +27,12 @@ pub struct InvalidName {
 }
 
 impl EntryName {
-    /// Returns the name of the entry that holds this content.
+    /// Returns the entry name for a content id, bundle name and profile.
     ///
     /// # Errors
     ///
-    /// When a name has a byte that may not stand there, or the profile's link would look like an
-    /// entry.
+    /// When a name is too long or has a character that is not allowed, or when the profile's link
+    /// would look like an entry.
     pub fn new(content_id: &Digest, name: &str, profile: &str) -> Result<Self, InvalidName> {
         for (what, text) in [("bundle name", name), ("profile", profile)] {
             if !is_plain(text) || text.len() > NAME_BYTES_MAX || Self::parse(text).is_some() {
@@ -43,7 +42,7 @@ impl EntryName {
         Ok(Self(format!("{}-{name}-{profile}", content_id.short(ID_DIGITS))))
     }
 
-    /// Returns the name that `text` is, if it is one.
+    /// Parses the name of an entry.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, rest) = text.split_at_checked(ID_DIGITS)?;
         let is_id = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -51,19 +50,21 @@ impl EntryName {
         is_entry.then(|| Self(text.to_owned()))
     }
 
-    /// Returns the whole name.
+    /// Returns the full name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns whether the entry is a build of this profile. Another bundle and profile may spell
-    /// the same name: `a-b` of `c`, and `a` of `b-c`.
+    /// Returns whether the entry may be a build of this bundle and profile.
+    ///
+    /// Names are ambiguous: bundle `a-b` with profile `c` has the same name as bundle `a` with
+    /// profile `b-c`.
     pub fn is_of(&self, name: &str, profile: &str) -> bool {
         let rest = self.0[ID_DIGITS..].strip_prefix('-').and_then(|rest| rest.strip_prefix(name));
         rest.and_then(|rest| rest.strip_prefix('-')) == Some(profile)
     }
 
-    /// Returns the digits of the content id that begin the name.
+    /// Returns the content id digits at the start of the name.
     pub fn id(&self) -> &str {
         &self.0[..ID_DIGITS]
     }

@@ -1,7 +1,7 @@
-//! A bundle as a folder: strict about what may lie there, and about what is read.
+//! Reads a bundle from a folder, and is strict about the files in it.
 //!
-//! Each file is opened once; its form is checked and its bytes are hashed through that one handle,
-//! so whoever changes the folder meanwhile is found out, or comes too late.
+//! Each file is opened once; its type and mode are checked and its bytes are hashed through the
+//! same handle. A concurrent change is therefore detected, or has no effect.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -22,7 +22,7 @@ use crate::fsio::{MODE_PUBLIC, open_below};
 use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
 
-/// How often a file is opened that is replaced at that moment: signers replace an attestation at
+/// How often to retry opening a file that is being replaced: signers may replace an attestation at
 /// any time.
 const OPENED_MAX: usize = 100;
 
@@ -30,15 +30,15 @@ const OPENED_MAX: usize = 100;
 ///
 /// # Errors
 ///
-/// When there is no such folder, or its attestation cannot be read or is no plain file within the
-/// limit.
+/// When the folder does not exist, or its attestation is unreadable, too large, or not a plain
+/// file.
 pub fn open(path: &Utf8Path) -> Result<Opening<Folder>, ReadError> {
-    // A link like `bundles/production` may move while the bundle is read.
+    // A link such as `bundles/production` may change while the bundle is read.
     let root = Utf8PathBuf::try_from(fs::canonicalize(path)?).map_err(io::Error::other)?;
     Opening::new(Folder { root, open: None, crew: Arc::default() })
 }
 
-/// The folder of a bundle; read through [`open`].
+/// The folder of a bundle, opened by [`open`].
 #[derive(Debug)]
 pub struct Folder {
     root: Utf8PathBuf,
@@ -47,7 +47,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens a file whose form is right, and returns it with its size.
+    /// Opens a file, checks its type and mode, and returns it with its size.
     fn open_strict(&self, name: &str) -> Result<(fs::File, u64), ReadError> {
         for _ in 0..OPENED_MAX {
             if let Some(opened) = self.try_open(name)? {
@@ -59,7 +59,7 @@ impl Folder {
             .into())
     }
 
-    /// Opens a file; none if another one had its name meanwhile.
+    /// Opens a file, or returns `None` if it was replaced at the same time.
     fn try_open(&self, name: &str) -> Result<Option<(fs::File, u64)>, ReadError> {
         let not_there = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -112,18 +112,17 @@ impl Medium for Folder {
     }
 }
 
-/// Lists the files below `root`, each of which `sums` lists; refuses the first thing that does not
-/// belong there.
+/// Lists the files below `root`; refuses the first one that `SHA256SUMS` does not list.
 ///
-/// Nothing else is entered or kept: a folder may hold more than memory does, and be deeper than a
-/// path can be long.
+/// Unlisted folders are not entered: a folder may contain more than fits into memory, and be nested
+/// deeper than the longest path.
 fn list(root: &Utf8Path, sums: &Sums) -> Result<BTreeSet<String>, ReadError> {
     let folders: BTreeSet<&str> = sums.iter().flat_map(|(path, _)| path.folders()).collect();
     let mut files = BTreeSet::new();
     for entry in WalkDir::new(root).min_depth(1) {
         let entry = entry.map_err(io::Error::from)?;
         let relative = entry.path().strip_prefix(root).map_err(io::Error::other)?;
-        // A name that is no UTF-8 becomes one that is not listed in SHA256SUMS.
+        // A name that is not UTF-8 is converted to one that SHA256SUMS does not list.
         let name = relative.to_string_lossy().into_owned();
         let metadata = entry.metadata().map_err(io::Error::from)?;
         if metadata.is_dir() {

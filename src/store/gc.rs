@@ -1,4 +1,4 @@
-//! Garbage: entries that no link reaches, and what killed builds left.
+//! Garbage collection: finds and removes unreferenced entries and leftovers of killed builds.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,22 +18,22 @@ use crate::store::{EntryName, LOCK, Store, StoreError, links};
 pub struct Garbage {
     /// Sorted by name.
     pub entries: Vec<Unreachable>,
-    /// The bytes of files that killed builds left in `.tmp`.
+    /// The total size of files that killed builds left in `.tmp`.
     pub leftover_bytes: u64,
-    /// Blobs of images that no entry which stays names; none unless they are wanted.
+    /// Image blobs that no referenced entry lists; empty for [`GarbageScope::Entries`].
     pub blobs: BlobGarbage,
 }
 
-/// An entry to which no profile's link and no pin leads.
+/// An entry that neither a profile link nor a pin references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
     pub entry: EntryName,
-    /// The sizes of its files, added up.
+    /// The total size of its files.
     pub bytes: u64,
 }
 
 impl Garbage {
-    /// Returns how many bytes its removal frees.
+    /// Returns the number of bytes that the removal frees.
     pub fn bytes(&self) -> u64 {
         let entries: u64 = self.entries.iter().map(|entry| entry.bytes).sum();
         let blobs: u64 = self.blobs.blobs.values().sum();
@@ -41,7 +41,7 @@ impl Garbage {
     }
 }
 
-/// The kinds of garbage to look for.
+/// The kinds of garbage to collect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GarbageScope {
     Entries,
@@ -49,21 +49,21 @@ pub enum GarbageScope {
 }
 
 impl Store {
-    /// Returns what [`Store::collect_garbage`] would remove, and removes nothing. Waits for builds
-    /// to end.
+    /// Returns the garbage that [`Store::collect_garbage`] would remove, without removing it. Waits
+    /// for running builds.
     ///
     /// # Errors
     ///
     /// When the store cannot be read, or a link cannot be followed.
     pub fn find_garbage(&self, scope: GarbageScope) -> Result<Garbage, StoreError> {
-        // First, as builds have it: whoever waits for a fetch must not hold up builds.
+        // Builds take this lock first, too: waiting for a fetch must not block builds.
         let _blobs = self.lock_blobs(scope)?;
-        // Without a lock file no one has built here.
+        // Without a lock file, no build has used this store.
         let _lock = if self.root.join(LOCK).exists() { Some(self.lock_exclusive()?) } else { None };
         self.garbage(scope)
     }
 
-    /// Removes what no link and no pin reaches, and returns it. Waits for builds to end.
+    /// Removes unreferenced entries and leftovers, and returns them. Waits for running builds.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Store {
         self.make_root()?;
         self.sweep()?;
         for unreachable in &garbage.entries {
-            // A kill in the middle must not leave half an entry under its name.
+            // If the process is killed here, no partial entry may remain under its name.
             let (_work, folder) = self.make_work_folder()?;
             let doomed = folder.join("old");
             self.disk.rename(&self.path_of(&unreachable.entry), &doomed)?;
@@ -90,7 +90,7 @@ impl Store {
         Ok(garbage)
     }
 
-    /// Waits until no other process uses the blobs, if they are looked at.
+    /// Waits until no other process uses the blobs, if they are in scope.
     fn lock_blobs(&self, scope: GarbageScope) -> Result<Option<Lock>, StoreError> {
         match scope {
             GarbageScope::Entries => Ok(None),
@@ -127,7 +127,7 @@ impl Store {
         Ok(garbage)
     }
 
-    /// Returns the images of an entry, if they are pinned.
+    /// Returns the images of an entry, or `None` if it does not pin its images.
     fn images_of(&self, entry: &EntryName) -> Result<Option<ImageList>, StoreError> {
         let about = |error| StoreError::Read { entry: entry.clone(), error: Box::new(error) };
         let (_, sums) = self.open(entry.as_str())?;
@@ -139,7 +139,7 @@ impl Store {
 
 fn bytes_below(path: &Utf8Path) -> io::Result<u64> {
     let mut bytes = 0;
-    // A link that a killed build left leads nowhere from here.
+    // Do not follow a link that a killed build left.
     for item in WalkDir::new(path).follow_root_links(false) {
         let metadata = item.map_err(io::Error::from)?.metadata().map_err(io::Error::from)?;
         if metadata.is_file() {

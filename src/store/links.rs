@@ -1,4 +1,4 @@
-//! The links of the store: one for each profile, and pins.
+//! Resolves the links in the store: one for each profile, and pins.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,16 +8,16 @@ use fs_err as fs;
 
 use crate::store::{EntryName, PINS, StoreError, check_own_folder, read_folder};
 
-/// The number of the error that a link leads in a circle: std has no stable name for its kind.
+/// The OS error number for a symlink loop: std has no stable `ErrorKind` for it.
 const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
-/// Returns the entry of the store `root` that `link` leads to, or into; none if it leads nowhere or
+/// Returns the store entry that `link` points to or into, or `None` if the link dangles or points
 /// elsewhere.
 pub(super) fn target(root: &Utf8Path, link: &Utf8Path) -> io::Result<Option<EntryName>> {
     target_from(&fs::canonicalize(root)?, link.as_std_path())
 }
 
-/// Returns every entry that a link in the store, or a pin, leads to.
+/// Returns every entry that a link in the store or a pin references.
 pub(super) fn reachable(root: &Utf8Path) -> Result<BTreeSet<EntryName>, StoreError> {
     check_own_folder(&root.join(PINS))?;
     let mut entries = BTreeSet::new();
@@ -32,7 +32,7 @@ pub(super) fn reachable(root: &Utf8Path) -> Result<BTreeSet<EntryName>, StoreErr
 }
 
 fn target_from(root: &std::path::Path, link: &std::path::Path) -> io::Result<Option<EntryName>> {
-    // Asked of std first: fs-err does not keep the number of an error.
+    // Use std first: fs-err does not preserve the error number.
     let target = match link.canonicalize() {
         Ok(target) => target,
         Err(error)

@@ -1,9 +1,9 @@
-//! The lock of the store: shared by builds, exclusive for whoever removes something.
+//! The lock of the store: shared by builds, exclusive for removals.
 //!
-//! A lock goes with the process that holds it. So whoever has the exclusive lock knows that
-//! everything in `.tmp` was left by the dead.
+//! The kernel releases a lock when its process ends. The holder of the exclusive lock therefore
+//! knows that everything in `.tmp` is a leftover of a process that was killed.
 //!
-//! A second file has the lock of those who give out serials: a build that signs, and `sign`.
+//! A second lock file serializes the processes that assign serials: signing builds and `sign`.
 
 use std::fs::TryLockError;
 
@@ -13,28 +13,28 @@ use fs_err as fs;
 use crate::fsio::{MODE_PUBLIC, Sharing, Waits, lock_file, open_lock};
 use crate::store::StoreError;
 
-/// A lock that is held until it is dropped: closing the file releases it.
+/// A lock that is held until the value is dropped: closing the file releases it.
 #[derive(Debug)]
 pub struct Lock {
     _file: fs::File,
 }
 
 impl Lock {
-    /// Waits until no one removes anything; makes the file of the lock if there is none.
+    /// Waits for running removals to end. Creates the lock file if it is missing.
     pub(super) fn shared(path: &Utf8Path, waits: &Waits) -> Result<Self, StoreError> {
         let file = open(path)?;
         lock_file(&file, Sharing::Shared, waits)?;
         Ok(Self { _file: file })
     }
 
-    /// Waits until no one else uses the store; makes the file of the lock if there is none.
+    /// Waits until no other process uses the store. Creates the lock file if it is missing.
     pub(super) fn exclusive(path: &Utf8Path, waits: &Waits) -> Result<Self, StoreError> {
         let file = open(path)?;
         lock_file(&file, Sharing::Exclusive, waits)?;
         Ok(Self { _file: file })
     }
 
-    /// Returns the exclusive lock if no one else uses the store now.
+    /// Returns the exclusive lock, or `None` if another process uses the store.
     pub(super) fn try_exclusive(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
         let file = open(path)?;
         match file.try_lock() {
@@ -48,6 +48,6 @@ impl Lock {
 fn open(path: &Utf8Path) -> Result<fs::File, StoreError> {
     let in_the_way =
         || StoreError::InTheWay { path: path.to_owned(), wanted: "the file of the lock" };
-    // Others may build into the same store.
+    // Other users may build into the same store.
     open_lock(path, MODE_PUBLIC)?.ok_or_else(in_the_way)
 }

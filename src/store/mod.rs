@@ -1,9 +1,9 @@
-//! The store: every bundle that was built here, under a name that proves its content.
+//! The store: all locally built bundles, each under a name that is derived from its content.
 //!
-//! An entry is rendered in `.tmp` and renamed into place, so it is there whole or not at all, and
-//! it never changes afterwards but for its attestation. Entries are not synced: what a power cut
-//! tears is found when it is read, since every read hashes, and a build makes it again. Blobs of
-//! images are synced, since not every use hashes them. `docs/format/store.md` specifies the layout.
+//! An entry is rendered in `.tmp` and renamed into place, so it is complete or absent, and only its
+//! attestation changes afterwards. Entries are not synced: every read hashes them, so damage by a
+//! power failure is detected, and the next build repairs it. Image blobs are synced, since not
+//! every use hashes them. `docs/format/store.md` specifies the layout.
 
 pub mod blobs;
 mod disk;
@@ -45,7 +45,7 @@ pub struct Store {
     waits: Waits,
 }
 
-/// Why the store could not do what was asked.
+/// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(transparent)]
@@ -71,7 +71,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns what a person can do, if this program knows.
+    /// Returns a remedy for the user, if one is known.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Io(error) => fsio::remedy(error),
@@ -88,17 +88,18 @@ impl StoreError {
 }
 
 impl Store {
-    /// Names the store in the folder `root`. Touches nothing: the first build makes the folder.
+    /// Returns the store in the folder `root`, without accessing the disk: the first build creates
+    /// the folder.
     pub fn at(root: impl Into<Utf8PathBuf>) -> Self {
         Self { root: root.into(), disk: Disk::default(), waits: Waits::default() }
     }
 
-    /// Names a store of which `observer` hears each change before it is made.
+    /// Returns a store that announces each change to `observer` before making it.
     pub fn observed(root: impl Into<Utf8PathBuf>, observer: Observer) -> Self {
         Self { root: root.into(), disk: Disk::observed(observer), waits: Waits::default() }
     }
 
-    /// Tells `waits` of a lock that is not free.
+    /// Sets the callback for locks that another process holds.
     #[must_use]
     pub fn telling(self, waits: Waits) -> Self {
         Self { waits, ..self }
@@ -109,22 +110,22 @@ impl Store {
         &self.root
     }
 
-    /// Returns whether builds have used the folder as a store.
+    /// Returns whether a build has used the folder as a store.
     pub fn is_made(&self) -> bool {
         fs::symlink_metadata(self.root.join(LOCK)).is_ok_and(|metadata| metadata.is_file())
     }
 
-    /// Returns the folder of an entry, whether or not it is there.
+    /// Returns the folder of an entry, whether or not it exists.
     pub fn path_of(&self, entry: &EntryName) -> Utf8PathBuf {
         self.root.join(entry.as_str())
     }
 
-    /// Returns the entry that `reference` means: its name, a link such as a profile's, or at least
-    /// 8 digits of a content id, with or without `sha256:`.
+    /// Returns the entry for `reference`: an entry name, a link such as a profile's, or at least 8
+    /// digits of a content id, with or without `sha256:`.
     ///
     /// # Errors
     ///
-    /// When there is none or more than one, or a link leads elsewhere.
+    /// When no entry or several entries match, or a link points elsewhere.
     pub fn find(&self, reference: &str) -> Result<EntryName, StoreError> {
         if let Some(entry) = EntryName::parse(reference) {
             return if self.path_of(&entry).is_dir() {
@@ -151,13 +152,13 @@ impl Store {
         }
     }
 
-    /// Opens the entry that `reference` means, as in [`Store::find`]; its name agrees with its
-    /// `SHA256SUMS`.
+    /// Opens the entry for `reference`, which is resolved by [`Store::find`], and checks its name
+    /// against its `SHA256SUMS`.
     ///
     /// # Errors
     ///
-    /// As [`Store::find`], and when the entry cannot be read or its content is not what its name
-    /// says.
+    /// Same as [`Store::find`], and when the entry cannot be read or its content id differs from
+    /// its name.
     pub fn open(&self, reference: &str) -> Result<(EntryName, SumsRead<Folder>), StoreError> {
         let entry = self.find(reference)?;
         let wanted =
@@ -168,7 +169,7 @@ impl Store {
         }
     }
 
-    /// Returns the entries, sorted by name; none if there is no store.
+    /// Returns the entries, sorted by name; empty if the store does not exist.
     ///
     /// # Errors
     ///
@@ -186,10 +187,10 @@ impl Store {
         Ok(entries)
     }
 
-    /// Returns the attestations of all builds of a profile, as they are. An entry that cannot be
-    /// read has none.
+    /// Returns the unverified attestations of all builds of a profile. Entries without an
+    /// attestation and unreadable entries are skipped.
     ///
-    /// Entries are told apart by their names: a store with many profiles is not read for one of
+    /// Entries are selected by name, so that a store with many profiles is not read for one of
     /// them.
     ///
     /// # Errors
@@ -212,7 +213,7 @@ impl Store {
         check_own_folder(&folder)
     }
 
-    /// Lists what builds made in `.tmp`, and nothing that somebody else keeps there.
+    /// Lists the items in `.tmp` that builds created, and no other files there.
     fn leftovers(&self) -> Result<Vec<Utf8PathBuf>, StoreError> {
         let folder = self.root.join(TMP);
         check_own_folder(&folder)?;
@@ -225,7 +226,7 @@ impl Store {
         Ok(leftovers)
     }
 
-    /// Rids `.tmp` of what killed processes left; the caller holds the exclusive lock.
+    /// Removes leftovers of killed processes from `.tmp`. The caller holds the exclusive lock.
     fn sweep(&self) -> Result<(), StoreError> {
         for path in self.leftovers()? {
             self.finish_replacement(&path)?;
@@ -234,7 +235,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a folder in `.tmp` that goes when the value is dropped.
+    /// Creates a folder in `.tmp` that is removed when the value is dropped.
     fn make_work_folder(&self) -> io::Result<(TempDir, Utf8PathBuf)> {
         let work = self.disk.make_unique_folder(&self.root.join(TMP))?;
         let path = utf8(work.path().to_owned())?;
@@ -242,7 +243,7 @@ impl Store {
     }
 }
 
-/// Makes the folder of a store, with mode 0755, unless it is there.
+/// Creates the folder of a store with mode 0755, unless it exists.
 fn make_store_folder(disk: &Disk, root: &Utf8Path) -> io::Result<()> {
     if root.is_dir() {
         return Ok(());
@@ -253,7 +254,7 @@ fn make_store_folder(disk: &Disk, root: &Utf8Path) -> io::Result<()> {
     disk.make_folder_if_absent(root)
 }
 
-/// Opens a folder whose content id begins with the digits `wanted`.
+/// Opens a bundle folder, and checks that its content id starts with the digits `wanted`.
 fn read_sums(path: &Utf8Path, wanted: &str) -> Result<SumsRead<Folder>, ReadError> {
     let bundle = folder::open(path)?.read_sums()?;
     let found = bundle.content_id();
@@ -264,15 +265,15 @@ fn read_sums(path: &Utf8Path, wanted: &str) -> Result<SumsRead<Folder>, ReadErro
     }
 }
 
-/// Returns the digits of a reference to a content id, if it is one.
+/// Returns the digits of a content id reference, if `reference` is one.
 fn id_digits(reference: &str) -> Option<&str> {
     let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
     let is_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (is_hex && (8..=64).contains(&digits.len())).then_some(digits)
 }
 
-/// Refuses what stands in place of a folder of ours: through a link, we would remove or trust what
-/// is not ours.
+/// Refuses anything else in place of the store's own folder: following a link could remove or trust
+/// files outside of the store.
 fn check_own_folder(path: &Utf8Path) -> Result<(), StoreError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(()),
@@ -282,7 +283,7 @@ fn check_own_folder(path: &Utf8Path) -> Result<(), StoreError> {
     }
 }
 
-/// Lists a folder; one that does not exist is empty.
+/// Lists a folder; a missing folder is empty.
 fn read_folder(path: &Utf8Path) -> io::Result<Vec<fs::DirEntry>> {
     match fs::read_dir(path) {
         Ok(items) => items.collect(),

@@ -1,4 +1,4 @@
-//! Puts bundles into the store: rendered aside, renamed into place.
+//! Adds bundles to the store: they are rendered in `.tmp` and renamed into place.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -19,10 +19,10 @@ use crate::store::{
     utf8,
 };
 
-/// The name under which an altered entry waits for its removal.
+/// The name of an altered entry in the work folder until it is removed.
 const REPLACED: &str = "old";
 
-/// What [`Store::register`] did.
+/// The result of [`Store::register`].
 #[derive(Debug)]
 pub struct Registered {
     /// The folder of the entry.
@@ -32,19 +32,19 @@ pub struct Registered {
     pub outcome: Outcome,
 }
 
-/// What [`Store::register`] found, and therefore did.
+/// How [`Store::register`] found and changed the entry.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The entry was not there.
+    /// The entry was missing.
     New,
-    /// The entry was there, and every byte of it was as it should be.
+    /// The entry existed, and every byte matched.
     Existed,
-    /// The entry was there, and was torn or altered; it has been made again. Its attestation was
-    /// kept, if it had one.
+    /// The entry existed, but was torn or altered, and was rebuilt. Its attestation was kept, if it
+    /// had one.
     Replaced { reason: ReadError },
 }
 
-/// What stands where an entry should be.
+/// The state of an entry on disk.
 enum State {
     Absent,
     Whole,
@@ -52,15 +52,15 @@ enum State {
 }
 
 impl Store {
-    /// Puts a bundle into the store, and lets the link `profile` lead to it.
+    /// Adds a bundle to the store, and points the link `profile` to it.
     ///
-    /// Safe beside other builds. An entry that is there already is read and hashed, and made again
-    /// if that fails.
+    /// Builds may run concurrently. An existing entry is read and hashed, and is rebuilt if it does
+    /// not match.
     ///
     /// # Errors
     ///
-    /// When a name is unusable, something else stands where the link should, or the disk cannot be
-    /// written; the store is then as it was.
+    /// When a name is not allowed, when something other than a link has the name of the profile, or
+    /// when the disk cannot be read or written.
     pub fn register(
         &self,
         files: &BundleFiles,
@@ -75,8 +75,8 @@ impl Store {
         let outcome = if let Some(outcome) = self.add(&build)? {
             outcome
         } else {
-            // Two builds must not repair at once: the second would take away what the first has put
-            // there.
+            // Two builds must not repair an entry at the same time: the second would remove the
+            // first one's result.
             drop(lock);
             lock = Lock::exclusive(&self.root.join(LOCK), &self.waits)?;
             self.add_or_replace(&build)?
@@ -87,11 +87,11 @@ impl Store {
         Ok(Registered { path: self.path_of(&entry), entry, content_id, outcome })
     }
 
-    /// Adds the attestation of an entry, or replaces it in one step.
+    /// Adds or atomically replaces the attestation of an entry.
     ///
     /// # Errors
     ///
-    /// When the entry is not there, the attestation is too large, or the disk cannot be written.
+    /// When the entry does not exist, the attestation is too large, or the disk cannot be written.
     pub fn attach(&self, entry: &EntryName, attestation: &[u8]) -> Result<(), StoreError> {
         check_size(ATTESTATION, attestation.len() as u64, ATTESTATION_BYTES_MAX)?;
         let path = self.path_of(entry);
@@ -100,24 +100,26 @@ impl Store {
         }
         self.make_root()?;
         let _lock = Lock::shared(&self.root.join(LOCK), &self.waits)?;
-        // Not beside its place: a file that a dead process leaves there would be one too many.
+        // Not beside the target: a file that a killed process leaves there would be refused as an
+        // extra file.
         let (_work, folder) = self.make_work_folder()?;
         let file = folder.join(ATTESTATION);
         self.disk.write_file(&file, attestation)?;
         Ok(self.disk.rename(&file, &path.join(ATTESTATION))?)
     }
 
-    /// Waits until no other process gives out serials here; the lock goes with the value.
+    /// Waits until no other process assigns serials in this store, and holds the lock until the
+    /// value is dropped.
     ///
     /// # Errors
     ///
-    /// When the folder or the file of the lock cannot be made.
+    /// When the folder or the lock file cannot be created.
     pub fn lock_serials(&self) -> Result<Lock, StoreError> {
         self.make_root()?;
         Lock::exclusive(&self.root.join(SERIALS_LOCK), &self.waits)
     }
 
-    /// Removes what killed builds left, unless a living one is at work.
+    /// Removes leftovers of killed builds, unless another process uses the store.
     fn sweep_if_alone(&self) -> Result<(), StoreError> {
         if self.leftovers()?.is_empty() {
             return Ok(());
@@ -128,7 +130,7 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the entry, unless it is there; says nothing if it is there and was altered.
+    /// Adds the entry unless it exists; returns `None` if it exists and was altered.
     fn add(&self, build: &Build<'_>) -> Result<Option<Outcome>, StoreError> {
         let mut state = self.inspect(build)?;
         if matches!(state, State::Absent) {
@@ -140,7 +142,7 @@ impl Store {
         Ok(matches!(state, State::Whole).then_some(Outcome::Existed))
     }
 
-    /// Adds the entry, or replaces it if it was altered; the caller holds the exclusive lock.
+    /// Adds the entry, or replaces an altered one. The caller holds the exclusive lock.
     fn add_or_replace(&self, build: &Build<'_>) -> Result<Outcome, StoreError> {
         match self.inspect(build)? {
             State::Whole => Ok(Outcome::Existed),
@@ -170,7 +172,7 @@ impl Store {
             .and_then(Files::read_to_end);
         match checked {
             Ok(_) => Ok(State::Whole),
-            // A disk that cannot be read is no reason to throw an entry away.
+            // A read error does not justify discarding an entry.
             Err(error @ ReadError { fault: Fault::Io(_), .. }) => {
                 Err(StoreError::Read { entry: build.entry.clone(), error: Box::new(error) })
             }
@@ -178,13 +180,14 @@ impl Store {
         }
     }
 
-    /// Renders the entry and renames it into place; says no if someone else was faster.
+    /// Renders the entry and renames it into place; returns `false` if another process added it
+    /// first.
     fn render_into_place(&self, build: &Build<'_>) -> Result<bool, StoreError> {
         let (work, folder) = self.make_work_folder()?;
         self.render(build, &folder, None)?;
         match self.disk.rename(&folder, &self.path_of(&build.entry)) {
             Ok(()) => {
-                // The folder has another name now: there is nothing left to remove.
+                // The work folder was renamed, so it must not be removed.
                 drop(work.keep());
                 Ok(true)
             }
@@ -193,7 +196,7 @@ impl Store {
         }
     }
 
-    /// Replaces an altered entry; the caller holds the exclusive lock.
+    /// Replaces an altered entry. The caller holds the exclusive lock.
     fn replace(&self, build: &Build<'_>) -> Result<(), StoreError> {
         let path = self.path_of(&build.entry);
         let (_work, folder) = self.make_work_folder()?;
@@ -201,14 +204,14 @@ impl Store {
         self.disk.make_folder(&new)?;
         self.render(build, &new, salvage_attestation(&path)?.as_deref())?;
         self.disk.rename(&path, &old)?;
-        // Killed here, the entry is missing: `finish_replacement` puts it back, and the signatures
-        // with it.
+        // If the process is killed here, the entry is missing: `finish_replacement` restores it
+        // with its signatures.
         self.disk.rename(&new, &path)?;
         Ok(self.disk.remove(&old)?)
     }
 
-    /// Does the last step of a replacement whose process was killed before it, if `work` was its
-    /// folder.
+    /// Completes a replacement whose process was killed before its last rename, if `work` was its
+    /// work folder.
     pub(super) fn finish_replacement(&self, work: &Utf8Path) -> Result<(), StoreError> {
         if fs::symlink_metadata(work.join(REPLACED)).is_err() {
             return Ok(());
@@ -252,7 +255,7 @@ impl Store {
         }
     }
 
-    /// Lets the link of `profile` lead to `entry`, in one step.
+    /// Points the link of `profile` to `entry` atomically.
     fn point(&self, profile: &str, entry: &EntryName) -> Result<(), StoreError> {
         let path = self.root.join(profile);
         if path.read_link_utf8().is_ok_and(|target| target == entry.as_str()) {
@@ -262,7 +265,7 @@ impl Store {
     }
 }
 
-/// What [`Store::register`] is to store.
+/// The bundle that [`Store::register`] adds.
 struct Build<'a> {
     files: &'a BundleFiles,
     /// The bytes of `SHA256SUMS`.
@@ -280,8 +283,9 @@ impl<'a> Build<'a> {
     }
 }
 
-/// Reads the attestation of an altered entry: signatures cannot be made again, and whoever uses
-/// them checks them.
+/// Reads the attestation of an altered entry, without verifying it.
+///
+/// A rebuild cannot recreate signatures, and their users verify them.
 fn salvage_attestation(entry: &Utf8Path) -> Result<Option<Vec<u8>>, StoreError> {
     let path = entry.join(ATTESTATION);
     let small_file = |metadata: &Metadata| {

@@ -1,9 +1,9 @@
-//! Empty values of a kubeconfig: kubectl takes each for one that is not given.
+//! Removes empty values from a kubeconfig, which kubectl treats as unset.
 
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Removes empty values, so that none of them is sent, read as a file, or wins over another
+/// Removes empty values, so that none is sent, read as a file, or takes precedence over another
 /// kubeconfig.
 pub(super) fn drop_blank(config: &mut Kubeconfig) {
     for value in [&mut config.current_context, &mut config.kind, &mut config.api_version] {
@@ -70,7 +70,7 @@ fn drop_text(value: &mut Option<String>) {
     value.take_if(|value| value.is_empty());
 }
 
-/// Removes line breaks from base64: kubectl reads data that is wrapped.
+/// Removes line breaks from base64: kubectl accepts wrapped data.
 fn join_lines(data: &mut Option<String>) {
     if let Some(data) = data.as_mut().filter(|data| data.contains(['\r', '\n'])) {
         data.retain(|c| !"\r\n".contains(c));

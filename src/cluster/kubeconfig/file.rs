@@ -1,4 +1,4 @@
-//! Reads one kubeconfig file: once, within a limit, and nothing but a regular file.
+//! Reads one kubeconfig file, which must be a regular file, once and up to a size limit.
 
 use camino::Utf8Path;
 use kube::config::Kubeconfig;
@@ -7,13 +7,12 @@ use super::{blank, flags, mistakes};
 use crate::cluster::connection::ConnectError;
 use crate::cluster::files;
 
-/// The largest kubeconfig that is read: one of a thousand clusters has about 6 MiB.
+/// The maximum size of a kubeconfig: one with a thousand clusters has about 6 MiB.
 const BYTES_MAX: u64 = 8 << 20;
 
-/// Returns the kubeconfig at `path`, without empty values and with paths that do not depend on its
-/// folder.
+/// Returns the kubeconfig at `path`, without empty values and with resolved paths.
 ///
-/// kube's own reader has no limit, and reads devices and pipes to their end.
+/// kube's own reader has no size limit, and reads devices and pipes to their end.
 pub(super) fn read(path: &str) -> Result<Kubeconfig, ConnectError> {
     let unusable = |why: &str| ConnectError::Kubeconfig(format!("`{path}`: {why}"));
     let bytes = files::read(path, BYTES_MAX).map_err(|why| unusable(&why))?;
@@ -29,7 +28,7 @@ pub(super) fn read(path: &str) -> Result<Kubeconfig, ConnectError> {
     Ok(config)
 }
 
-/// Decodes UTF-8, or what editors of Windows write: UTF-8 and UTF-16 with a byte order mark.
+/// Decodes UTF-8, or the output of Windows editors: UTF-8 and UTF-16 with a byte order mark.
 fn decode(bytes: &[u8]) -> Option<String> {
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
@@ -50,7 +49,7 @@ fn resolve_paths(config: &mut Kubeconfig, folder: &Utf8Path) {
     for user in config.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
         let files = [&mut user.client_certificate, &mut user.client_key, &mut user.token_file];
         files.into_iter().flatten().for_each(resolve);
-        // A command without a slash is looked for in PATH.
+        // A command without a slash is searched in PATH.
         let command = user.exec.as_mut().and_then(|exec| exec.command.as_mut());
         command.filter(|command| command.contains('/')).into_iter().for_each(resolve);
     }

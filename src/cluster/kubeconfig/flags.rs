@@ -1,4 +1,4 @@
-//! Flags of a kubeconfig that are texts: the parser takes `"yes"` for true, and kubectl refuses the
+//! Rejects text instead of a boolean: the parser reads `"yes"` as true, and kubectl refuses the
 //! file.
 
 use kube::config::Kubeconfig;
@@ -23,10 +23,10 @@ struct Flags {
     skips_verification: Value,
 }
 
-/// Refuses a text where `insecure-skip-tls-verify` stands: it decides whether the server is
+/// Refuses text as the value of `insecure-skip-tls-verify`, which decides whether the server is
 /// verified.
 ///
-/// The `text` of `config` is parsed a second time, and only if it has the flag.
+/// `text` is the source of `config`. It is parsed a second time only if it sets the flag.
 pub(super) fn check(config: &Kubeconfig, text: &str) -> Result<(), &'static str> {
     let clusters = config.clusters.iter().filter_map(|named| named.cluster.as_ref());
     let has_flag = clusters.into_iter().any(|cluster| cluster.insecure_skip_tls_verify.is_some());

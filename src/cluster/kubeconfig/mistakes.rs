@@ -1,4 +1,4 @@
-//! Says what is wrong with a kubeconfig or its credentials without quoting either.
+//! Describes mistakes in a kubeconfig or its credentials without quoting either.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use kube::config::{KubeconfigError, LoadDataError};
 use crate::model::causes::with_causes;
 use crate::model::url::without_user_info;
 
-/// Returns the place of a mistake in a file and what it is, to follow the file's name.
+/// Returns the position and the kind of a mistake in a file, to follow the file name.
 pub(super) fn in_file(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => {
@@ -20,7 +20,7 @@ pub(super) fn in_file(error: &KubeconfigError) -> String {
     }
 }
 
-/// Returns an error with its causes, but for those that quote what should stay secret.
+/// Returns an error with its causes, except for those that may quote a secret.
 pub(in crate::cluster) fn words(error: &(dyn Error + 'static)) -> String {
     let mut link = Some(error);
     while let Some(this) = link {
@@ -35,7 +35,7 @@ pub(in crate::cluster) fn words(error: &(dyn Error + 'static)) -> String {
 }
 
 fn of_kubeconfig(error: &KubeconfigError) -> String {
-    // Without a wildcard: what a new one quotes is to be looked at first.
+    // Without a wildcard: a new variant must be checked for secrets that it quotes.
     match error {
         KubeconfigError::ReadConfig(error, _) if error.kind() == std::io::ErrorKind::NotFound => {
             "there is no such file".to_owned()
@@ -58,7 +58,7 @@ fn of_kubeconfig(error: &KubeconfigError) -> String {
     }
 }
 
-/// Says which mistake it is: the parser's own words show the lines around it.
+/// Returns the kind of a mistake: the parser's own message would quote the lines around it.
 fn kind(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error as E;
     match error.without_snippet() {
@@ -87,7 +87,7 @@ fn of_data(what: &str, error: &LoadDataError) -> String {
     }
 }
 
-/// Says what is wrong with TLS; client certificates are not given to kube.
+/// Describes a TLS error; kube handles no client certificates here.
 fn of_tls(error: &RustlsTlsError) -> String {
     match error {
         RustlsTlsError::AddRootCertificate(_) | RustlsTlsError::NoValidNativeRootCA(_) => {

@@ -1,4 +1,4 @@
-//! Reads kubeconfigs as kubectl does, and says what is wrong with them without quoting them.
+//! Reads kubeconfigs as kubectl does, and describes mistakes without quoting them.
 
 mod blank;
 mod file;
@@ -13,7 +13,7 @@ use super::connection::{Access, ConnectError};
 use super::tls;
 pub(super) use mistakes::words;
 
-/// What one context of a kubeconfig says: no value in it is empty.
+/// A resolved context of a kubeconfig; no value in it is empty.
 pub(super) struct Context {
     pub(super) name: String,
     pub(super) namespace: String,
@@ -21,7 +21,7 @@ pub(super) struct Context {
     pub(super) user: AuthInfo,
 }
 
-/// Reads the kubeconfigs as one, and returns the context that is meant.
+/// Merges the kubeconfigs, and returns the selected context.
 pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in &access.kubeconfigs {
@@ -39,7 +39,7 @@ pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
     select(config, name)
 }
 
-/// Takes a context, its cluster and its user out of a kubeconfig; a user that is missing has no
+/// Takes a context, its cluster and its user out of a kubeconfig. A missing user has no
 /// credentials.
 fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
     let Some(context) = config.contexts.iter().find(|known| known.name == name) else {
@@ -67,8 +67,8 @@ fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
     Ok(Context { name, namespace, cluster, user })
 }
 
-/// Returns a cluster as a credential plugin is told it, with the certificate-authority itself in
-/// place of its path.
+/// Returns the cluster for a credential plugin, with the content of the certificate-authority
+/// instead of its path.
 fn tell(cluster: &Cluster) -> Result<ExecAuthCluster, ConnectError> {
     let authority = tls::authority(cluster)?;
     let whole = Cluster {
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::cluster::{Surroundings, Terminal};
 
-    /// What must never be shown.
+    /// A secret that must never be shown.
     const SECRET: &str = "s3cretT0ken";
 
     const SURROUNDINGS: Surroundings = Surroundings { terminal: Terminal::Absent, clock: || None };

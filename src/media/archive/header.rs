@@ -1,17 +1,17 @@
-//! The one header that a file of a bundle has in an archive.
+//! Encodes and decodes the only header that a bundle's file may have in an archive.
 
 use crate::model::safe_path::SafePath;
 
-/// Headers, contents and the end of a tar archive come in blocks of this size.
+/// The block size of a tar archive: headers, contents and the end marker are multiples of it.
 pub(super) const BLOCK_BYTES: usize = 512;
 
 pub(super) type Block = [u8; BLOCK_BYTES];
 
-/// The block that pads contents and, twice, ends an archive.
+/// A zero block: pads contents and, twice, ends an archive.
 pub(super) const ZERO: Block = [0; BLOCK_BYTES];
 
-/// The fields of a `ustar` header in their order: name, bytes, and the content that never varies,
-/// if it has one.
+/// The fields of a `ustar` header in order: name, width in bytes, and the constant content, empty
+/// for fields that vary.
 const FIELDS: [(&str, usize, &[u8]); 17] = [
     ("name", NAME_BYTES, b""),
     ("mode", 8, b"0000644"),
@@ -37,7 +37,7 @@ const SIZE_AT: usize = 124;
 const SIZE_DIGITS: usize = 11;
 const CHECKSUM_AT: usize = 148;
 
-/// Returns the header of a file: `name` of at most 100 bytes, `bytes` of at most 8 GiB − 1.
+/// Returns the header of a file. `name` has at most 100 bytes, and `bytes` is at most 8 GiB − 1.
 pub(super) fn encode(name: &str, bytes: u64) -> Block {
     let mut block = ZERO;
     let mut at = 0;
@@ -47,14 +47,14 @@ pub(super) fn encode(name: &str, bytes: u64) -> Block {
     }
     block[..name.len()].copy_from_slice(name.as_bytes());
     block[SIZE_AT..SIZE_AT + SIZE_DIGITS].copy_from_slice(format!("{bytes:011o}").as_bytes());
-    // The sum counts its own field as eight spaces.
+    // The checksum counts its own field as eight spaces.
     let sum = block.iter().map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
     block[CHECKSUM_AT..CHECKSUM_AT + 8].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     block
 }
 
-/// Returns name and size of the file whose header `block` is, or the first field that [`encode`]
-/// would not write.
+/// Returns the file name and size from a header, or the first field that differs from the output of
+/// [`encode`].
 pub(super) fn decode(block: &Block) -> Result<(&str, u64), &'static str> {
     let name_bytes = block[..NAME_BYTES].iter().position(|byte| *byte == 0).unwrap_or(NAME_BYTES);
     let name = std::str::from_utf8(&block[..name_bytes]).map_err(|_| "name")?;
@@ -69,8 +69,10 @@ pub(super) fn decode(block: &Block) -> Result<(&str, u64), &'static str> {
     }
 }
 
-/// Returns the first field that differs. The checksum differs whenever another field does, so it is
-/// named only if no other is.
+/// Returns the first field that differs.
+///
+/// The checksum differs whenever another field does, so it is named only if every other field
+/// matches.
 fn first_different_field(found: &Block, wanted: &Block) -> Option<&'static str> {
     if found == wanted {
         return None;
@@ -120,8 +122,8 @@ mod tests {
                     let mut bad = good;
                     bad[byte] ^= change;
                     let complaint = decode(&bad).unwrap_err();
-                    // Another digit is another size, and another letter another name: then the sum
-                    // is wrong.
+                    // A changed digit yields another size, and a changed letter another name: then
+                    // the checksum is wrong.
                     let expected = complaint == field
                         || (matches!(field, "name" | "size") && complaint == "chksum");
                     assert!(expected, "byte {byte} of {field}: {complaint}");

@@ -1,9 +1,9 @@
-//! The archive: a bundle as one file, an uncompressed `ustar` with exactly one spelling.
+//! The archive: a bundle as one uncompressed `ustar` file with exactly one valid encoding.
 //!
-//! Our own reader and writer, since libraries accept and produce too much. The writer knows one
-//! header for a path and a size; the reader builds that header again and compares all 512 bytes, so
-//! links, devices, extensions, odd numbers and duplicates need no rule of their own.
-//! `docs/format/bundle.md` specifies the form.
+//! It has its own reader and writer because tar libraries accept and produce too many variants. The
+//! writer emits one header for a given path and size; the reader rebuilds that header and compares
+//! all 512 bytes, so links, devices, extensions, non-canonical numbers and duplicates need no
+//! separate rules. `docs/format/bundle.md` specifies the format.
 
 mod header;
 mod read;

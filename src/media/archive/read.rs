@@ -1,7 +1,7 @@
-//! Reads an archive, strictly and as a stream.
+//! Reads an archive strictly, as a stream.
 //!
-//! Offsets in errors count from the start of the archive; that of a file is the first byte of its
-//! header.
+//! Offsets in errors count from the start of the archive; the offset of a file is the first byte of
+//! its header.
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
@@ -18,22 +18,24 @@ use crate::media::archive::header::{Block, ZERO, decode};
 use crate::media::archive::write::padding_after;
 use crate::model::safe_path::SafePath;
 
-/// Opens the archive that `input` yields, once and in order; best through a `BufReader`, since
-/// headers are read one by one. A regular file is faster through [`open_file`].
+/// Opens the archive that `input` yields; it is read once and in order.
+///
+/// Wrap `input` in a `BufReader`, since headers are read one at a time. Regular files are faster
+/// through [`open_file`].
 ///
 /// # Errors
 ///
-/// When `input` cannot be read, does not begin like an archive of a bundle, or its attestation is
+/// When `input` cannot be read or does not start like a bundle archive, or when the attestation is
 /// too large.
 pub fn open<R: Read>(input: R) -> Result<Opening<Archive<Stream<R>>>, ReadError> {
     of_content(Stream(input))
 }
 
-/// Opens the archive that a regular file is; its large files are hashed on all cores.
+/// Opens an archive in a regular file, and hashes its large files on all cores.
 ///
 /// # Errors
 ///
-/// As [`open`].
+/// Same as [`open`].
 pub fn open_file(file: File) -> Result<Opening<Archive<BufReader<FileContent>>>, ReadError> {
     of_content(BufReader::new(FileContent::new(file, Arc::new(Crew::default()))))
 }
@@ -48,23 +50,22 @@ fn of_content<C: Content>(input: C) -> Result<Opening<Archive<C>>, ReadError> {
     })
 }
 
-/// An archive of a bundle; read through [`open`].
+/// A bundle archive, opened by [`open`] or [`open_file`].
 #[derive(Debug)]
 pub struct Archive<C> {
     input: Counted<C>,
-    /// A header that was read, and belongs to the file after the one that was asked for.
+    /// A header that was read ahead and belongs to the next file.
     header: Option<Block>,
-    /// Where the header of the current file begins.
+    /// The offset of the current file's header.
     file_at: u64,
-    /// How many zero bytes follow the current content.
+    /// The number of zero bytes after the current content.
     padding: usize,
-    /// The current file, for errors; at first the one that must be there.
+    /// The current file, for error messages; initially `SHA256SUMS`, which must exist.
     name: String,
 }
 
 impl<C: Content> Archive<C> {
-    /// Returns the next header, and leaves the reader behind it; `None` at a zero block, the
-    /// beginning of the end.
+    /// Reads and returns the next header, or `None` at a zero block, which starts the end marker.
     fn next_header(&mut self) -> Result<Option<Block>, ReadError> {
         if let Some(block) = self.header.take() {
             return Ok(Some(block));
@@ -98,7 +99,7 @@ impl<C: Content> Archive<C> {
         Fault::Form { name: self.name.clone(), form }
     }
 
-    /// Takes the header of a file; its content comes next.
+    /// Decodes a header and makes its file the current one; its content comes next.
     fn enter<'b>(&mut self, block: &'b Block) -> Result<(&'b str, u64), ReadError> {
         match decode(block) {
             Ok((name, bytes)) => {
@@ -119,7 +120,7 @@ impl<C: Content> Archive<C> {
         }
     }
 
-    /// Checks that a second zero block follows the first, and nothing follows that.
+    /// Checks that a second zero block follows the first, and that nothing follows the second.
     fn check_end(&mut self) -> Result<(), ReadError> {
         let mut second = ZERO;
         self.read_exact(&mut second)?;
@@ -179,7 +180,7 @@ impl<C: Content> Medium for Archive<C> {
         if name == path.as_str() {
             return Ok((bytes, &mut self.input));
         }
-        // Files rise: a listed one that comes too early shows that this one is missing.
+        // Paths are sorted: if a listed file comes too early, the wanted one is missing.
         let is_later = name > path.as_str() && sums.get(name).is_some();
         Err(if is_later { missing() } else { Fault::Extra { name: name.to_owned() } }
             .at(self.file_at))
@@ -199,8 +200,10 @@ impl<C: Content> Medium for Archive<C> {
     }
 }
 
-/// Returns the name in a damaged header, if it is one: a private key may have been given in place
-/// of an archive, and the first bytes of a text must not be shown. A text has no zero byte.
+/// Returns the name in a malformed header if it looks like a path.
+///
+/// A user may pass a private key instead of an archive, and an error must not quote the start of a
+/// text file. Text files contain no zero byte, so they have no such name.
 fn shown_name(block: &Block) -> Option<&str> {
     let end = block.iter().position(|byte| *byte == 0).filter(|end| *end <= SafePath::BYTES_MAX)?;
     let name = std::str::from_utf8(&block[..end]).ok()?;
@@ -208,7 +211,7 @@ fn shown_name(block: &Block) -> Option<&str> {
     name.bytes().all(is_of_a_path).then_some(name)
 }
 
-/// How the files begin that people make of an archive, and the programs that undo it.
+/// Magic bytes of compressed archives, and the programs that decompress them.
 const COMPRESSED: [(&str, &[u8]); 5] = [
     ("gzip", &[0x1f, 0x8b]),
     ("zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
@@ -221,7 +224,7 @@ fn compressed_with(start: &Block) -> Option<&'static str> {
     COMPRESSED.iter().find(|(_, magic)| start.starts_with(magic)).map(|(program, _)| *program)
 }
 
-/// Knows how many bytes it has yielded or passed over.
+/// Counts the bytes that were read or skipped.
 #[derive(Debug)]
 struct Counted<C> {
     input: C,

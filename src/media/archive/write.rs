@@ -1,4 +1,4 @@
-//! Writes an archive, in one pass and with bounded memory.
+//! Writes an archive in one pass with bounded memory.
 
 use std::io::{self, Read, Write};
 
@@ -11,15 +11,15 @@ use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use crate::images::list::ImageList;
 use crate::media::archive::header::{BLOCK_BYTES, ZERO, encode};
 
-/// Large enough that system calls cost little beside SHA-256.
+/// Large enough that system calls cost little compared to SHA-256.
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// Why an archive was not written; what came out so far is not one.
+/// Why writing an archive failed; the output so far is not a valid archive.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
-    /// The bundle that was to be archived is not whole.
+    /// The source bundle is damaged or incomplete.
     #[error(transparent)]
     Source(ReadError),
     #[error("the archive could not be written: {0}")]
@@ -39,7 +39,7 @@ impl From<ReadError> for WriteError {
 ///
 /// # Errors
 ///
-/// As [`Writer`]'s methods.
+/// Same as the methods of [`Writer`].
 pub fn write(
     out: impl Write,
     attestation: Option<&[u8]>,
@@ -48,7 +48,8 @@ pub fn write(
     Writer::new(out, attestation, files, None)?.finish()
 }
 
-/// Returns the size of an archive in bytes, with the configs, layers and manifests of these sizes.
+/// Returns the size in bytes of an archive; `carried` yields the sizes of its manifests, configs
+/// and layers.
 pub fn size(
     attestation: Option<&[u8]>,
     files: &BundleFiles,
@@ -66,12 +67,13 @@ pub fn size(
     all.map(size_in_archive).sum::<u64>() + 2 * BLOCK_BYTES as u64
 }
 
-/// An archive that is being written: the listed files are, the images follow. `out` is best a
-/// `BufWriter`.
+/// An archive in progress: the listed files are written, and the images follow.
+///
+/// Pass a `BufWriter` as `out`.
 pub struct Writer<'a, W> {
     out: W,
     images: Option<&'a ImageList>,
-    /// How many manifests, configs and layers were added.
+    /// The number of manifests, configs and layers added so far.
     carried: usize,
     total: u64,
     buffer: Vec<u8>,
@@ -105,8 +107,9 @@ impl<'a, W: Write> Writer<'a, W> {
         files.iter().try_for_each(|(path, file)| self.add(path.as_str(), file.bytes()))
     }
 
-    /// Adds a manifest, config or layer, the first one behind the files of the image layout. The
-    /// caller checks its bytes, and adds all manifests, in the order of the digests.
+    /// Adds a manifest, config or layer, and before the first one the files of the image layout.
+    ///
+    /// The caller checks the bytes, adds all manifests, and keeps to the order of the digests.
     ///
     /// # Errors
     ///
@@ -122,23 +125,23 @@ impl<'a, W: Write> Writer<'a, W> {
         Ok(())
     }
 
-    /// Copies the image layout of another archive, hashing it: an archive that was written to its
-    /// end is good.
+    /// Copies the image layout of another archive and hashes it: if this succeeds, the copied
+    /// images are good.
     ///
     /// # Errors
     ///
-    /// When a file is not the one that is listed or cannot be read, or `out` fails.
+    /// When a file cannot be read or differs from its entry in the image list, or when `out` fails.
     pub fn copy_images<M: Medium>(mut self, tail: Tail<M>) -> Result<Self, WriteError> {
         tail.check(self.images, &mut |entry, content| self.carry(entry, content))?;
         Ok(self)
     }
 
-    /// Returns how many manifests, configs and layers were added.
+    /// Returns the number of manifests, configs and layers added so far.
     pub fn carried(&self) -> usize {
         self.carried
     }
 
-    /// Ends the archive, and returns its size in bytes.
+    /// Writes the end marker, and returns the size of the archive in bytes.
     ///
     /// # Errors
     ///
@@ -156,10 +159,10 @@ impl<'a, W: Write> Writer<'a, W> {
     }
 }
 
-/// Writes header, content and padding of a file, and returns how many bytes they are.
+/// Writes the header, content and padding of a file, and returns their total size in bytes.
 ///
-/// A content that ends early is left short: the caller detects it by its digest, and discards the
-/// archive.
+/// If `content` ends early, the file stays short: the caller detects that by the digest and
+/// discards the archive.
 fn write_file(
     out: &mut impl Write,
     name: &str,
@@ -180,12 +183,12 @@ fn write_file(
     Ok(size_in_archive(bytes))
 }
 
-/// Returns the size of a file with its header and padding.
+/// Returns the size of a file including its header and padding.
 fn size_in_archive(bytes: u64) -> u64 {
     BLOCK_BYTES as u64 + bytes + padding_after(bytes) as u64
 }
 
-/// Returns how many zero bytes fill the last block of a content.
+/// Returns the number of zero bytes that pad a content to a whole block.
 pub(super) fn padding_after(bytes: u64) -> usize {
     let used = bytes % BLOCK_BYTES as u64;
     usize::try_from((BLOCK_BYTES as u64 - used) % BLOCK_BYTES as u64).expect("less than a block")

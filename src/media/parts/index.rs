@@ -1,27 +1,27 @@
-//! The index of a file in parts: a text that `sha256sum -c` understands, with exactly one spelling.
+//! The index of a file in parts: a text for `sha256sum -c` with exactly one valid encoding.
 
 use std::fmt::Write as _;
 
 use crate::model::digest::Digest;
 
-/// How the name of an index ends: `x.tar.parts` lists `x.tar.part001` and the following.
+/// The file name suffix of an index: `x.tar.parts` lists `x.tar.part001` and so on.
 pub const SUFFIX: &str = ".parts";
 
 /// Enough for 5 TB on FAT; the list stays in memory.
 pub const PARTS_MAX: u64 = 10_000;
 
-/// The longest name of a file: with `.part10000` it stays below the 255 bytes of file systems.
+/// The longest file name: with `.part10000` it stays below the 255 bytes of file systems.
 const NAME_BYTES_MAX: usize = 200;
 
-/// An index of the most parts with the longest names has less than 3 MB.
+/// An index with the most parts and the longest names has less than 3 MB.
 pub const INDEX_BYTES_MAX: u64 = 4 << 20;
 
 const HEAD: &str = "# relay-bundle/parts/v1 ";
 
-/// What a file was, and the parts into which it was split.
+/// The index of a file: its name, size and digest, and the digests of its parts.
 ///
-/// All parts have the same size, but the last, which has the rest. Their names follow from that of
-/// the file.
+/// All parts have the same size, except the last one, which holds the remainder. Part names derive
+/// from the file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
     name: String,
@@ -31,7 +31,7 @@ pub struct Index {
     parts: Vec<Digest>,
 }
 
-/// A part as it must be.
+/// The expected name, size and digest of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     pub name: String,
@@ -39,7 +39,7 @@ pub struct Part {
     pub digest: Digest,
 }
 
-/// Why bytes are not an index, or a file cannot have one.
+/// Why bytes are not a valid index, or why a file cannot have one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIndex {
     #[error("it is not an index of parts as this program writes it: line {line}")]
@@ -56,11 +56,12 @@ pub enum InvalidIndex {
 }
 
 impl Index {
-    /// Describes a file; `parts` are the digests of its parts, in order.
+    /// Creates the index of a file; `parts` are the digests of its parts, in order.
     ///
     /// # Errors
     ///
-    /// When the name cannot be that of a file in parts, or the sizes give no or too many parts.
+    /// When the name is not allowed for a file in parts, or when the sizes yield no parts or too
+    /// many.
     pub fn new(
         name: &str,
         bytes: u64,
@@ -75,17 +76,17 @@ impl Index {
         Ok(Self { name: name.to_owned(), bytes, part_bytes, digest, parts })
     }
 
-    /// Reads the bytes of an index.
+    /// Parses an index.
     ///
     /// # Errors
     ///
-    /// When they are anything but what [`Index::encode`] writes for some file.
+    /// When `bytes` differ from the output of [`Index::encode`].
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidIndex> {
         let line = |line| InvalidIndex::Line { line };
         let text = std::str::from_utf8(bytes).map_err(|_| line(1))?;
         let (head, list) = text.split_once('\n').ok_or(line(1))?;
         let (bytes, part_bytes, digest, name) = parse_head(head).ok_or(line(1))?;
-        // Before the list, whose names follow from these.
+        // Checked before the list, because the part names derive from these values.
         count(name, bytes, part_bytes)?;
         let digest_of = |(index, text): (usize, &str)| {
             let digits = text.split_once("  ").and_then(|(digits, _)| digits.parse().ok());
@@ -133,7 +134,7 @@ impl Index {
         self.digest
     }
 
-    /// Yields the parts, in order.
+    /// Yields the parts in order.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = Part> {
         let all = self.parts.len();
         self.parts.iter().enumerate().map(move |(index, digest)| {
@@ -152,7 +153,7 @@ fn parse_head(head: &str) -> Option<(u64, u64, Digest, &str)> {
     Some((bytes.parse().ok()?, part_bytes.parse().ok()?, digest.parse().ok()?, name))
 }
 
-/// Returns how many parts a file has.
+/// Returns the number of parts of a file.
 pub(super) fn count(name: &str, bytes: u64, part_bytes: u64) -> Result<u64, InvalidIndex> {
     let plain = |c: char| !c.is_control() && !matches!(c, '/' | '\\');
     let is_name = (1..=NAME_BYTES_MAX).contains(&name.len())
@@ -170,13 +171,13 @@ pub(super) fn count(name: &str, bytes: u64, part_bytes: u64) -> Result<u64, Inva
     }
 }
 
-/// Returns the name of a part, counted from 0: names sort like the parts.
+/// Returns the name of the part with a zero-based `index`; names sort in the order of the parts.
 pub(super) fn part_name(name: &str, index: usize, all: usize) -> String {
     let digits = all.to_string().len().max(3);
     format!("{name}.part{:0digits$}", index + 1)
 }
 
-/// Returns the name of the file that a name like `x.tar.part001` is a part of.
+/// Returns the name of the whole file for a part name such as `x.tar.part001`.
 pub fn is_part(name: &str) -> Option<&str> {
     let (file, number) = name.rsplit_once(".part")?;
     let is_number = number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit());

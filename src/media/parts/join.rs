@@ -1,4 +1,4 @@
-//! Parts to the file that they were.
+//! Joins parts into the original file.
 
 use std::io::Write as _;
 
@@ -8,15 +8,15 @@ use super::set::{BUFFER_BYTES, BadPart, OpenPart, PartSet, PartsError};
 use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC};
 use crate::hashing;
 
-/// Puts the file that the parts make at `path`, where nothing may be yet: whole and checked, or not
-/// at all.
+/// Joins the parts into a new file at `path`, which must not exist. The file appears complete and
+/// checked, or not at all.
 ///
-/// `progress` is told how many bytes were read.
+/// `progress` receives the number of bytes of each read.
 ///
 /// # Errors
 ///
-/// When parts are bad, and then all bad ones are named; when the whole is not what the index says;
-/// or when `path` is taken or cannot be written.
+/// When parts are bad, in which case the error names every bad part; when the joined file differs
+/// from the index; or when `path` exists or cannot be written.
 pub fn join(
     set: &PartSet,
     path: &Utf8Path,
@@ -37,7 +37,7 @@ pub fn join(
         loop {
             match open.read(&mut buffer) {
                 Ok(0) => break,
-                // After a bad part the others are only checked.
+                // After a bad part, the remaining ones are only checked.
                 Ok(read) if bad.is_empty() => {
                     out.write_all(&buffer[..read])?;
                     whole.update(&buffer[..read]);

@@ -1,8 +1,8 @@
-//! A file in parts, for media that are too small for it or take no file of its size.
+//! Files in parts, for media that are too small for the file or have a file size limit.
 //!
-//! An index beside the parts lists their digests, so that a bad copy of one part is found, named
-//! and replaced alone. It vouches for nothing: whoever wants to know who made the file verifies the
-//! file. `docs/format/bundle.md` specifies the form.
+//! An index beside the parts lists their digests, so that a bad copy of one part can be found,
+//! named and replaced individually. The index proves nothing about the origin of the file: only
+//! `verify` on the whole file does. `docs/format/bundle.md` specifies the format.
 
 mod index;
 mod join;

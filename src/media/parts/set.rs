@@ -1,4 +1,4 @@
-//! The parts where they lie: read as one stream, and checked.
+//! Locates the parts of a file, checks them, and reads them as one stream.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -13,17 +13,17 @@ use crate::fsio::{ReadFileError, folder_of, metadata, open_named, read_bounded};
 use crate::hashing;
 use crate::model::digest::Digest;
 
-/// Large enough that system calls cost little beside SHA-256.
+/// Large enough that system calls cost little compared to SHA-256.
 pub(super) const BUFFER_BYTES: usize = 256 << 10;
 
-/// An index, and the file of each part.
+/// An index with the path of each part.
 #[derive(Clone, Debug)]
 pub struct PartSet {
     index: Index,
     files: Vec<(Part, Utf8PathBuf)>,
 }
 
-/// Why a file in parts could not be read or joined.
+/// Why reading or joining a file in parts failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PartsError {
     #[error("`{path}`: {invalid}")]
@@ -42,7 +42,7 @@ pub enum PartsError {
     Io(#[from] io::Error),
 }
 
-/// A part that is not as the index says.
+/// A part that differs from the index.
 #[derive(Debug, thiserror::Error)]
 #[error("`{path}` {fault}")]
 pub struct BadPart {
@@ -50,7 +50,7 @@ pub struct BadPart {
     pub fault: PartFault,
 }
 
-/// What is wrong with a part.
+/// The fault of a bad part.
 #[derive(Debug, thiserror::Error)]
 pub enum PartFault {
     #[error("is missing")]
@@ -81,12 +81,14 @@ impl fmt::Display for BadParts<'_> {
 }
 
 impl PartSet {
-    /// Finds the index that `path` means: itself, that of the part that it is, or the only one in
-    /// the folder; the parts lie beside it.
+    /// Finds the index for `path`: the index itself, the one of a given part, or the only one in a
+    /// folder.
+    ///
+    /// The parts are expected beside the index, and are not checked yet.
     ///
     /// # Errors
     ///
-    /// When there is no index, or it is not in its only spelling. The parts are not looked at yet.
+    /// When the index is missing or is not in its only valid encoding.
     pub fn find(path: &Utf8Path) -> Result<Self, PartsError> {
         let path = index_of(path)?;
         let bytes = read_bounded(&path, INDEX_BYTES_MAX)?;
@@ -101,11 +103,11 @@ impl PartSet {
         Ok(Self { files: index.parts().map(place).collect(), index })
     }
 
-    /// Takes a part from elsewhere: the file has the name of the part that it replaces.
+    /// Uses the part at `path` instead of the one beside the index; the file name selects the part.
     ///
     /// # Errors
     ///
-    /// When there is no part of that name.
+    /// When the index lists no part with that name.
     pub fn replace(&mut self, path: &Utf8Path) -> Result<(), PartsError> {
         let Some(file) =
             self.files.iter_mut().find(|(part, _)| path.file_name() == Some(&part.name))
@@ -126,17 +128,17 @@ impl PartSet {
         &self.index
     }
 
-    /// Yields the parts and where they are.
+    /// Yields the parts and their paths.
     pub fn files(&self) -> impl ExactSizeIterator<Item = (&Part, &Utf8Path)> {
         self.files.iter().map(|(part, path)| (part, path.as_path()))
     }
 
-    /// Returns the whole file as a stream, which ends with an error after the first bad part.
+    /// Returns the whole file as a stream, which ends with an error at the first bad part.
     pub fn read(&self) -> Parts {
         Parts { rest: self.files.clone().into_iter(), open: None }
     }
 
-    /// Reads every part, and names each bad one.
+    /// Reads every part and reports all bad ones.
     ///
     /// # Errors
     ///
@@ -177,10 +179,10 @@ fn index_of(path: &Utf8Path) -> Result<Utf8PathBuf, PartsError> {
     Ok(path.with_file_name(format!("{file}{SUFFIX}")))
 }
 
-/// A file in parts as one stream; made by [`PartSet::read`].
+/// A file in parts as one stream; created by [`PartSet::read`].
 ///
-/// An error about a part carries a [`BadPart`]. The bytes before it were not all checked: whoever
-/// reads them has a check of its own.
+/// An error about a part carries a [`BadPart`]. The bytes of a part are yielded before its digest
+/// is checked, so the reader needs a check of its own.
 pub struct Parts {
     rest: std::vec::IntoIter<(Part, Utf8PathBuf)>,
     open: Option<OpenPart>,
@@ -212,7 +214,7 @@ pub(super) struct OpenPart {
     wanted: Digest,
     bytes: u64,
     left: u64,
-    /// None once the part was found to be good.
+    /// `None` once the digest of the part was checked.
     hashing: Option<Box<dyn Hashing>>,
 }
 
@@ -246,7 +248,7 @@ impl OpenPart {
         Ok(())
     }
 
-    /// Reads on; the end is reached only if the part is good.
+    /// Reads more bytes; returns 0 at the end, which only a good part reaches.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BadPart> {
         let bad = |path: &Utf8Path, fault| Err(BadPart { path: path.to_owned(), fault });
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());

@@ -1,4 +1,4 @@
-//! A file to parts and their index.
+//! Splits a file into parts and writes their index.
 
 use std::io::{self, Read as _, Write as _};
 
@@ -12,7 +12,7 @@ use crate::fsio::{self, AtomicFile, Durability, MODE_PUBLIC, ReadFileError, is_t
 use crate::hashing;
 use crate::model::digest::Digest;
 
-/// Why a file was not split; nothing of it is left then.
+/// Why splitting a file failed; no parts are left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum SplitError {
     #[error("`{path}` cannot be split: {invalid}")]
@@ -27,15 +27,15 @@ pub enum SplitError {
     Io(#[from] io::Error),
 }
 
-/// Splits the file at `path` into parts of `part_bytes` in `folder`, and puts their index beside
-/// them at last.
+/// Splits the file at `path` into parts of `part_bytes` in `folder`, and writes their index beside
+/// them last.
 ///
-/// `progress` is told how many bytes were read. Returns the index and where it is.
+/// `progress` receives the number of bytes of each read. Returns the index and its path.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or have such parts; when something already has the name of one of
-/// them; or when they cannot be written.
+/// When the file cannot be read or cannot be split this way; when a part or the index exists
+/// already; or when one cannot be written.
 pub fn split(
     path: &Utf8Path,
     part_bytes: u64,
@@ -70,13 +70,13 @@ pub fn split(
     Ok((index, index_path))
 }
 
-/// Parts that go when the value is dropped: they are ours, and no index names them yet.
+/// Parts that are removed on drop: this process wrote them, and no index lists them yet.
 struct Written(Vec<Utf8PathBuf>);
 
 impl Drop for Written {
     fn drop(&mut self) {
         for path in &self.0 {
-            // The error that is about to be shown says more.
+            // The error that is about to be reported matters more.
             fs::remove_file(path).ok();
         }
     }
@@ -90,7 +90,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Copies the next bytes to a part, and returns its digest.
+    /// Copies the next bytes to a part, and returns the digest of the part.
     fn copy(&mut self, part: &Utf8Path, bytes: u64) -> Result<Digest, SplitError> {
         let mut out = AtomicFile::create(part, MODE_PUBLIC, Durability::Synced)?;
         let mut hashing = hashing::start(bytes);

@@ -1,4 +1,4 @@
-//! `config.json` of docker and `auth.json` of podman.
+//! Parses docker's `config.json` and podman's `auth.json`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use crate::registry::host::Repository;
 /// The key of Docker Hub in docker's own files.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Some programs leave the padding out.
+/// Some programs omit the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// One file. Logins are decoded when it is read, so that a damaged one is found at once.
+/// A credential file. Logins are decoded at once, to detect a damaged one early.
 pub(super) struct AuthFile {
     logins: BTreeMap<AuthScope, RegistryLogin>,
     helpers: BTreeMap<AuthScope, Helper>,
     store: Option<Helper>,
 }
 
-/// The images that an entry covers: those of a host, or with a path those of a repository and the
+/// The images that an entry covers: those of a host, or with a path, those of a repository and the
 /// repositories below it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct AuthScope(String);
@@ -54,9 +54,9 @@ struct AuthEntry {
 }
 
 impl AuthFile {
-    /// Reads a file; keys that are not about credentials do not count.
+    /// Parses a file and ignores keys that do not concern credentials.
     pub(super) fn parse(path: &Utf8Path, bytes: &[u8]) -> Result<Self, CredentialError> {
-        // The parser's own words may quote a value.
+        // Parser messages may quote a value.
         let written: AuthFileText =
             serde_json::from_slice(bytes).map_err(|error| CredentialError::Form {
                 path: path.to_owned(),
@@ -82,18 +82,18 @@ impl AuthFile {
         Ok(Self { logins, helpers, store })
     }
 
-    /// Returns the logins that are in the file itself.
+    /// Returns only the logins in the file itself.
     pub(super) fn without_helpers(self) -> Self {
         Self { helpers: BTreeMap::new(), store: None, ..self }
     }
 
-    /// Returns whether someone who reads the file can log in.
+    /// Returns whether the file alone lets its reader log in.
     pub(super) fn holds_secrets(&self) -> bool {
         !self.logins.is_empty()
     }
 
-    /// Returns the login for a repository: from the helper of its host, or the closest entry of the
-    /// file.
+    /// Returns the login for a repository: from a helper, or else from the most specific entry of
+    /// the file.
     pub(super) fn find(
         &self,
         repository: &Repository,
@@ -111,11 +111,11 @@ impl AuthFile {
 }
 
 impl AuthScope {
-    /// Reads the key of an entry: `HOST`, `HOST/PATH`, or a URL as docker once wrote it.
+    /// Parses the key of an entry: `HOST`, `HOST/PATH`, or a URL from old versions of docker.
     fn of(key: &str) -> Self {
         let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
         let key = match address {
-            // The path of a URL is that of the API.
+            // The path of a URL belongs to the API.
             Some(address) => address.split('/').next().unwrap_or_default(),
             None => key.trim_end_matches('/'),
         };
@@ -130,7 +130,7 @@ impl AuthScope {
     }
 }
 
-/// Returns the scopes that a repository is in, the narrowest first.
+/// Returns the scopes that contain a repository, the narrowest first.
 fn scopes(repository: &Repository) -> impl Iterator<Item = AuthScope> {
     let whole = format!("{}/{}", repository.host, repository.path);
     let ends: Vec<usize> =
@@ -151,7 +151,7 @@ impl AuthEntry {
             BASE64.decode_vec(auth.trim(), &mut bytes).map_err(|_| NotALogin)?;
             let text = std::str::from_utf8(&bytes).map_err(|_| NotALogin)?;
             let (user, password) = text.split_once(':').ok_or(NotALogin)?;
-            // Old versions of docker pad with zeros.
+            // Old versions of docker pad with zero bytes.
             let password = password.trim_end_matches('\0');
             return Ok(Some(RegistryLogin::new(user, password)));
         }
@@ -171,7 +171,7 @@ impl RegistryLogin {
         }
     }
 
-    /// Returns a second copy, for one request.
+    /// Returns a copy for one request.
     fn copied(&self) -> Self {
         match self {
             Self::Password { user, password } => Self::new(user, password),

@@ -1,4 +1,4 @@
-//! Credential helpers: programs called `docker-credential-NAME`, which print credentials as JSON.
+//! Credential helpers: programs named `docker-credential-NAME` that print credentials as JSON.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,14 +8,14 @@ use serde::Deserialize;
 use super::{CredentialError, LoginSecret, RegistryLogin};
 use crate::command::{self, CommandError, Ending, Finished, Interaction, Limits};
 
-/// The longest answer of a helper.
+/// The maximum size of a helper's answer.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// The name of a user whose secret is an identity token.
+/// The user name of an identity token.
 const IDENTITY: &str = "<token>";
-/// The output of helpers that do not know a registry.
+/// The output of a helper that has no credentials for a registry.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
-/// The program of a helper.
+/// A credential helper.
 pub(super) struct Helper {
     program: String,
 }
@@ -23,7 +23,7 @@ pub(super) struct Helper {
 /// The answer of a helper.
 pub(super) enum Told {
     Login(RegistryLogin),
-    /// It has no credentials for the registry.
+    /// The helper has no credentials for the registry.
     Nothing,
 }
 
@@ -35,7 +35,7 @@ struct HelperAnswer {
 }
 
 impl Helper {
-    /// Returns the helper of that name, unless the name could lead to another program.
+    /// Returns the helper with this name, or `None` if the name could start another program.
     pub(super) fn new(name: &str) -> Option<Self> {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -68,7 +68,7 @@ impl Helper {
                 || CredentialError::HelperFailed { name: name(), server: server.to_owned() };
             return if is_nothing { Ok(Told::Nothing) } else { Err(failed()) };
         }
-        // The parser's own words may quote the secret.
+        // Parser messages may quote the secret.
         let answer: Option<HelperAnswer> = serde_json::from_slice(&printed).ok();
         let answer = answer.filter(|answer| !answer.secret.0.is_empty());
         let HelperAnswer { username: LoginSecret(user), secret: LoginSecret(password) } =
@@ -102,7 +102,7 @@ mod tests {
         assert!(matches!(error, CredentialError::HelperStart { .. }), "{error:?}");
         assert!(error.to_string().contains("`docker-credential-that-is-not-installed`"), "{error}");
     }
-    /// Runs a script as a helper, with a second of patience.
+    /// Runs a script as a helper with a deadline of one second.
     fn told(script: &str) -> Result<Told, CredentialError> {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();

@@ -1,13 +1,13 @@
-//! Credentials of registries, from the files that docker and podman write.
+//! Registry credentials, from the files of docker and podman.
 //!
 //! | entry of a file, in this order | credentials |
 //! |---|---|
-//! | `credHelpers` for the host | what the helper returns |
-//! | `credsStore` | what the helper returns, if it knows the host |
-//! | `auths` for the repository, its parents, then the host | name and password, or an identity token |
+//! | `credHelpers` for the host | from the helper |
+//! | `credsStore` | from the helper, if it knows the host |
+//! | `auths` for the repository, its parents, then the host | a password or an identity token |
 //!
-//! The first file that has credentials for an image decides. A helper runs when a registry asks for
-//! credentials, not before.
+//! The first file with credentials for an image wins. A helper runs only when a registry asks for
+//! credentials.
 
 mod auth_file;
 mod helper;
@@ -29,12 +29,13 @@ use super::host::Repository;
 use crate::fsio::guard::read_secret;
 use crate::fsio::open_for_reading;
 
-/// The largest file of credentials: one with a hundred registries has some ten thousand bytes.
+/// The maximum size of a credential file: one with a hundred registries has about ten thousand
+/// bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// The permission bits by which others than the owner read.
+/// The permission bits for read access by other users.
 const OTHERS_READ: u32 = 0o044;
 
-/// A text that is never shown. No `Debug`, and overwritten when it is dropped.
+/// A secret text. It has no `Debug`, and is overwritten when dropped.
 pub(super) struct LoginSecret(pub(super) Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for LoginSecret {
@@ -43,23 +44,23 @@ impl<'de> Deserialize<'de> for LoginSecret {
     }
 }
 
-/// A login at a registry. No `Debug`.
+/// A registry login. Without `Debug`.
 pub(super) enum RegistryLogin {
     Password {
         user: Zeroizing<String>,
         password: Zeroizing<String>,
     },
-    /// Exchanged for tokens by the token service.
+    /// A token that the token service exchanges for access tokens.
     Identity(Zeroizing<String>),
 }
 
-/// The credentials of the operator, by registry. No `Debug`.
+/// The operator's registry credentials. Without `Debug`.
 #[derive(Default)]
 pub struct RegistryCredentials {
     files: Vec<AuthFile>,
 }
 
-/// A file of credentials that works, and may give them away.
+/// A risk of a usable credential file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialWarning {
     #[error("`{path}` has the mode {mode:04o}: other users can read the credentials in it")]
@@ -73,7 +74,7 @@ impl CredentialWarning {
     }
 }
 
-/// Why credentials cannot be used. Nothing of a file or a helper's answer is repeated.
+/// Why credentials cannot be used. Never quotes a file or a helper's answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     #[error("cannot read credentials: {0}")]
@@ -120,11 +121,11 @@ impl CredentialError {
 }
 
 impl RegistryCredentials {
-    /// Reads the files that are there, in their order.
+    /// Reads the existing files in order.
     ///
     /// # Errors
     ///
-    /// When a file is not of its form, or a required one is not there.
+    /// When a file is malformed, or a required one is missing.
     pub fn read(
         files: &[CredentialFile],
     ) -> Result<(Self, Vec<CredentialWarning>), CredentialError> {
@@ -152,19 +153,19 @@ impl RegistryCredentials {
         Ok((Self { files: configs }, warnings))
     }
 
-    /// Lets the logins of a pull secret win over the others. Its helpers do not count: a cluster
-    /// must not choose which programs run here.
+    /// Gives the logins of a pull Secret precedence over all others. Its helpers are ignored: a
+    /// cluster must not choose programs that run on this machine.
     ///
     /// # Errors
     ///
-    /// When it is not of the form of `config.json`.
+    /// When it does not have the format of `config.json`.
     pub fn prefer_pull_secret(&mut self, name: &str, bytes: &[u8]) -> Result<(), CredentialError> {
         let file = AuthFile::parse(name.into(), bytes)?.without_helpers();
         self.files.insert(0, file);
         Ok(())
     }
 
-    /// Returns the login for a repository, if there is one. Helpers have `patience` to answer.
+    /// Returns the login for a repository, if any. `patience` is the deadline of each helper.
     pub(super) fn find(
         &self,
         repository: &Repository,

@@ -1,8 +1,8 @@
-//! Which files are asked for credentials. Pure: the environment comes as data.
+//! Selects the credential files. Pure: the environment is passed as data.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The settings of the command line and the environment; an empty variable counts as unset.
+/// Settings from the command line and the environment; an empty variable counts as unset.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialEnvironment {
     /// `--registry-config FILE`
@@ -17,14 +17,14 @@ pub struct CredentialEnvironment {
     pub runtime_dir: Option<Utf8PathBuf>,
 }
 
-/// Whether a file must be there.
+/// Whether a file must exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     Required,
     Optional,
 }
 
-/// A file that may have credentials.
+/// A file that may contain credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialFile {
     pub path: Utf8PathBuf,
@@ -32,8 +32,9 @@ pub struct CredentialFile {
 }
 
 impl CredentialEnvironment {
-    /// Returns the files in the order in which they are asked. A file of the command line is the
-    /// only one: so there is a way around a file that is damaged.
+    /// Returns the files in the order in which they are read.
+    ///
+    /// A file on the command line replaces all others, so that a user can bypass a damaged file.
     pub fn files(&self) -> Vec<CredentialFile> {
         let required = |path: &Utf8PathBuf| CredentialFile {
             path: path.clone(),
