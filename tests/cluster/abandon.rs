@@ -1,4 +1,4 @@
-//! `remove --abandon`: a release that was partly adopted is Helm's again, wherever the adoption was
+//! `remove --abandon` returns a partly adopted release to Helm, wherever the adoption was
 //! interrupted.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::site::Ran;
 use crate::started::{spawn, spawn_as_it_is};
 use crate::state::{State, objects, secrets, state, uids};
 
-/// What is the same before an adoption and after it was abandoned.
+/// The state that an abandoned adoption must restore.
 struct Before {
     state: State,
     secrets: BTreeMap<String, Value>,
@@ -29,7 +29,7 @@ impl Before {
     }
 }
 
-/// Returns the objects of the chart; sets and revisions count their generations.
+/// Returns the chart's objects; Deployments and StatefulSets count their generations.
 fn chart_of(all: &[Value], helm: &Helm) -> State {
     let is_counted =
         |name: &str| name.starts_with("ReplicaSet/") || name.starts_with("ControllerRevision/");
@@ -60,8 +60,8 @@ fn abandoned(helm: &Helm) -> Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// Asserts that the release is as it was, that it has all pods, and that all else that is there was
-/// told.
+/// Asserts that the release is unchanged, that every pod has an owner, and that the report names
+/// every other object that is left.
 #[track_caller]
 fn is_helms(helm: &Helm, before: &Before, report: &Value) {
     let site = &helm.site;
@@ -88,7 +88,7 @@ fn is_helms(helm: &Helm, before: &Before, report: &Value) {
     site.references_hold();
 }
 
-/// A release whose adoption was killed, and what there was before.
+/// A release whose adoption was killed, and its state before.
 fn interrupted(namespace: &str, is_it: fn(&Seen) -> bool) -> Option<(Helm, Utf8PathBuf, Before)> {
     let helm = Helm::install(namespace, &[ADMIN])?;
     let bundle = helm.build(&[]);

@@ -1,5 +1,5 @@
-//! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left
-//! with nothing.
+//! Adoption: the bundle takes over a release that Helm installed, with its keys and data, and
+//! leaves nothing to Helm.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::started::spawn;
 
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 
-/// What becomes of each object, by the report.
+/// Returns the fate of each object in the report.
 fn fates(report: &Value) -> Vec<String> {
     let objects = report["helm"]["objects"].as_array().unwrap().iter();
     let text = |of: &Value, field: &str| of[field].as_str().unwrap().to_owned();
@@ -112,8 +112,7 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     );
     let moments = site.references_hold();
     assert!(moments > 30, "{moments}");
-    // One rollout of each, as announced: not one for the fields that went and one for those that
-    // came.
+    // One rollout each, as announced: removed and added fields do not cause one each.
     assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
     assert_eq!(site.plane.list(&site.namespace, "controllerrevisions").len(), 2);
 
@@ -145,7 +144,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 
-    // A run that is killed once it has written a key has written the other as well.
+    // A run that is killed right after writing one key has written the other as well.
     let proxy = Proxy::before(site.plane, |seen| {
         let is_key = seen.is_write() && seen.path.contains("/secrets/claude-relay-secret");
         if is_key { Fault::Kill(When::After) } else { Fault::None }
@@ -160,7 +159,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
         .adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
-    // Neither the values nor what is left of them in base64 is shown.
+    // The output shows neither the values nor a part of their base64.
     for text in [refused, unknown, ran].iter().flat_map(|ran| [&ran.stdout, &ran.stderr]) {
         assert!(
             running.iter().chain(&stored).all(|hidden| !text.contains(&hidden[..16])),
@@ -191,7 +190,7 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
             .to_owned()
     };
 
-    // Where the keys come from is part of what is approved.
+    // The plan hash covers the origin of the keys.
     let early = hash();
     let secret = format!("secret/{SECRET}");
     site.plane.kubectl(&["-n", &site.namespace, "annotate", &secret, "example.internal/note=x"]);
@@ -276,7 +275,7 @@ fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() 
     refused(&good, 4, &["Service/claude-relay belongs to the Helm release `second`"]);
     site.plane.kubectl(&[&annotate[..], &["meta.helm.sh/release-name=claude-relay"]].concat());
 
-    // Somebody has edited what the bundle wants otherwise.
+    // Another field manager has edited a field that the bundle sets.
     let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-refused}\n\
                     spec: {replicas: 2}\n";
     site.plane.feed(
@@ -360,8 +359,8 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
-    // A record that somebody holds on to does not keep the run from its end, or the next one from
-    // seeing that it is done.
+    // A finalizer on Helm's record neither blocks this run nor hides from the next one that the
+    // adoption is complete.
     let finalizers = |value: &str| {
         let patch = format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#);
         let record = format!("secret/sh.helm.release.v1.{RELEASE}.v1");

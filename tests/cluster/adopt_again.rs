@@ -1,5 +1,5 @@
-//! What the server says once Helm's fields are ours: the plan that is made anew then, and how it is
-//! refused.
+//! `adopt` plans again once it owns Helm's fields; these tests have the API server reject that
+//! second plan.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +7,8 @@ use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::started::{Ended, spawn};
 
-/// Adopts through a proxy to which `fault` is done at the second look: when the StatefulSet of
-/// Redis has been deleted.
+/// Adopts through a proxy that injects `fault` at the second observation, after the StatefulSet of
+/// Redis was deleted.
 fn adopt_through(
     helm: &Helm,
     bundle: &camino::Utf8Path,

@@ -1,5 +1,5 @@
-//! An encryption key that the bundle brings sealed: it must be the one that runs, whatever lies
-//! where it will be.
+//! A sealed encryption key in the bundle must equal the running one, even if its target Secret
+//! exists.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::helm::{ADMIN, Helm, SECRET};
 use crate::vault::{KEYS, write_private};
 
-/// Where the bundle keeps what it brings sealed.
+/// The Secret that receives the bundle's sealed values.
 const SEALED: &str = "claude-relay-sealed";
 
 /// Seals a value as the encryption key, for the file that the profile names or will name.
@@ -37,7 +37,7 @@ fn a_sealed_key_is_taken_if_it_is_the_one_that_runs() {
     let stated = format!("[config]\nencryptionKey = {{ age = \"{file}\" }}\n");
     fs_err::write(&profile, text.replacen("[config]\n", &stated, 1)).unwrap();
     let other = site.build("production", &[]);
-    // As if somebody had prepared it.
+    // As if a user had prepared it.
     let literal = format!("--from-literal=encryption-key={running}");
     site.plane.kubectl(&["-n", &site.namespace, "create", "secret", "generic", SEALED, &literal]);
 

@@ -1,4 +1,4 @@
-//! Two runs at once: one writes, the other waits or is refused, and never do both write.
+//! Two concurrent runs: one writes, the other waits or is refused; never do both write.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ fn is_head(seen: &Seen) -> bool {
     seen.path.split('?').next().unwrap().ends_with("/configmaps/relay-bundle.relay-dev")
 }
 
-/// Returns who wrote objects, in the order of time, each only once in a row.
+/// Returns the order in which the proxies wrote objects; consecutive writes count once.
 fn turns(proxies: &[&Proxy]) -> Vec<usize> {
     let mut writes: Vec<(Instant, usize)> = Vec::new();
     for (who, proxy) in proxies.iter().enumerate() {
@@ -75,7 +75,7 @@ fn whoever_comes_while_another_writes_is_told_who_it_is_and_writes_nothing() {
     let shown = site.call(&["status", "-n", &site.namespace]);
     assert!(shown.stdout.contains("held by `apply` by uid "), "{}", shown.stdout);
 
-    // Once it has seen the lock and looks again, the first goes on.
+    // The first continues once the other has seen the lock and looks again.
     let other = site.build("dev", &["config.logLevel=\"info\""]);
     let looked = Mutex::new(0);
     let second = Proxy::before(site.plane, move |seen| {
@@ -142,7 +142,7 @@ fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_ove
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    // What is there changes as long as it waits: here an object goes that the first had made.
+    // The live state changes while it waits: here an object of the first run is deleted.
     let account = "serviceaccount/relay-dev-claude-relay";
     assert!(site.plane.has(&site.namespace, account));
     let (plane, namespace) = (site.plane, site.namespace.clone());

@@ -1,5 +1,5 @@
-//! The forecast is the truth: for the restart matrix, what the plan says of pods is what the
-//! control plane then does.
+//! For each row of the restart matrix, the plan's forecast about pods must equal the control
+//! plane's behaviour.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,13 @@ use crate::platform;
 use crate::rows::{Outcome, Pods, ROWS, Row};
 use crate::site::Site;
 
-/// How many namespaces have rows at the same time.
+/// How many namespaces are used concurrently.
 const LANES: usize = 6;
 
-/// Every how manyth row is tried where nobody asks for all of them with
-/// `RELAY_BUNDLE_FORECAST=all`.
+/// One row in this many is tried, unless `RELAY_BUNDLE_FORECAST=all` is set.
 const SAMPLE: usize = 9;
 
-/// What the bases and the rows want of the whole cluster.
+/// Cluster-wide objects that the bases and the rows refer to.
 const CLUSTER: &str = "
 apiVersion: v1
 kind: Namespace
@@ -58,7 +57,7 @@ metadata: {name: private, namespace: infra}
 spec: {}
 ";
 
-/// What they want of their namespace; the key is the same in both its forms.
+/// Objects that they refer to in their namespace; the key is the same in both its forms.
 const NAMESPACED: &str = "
 apiVersion: v1
 kind: ConfigMap
@@ -108,7 +107,7 @@ metadata: {name: key, namespace: NAMESPACE}
 stringData: {key: 'one-key-of-thirty-two-characters'}
 ";
 
-/// Under every name that the rows give the relay.
+/// The key under every name that the rows give the relay.
 const ENCRYPTION_KEY: &str = "
 apiVersion: v1
 kind: Secret
@@ -147,8 +146,8 @@ fn lane(base: &str, number: usize) -> Option<Site> {
     Some(site)
 }
 
-/// Tells whether a row comes as far as a cluster: not if `build` refuses it, as the matrix says
-/// why; if its sealed file only looks like one; or if it is for another namespace.
+/// Returns true if a row reaches a cluster: `build` accepts it, its sealed file is a real one, and
+/// it stays in its namespace.
 fn is_tried(row: &Row) -> bool {
     let is_sealed = row.change.contains("age = ");
     match row.outcome {
@@ -157,7 +156,7 @@ fn is_tried(row: &Row) -> bool {
     }
 }
 
-/// Tells whether a claim that is there cannot become what the row asks for.
+/// Returns true if a row changes an immutable field of an existing PVC.
 fn is_fixed(row: &Row) -> bool {
     [
         "persistence.storageClass",
@@ -169,13 +168,14 @@ fn is_fixed(row: &Row) -> bool {
     .any(|end| row.key.ends_with(end))
 }
 
-/// Tells whether a row makes a new value of a secret: the old one does not come back, so it has a
-/// namespace of its own.
+/// Returns true if a row generates a new value of a secret. The old value does not come back, so
+/// the row has a namespace of its own.
 fn is_for_good(row: &Row) -> bool {
     row.key == "redis.auth.password" && row.change.contains("generation")
 }
 
-/// What the matrix says of a workload, in the words of a forecast; none where that is about names.
+/// Returns the matrix's outcome for a workload in the words of a forecast; `None` if it is about
+/// names.
 fn wanted(pods: Pods) -> Option<&'static str> {
     match pods {
         Pods::Stay => Some("no"),
@@ -186,7 +186,7 @@ fn wanted(pods: Pods) -> Option<&'static str> {
     }
 }
 
-/// What came of a row.
+/// The outcome of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Came {
     True,
@@ -199,7 +199,7 @@ fn report(stdout: &str) -> Value {
     serde_json::from_str(stdout).unwrap()
 }
 
-/// Applies a bundle and compares what was forecast with what happened.
+/// Applies a bundle and compares the forecast with the observed changes.
 fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
     let bundle = site.build(profile, &[]);
     let shown = site.apply(&bundle, &[&["--dry-run", "--json"], &CONSENT[..]].concat());
@@ -213,12 +213,12 @@ fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
         return Err(format!("apply: {}", ran.stderr));
     }
     let (said, done) = (forecast(&report(&shown.stdout)), happened(&before, &revisions(site)));
-    // What the row before has left under another name is none of this bundle's.
+    // Workloads that the previous row left under another name do not count.
     let done: ByWorkload = done.into_iter().filter(|(key, _)| said.contains_key(key)).collect();
     if said == done { Ok(said) } else { Err(format!("forecast {said:?}, and it was {done:?}")) }
 }
 
-/// Tries a row on what its base left, and goes back to that.
+/// Applies a row on top of its base, and goes back to the base.
 fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     let extends = format!("extends = [{:?}]\n", row.base);
     let text = if row.change.starts_with("extends") {
@@ -226,7 +226,7 @@ fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     } else {
         extends + row.change
     };
-    // A row that names the namespace means the one that it is in.
+    // A row that names the namespace means its own one.
     let text =
         text.replace("matchNames = [\"relay\"]", &format!("matchNames = [{:?}]", site.namespace));
     fs_err::write(site.path().join("profiles/changed.toml"), text).unwrap();
@@ -266,7 +266,7 @@ fn try_rows(number: usize, rows: &[&Row]) -> Vec<(String, Result<Came, String>)>
         let result = try_row(&site, row);
         if let Err(why) = &result {
             println!("{}: {} ({}): {why}", row.base, row.key, row.change);
-            // What follows would be compared with something else than the base.
+            // Otherwise, the next row would not be compared with the base.
             site.apply(&site.build(row.base, &[]), &[&["--yes"], &CONSENT[..]].concat());
         }
         came.push((format!("{}: {} ({})", row.base, row.key, row.change), result));

@@ -1,7 +1,7 @@
-//! `apply` on a real control plane, which this program starts and takes with it.
+//! `apply` on a real control plane, which this program starts and stops.
 //!
-//! Without the programs of `.ci/cluster-tools` the tests say that they are skipped; with
-//! `CI=true` that is a failure.
+//! Without the programs of `.ci/cluster-tools` the tests report that they are skipped; with
+//! `CI=true` they fail.
 #![allow(clippy::duplicate_mod, reason = "bundles and registries have images of their own")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "a test says how many runs it has made")]

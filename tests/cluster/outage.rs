@@ -1,4 +1,4 @@
-//! The servers go away and come back, or are not the ones that they should be.
+//! The servers fail and come back, or turn out to be others than expected.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
     let stop_once = |is_stopped: &Arc<AtomicBool>| {
         let is_stopped = Arc::clone(is_stopped);
         move |seen: &Seen| {
-            // Objects are applied one after the other: nobody else comes here meanwhile.
+            // Objects are applied one after the other, so there is no race here.
             if seen.is_write()
                 && seen.path.contains("/services/")
                 && !is_stopped.load(Ordering::SeqCst)
@@ -45,7 +45,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
     let state = site.head("relay-dev")["generations"][0]["state"].clone();
     match ended.code {
         Some(0) => assert_eq!(state, "deployed"),
-        // A machine that is busy may take longer than a run is patient.
+        // On a busy machine the outage may outlast the retries.
         Some(4) => {
             assert_eq!(state, "pending", "{}", ended.stderr);
             site.applied(&bundle, &["--break-lock"]);

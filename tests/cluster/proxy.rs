@@ -1,5 +1,5 @@
-//! A proxy between the program and the API server: it sees every request, and spoils those that a
-//! test names.
+//! A proxy between the program and the API server: it sees every request, and injects faults into
+//! those that a test chooses.
 
 use std::io::{self, BufReader, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,45 +14,45 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::control_plane::ControlPlane;
 
-/// What happens to a request.
+/// The proxy's treatment of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// Nothing: it is passed on, and so is the answer.
+    /// Nothing: it forwards the request and the answer.
     None,
-    /// This is the answer; the server is not asked.
+    /// It sends this answer; the server does not see the request.
     Answer(u16, &'static str, &'static str),
-    /// The server does it, and this is the answer.
+    /// The server handles the request; this answer replaces its own.
     Instead(&'static str),
-    /// The connection is cut before the server is asked.
+    /// It cuts the connection; the server does not see the request.
     Cut,
-    /// The server does it; the connection is cut when the answer is due.
+    /// The server handles the request; the proxy cuts the connection when the answer is due.
     CutAfter,
-    /// The server does it; half of the answer comes.
+    /// The server handles the request; only half of the answer is sent.
     Truncate,
-    /// The server does it; a byte of the answer comes at a time, many seconds long.
+    /// The server handles the request; the answer is sent byte by byte, over many seconds.
     Drip,
-    /// The server is not asked; the answer has no end.
+    /// The server does not see the request; the answer is endless.
     Flood,
-    /// The server does it; the answer comes late.
+    /// The server handles the request; the answer is late.
     Stall(Duration),
-    /// The program is killed.
+    /// It kills the program.
     Kill(When),
-    /// The program gets a signal; the request is passed on, and so is the answer.
+    /// It sends the program a signal, and forwards the request and the answer.
     Signal(Signal, When),
 }
 
-/// At which moment of a request.
+/// A moment of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// The server has not seen it.
+    /// The server has not seen the request.
     Before,
-    /// The server has it; whether it does it is not known.
+    /// The server has received the request, but may not have handled it.
     During,
-    /// The server has done it; the answer is not passed on yet.
+    /// The server has handled the request; the answer has not been forwarded yet.
     After,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// Counted from 1.
@@ -64,14 +64,14 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Tells whether it may change what is stored.
+    /// Returns true if it may change stored objects.
     pub(crate) fn is_write(&self) -> bool {
         self.method != "GET"
             && !self.path.contains("dryRun=All")
             && !self.path.ends_with("accessreviews")
     }
 
-    /// Tells whether it is about an object of the bundle, not about the record.
+    /// Returns true if it writes an object of the bundle rather than the record.
     pub(crate) fn is_object_write(&self) -> bool {
         self.is_write()
             && !self.path.contains("/configmaps/relay-bundle.")
@@ -79,7 +79,7 @@ impl Seen {
     }
 
     fn is_record_creation(&self) -> bool {
-        // Objects of the bundle are applied; only the record, and Secrets, are created.
+        // Objects of the bundle are applied; only the record and Secrets are created.
         self.method == "POST" && self.path.contains("/configmaps")
     }
 }
@@ -103,7 +103,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Stands before a control plane; `script` says what happens to a request.
+    /// Starts a proxy for a control plane; `script` chooses the fault of each request.
     pub(crate) fn before(
         plane: &ControlPlane,
         script: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
@@ -111,7 +111,7 @@ impl Proxy {
         Self::listen(Some(Upstream::of(plane)), Box::new(script))
     }
 
-    /// Stands before nothing: whoever connects is counted.
+    /// Starts a proxy without a server; it counts connections.
     pub(crate) fn before_nothing() -> Self {
         Self::listen(None, Box::new(|_| Fault::Cut))
     }
@@ -137,14 +137,14 @@ impl Proxy {
                 }
                 of_thread.connections.fetch_add(1, Ordering::SeqCst);
                 let (stream, shared) = (stream.unwrap(), Arc::clone(&of_thread));
-                // A client that goes away is what many tests are about.
+                // Many tests cut connections, so errors are expected.
                 std::thread::spawn(move || serve(&stream, &shared).ok());
             }
         });
         Self { address, shared }
     }
 
-    /// Returns a kubeconfig of a cluster that is here.
+    /// Returns a kubeconfig that points to this proxy.
     pub(crate) fn kubeconfig(&self) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: \"http://{}\"}}}}]\n\
@@ -153,7 +153,7 @@ impl Proxy {
         )
     }
 
-    /// Says who gets the signals.
+    /// Sets the process that receives the signals.
     pub(crate) fn program_is(&self, process: u32) {
         let pid = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
         *self.shared.program.lock().unwrap() = Some(pid);
@@ -165,12 +165,12 @@ impl Proxy {
         self.shared.signal(signal);
     }
 
-    /// Returns what came so far.
+    /// Returns the requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// Returns how many connections were made.
+    /// Returns the number of connections.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -179,7 +179,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.is_closed.store(true, Ordering::SeqCst);
-        // The listener looks again when somebody comes.
+        // A connection wakes the listener.
         TcpStream::connect(self.address).ok();
     }
 }
@@ -196,7 +196,7 @@ impl Shared {
     fn signal(&self, signal: Signal) {
         let program = self.program.lock().unwrap();
         let program = self.is_started.wait_while(program, |program| program.is_none()).unwrap();
-        // It may have ended meanwhile, for another reason.
+        // The process may have ended for another reason.
         kill_process(program.unwrap(), signal).ok();
     }
 
@@ -205,7 +205,7 @@ impl Shared {
     }
 }
 
-/// A request or an answer: its first line, the headers that matter, and the body.
+/// A request or an answer: its first line, the relevant headers, and the body.
 struct Message {
     first: String,
     headers: Vec<String>,
@@ -213,7 +213,7 @@ struct Message {
 }
 
 impl Message {
-    /// Reads a head, and as much body as it says; none at the end of the stream.
+    /// Reads a head, and a body of the stated length; `None` at the end of the stream.
     fn read(stream: &mut impl io::BufRead) -> io::Result<Option<Self>> {
         let mut lines = Vec::new();
         loop {
@@ -238,7 +238,7 @@ impl Message {
                 body.resize(length.parse().map_err(io::Error::other)?, 0);
                 stream.read_exact(&mut body)?;
             }
-            // An answer of HTTP/1.0 ends with its connection.
+            // An HTTP/1.0 answer ends with its connection.
             None if first.starts_with("HTTP/") => drop(stream.read_to_end(&mut body)?),
             None => {}
         }
@@ -258,7 +258,7 @@ impl Message {
     }
 }
 
-/// The API server, as its administrator reaches it.
+/// The API server, with an administrator's credentials.
 struct Upstream {
     address: SocketAddr,
     config: Arc<ClientConfig>,
@@ -285,7 +285,7 @@ impl Upstream {
         let session =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, TcpStream::connect(self.address)?);
-        // The older protocol knows no pieces: an answer ends with its connection.
+        // HTTP/1.0 has no chunked encoding: an answer ends with its connection.
         stream.write_all(&request.head(&request.first.replace("HTTP/1.1", "HTTP/1.0")))?;
         stream.write_all(&request.body)?;
         stream.flush()?;
@@ -329,7 +329,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes an answer so that something of it comes all the time, and the end not for minutes.
+/// Writes an answer in small pieces that keep the connection alive, and ends it minutes later.
 fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
     out.write_all(head)?;
     for byte in body {
@@ -339,7 +339,7 @@ fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes an answer until nobody reads it any more.
+/// Writes an answer until the client closes the connection.
 fn flood(mut out: &TcpStream) -> io::Result<()> {
     out.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"a\": \"")?;
     let piece = vec![b'x'; 1 << 16];
@@ -348,7 +348,7 @@ fn flood(mut out: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Returns what is answered; none if the connection is cut.
+/// Returns the answer, or `None` if the connection is cut.
 fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Option<Message>> {
     let with = |body: &str, first: String, headers: Vec<String>| Message {
         first,

@@ -1,4 +1,4 @@
-//! Rollouts: what is written, waited for, recorded and pruned.
+//! Rollouts: objects are written, awaited, recorded and pruned.
 
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn what_the_new_bundle_has_not_goes_after_the_rollout_and_what_others_made_stays
     site.applied(&site.build("dev", &with), &[]);
     assert!(site.plane.has(&site.namespace, "pdb/relay-dev-claude-relay"));
     assert!(site.plane.has(&site.namespace, "serviceaccount/own"));
-    // Somebody deletes it and makes another one of that name.
+    // A user deletes it and creates another one of that name.
     site.plane.kubectl(&["-n", &site.namespace, "delete", "serviceaccount/own"]);
     site.plane.kubectl(&["-n", &site.namespace, "create", "serviceaccount", "own"]);
 
@@ -145,7 +145,7 @@ fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
     let bundle = site.build("dev", &[]);
     let report = site.applied(&bundle, &[]);
     assert_eq!(report["done"]["generation"], 1);
-    // As a run leaves it that is killed after its last object.
+    // The state left by a run that was killed after its last object.
     let name = "configmap/relay-bundle.relay-dev";
     let mut record = site.plane.get(&site.namespace, name);
     let mut head = site.head("relay-dev");
@@ -162,7 +162,7 @@ fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
     let after = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
     assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"]);
 
-    // As a run leaves it that is killed when nothing is pending.
+    // The state left by a run that was killed when nothing was pending.
     let mut record = site.plane.get(&site.namespace, name);
     let mut head = site.head("relay-dev");
     head["lock"] = json!({"heartbeat": 9, "holder": "process 2 (dead)"});

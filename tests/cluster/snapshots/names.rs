@@ -1,13 +1,13 @@
-//! Masks the choices of a control plane: address, version, uids, names of pods, and the order in
+//! Masks values that the control plane chooses: address, version, uids, pod names, and the order in
 //! which objects become ready.
 
 use std::fmt::Write as _;
 
 use crate::control_plane::ControlPlane;
 
-/// The letters that Kubernetes makes random names of.
+/// The letters of Kubernetes' random names.
 const NAME_LETTERS: &str = "bcdfghjklmnpqrstvwxz2456789";
-/// How many digits the parts of a uid have.
+/// The number of digits in each part of a uid.
 const UID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
 const UID_LENGTH: usize = 36;
 
@@ -23,7 +23,7 @@ pub(super) fn mask_plane(plane: &ControlPlane, text: &str) -> String {
     })
 }
 
-/// Replaces uids and the random ends of pod names by numbers; equal values get equal numbers.
+/// Replaces uids and the random suffixes of pod names by numbers; equal values get equal numbers.
 pub(super) fn mask_names(text: &str) -> String {
     let (mut masked, mut rest) = (String::new(), text);
     let (mut uids, mut pods) = (Vec::new(), Vec::new());
@@ -58,8 +58,8 @@ fn is_uid(text: &str) -> bool {
     lengths.eq(UID_PARTS) && parts.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns the end of the name of a Deployment's pod that a text begins with: the hash of the
-/// template and five letters, each behind a hyphen.
+/// Returns the suffix of a Deployment's pod name at the start of `text`: the template's hash and
+/// five letters, each after a hyphen.
 fn pod_end(text: &str) -> Option<&str> {
     let is_letter = |c: char| NAME_LETTERS.contains(c);
     let hash = text.strip_prefix('-')?;

@@ -74,7 +74,7 @@ fn trust_errors_match_snapshots() {
     applied(&site, "dev-1.tar");
     applied(&site, "dev-2.tar");
     see(&site, "older_serial", &["apply dev-1.tar --trust trust.toml --yes"]);
-    // As on the machine of another operator.
+    // The machine of another operator.
     fs_err::remove_dir_all(site.path().join(".local")).unwrap();
     see(
         &site,

@@ -35,7 +35,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 ";
 
 /// Runs a command line on a terminal without colours, answers its questions, and returns the screen
-/// as stdout; none where there is no Python.
+/// as stdout; returns `None` without Python.
 pub(super) fn answered(site: &Site, line: &str, answers: &[&str]) -> Option<Ran> {
     let mut command = Command::new(tools::find("python3", "python3")?);
     command.args(["-c", SCRIPT]).args(answers).args(["--", env!("CARGO_BIN_EXE_relay-bundle")]);
