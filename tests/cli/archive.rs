@@ -1,4 +1,4 @@
-//! `--archive`: a path that cannot be written is refused before anything is built.
+//! `--archive`: a path that cannot be written is refused before the build.
 
 use crate::env::TestEnv;
 

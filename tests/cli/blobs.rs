@@ -8,7 +8,7 @@ pub(crate) use crate::carried::put;
 use crate::carried::{self, Images, SOURCE, image_of, locked};
 use crate::env::TestEnv;
 
-/// Bytes that differ from place to place.
+/// Returns bytes without a short period.
 pub(crate) fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0]).collect()
 }
@@ -17,7 +17,7 @@ pub(crate) fn store(env: &TestEnv) -> Utf8PathBuf {
     env.path().join("bundles")
 }
 
-/// Returns where a blob is in the store.
+/// Returns the path of a blob in the store.
 pub(crate) fn stored(env: &TestEnv, bytes: &[u8]) -> Utf8PathBuf {
     store(env).join(".blobs/sha256").join(Digest::of(bytes).to_string())
 }
@@ -38,7 +38,7 @@ pub(crate) fn with_layers(env: &TestEnv, layers: &[&[u8]]) -> Images {
     images
 }
 
-/// The same with one layer of so many zeros, which take no room in the store.
+/// Does the same with one layer of so many zeros, a sparse file in the store.
 pub(crate) fn with_hole(env: &TestEnv, bytes: u64) {
     let zeros = vec![0; 1 << 20];
     let mut hasher = Hasher::default();
@@ -63,7 +63,7 @@ pub(crate) fn with_hole(env: &TestEnv, bytes: u64) {
     env.build(&["tiny", "--archive", "big.tar", "--images", "all"]);
 }
 
-/// The names in a folder.
+/// Returns the names in a folder.
 pub(crate) fn names(folder: &Utf8Path) -> Vec<String> {
     let mut names: Vec<_> =
         folder.read_dir_utf8().unwrap().map(|item| item.unwrap().file_name().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! `build --key`: entries and archives that are signed when they are built.
+//! `build --key`: entries and archives that are signed by the build.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -242,7 +242,7 @@ fn content_that_was_released_before_keeps_its_old_serial_and_build_says_who_will
 
 const DEBUG: [&str; 2] = ["--set", "config.logLevel=\"debug\""];
 
-/// Builds `web` with the key `a.pem`, and returns what was said and the statement.
+/// Builds `web` with the key `a.pem`, and returns the output and the statement.
 #[track_caller]
 fn release(env: &TestEnv, more: &[&str]) -> (crate::env::Ran, Statement) {
     let ran = env.run(&[&["build", "web", "--key", "a.pem"], more].concat());
@@ -326,7 +326,7 @@ fn serial_of_another_content_is_refused() {
         assert!(ran.stderr.contains("serial 7 is taken"), "{}", ran.stderr);
         assert!(ran.stderr.contains(&first.content_id.to_string()), "{}", ran.stderr);
     }
-    // Nothing is known of other releases of an archive.
+    // The releases of an archive are unknown.
     env.ok(&["sign", "web.tar", "--key", "a.pem", "--serial", "7"]);
     assert_eq!(signed(&archive, &[&key]).0.predicate.serial, 7);
 }

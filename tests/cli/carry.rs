@@ -1,5 +1,5 @@
-//! Images on the way: what `build` and `pack` put into an archive, and what the other commands make
-//! of it.
+//! Carried images: what `build` and `pack` put into an archive, and how the other commands handle
+//! it.
 
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ use crate::tools::find;
 
 const ALL: [&str; 5] = ["tiny", "--archive", "all.tar", "--images", "all"];
 
-/// An environment with a key, and `tiny` locked to an image with the layers `a` and `b`.
+/// Returns an environment with a key, and `tiny` locked to an image with the layers `a` and `b`.
 fn signing() -> (TestEnv, Images) {
     let env = TestEnv::new();
     let images = lock(&env, &[b"layer a", b"layer b"]);
@@ -28,7 +28,7 @@ fn read(env: &TestEnv, name: &str) -> Vec<u8> {
     fs_err::read(env.path().join(name)).unwrap()
 }
 
-/// Returns the names in an archive that belong to its image layout.
+/// Returns the names of an archive's image layout.
 fn layout_of(archive: &[u8]) -> Vec<String> {
     let names = records(archive).into_iter().map(|record| record.name);
     names
@@ -54,7 +54,7 @@ fn every_form_of_a_bundle_has_one_content_id_and_one_attestation() {
 
     assert!(all == read(&env, "built.tar"));
     assert!(all == carry(&read(&env, "none.tar"), &images.layout()));
-    // Everything is in the base.
+    // The base has everything.
     assert!(read(&env, "since.tar") == read(&env, "none.tar"));
     for (arguments, like) in [
         (&["pack", "all.tar", "x.tar"][..], "all.tar"),
@@ -107,8 +107,8 @@ fn archives_of_a_folder_carry_the_images_of_each_profile() {
     assert!(layout_of(&read(&env, "out/tiny.tar")).iter().eq(layout.iter().map(|(name, _)| name)));
 }
 
-/// Two versions of `tiny`: `old.tar` carries all of the first one, `delta.tar` what the second one
-/// has more. Returns what is new.
+/// Builds two versions of `tiny`: `old.tar` carries all blobs of the first one, `delta.tar` only
+/// the new ones of the second. Returns the new blobs.
 fn with_delta(env: &TestEnv) -> Images {
     env.build(&[
         "tiny",
@@ -150,7 +150,7 @@ fn delta_lacks_what_its_base_lists_and_nothing_else() {
     let wanted = images.layout_without(&[Digest::of(b"layer b")]);
 
     assert!(layout_of(&read(&env, "delta.tar")).iter().eq(wanted.iter().map(|(name, _)| name)));
-    // The list of the base counts, not what it carries.
+    // The base's list counts, not the blobs that it carries.
     env.ok(&["pack", "@tiny", "x.tar", "--images", "since:old-none.tar"]);
     assert!(read(&env, "x.tar") == read(&env, "delta.tar"));
     let page = env.ok(&["verify", "delta.tar", "--key", "key.pub.pem"]);
@@ -221,7 +221,7 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
     assert!(page.contains("all in the store, not hashed\n"), "{page}");
     let page = env.ok(&verify);
     assert!(page.contains("all in the store\n"), "{page}");
-    // One bit more, then none at all.
+    // A blob with a changed byte, then a missing one.
     let layer = stored(&env, b"layer a");
     for damage in [&|| fs_err::write(&layer, b"layer c"), &|| fs_err::remove_file(&layer)]
         as [&dyn Fn() -> _; 2]
@@ -337,7 +337,7 @@ fn missing_blobs_write_nothing() {
     let (env, _) = signing();
     env.build(&["tiny", "--archive", "none.tar"]);
     fs_err::remove_file(stored(&env, b"layer a")).unwrap();
-    // A blob that is cut short is none.
+    // A truncated blob counts as missing.
     put(&stored(&env, b"layer b"), b"layer");
     let before = names(env.path());
     for (arguments, fetch) in [
@@ -373,7 +373,7 @@ fn signing_an_archive_keeps_its_images() {
         assert!(file_of(&after, &name) == bytes, "{name}");
     }
     env.ok(&["verify", "all.tar", "--key", "second.pub.pem", "--images", "all"]);
-    // A layer that was altered is not signed.
+    // An altered layer prevents signing.
     let mut bad = after;
     let at = bad.windows(7).position(|window| window == b"layer a").unwrap();
     bad[at] ^= 1;
@@ -429,7 +429,7 @@ fn inspect_ignores_damaged_blob() {
     assert!(verified.stderr.contains("TAMPERED"), "{}", verified.stderr);
 }
 
-/// Returns how many bytes the reads in a trace of strace have returned.
+/// Returns the number of bytes that the reads in a trace of strace have returned.
 fn bytes_read(trace: &str) -> u64 {
     let reads = trace.lines().filter(|line| line.contains("read"));
     reads.filter_map(|line| line.rsplit_once(" = ")?.1.parse::<u64>().ok()).sum()
@@ -441,7 +441,7 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
     let env = TestEnv::new();
     let image = image_of(&[b"x", b"y"]);
     let mut locked = locked(&image);
-    // The last blob, so that what comes before it is as in a small archive.
+    // The last blob, so that the part before it equals that of a small archive.
     let (hole, _) = locked.blobs.pop_last().unwrap();
     locked.blobs.insert(hole, 1 << 30);
     carried::lock(&env.path().join("profiles"), locked.clone());
@@ -471,7 +471,7 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
     assert!(page.contains("1.0 GB: all carried, not hashed"), "{page}");
     let trace = fs_err::read_to_string(env.path().join("trace")).unwrap();
     let bytes = bytes_read(&trace);
-    // As much as the small archive has, and the libraries of the program.
+    // The size of the small archive, and the libraries of the program.
     assert!((small.len() as u64..1 << 20).contains(&bytes), "{bytes} bytes read");
 }
 
@@ -551,7 +551,7 @@ fn archive_write_waits_for_gc() {
     }
     drop(gc);
     env.build(&ALL);
-    // Without `--blobs` nothing waits for those who use blobs.
+    // Without `--blobs`, the command does not wait for other users of blobs.
     let user = fs_err::File::open(&place).unwrap();
     user.lock_shared().unwrap();
     env.ok(&["gc"]);

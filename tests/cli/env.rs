@@ -1,10 +1,10 @@
-//! A place of its own for each test: an empty environment, an empty home, profiles and a store.
+//! A separate place for each test: an empty environment, an empty home, profiles and a store.
 
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
-/// What all profiles share; nothing in it deserves a warning.
+/// The settings that all profiles share; none of them causes a warning.
 const BASE: &str = r#"
 config.logLevel = "warn"
 
@@ -34,7 +34,7 @@ pub(crate) struct TestEnv {
     folder: tempfile::TempDir,
 }
 
-/// What a command printed, and how it ended.
+/// A command's output and exit code.
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -92,7 +92,7 @@ impl TestEnv {
 }
 
 impl Ran {
-    /// Returns the report on stdout, which must be the only thing there.
+    /// Parses stdout, which must be a JSON report only.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)

@@ -1,4 +1,4 @@
-//! Exit codes, and failures as data.
+//! Exit codes, and failures as JSON.
 
 use serde_json::Value;
 

@@ -1,23 +1,23 @@
-//! Help texts, at the width at which they are written.
+//! Help texts, at the width for which they are written.
 
 use clap::{Command, CommandFactory as _};
 use relay_bundle::cmd::Cli;
 
-/// How wide help is at most; wider terminals get no wider lines.
+/// The maximum width of help; wider terminals do not get wider lines.
 const COLUMNS: usize = 100;
 
-/// Collects the lines that are too long, of a command and those below it; returns how many commands
-/// that are.
+/// Collects the lines that are too long, of a command and its subcommands; returns the number of
+/// commands.
 fn too_long(command: &mut Command, path: &str, found: &mut Vec<String>) -> usize {
-    // What follows the options is wrapped by hand: a line that is too long would be wrapped once
-    // more, in mid-sentence.
+    // The text after the options is wrapped by hand: clap would break a line that is too long in
+    // mid-sentence.
     let by_hand = [command.get_after_help(), command.get_after_long_help()];
     let by_hand: Vec<String> = by_hand.into_iter().flatten().map(ToString::to_string).collect();
-    // An example may be long: it is copied, and not read.
+    // An example may be long, because users copy it.
     let is_example = |line: &&str| line.starts_with("  ") && line.contains("relay-bundle ");
     let by_hand = by_hand.iter().flat_map(|text| text.lines()).filter(|line| !is_example(line));
     let rendered = command.clone().render_long_help().to_string();
-    // The parser never wraps a synopsis.
+    // Clap never wraps a synopsis.
     let rendered = rendered.lines().filter(|line| !line.starts_with("Usage: "));
     for line in by_hand.chain(rendered).filter(|line| line.chars().count() > COLUMNS) {
         found.push(format!("{path}: {line}"));

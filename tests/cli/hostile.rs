@@ -1,4 +1,4 @@
-//! Bundles that somebody made by hand: well formed for SHA256SUMS, and not made by this program.
+//! Handmade bundles whose SHA256SUMS is right, but which this program would not make.
 
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::media::archive;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::env::TestEnv;
 
-/// What would turn the terminal red, move its cursor, and turn text around.
+/// Colours the terminal, moves its cursor, and reverses text, unless escaped.
 const ATTACK: &str = "x\u{1b}[31m\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r\nforged line";
 
-/// The files of a built bundle, to be changed.
+/// The files of a built bundle, for editing.
 struct Forgery {
     files: Vec<(String, Vec<u8>)>,
 }
@@ -44,7 +44,7 @@ impl Forgery {
         *file = serde_json::to_vec(&value).unwrap();
     }
 
-    /// Changes a manifest, and lets the index agree.
+    /// Changes a manifest, and keeps the index consistent.
     fn edit_manifest(&mut self, name: &str, edit: impl FnOnce(&mut Value)) {
         let file = self.file(name);
         let mut value = from_yaml(file).unwrap();
@@ -76,7 +76,7 @@ impl Forgery {
     }
 }
 
-/// The sequences that are ours: colours, bold, faint.
+/// Removes our own sequences: colours, bold, faint.
 fn without_our_colours(text: &str) -> String {
     ["0", "1", "2", "31", "32", "33"]
         .iter()
@@ -272,7 +272,7 @@ fn two_large_texts_do_not_keep_diff_busy() {
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
-/// Finds the first entry of the contract that is made in `way`.
+/// Returns the first entry of the contract whose object is made in `way`.
 fn made<'a>(index: &'a mut Value, way: &str) -> &'a mut Value {
     let contract = index["contract"].as_array_mut().unwrap();
     contract.iter_mut().find(|wanted| wanted["source"] == way).unwrap()

@@ -1,5 +1,4 @@
-//! `import helm`: what it says about values that are not there, and about a profile that does not
-//! build yet.
+//! `import helm`: messages about missing values, and about a profile that does not build yet.
 
 use crate::env::{Ran, TestEnv};
 

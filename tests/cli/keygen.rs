@@ -51,7 +51,7 @@ fn ran(output: &std::process::Output) -> Ran {
     }
 }
 
-/// The names of what is in the folder, without what every test finds there.
+/// Returns the names in the folder, without `profiles`.
 fn names(env: &TestEnv) -> Vec<String> {
     let entries =
         env.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
@@ -75,7 +75,7 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
     let private = PrivateKey::from_pem(read(&env, "signing.pem").as_bytes(), None).unwrap();
     let public = PublicKey::from_pem(&read(&env, "signing.pub.pem")).unwrap();
     assert_eq!(private.public(), public);
-    // The entry is pasted as it is.
+    // The entry is pasted unchanged.
     let schema = "schema = \"relay-bundle/trust/v1\"\n";
     let policy = Policy::parse(&format!("{schema}{}", ran.stdout)).unwrap();
     let key = &policy.keys()[&public.id()];
@@ -83,7 +83,7 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
         (&key.public, key.holder.as_str(), key.status),
         (&public, "build-desk", Status::Active)
     );
-    // What was signed before the entry was printed counts as well.
+    // Signatures from before the entry was printed count as well.
     assert_eq!(key.not_before, None);
     let days = key.not_after.unwrap().seconds_since(days_from_now(0)) / DAY_SECONDS;
     assert!((729..=730).contains(&days), "{days}");
@@ -114,7 +114,7 @@ fn the_report_says_the_same_as_data() {
     );
     assert_eq!(report["holder"], "builder");
     let entry = report["trustEntry"].as_str().unwrap();
-    // A policy that takes the entry accepts what the key signed before the entry was printed.
+    // A policy with this entry accepts signatures from before the entry was printed.
     assert!(!entry.contains("notBefore"), "{entry}");
     assert!(entry.contains(report["notAfter"].as_str().unwrap()), "{entry}");
 }

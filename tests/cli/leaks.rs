@@ -1,11 +1,11 @@
-//! What a profile, its links and values of Helm may not bring onto a terminal: lines of other
-//! files, control characters.
+//! Profiles, links and Helm values must not leak lines of other files or control characters to a
+//! terminal.
 
 use std::os::unix::fs::symlink;
 
 use crate::env::{Ran, TestEnv};
 
-/// A private key as openssl writes it, and a file of environment variables.
+/// A private key in openssl's format, and a file of environment variables.
 const FOREIGN: [&str; 3] = [
     "-----BEGIN PRIVATE KEY-----\nqvzk1qvzk2qvzk3==\n-----END PRIVATE KEY-----\n",
     "AWS_SECRET_ACCESS_KEY=qvzk1/qvzk2\nqvzk3\n",
@@ -91,7 +91,7 @@ fn sealed_file_that_is_a_link_out_of_the_folder_is_refused() {
     );
 }
 
-/// Characters that move the cursor, are not seen, or turn a text around.
+/// Characters that move the cursor, are invisible, or reverse text.
 const UNSEEN: [char; 6] = ['\u{9b}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{7f}'];
 
 #[track_caller]

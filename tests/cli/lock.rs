@@ -31,7 +31,7 @@ fn update_of_unknown_image_lists_images() {
     assert!(ran.stderr.contains("hint: the images are docker.io/"), "{}", ran.stderr);
 }
 
-/// Locks `tiny`, and makes so many profiles that have the same image.
+/// Locks `tiny`, and makes `number` profiles with the same image.
 fn profiles_like_tiny(env: &TestEnv, number: usize) -> Vec<String> {
     lock(env, &[b"layer"]);
     let tiny = fs_err::read_to_string(env.path().join("profiles/tiny.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! The command line as people and scripts meet it: one file a command.
+//! The command line as users and scripts see it: one file per command.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;

@@ -1,4 +1,4 @@
-//! `pack`: one file of a bundle that is anywhere, with its large files, in bounded memory.
+//! `pack` writes a bundle from any medium to one file, with its large files, in bounded memory.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use crate::blobs::{bytes, lock, names, put, stored, with_hole, with_layers};
 use crate::env::TestEnv;
 use crate::tools::{find, skip};
 
-/// How much more memory a command may take for half a GiB than for a few MiB.
+/// The additional memory that a command may use for half a GiB instead of a few MiB.
 const GROWTH_KIB_MAX: u64 = 4 << 10;
 
 #[test]
@@ -45,7 +45,7 @@ fn pack_of_each_place_equals_gnu_tar() {
         (&inspected["contentId"], &inspected["files"]),
         (&report["contentId"], &report["files"])
     );
-    // Onto itself, and out of a pipe.
+    // Onto itself, and from a pipe.
     env.ok(&["pack", "big.tar", "big.tar"]);
     env.command(&["pack", "/dev/stdin", "piped.tar"])
         .write_stdin(packed.clone())
@@ -54,7 +54,7 @@ fn pack_of_each_place_equals_gnu_tar() {
     for name in ["big.tar", "piped.tar"] {
         assert!(fs_err::read(env.path().join(name)).unwrap() == packed, "{name}");
     }
-    // To choose of the images takes a second look.
+    // Selecting images would need a second pass.
     let chosen = env
         .command(&["pack", "/dev/stdin", "x.tar", "--images", "all"])
         .write_stdin(packed)
@@ -177,7 +177,7 @@ fn pack_memory_does_not_grow_with_bundle() {
         &["pack", "@tiny", "copy.tar", "--images", "all"],
         &["sign", "big.tar", "--key", "key.pem", "--reseal"],
     ] {
-        // A program with all its debugging information has much memory of its own.
+        // A program with full debugging information uses much memory by itself.
         let (base, kib) = (peak(&small, arguments), peak(&large, arguments));
 
         assert!(kib < base + GROWTH_KIB_MAX, "{arguments:?}: {base} KiB, and then {kib} KiB");
@@ -216,7 +216,7 @@ fn bundle_of_usual_size_starts_no_thread() {
     assert!(threads(&["pack", "big.tar", "x.tar"]) > 0, "strace sees no threads at all");
 }
 
-/// Tells whether the file system of a folder can keep a file that has no name.
+/// Returns true if the file system of a folder supports unnamed files.
 fn keeps_unnamed_files(folder: &Utf8Path) -> bool {
     use rustix::fs::{Mode, OFlags, open};
     open(folder.as_std_path(), OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR).is_ok()
@@ -240,7 +240,7 @@ fn killed_pack_leaves_nothing() {
         .unwrap();
     let mut stdin = pack.stdin.take().unwrap();
 
-    // More than a pipe holds: once it is written, most of it was read and copied.
+    // More than a pipe holds: once it is written, most of it has been read and copied.
     stdin.write_all(&tar[..2 << 20]).unwrap();
     pack.kill().unwrap();
     pack.wait().unwrap();
@@ -248,8 +248,8 @@ fn killed_pack_leaves_nothing() {
     assert_eq!(names(&env.path().join("out")), [""; 0]);
 }
 
-/// Runs a command whose folder `small` is a file system of one mebibyte; returns its exit code,
-/// what it said, and what it left in that folder. None where the machine does not allow it.
+/// Runs a command whose folder `small` is a file system of one MiB; returns its exit code, its
+/// output, and the files left in that folder. `None` where the machine does not allow it.
 fn on_small_disk(env: &TestEnv, arguments: &[&str]) -> Option<(i32, String, String)> {
     let script = r#"mount -t tmpfs -o size=1m tmpfs small || exit 77; "$@"; code=$?; ls -A small; exit $code"#;
     fs_err::create_dir_all(env.path().join("small")).unwrap();
@@ -262,7 +262,7 @@ fn on_small_disk(env: &TestEnv, arguments: &[&str]) -> Option<(i32, String, Stri
     let attempts = [&["--mount"][..], &["--user", "--map-root-user", "--mount"]];
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let done = attempts.iter().map(|unshare| run(unshare)).find(|output| {
-        // 1 is how `unshare` itself fails.
+        // `unshare` itself fails with 1.
         output.status.code().is_some_and(|code| code != 77 && code != 1)
     });
     if done.is_none() {

@@ -1,5 +1,5 @@
-//! `split` and `join`, and archives in parts: a bad part is named, and only that one is copied
-//! again.
+//! `split` and `join`, and archives in parts: a bad part is named, and only that one has to be
+//! copied again.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::blobs::{bytes, names, put, with_layers};
 use crate::env::TestEnv;
 use crate::sealing;
 
-/// An archive of some megabytes in four parts, in the folder `usb`.
+/// Returns an archive of some megabytes in four parts, in the folder `usb`.
 fn in_parts() -> (TestEnv, Vec<u8>) {
     let env = TestEnv::new();
     with_layers(&env, &[&bytes(2_000_000), &bytes(1_500_000)]);
@@ -134,7 +134,7 @@ fn each_bad_part_is_named_with_what_is_wrong_and_nothing_is_written() {
 #[test]
 fn wherever_a_part_is_bad_it_is_the_part_that_is_named() {
     let (env, tar) = in_parts();
-    // In the list, in a header, in a blob, in the padding, in the last blocks.
+    // In the list, a header, a blob, the padding, and the last blocks.
     for at in [600, 512 * 3 + 100, 1_999_999, 2_500_000, tar.len() - 1] {
         let (number, inside) = (at / 1_000_000 + 1, at % 1_000_000);
         flip(&part(&env, number), inside);

@@ -1,4 +1,4 @@
-//! `push` before any registry is asked: what it refuses, and what it says.
+//! `push` before the first request to a registry: its refusals and messages.
 
 use relay_bundle::images::lock::{LOCK_FILE, Lock};
 use relay_bundle::images::platform::Platform;
@@ -7,7 +7,7 @@ use crate::blobs::{lock, put, store};
 use crate::carried::{Images, PROFILE, SOURCE, TINY, image_of, locked};
 use crate::env::{Ran, TestEnv};
 
-/// A key, and `tiny` with an archive that carries its image.
+/// Returns an environment with a key, and `tiny` with an archive that carries its image.
 fn carried() -> TestEnv {
     let env = TestEnv::new();
     lock(&env, &[b"layer"]);

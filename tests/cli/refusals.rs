@@ -1,5 +1,5 @@
-//! Every reason for which a bundle is not trusted, through the program: exit code 3, the code, the
-//! keys, no data.
+//! Every reason for refusing a bundle, through the program: exit code 3, the code, the keys, no
+//! data.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::sealing::{
     SITE, days_from_now, envelope, key, policy, policy_grant, policy_key, read, set_mode, statement,
 };
 
-/// A reason, and how it comes about: the returned arguments follow `verify`.
+/// A refusal code, and how to provoke it: the returned arguments follow `verify`.
 struct Case {
     code: &'static str,
     prepare: fn(&TestEnv) -> Vec<String>,
@@ -178,8 +178,8 @@ const CASES: [Case; 35] = [
     Case {
         code: "TAMPERED",
         prepare: |env| {
-            // Another bundle with its own good signature, in the place of the entry that is named
-            // after the first.
+            // Another bundle with its own good signature replaces the entry that is named after the
+            // first.
             in_folder(env, |_| {});
             let entry = env.build(&["web"]);
             let other = env.build(&["web", "--set", "config.logLevel=\"debug\""]);
@@ -220,7 +220,7 @@ const CASES: [Case; 35] = [
     Case {
         code: "BAD_FORM",
         prepare: |env| {
-            // A trust policy is no bundle.
+            // A trust policy cannot be read as a bundle.
             fs_err::copy(env.path().join("trust.toml"), env.path().join("web.tar")).unwrap();
             append(env.path(), "web.tar");
             default()
@@ -278,13 +278,13 @@ fn sealed(env: &TestEnv, names: &[&str], edit: fn(&mut Predicate)) -> Vec<String
     default()
 }
 
-/// The bundle with an attestation of these bytes.
+/// Packs the bundle with an attestation of these bytes.
 fn attested(env: &TestEnv, attestation: &[u8]) -> Vec<String> {
     env.pack(&env.build(&["web"]), "web.tar", Some(attestation));
     default()
 }
 
-/// An envelope in its only spelling, with the builder's signature.
+/// Returns an envelope in canonical form, with the builder's signature.
 fn dsse(kind: &str, payload: &[u8], sig: &[u8]) -> Vec<u8> {
     let signature = json!({"keyid": key("builder").public().id(), "sig": STANDARD.encode(sig)});
     let envelope = json!({"payload": STANDARD.encode(payload), "payloadType": kind, "signatures": [signature]});
@@ -302,7 +302,7 @@ fn recorded(env: &TestEnv, serial: u64) {
     env.ok(&["verify", "web.tar", "--trust", "trust.toml", "--record"]);
 }
 
-/// A bundle whose pods use the network of their node, consistent and signed by the builder.
+/// Packs a bundle whose pods use their node's network, consistent and signed by the builder.
 fn with_the_network_of_the_node(env: &TestEnv) -> Vec<String> {
     let entry = env.build(&["web"]);
     let mut signed = statement(&read(&entry));
@@ -335,7 +335,7 @@ fn with_the_network_of_the_node(env: &TestEnv) -> Vec<String> {
     folder(&entry)
 }
 
-/// The signed folder, after `harm`.
+/// Returns the arguments for the signed folder, after `harm`.
 fn in_folder(env: &TestEnv, harm: fn(&Utf8Path)) -> Vec<String> {
     env.seal("web.tar", &["builder"], |_| {});
     let entry = fs_err::canonicalize(env.path().join("bundles/web")).unwrap();
@@ -344,7 +344,7 @@ fn in_folder(env: &TestEnv, harm: fn(&Utf8Path)) -> Vec<String> {
     folder(&entry)
 }
 
-/// Appends to a file, which need not be there.
+/// Appends to a file, or creates it.
 fn append(entry: &Utf8Path, name: &str) {
     let path = entry.join(name);
     let mut bytes = fs_err::read(&path).unwrap_or_default();
@@ -491,7 +491,7 @@ fn every_command_that_refuses_a_bundle_says_why_with_a_code() {
 fn a_medium_that_cannot_be_read_is_no_verdict() {
     let env = TestEnv::new();
     env.trust_builder();
-    // The first bytes of a process's memory are not there: reading them is an error of the device.
+    // The first bytes of a process's memory are unmapped: reading them is an I/O error.
     let medium = "/proc/self/mem";
 
     let ran = env.run(&["verify", medium, "--trust", "trust.toml", "--json"]);
@@ -500,7 +500,7 @@ fn a_medium_that_cannot_be_read_is_no_verdict() {
     assert_eq!((&ran.json()["code"], &ran.json()["exitCode"]), (&"UNREADABLE".into(), &4.into()));
 }
 
-/// The codes of `Reason::code`, read from its source: an enumeration that needs no list beside it.
+/// Returns the codes of `Reason::code`, read from its source instead of a second list.
 fn codes_of_the_source() -> BTreeSet<String> {
     let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("src/trust/refusal.rs");
     let text = fs_err::read_to_string(path).unwrap();
@@ -515,7 +515,7 @@ fn every_code_is_reached_has_a_remedy_and_is_documented() {
     assert!(codes.len() > 25 && codes.contains("TAMPERED"), "{codes:?}");
 
     let mut reached: BTreeSet<String> = CASES.iter().map(|case| case.code.to_owned()).collect();
-    // Each is shown by a test of its own: its exit code is another one. The second is no verdict on
+    // Other tests cover these two, which have different exit codes. The second one does not judge
     // the bundle.
     reached.insert("UNREADABLE".to_owned());
     for set in [&mut codes, &mut reached] {

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::env::TestEnv;
 
-/// `relay-bundle … | head -1`: the reader goes away, and nobody hears of it.
+/// `relay-bundle … | head -1`: the reader closes the pipe, which is not an error.
 #[test]
 fn a_broken_pipe_ends_quietly() {
     let env = TestEnv::new();

@@ -1,4 +1,4 @@
-//! Signed bundles, trust policies and states for tests: what a builder and an operator have.
+//! Signed bundles, trust policies and states for tests, for a builder and an operator.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,7 @@ use crate::env::TestEnv;
 /// The site of the policies.
 pub(crate) const SITE: &str = "plant-7";
 
-/// Returns the key of a person.
+/// Returns the key of a holder.
 pub(crate) fn key(name: &str) -> PrivateKey {
     let mut seed = [0; 32];
     seed[..name.len()].copy_from_slice(name.as_bytes());
@@ -48,7 +48,7 @@ pub(crate) fn policy(head: &str, parts: &[String]) -> String {
     format!("schema = \"relay-bundle/trust/v1\"\n{head}\n{}", parts.concat())
 }
 
-/// Returns a time that many days from now.
+/// Returns the time in this many days.
 pub(crate) fn days_from_now(days: i64) -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "the program under test asks the same clock")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -57,7 +57,7 @@ pub(crate) fn days_from_now(days: i64) -> Timestamp {
 }
 
 impl TestEnv {
-    /// Writes a file that others do not write, whatever the umask of whoever runs the tests.
+    /// Writes a file that no other user can change, independent of the umask.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Utf8PathBuf {
         let path = self.path().join(name);
         fs_err::write(&path, content).unwrap();
@@ -73,7 +73,7 @@ impl TestEnv {
     }
 
     /// Builds profile `web` and writes it, signed by `names`, to the archive `name`; `edit` changes
-    /// what is signed.
+    /// the predicate before it is signed.
     pub(crate) fn seal(
         &self,
         name: &str,
@@ -83,7 +83,7 @@ impl TestEnv {
         self.seal_entry(&self.build(&["web"]), name, names, edit)
     }
 
-    /// As [`TestEnv::seal`], of an entry of the store, which keeps the attestation.
+    /// Like [`TestEnv::seal`], for an entry of the store, which keeps the attestation.
     pub(crate) fn seal_entry(
         &self,
         entry: &Utf8Path,
@@ -114,7 +114,7 @@ impl TestEnv {
     }
 }
 
-/// Returns what is signed of a bundle, issued now.
+/// Returns the statement about a bundle, issued now.
 pub(crate) fn statement(bundle: &Bundle) -> Statement {
     let issued = days_from_now(0);
     let index = &bundle.index;

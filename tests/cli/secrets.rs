@@ -1,4 +1,4 @@
-//! Sealed secrets: what is sealed, where it opens, and that nothing of a value is ever seen.
+//! Sealed secrets: which values are sealed, where they can be opened, and that none is ever shown.
 
 mod age;
 mod check;
@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::env::{Ran, TestEnv};
 use crate::terminal::Terminal;
 
-/// The value in every test, of as many characters as an encryption key should have.
+/// The value in every test, as long as an encryption key should be.
 const VALUE: &str = "n0t-a-Secret-but-long-enough-32c";
 const PLACE: &str = "relay/relay-claude-relay-sealed/jwt-secret";
-/// Key pairs for tests, which open nothing else.
+/// Key pairs for tests, without any other use.
 const KEYS: [(&str, &str); 2] = [
     (
         "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33",
@@ -25,8 +25,8 @@ const KEYS: [(&str, &str); 2] = [
     ),
 ];
 
-/// A place with two profiles: `web` seals nothing, `sealed` two of its secrets. `value` holds the
-/// value, `key` and `other` a private key each.
+/// Returns an environment with two profiles: `web` seals nothing, `sealed` two of its secrets. The
+/// file `value` has the value, `key` and `other` a private key each.
 fn place() -> TestEnv {
     let env = TestEnv::new();
     env.write_profile(
@@ -45,8 +45,8 @@ fn private(env: &TestEnv, name: &str, content: &str) {
     fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Runs a command whose words are apart by spaces; neither the value nor a private key may be in
-/// what it says.
+/// Runs a command whose words are separated by spaces; its output must contain neither the value
+/// nor a private key.
 #[track_caller]
 fn run(env: &TestEnv, arguments: &str) -> Ran {
     let ran = env.run(&arguments.split(' ').collect::<Vec<_>>());
@@ -82,7 +82,7 @@ fn seal(env: &TestEnv) {
     }
 }
 
-/// The problems of a report, by place.
+/// Returns the problems of a report, by place.
 #[track_caller]
 fn problems(ran: &Ran) -> Vec<(String, String)> {
     let report = ran.json();
@@ -155,14 +155,14 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     let entry = format!("[redis.auth]\n{}\n", report["entry"].as_str().unwrap());
     env.write_profile("web", &format!("{}{}", ran.stdout, text.replace("[redis.auth]\n", &entry)));
     assert_eq!(ok(&env, "secrets check web").stdout.lines().count(), 2);
-    // Nothing else is said then, so the line says where it goes.
+    // The line is the only output, so a comment in it names its place.
     env.write_profile("web", "extends = [\"base\"]\n[config]\nlogLevel = \"debug\"\n");
     let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value --replace --quiet");
     assert_eq!(
         ran.stdout,
         "jwtSecret = { age = \"secrets/web-jwt-secret.age\" }  # below [config]\n"
     );
-    // Of a key that has another form, the line takes the place.
+    // The line replaces a key in another form.
     env.write_profile(
         "web",
         "extends = [\"base\"]\n[config]\nlogLevel = \"debug\"\njwtSecret = { generate = {} }\n",
@@ -176,8 +176,7 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     );
 }
 
-/// Writes the profile `web` with these lines of `[release]`, and nothing that says what its image
-/// is.
+/// Writes the profile `web` with these lines of `[release]`, and without its image.
 fn web_with(env: &TestEnv, release: &str) {
     env.write_profile(
         "web",
@@ -334,7 +333,7 @@ fn a_file_is_replaced_only_on_request_and_a_value_asked_for_only_if_it_can_be_ke
     let file = env.path().join("profiles/secrets/jwt.age");
     let before = fs_err::read(&file).unwrap();
 
-    // Not even the value is read: it is not there.
+    // The missing value shows that it is not even read.
     let refused = run(&env, "secrets encrypt sealed config.jwtSecret --value-file missing");
     assert!(refused.code == 2 && refused.stderr.contains("is there already"), "{}", refused.stderr);
     assert_eq!(fs_err::read(&file).unwrap(), before);
@@ -400,7 +399,7 @@ fn a_value_comes_from_where_nobody_else_sees_it() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     ok(&env, "secrets encrypt sealed config.adminPassword --value-file value");
     let checked = run(&env, "secrets check sealed --identity key --json");
-    // The other one is sealed for those of the profile.
+    // The other one is sealed for the profile's recipients.
     let places: Vec<String> = problems(&checked).into_iter().map(|(place, _)| place).collect();
     assert_eq!(places, ["relay/relay-claude-relay-sealed/admin-password"], "{}", checked.stdout);
 }

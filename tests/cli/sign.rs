@@ -1,4 +1,4 @@
-//! `sign`: what is signed, where it is put, and what is refused.
+//! `sign`: the signed statement, its place, and refusals.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::env::{Ran, TestEnv};
 use crate::keys::{attestation_of, signed, write_pair};
 
-/// A time long ago: a release may be issued as late as one likes.
+/// A time long ago: any time of issue in the past is allowed.
 const TERMS: [&str; 4] = ["--serial", "7", "--issued", "2026-01-02T03:04:05Z"];
 
 /// The profile `web`, built as an entry of the store, a folder and an archive.
@@ -36,7 +36,7 @@ impl Bundles {
         Self { archive: env.path().join("web.tar"), a, b, entry, folder, env }
     }
 
-    /// The names by which `sign` knows them, and where they are.
+    /// Returns the arguments by which `sign` finds them, and their paths.
     fn all(&self) -> [(&'static str, &Utf8PathBuf); 3] {
         [("@web", &self.entry), ("folder/web", &self.folder), ("web.tar", &self.archive)]
     }
@@ -51,7 +51,7 @@ impl Bundles {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 
-    /// Nothing but the bundles themselves is in the folders that they are in.
+    /// Asserts that the bundles' folders contain nothing else.
     #[track_caller]
     fn assert_nothing_is_left_over(&self) {
         for folder in ["folder", "bundles/.tmp", "."] {

@@ -1,4 +1,4 @@
-//! What is not the file or the folder that it should be: links, pipes, and other people's files.
+//! Special files: links, pipes, and files of other users in place of the expected ones.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -13,7 +13,7 @@ fn pipe(path: &Utf8Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Runs a command that may wait for ever, and ends it then.
+/// Runs a command that may hang, with a deadline.
 fn run(env: &TestEnv, arguments: &[&str]) -> Ran {
     let output = env.command(arguments).timeout(Duration::from_secs(20)).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -21,7 +21,7 @@ fn run(env: &TestEnv, arguments: &[&str]) -> Ran {
     Ran { code, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// A folder of somebody else, with names that look like ours.
+/// Makes a user's own folder, with names like those of the store.
 fn precious(env: &TestEnv) -> Utf8PathBuf {
     let folder = env.path().join("precious");
     fs_err::create_dir_all(folder.join("work-AbC123")).unwrap();

@@ -1,4 +1,5 @@
-//! What was accepted before: recorded, kept through kills and crowds, shown and reset.
+//! The state of accepted bundles: recorded, kept through kills and concurrent runs, shown and
+//! reset.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
@@ -36,7 +37,7 @@ fn seal(env: &TestEnv, name: &str, serial: u64) -> Utf8PathBuf {
     env.seal(name, &["builder"], |predicate| predicate.serial = serial)
 }
 
-/// The serial of the only floor; none without a state.
+/// Returns the only minimum serial; `None` without a state.
 #[track_caller]
 fn floor(env: &TestEnv) -> Option<u64> {
     let state = env.run(&["state", "show", "--json"]).json();
@@ -103,7 +104,7 @@ fn floors_are_for_one_place() {
     );
 }
 
-/// Writes a policy for a site, or for none.
+/// Writes a policy with or without a site.
 fn trust_at(env: &TestEnv, name: &str, target: &str) {
     let parts = [policy_key("builder", ""), policy_grant(&["builder"], 1, "")];
     env.write(name, policy(target, &parts));
@@ -219,7 +220,7 @@ fn the_state_is_where_the_user_or_the_option_says() {
             assert_eq!(fs_err::metadata(path).unwrap().mode(), mode, "{path}");
         }
     }
-    // Paths that are not absolute do not count.
+    // Relative paths are ignored.
     for variables in [&[][..], &[("HOME", "")], &[("HOME", "home"), ("XDG_STATE_HOME", "xdg")]] {
         let (code, stderr) = run(variables, &[]);
         assert_eq!(code, Some(2), "{variables:?}");
@@ -329,7 +330,7 @@ fn whoever_records_at_once_neither_loses_nor_lowers_a_floor() {
         children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
 
     for (name, end) in names.iter().zip(&ends) {
-        // A lower serial is refused if a higher one was there before it.
+        // A lower serial is refused if a higher one was recorded before it.
         let stderr = String::from_utf8_lossy(&end.stderr);
         let refused = end.status.code() == Some(3) && stderr.starts_with("error: ROLLBACK: ");
         let never_refused = name == "8.tar" || name == "dev.tar";
@@ -343,7 +344,7 @@ fn whoever_records_at_once_neither_loses_nor_lowers_a_floor() {
     assert_eq!(floors, BTreeSet::from([("dev", 7), ("web", 8)]));
 }
 
-/// The calls by which recording changes the disk.
+/// The system calls by which recording changes the disk.
 const CHANGES: [&str; 10] = [
     "mkdir",
     "write",
@@ -541,7 +542,7 @@ fn the_state_as_json_has_the_documented_shape() {
 #[test]
 fn a_floor_from_the_future_stops_everything_until_it_is_reset() {
     let env = trusting();
-    // Within the day that clocks may differ.
+    // Clocks may differ by up to a day.
     let issued = days_from_now(1);
     env.seal("web.tar", &["builder"], |predicate| {
         (predicate.issued, predicate.serial) = (issued, 99);

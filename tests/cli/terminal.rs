@@ -1,4 +1,4 @@
-//! A terminal, and somebody who types.
+//! A terminal with a user who types.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::env::{Ran, TestEnv};
 use crate::tools;
 
-/// Runs a command on a terminal and types a line at each prompt, as soon as the terminal hides what
-/// is typed.
+/// Runs a command on a terminal, and types a line at each prompt, as soon as the terminal no longer
+/// echoes the input.
 const SCRIPT: &str = r"
 import os, pty, sys, termios, time
 separator = sys.argv.index('--')
@@ -49,7 +49,7 @@ impl Terminal {
         tools::find("python3", "python3").map(|python| Self { python })
     }
 
-    /// Runs a command, and returns what was on the screen as its stdout.
+    /// Runs a command, and returns the screen as its stdout.
     pub(crate) fn run(&self, env: &TestEnv, answers: &[&str], arguments: &str) -> Ran {
         let mut command = Command::new(&self.python);
         command.args(["-c", SCRIPT]).args(answers).args(["--", env!("CARGO_BIN_EXE_relay-bundle")]);

@@ -1,4 +1,4 @@
-//! `trust`: a policy that is written, extended, checked and shown.
+//! `trust` writes, extends, checks and shows a policy.
 
 use serde_json::Value;
 

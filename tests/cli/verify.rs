@@ -1,4 +1,4 @@
-//! `verify`: what is accepted, what it says, and what it hands out.
+//! `verify`: accepted bundles, the report, and the emitted manifests.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ fn the_report_tells_who_vouches_for_what_by_which_right() {
         "serial      42\n",
         &format!("issued      {}", &issued[..10]),
         "expires     ",
-        // A machine that is busy has used up a second of the last one.
+        // On a busy machine, a second of the last day has passed.
         if page.contains(", in 180 days\n") { ", in 180 days\n" } else { ", in 179 days\n" },
         "target      plant-7; signed for plant-7\n",
         "replay      first bundle seen here; --record remembers it\n",
@@ -396,7 +396,7 @@ fn a_private_key_and_a_policy_are_no_key_to_trust() {
 
 // --- handed out ---
 
-/// The manifests of a folder, in the order of their names.
+/// Returns the manifests of a folder, in the order of their names.
 fn documents(folder: &Utf8Path) -> String {
     let files =
         folder.join("manifests").read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
@@ -448,7 +448,7 @@ fn a_reader_that_goes_away_is_no_failure() {
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // More than a pipe holds would be needed to make it wait; gone at once is gone before the first
+    // Only more than a pipe holds would make it wait; a pipe closed now is closed before the first
     // write.
     drop(child.stdout.take());
 
@@ -466,7 +466,7 @@ fn kubectl_reads_what_is_emitted() {
     env.seal("web.tar", &["builder"], |_| {});
     let emitted = env.ok(&with(&VERIFY, &["--emit", "--secrets-exist"]));
 
-    // Without a server: `apply --dry-run=client` asks one which kinds there are.
+    // Without a server: `apply --dry-run=client` would ask one for its kinds.
     let mut command = assert_cmd::Command::new(kubectl);
     command.args([
         "patch",

@@ -1,5 +1,5 @@
-//! A release of the chart in `chart`, installed by the real helm, and the profile that `import
-//! helm` makes of it.
+//! A release of the chart in `chart`, installed by the real helm, and its profile, made by `import
+//! helm`.
 
 use std::path::PathBuf;
 use std::process::Command;

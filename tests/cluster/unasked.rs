@@ -1,4 +1,4 @@
-//! The cluster is asked nothing before everything is checked that can be checked without it.
+//! Every check that does not need the cluster precedes the first request to it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -33,14 +33,15 @@ impl Desk {
         fs_err::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
-    /// Runs a command that needs no cluster, which must succeed.
+    /// Runs a command that does not need a cluster, which must succeed.
     #[track_caller]
     fn ok(&self, arguments: &[&str]) {
         let ran = run(self.folder(), arguments);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 
-    /// The cluster does not answer.
+    /// Asserts that `apply` refuses a bundle that is not known to be deployed; the cluster is
+    /// offline.
     #[track_caller]
     fn refuses_unless_deployed(&self, bundle: &Utf8Path, why: &str) {
         let ended = start(self.folder(), &self.proxy, bundle, &[]).end();

@@ -1,4 +1,4 @@
-//! The way of images as docs/images.md describes it, from a tag at an upstream registry to a
+//! The path of images as docs/images.md describes it, from a tag at an upstream registry to a
 //! rollback inside the gap.
 //!
 //! | connected side | inside the gap |
@@ -8,8 +8,8 @@
 //! | the tag moves: `lock --update`, `fetch`, `build --images since:` | |
 //! | | `verify`, `push`, `apply`, `rollback` |
 //!
-//! Only files cross the gap: the operator has a folder of their own, and the upstream registry is
-//! gone for the second half.
+//! Only files cross the gap: the operator has a separate folder, and the upstream registry is gone
+//! in the second half.
 
 use std::collections::BTreeSet;
 
@@ -37,11 +37,11 @@ struct Builder {
 struct Operator {
     site: Site,
     registry: Registry,
-    /// Stands before the registry; the manifests name it.
+    /// Sits in front of the registry; the manifests name it.
     proxy: Proxy,
 }
 
-/// Starts everything; `dev` names the site's registry from here on.
+/// Starts both sides; from here on, `dev` names the site's registry.
 fn gap() -> Option<(Builder, Operator)> {
     let site = Site::new(NAMESPACE)?;
     let upstream = Registry::start(Program::DockerRegistry, Access::Plain)?;
@@ -51,7 +51,7 @@ fn gap() -> Option<(Builder, Operator)> {
     let profile = fs_err::read_to_string(&path).unwrap();
     let profile =
         profile.replace("namespace = \"relay-dev\"", &format!("namespace = \"{NAMESPACE}\""));
-    // The shipped digest of Redis is that of an image that the tests do not have.
+    // The shipped digest of Redis belongs to an image that the tests do not have.
     let more =
         format!("\n[images]\nregistry = \"{}\"\n\n[redis.image]\ndigest = \"\"\n", proxy.address);
     fs_err::write(path, profile + &more).unwrap();
@@ -104,8 +104,7 @@ impl Operator {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns the digests of the configs and layers that were uploaded, and forgets the requests
-    /// so far.
+    /// Returns the digests of the uploaded configs and layers, and clears the recorded requests.
     fn uploaded(&self) -> BTreeSet<String> {
         let requests = self.proxy.requests();
         self.proxy.release();
@@ -115,7 +114,7 @@ impl Operator {
             .collect()
     }
 
-    /// Returns each pod of the relay and the image that it was made for.
+    /// Returns each pod of the relay with its intended image.
     fn relay_pods(&self) -> BTreeSet<(String, String)> {
         let pods = self.site.plane.list(&self.site.namespace, "pods");
         let image =
@@ -136,7 +135,7 @@ impl Operator {
         assert_eq!(images, [wanted].into());
     }
 
-    /// Asserts that `apply` names an absent image and the command that brings it, and touches
+    /// Asserts that `apply` names an absent image and the command that brings it, and changes
     /// nothing.
     #[track_caller]
     fn apply_is_blocked(&self, file: &str, image: &Image) {
@@ -168,7 +167,7 @@ fn digests(images: &[&Image]) -> BTreeSet<String> {
     images.iter().flat_map(|image| &image.blobs).map(|blob| blob.digest.clone()).collect()
 }
 
-/// Removes all manifests without a tag, which it shows with one of its own.
+/// Removes all untagged manifests, and checks this with one of its own.
 #[track_caller]
 fn collect_garbage(registry: &Registry) {
     let stray = image_of(&[b"stray"]);
@@ -211,7 +210,7 @@ fn images_go_from_a_tag_to_a_rollback_as_the_page_says() {
     roll_back(&operator, &old);
 }
 
-/// Brings in the full archive, which comes in parts.
+/// Installs from the full archive, which comes in parts.
 fn install(operator: &Operator, old: &Image, redis: &Image) {
     assert!(operator.file("first.tar.part002").exists() && !operator.file("first.tar").exists());
     succeeded(&operator.run("join first.tar.parts --out first.tar"));
@@ -226,7 +225,7 @@ fn install(operator: &Operator, old: &Image, redis: &Image) {
     operator.runs(old);
 }
 
-/// Brings in the delta; garbage collection leaves the new image to its own tag.
+/// Upgrades with the delta; the tag of the new image protects it from garbage collection.
 fn upgrade(operator: &Operator, new: &Image) {
     let missing = operator.run("verify delta.tar --trust trust.toml --images all");
     assert_eq!(missing.code, 1, "{}", missing.stderr);
@@ -235,7 +234,7 @@ fn upgrade(operator: &Operator, new: &Image) {
 
     let report = operator.report("push delta.tar --trust trust.toml");
 
-    // The config and one layer; the large layer is there.
+    // The config and one layer; the registry has the large layer already.
     let uploaded = [0, 2].map(|number| new.blobs[number].digest.clone());
     assert_eq!((&report["sent"], operator.uploaded()), (&json!(2), uploaded.into()));
     let pushed = report["images"].as_array().unwrap();
@@ -248,7 +247,7 @@ fn upgrade(operator: &Operator, new: &Image) {
     operator.runs(new);
 }
 
-/// Goes back to the old image, which survived the garbage collection by the tag that stayed.
+/// Goes back to the old image, whose tag protected it from garbage collection.
 fn roll_back(operator: &Operator, old: &Image) {
     let report = operator.report("rollback -n whole-way --trust trust.toml --yes");
 

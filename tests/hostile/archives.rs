@@ -1,4 +1,4 @@
-//! A good archive in pieces, to be put together wrongly; and what is no archive at all.
+//! A good archive in pieces, for wrong reassembly; and files that are not archives.
 
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::model::digest::Digest;
@@ -9,7 +9,7 @@ use crate::shipped::{bundle, pack};
 use crate::tar::{BLOCK, file, range};
 use crate::tar_records::{Record, records};
 
-/// The files of an archive: each with header, content and padding.
+/// The files of an archive, each with header, content and padding.
 pub(crate) struct Tar {
     pub(crate) files: Vec<Vec<u8>>,
 }
@@ -28,14 +28,14 @@ impl Tar {
         tar
     }
 
-    /// Takes an archive apart whose image is carried.
+    /// Takes an archive with a carried image apart.
     pub(crate) fn with_images() -> Self {
         let mut tar = Self::new_tiny();
         tar.files.extend(Images::tiny().layout().iter().map(|(name, bytes)| file(name, bytes)));
         tar
     }
 
-    /// Lists files of any name and content, correctly: only what is listed may be wrong.
+    /// Lists files of any name and content correctly, so that only the files can be wrong.
     pub(crate) fn listing(files: &[(&str, &[u8])]) -> Self {
         let line = |(name, content): &(&str, &[u8])| format!("{}  {name}\n", Digest::of(content));
         let sums: String = files.iter().map(line).collect();
@@ -97,7 +97,7 @@ fn files_that_are_twice_or_in_another_order_are_refused() {
         for to in [0, at, last] {
             let mut tar = Tar::new();
             tar.files.insert(to, tar.files[at].clone());
-            // A second list in front is the list; the first one is then too many.
+            // A second list in front replaces the first one, which is then an unexpected file.
             place.refuses(
                 &format!("{at} again at {to}"),
                 &tar.bytes(),
@@ -180,7 +180,7 @@ fn what_is_no_archive_is_refused() {
     place.settle("no archives");
 }
 
-/// Returns a frame of Zstandard that stores `bytes` as they are.
+/// Returns a frame of Zstandard that stores `bytes` uncompressed.
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     let size = u32::try_from(bytes.len()).unwrap();
     let last_raw_block = (size << 3 | 1).to_le_bytes();

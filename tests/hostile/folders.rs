@@ -1,4 +1,4 @@
-//! Bundles in folders, in which somebody has put, replaced or removed something.
+//! Bundles in folders where files were added, replaced or removed.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -15,7 +15,7 @@ use crate::program::Place;
 use crate::shipped::bundle;
 use crate::tools::{find, skip};
 
-/// Lays the bundle of the production profile out as a folder.
+/// Writes the bundle of the production profile to a folder.
 pub(crate) fn lay_out(root: &Utf8Path) {
     let files = bundle("production");
     let sums = files.sums().encode();
@@ -35,7 +35,7 @@ fn chmod(path: &Utf8Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Moves a file out of the bundle, and returns where it is now.
+/// Moves a file out of the bundle, and returns its new path.
 fn aside(path: &Utf8Path) -> Utf8PathBuf {
     let to = path
         .ancestors()
@@ -200,7 +200,7 @@ fn whatever_is_not_as_it_was_laid_down_is_refused() {
     place.settle("folders");
 }
 
-/// Lays a good bundle out, harms it, and gives it to the program.
+/// Writes a good bundle, harms it, and asserts that the program refuses it.
 #[track_caller]
 fn refuses(place: &mut Place, what: &str, harm: Harm, why: &str) {
     let root = place.path().join("bundle");
@@ -246,7 +246,7 @@ fn pipes_and_devices_are_not_opened() {
         return;
     }
     fs::remove_file(probe).unwrap();
-    // Each would block, or never end.
+    // Reading one of these would block, or never end.
     let makers = [(&mkfifo, &[][..]), (&mknod, &["c", "1", "5"]), (&mknod, &["b", "7", "0"])];
     for (program, arguments) in makers {
         for name in ["recipe.json", "SHA256SUMS", "attestation.dsse.json", "manifests/zzz"] {
@@ -288,7 +288,7 @@ fn folders_that_are_deeper_than_any_path_are_not_entered() {
         return;
     };
     let root = place.path().join("bundle");
-    // A path to the deepest is longer than the system takes at once.
+    // The path of the deepest folder is longer than a system call takes.
     for (what, length, depth) in [("short names", 1, 3000), ("long names", 200, 60)] {
         lay_out(&root);
         let enter = format!(

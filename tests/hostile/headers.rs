@@ -1,10 +1,10 @@
-//! Headers that are wrong in one thing, each under a checksum that is right.
+//! Headers with one wrong field each, under a correct checksum.
 
 use crate::archives::Tar;
 use crate::program::Place;
 use crate::tar::{BLOCK, header, range, set};
 
-/// A field, what is put into it, and the field that the reader complains of.
+/// A field, its new bytes, and the field that the error names.
 const FIELDS: [(&str, &[u8], &str); 42] = [
     ("mode", b"0000755", "mode"),
     ("mode", b"0000600", "mode"),
@@ -45,16 +45,16 @@ const FIELDS: [(&str, &[u8], &str); 42] = [
     ("prefix", b"manifests", "prefix"),
     ("prefix", b"..", "prefix"),
     ("prefix", b"/", "prefix"),
-    // Where star and GNU tar keep access times, and the map of a sparse file.
+    // Here star and GNU tar keep access times and the map of a sparse file.
     ("prefix", b"\0\0\0\0\0\0\0\0\0\0\0\x3114717136174", "prefix"),
     ("padding", b"tar\0", "padding"),
     ("padding", b"\0\0\0\0\0\0\0\0tar\0", "padding"),
 ];
 
-/// Types of records: `ustar`'s own, those of extensions, and what nobody has defined.
+/// Types of records: those of `ustar`, of extensions, and undefined ones.
 const TYPES: [u8; 26] = *b"\x001234567ABDEIKLMNSVXgx Zz\xff";
 
-/// Names that mean no file of a bundle.
+/// Names that a bundle's file must not have.
 const NAMES: [&[u8]; 38] = [
     b"../evil.yaml",
     b"../../../../../../etc/cron.d/evil",
@@ -138,7 +138,7 @@ fn a_name_that_no_file_of_a_bundle_has_is_refused_wherever_it_stands() {
         set(&mut evil, "name", name);
         last.files.push(evil);
 
-        // The reader names the field where the name is no text, and else the file.
+        // The error names the field if the name is not text, and otherwise the file.
         let is_text = std::str::from_utf8(name).is_ok();
         place.refuses(&what, &renamed.bytes(), if is_text { "unexpected file" } else { "`name`" });
         place.refuses(

@@ -1,6 +1,5 @@
-//! Archives and folders that somebody made to harm whoever reads them. Each is given to the real
-//! program, which must refuse it with exit code 3, print nothing, write nothing, and take neither
-//! time nor memory for it.
+//! Malicious archives and folders. The real program must refuse each with exit code 3, print
+//! nothing on stdout, write nothing, and need little time and memory.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archives;

@@ -1,4 +1,4 @@
-//! Runs the program on hostile input, and measures what that costs.
+//! Runs the program on hostile input, and measures the costs.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write as _};
@@ -12,11 +12,11 @@ use relay_bundle::trust::key::PrivateKey;
 
 use crate::tools::find;
 
-/// What refusing may cost.
+/// The limits for refusing.
 const MEMORY_KIB_MAX: u64 = 64 << 10;
 const CPU_SECONDS_MAX: f64 = 1.0;
 
-/// An empty folder in which the program runs, and the highest prices so far.
+/// An empty folder in which the program runs, and the highest costs so far.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
     time: PathBuf,
@@ -26,13 +26,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Returns none where GNU time is missing, which measures.
+    /// Returns `None` without GNU time, which measures the costs.
     pub(crate) fn new() -> Option<Self> {
         let time = find("time", "time")?;
         let folder = tempfile::tempdir().unwrap();
         let key = PrivateKey::from_seed(&[1; 32]).public();
         let public = Utf8Path::from_path(folder.path()).unwrap().join("signing.pub.pem");
-        // Nobody else may write it, whatever the umask.
+        // No other user can write it, independent of the umask.
         create_new(&public, key.to_pem().as_bytes(), MODE_PUBLIC, Durability::Cached).unwrap();
         Some(Self { folder, time, runs: 0, memory_kib: 0, cpu_seconds: 0.0 })
     }
@@ -41,7 +41,7 @@ impl Place {
         Utf8Path::from_path(self.folder.path()).unwrap()
     }
 
-    /// Gives the program a file of these bytes; it must refuse them and say `why`.
+    /// Runs the program on a file of these bytes; it must refuse them and report `why`.
     #[track_caller]
     pub(crate) fn refuses(&mut self, what: &str, bytes: &[u8], why: &str) {
         let file = self.path().join("hostile.tar");
@@ -50,7 +50,7 @@ impl Place {
         fs_err::remove_file(file).unwrap();
     }
 
-    /// Gives the program a path; it must refuse what is there and say `why`.
+    /// Runs the program on a path; it must refuse the content and report `why`.
     #[track_caller]
     pub(crate) fn refuses_path(&mut self, what: &str, path: &str, why: &str) {
         self.run(&["inspect", path], std::io::empty()).is_refusal(what, why);
@@ -58,7 +58,7 @@ impl Place {
         self.run(&verify, std::io::empty()).is_refusal(what, "");
     }
 
-    /// Gives the program a stream, and returns how much of it the program took.
+    /// Pipes a stream into the program, and returns how many bytes it took.
     #[track_caller]
     pub(crate) fn refuses_stream(
         &mut self,
@@ -71,7 +71,7 @@ impl Place {
         ran.taken
     }
 
-    /// Runs the program with GNU time in front.
+    /// Runs the program under GNU time.
     pub(crate) fn run(
         &mut self,
         arguments: &[&str],
@@ -109,7 +109,7 @@ impl Place {
         }
     }
 
-    /// Notes what a run has cost; GNU time says so on its last line.
+    /// Records the costs of a run, from the last line of GNU time.
     fn note(&mut self, prices: &str) {
         let prices: Vec<f64> =
             prices.lines().last().unwrap().split(' ').map(|price| price.parse().unwrap()).collect();
@@ -125,11 +125,11 @@ impl Place {
         self.cpu_seconds = self.cpu_seconds.max(user + system);
     }
 
-    /// Says what the runs have cost at most, and checks that it is little.
+    /// Prints the highest costs of all runs, and checks the limits.
     #[track_caller]
     pub(crate) fn settle(self, what: &str) {
         let Self { runs, memory_kib, cpu_seconds, .. } = self;
-        // The test harness would hide what goes through `eprintln!`.
+        // The test harness captures the output of `eprintln!`.
         let line = format!(
             "{what}: refused {runs} times, each within {memory_kib} KiB and {cpu_seconds:.2} s of CPU"
         );
@@ -139,7 +139,7 @@ impl Place {
     }
 }
 
-/// What the program printed, how it ended, and how much of the stream it took.
+/// The program's output, exit code, and the bytes that it took of the stream.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -157,7 +157,7 @@ impl Ran {
     }
 }
 
-/// Lists what is in a folder; only its own level, which is where something would be left.
+/// Lists the names in a folder, without subfolders: leftovers would be at this level.
 fn names(folder: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
     folder.read_dir_utf8().unwrap().map(|item| item.unwrap().path().to_owned()).collect()
 }

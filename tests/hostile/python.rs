@@ -1,4 +1,4 @@
-//! Archives as Python's tarfile writes them, by `archives.py`.
+//! Archives written by Python's tarfile, through `archives.py`.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -9,10 +9,10 @@ use crate::archives::Tar;
 use crate::program::Place;
 use crate::tools::find;
 
-/// The archives that are not refused: it is what is wrong with the others, not who wrote them.
+/// The accepted archives: the others are refused for their faults, not for their writer.
 const GOOD: [&str; 2] = ["good", "good-pax"];
 
-/// The names of archives by their beginnings, and why they are refused.
+/// Prefixes of the archives' names, and the errors that refuse them.
 const WHY: [(&str, &str); 25] = [
     ("name-not-utf8", "field `name`"),
     ("name-prefix", "field `prefix`"),
@@ -46,7 +46,7 @@ fn what_tarfile_can_write_beyond_a_plain_archive_is_refused() {
     let (Some(mut place), Some(python)) = (Place::new(), find("python3", "python3")) else {
         return;
     };
-    // Tarfile reads and writes an archive with images, too.
+    // Tarfile can also read and write an archive with images.
     for good in [Tar::new().bytes(), Tar::with_images().bytes()] {
         let folder = tempfile::tempdir().unwrap();
         let archives = written(&python, Utf8Path::from_path(folder.path()).unwrap(), &good);
@@ -64,7 +64,7 @@ fn what_tarfile_can_write_beyond_a_plain_archive_is_refused() {
     place.settle("archives of Python's tarfile");
 }
 
-/// Lets Python write its archives, and returns them by their names.
+/// Has Python write its archives, and returns them by name.
 fn written(python: &std::path::Path, folder: &Utf8Path, good: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let input = folder.join("input");
     let output = folder.join("output");

@@ -1,4 +1,4 @@
-//! A signed bundle in a folder whose files somebody swaps while the program verifies it.
+//! A signed bundle in a folder whose files are swapped while the program verifies it.
 
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
@@ -11,9 +11,9 @@ use fs_err as fs;
 
 use crate::folders::put;
 
-/// How often the bundle is verified, at least.
+/// The minimum number of verifications.
 const ROUNDS: usize = 200;
-/// How long it is verified again until it was once accepted and once refused.
+/// The time limit for both outcomes to occur, accepted and refused.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn run(folder: &Utf8Path, arguments: &[&str]) -> Output {
@@ -39,14 +39,13 @@ fn build(folder: &Utf8Path) -> Utf8PathBuf {
     folder.join(String::from_utf8(built.stdout).unwrap().trim())
 }
 
-/// One way to swap a file; what it leaves is put right by the caller.
+/// One way to swap a file; the caller restores it.
 type Swap = fn(&Utf8Path, &Utf8Path, &[u8]);
 
-/// In front of each stands the file itself, beside it a place for another one on the same file
-/// system.
+/// Each gets the path of the file, and a path beside it for another one on the same file system.
 const SWAPS: [Swap; 6] = [
     |path, aside, _| fs::rename(path, aside).unwrap(),
-    // A link to the very bytes that were signed is none of the bundle's files.
+    // A link to the signed bytes is still not a file of the bundle.
     |path, aside, good| {
         let copy = aside.with_extension("copy");
         put(&copy, good);
@@ -70,7 +69,7 @@ const SWAPS: [Swap; 6] = [
     },
 ];
 
-/// Swaps a file in every way until `is_done`, and leaves it as it was.
+/// Swaps a file in every way until `is_done`, and restores it.
 fn swap(path: &Utf8Path, aside: &Utf8Path, is_done: &AtomicBool) {
     let good = fs::read(path).unwrap();
     for way in SWAPS.iter().cycle() {
@@ -78,7 +77,7 @@ fn swap(path: &Utf8Path, aside: &Utf8Path, is_done: &AtomicBool) {
         thread::yield_now();
         put(aside, &good);
         fs::rename(aside, path).unwrap();
-        // Long enough for some of the runs to find every file as it was.
+        // Long enough for some of the runs to find every file unchanged.
         thread::sleep(Duration::from_millis(40));
         if is_done.load(Ordering::SeqCst) {
             return;
@@ -86,7 +85,7 @@ fn swap(path: &Utf8Path, aside: &Utf8Path, is_done: &AtomicBool) {
     }
 }
 
-/// Returns whether some of the runs succeeded and some did not.
+/// Returns true if some of the runs succeeded and some failed.
 fn is_mixed(runs: &[Output]) -> bool {
     let succeeded = runs.iter().filter(|ran| ran.status.success()).count();
     (1..runs.len()).contains(&succeeded)
@@ -122,7 +121,7 @@ fn verify_during_swaps_emits_the_signed_bytes_or_nothing() {
         }
         let start = Instant::now();
         let mut runs: Vec<Output> = (0..ROUNDS).map(|_| run(folder, &verify)).collect();
-        // On a busy machine one of both may be rare.
+        // On a busy machine one of the two outcomes may be rare.
         while !is_mixed(&runs) && start.elapsed() < PATIENCE {
             runs.push(run(folder, &verify));
         }

@@ -1,4 +1,4 @@
-//! Sizes that are claimed, lists that never end, and documents that grow when they are read.
+//! False sizes, endless lists, and documents that expand when they are parsed.
 
 use std::io::{self, Read};
 
@@ -29,7 +29,7 @@ fn with_large_blob(bytes: usize) -> Vec<u8> {
     let images = Images { list, ..Images::tiny() };
     let archive = pack(&bundle_of(image), None);
     let whole = carry(&archive, &images.layout());
-    // What comes before it in the layout stays.
+    // The part of the layout before it stays.
     let place = records(&whole).into_iter().find(|record| record.name == path_of(&digest)).unwrap();
     let before = &whole[..place.content.start - BLOCK];
     [before, &header(&path_of(&digest), bytes)].concat()
@@ -147,7 +147,7 @@ fn ten_million_entries_are_refused_at_the_first_that_is_too_many() {
 
         let taken = place.refuses_stream(what, stream, why);
 
-        // Beyond the good part: what the pipe and two buffers hold.
+        // Beyond the good part: the capacity of the pipe and two buffers.
         assert!(taken <= known + (256 << 10), "{what}: {taken} bytes were taken");
     }
     place.settle("ten million entries");

@@ -1,4 +1,4 @@
-//! Folders that change while they are read: between the list of the files and their use.
+//! Folders that change during reading, after their files were listed.
 
 use std::os::unix::fs::symlink;
 
@@ -10,8 +10,7 @@ use relay_bundle::store::folder;
 
 use crate::folders::put;
 
-/// The files of a bundle in the order in which they are read, and how long each is: more than a
-/// reader takes at once.
+/// The files of a bundle in reading order, and the length of each: more than one read returns.
 const FILES: [&str; 3] = ["bundle.json", "manifests/a.yaml", "recipe.json"];
 const BYTES: usize = 500_000;
 
@@ -19,7 +18,7 @@ fn content(name: &str) -> Vec<u8> {
     name.bytes().cycle().take(BYTES).collect()
 }
 
-/// Lays a bundle out, reads its list, and changes it before the files are read.
+/// Writes a bundle, reads its list, and changes it before the files are read.
 fn read(change: impl Fn(&Utf8Path)) -> Result<Contents, ReadError> {
     let keep = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(keep.path()).unwrap().join("bundle");
@@ -33,13 +32,13 @@ fn read(change: impl Fn(&Utf8Path)) -> Result<Contents, ReadError> {
     files.read_to_end()
 }
 
-/// Replaces a file in one step, as a program does that saves it.
+/// Replaces a file in one step, as programs do when they save it.
 fn replace(path: &Utf8Path, bytes: &[u8]) {
     put(&path.with_file_name("new"), bytes);
     fs::rename(path.with_file_name("new"), path).unwrap();
 }
 
-/// A change of a file, for which there is a path outside the bundle, and what the reader says.
+/// A change of a file, with a path outside the bundle to use, and the expected fault.
 type Swap = (&'static str, fn(&Utf8Path, &Utf8Path), fn(&Fault) -> bool);
 
 #[test]
@@ -120,12 +119,12 @@ fn file_that_is_added_after_the_list_was_read_is_refused() {
 fn list_that_is_replaced_after_it_was_read_comes_too_late() {
     let contents = read(|root| put(&root.join("SHA256SUMS"), b"evil")).unwrap();
 
-    // What is used is what was verified: neither more nor less.
+    // The verified files are used, and no others.
     assert!(contents.files.iter().map(|(path, _)| path.as_str()).eq(FILES));
     assert!(contents.files.iter().all(|(path, file)| file.bytes() == content(path.as_str())));
 }
 
-/// Opens the bundle again and again while one of its files is a pipe, a link and itself in turn.
+/// Opens the bundle repeatedly while one of its files is a pipe, a link and itself in turn.
 #[test]
 fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
     let keep = tempfile::tempdir().unwrap();

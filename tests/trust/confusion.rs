@@ -1,5 +1,4 @@
-//! One thing for another: signatures of other bytes, other kinds of signatures, other kinds of
-//! files.
+//! Type confusion: signatures of other bytes, other kinds of signatures, and other kinds of files.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,8 +26,7 @@ use super::world::{
 
 const SEED: [u8; 32] = [1; 32];
 
-/// Signs as RFC 8032 says, section 5.1.6; `dom` tells Ed25519 (nothing), Ed25519ctx and Ed25519ph
-/// apart.
+/// Signs as in RFC 8032, section 5.1.6; `dom` selects Ed25519 (empty), Ed25519ctx or Ed25519ph.
 fn rfc8032(seed: &[u8; 32], dom: &[u8], message: &[u8]) -> SignatureBytes {
     let hash = |parts: &[&[u8]]| -> [u8; 64] { Sha512::digest(parts.concat()).into() };
     let secret = hash(&[seed]);
@@ -47,7 +45,7 @@ fn dom2(is_prehashed: bool, context: &[u8]) -> Vec<u8> {
     [&b"SigEd25519 no Ed25519 collisions"[..], &lengths, context].concat()
 }
 
-/// Writes an envelope in its only spelling, whatever its signatures are.
+/// Writes an envelope in canonical form, with any signatures.
 fn envelope(kind: &str, payload: &[u8], signatures: &[(KeyId, SignatureBytes)]) -> Vec<u8> {
     let mut signatures = signatures.to_vec();
     signatures.sort_unstable();
@@ -64,12 +62,12 @@ fn pae(kind: &str, payload: &[u8]) -> Vec<u8> {
     [format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).as_bytes(), payload].concat()
 }
 
-/// The development bundle with some attestation.
+/// Returns the development bundle with this attestation.
 fn with(attestation: Vec<u8>) -> Content {
     Content { attestation: Some(attestation), ..DEV.clone() }
 }
 
-/// The outcome is the same whether the key is trusted by itself or by a policy.
+/// Returns the outcome, which must be the same for a trusted key and for a policy with that key.
 fn outcome(content: &Content) -> &'static str {
     let by_key = code_of(&verify_by_key(content, &key(1)));
     assert_eq!(code_of(&verify_by_policy(content, &key(1))), by_key);
@@ -81,12 +79,12 @@ fn with_signature(signature: SignatureBytes) -> Content {
     with(envelope(PAYLOAD_TYPE, &payload, &[(key(1).public().id(), signature)]))
 }
 
-/// A payload that the trusted key signed as it should, whatever it is.
+/// Returns the development bundle with any payload, correctly signed by the trusted key.
 fn with_payload(kind: &str, payload: &[u8]) -> Content {
     with(envelope(kind, payload, &[(key(1).public().id(), key(1).sign(&pae(kind, payload)))]))
 }
 
-/// An archive of some files.
+/// Returns an archive of these files.
 fn archive_of(content: &Content) -> Vec<u8> {
     let attestation = content.attestation.iter().map(|bytes| ("attestation.dsse.json", bytes));
     let listed = content.files.iter().map(|(name, bytes)| (name.as_str(), bytes));
@@ -151,7 +149,7 @@ fn only_a_pure_ed25519_signature_of_the_encoded_statement_is_one() {
     }
 }
 
-/// The second spelling of a signature, which lax verifiers take for another one.
+/// The second encoding of a signature, which lax verifiers accept as a different one.
 fn plus_order(mut signature: SignatureBytes) -> SignatureBytes {
     const ORDER: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
@@ -304,7 +302,7 @@ fn a_signature_counts_under_the_name_of_its_own_key_alone() {
 
     assert!(matches!(reason(&[(unknown, signature)]), Reason::UntrustedKey));
     assert!(matches!(reason(&[(other, signature)]), Reason::BadSignature));
-    // One signature under several names is one.
+    // The same signature under several key ids counts once.
     let twice = reason(&[(own, signature), (unknown, signature)]);
     assert!(matches!(twice, Reason::BelowThreshold { signed: 1, wanted: 2 }), "{twice}");
     assert!(matches!(reason(&[(own, signature), (other, signature)]), Reason::BadSignature));
@@ -325,7 +323,7 @@ fn an_altered_signature_of_a_trusted_key_is_not_made_good_by_others() {
     altered[40] ^= 1;
 
     assert_eq!(code(&[by(1), (approver, altered)]), "BAD_SIGNATURE");
-    // Of a stranger nothing is known, so nothing is said.
+    // The key of a stranger is unknown, so its signature cannot be checked.
     let (stranger, mut altered) = by(4);
     altered[40] ^= 1;
     assert_eq!(code(&[by(1), (stranger, altered)]), ACCEPTED);
@@ -333,7 +331,7 @@ fn an_altered_signature_of_a_trusted_key_is_not_made_good_by_others() {
 
 #[test]
 fn a_content_id_has_one_meaning() {
-    // What is signed names the list; the digest of the list is what `sha256sum` says.
+    // The statement is about the list; the list's digest is that of `sha256sum`.
     let id = Digest::of(&DEV.sums);
     assert_eq!(DEV.statement().content_id, id);
     let verified =

@@ -1,5 +1,4 @@
-//! Signed, and wrong nevertheless: content that contradicts itself or its statement is refused,
-//! whoever signed it.
+//! Content that contradicts itself or its statement is refused, even with a good signature.
 
 use camino::Utf8Path;
 use relay_bundle::model::digest::Digest;
@@ -12,7 +11,7 @@ use super::forger::{Forger, INDEX, RECIPE};
 use super::sealed_files::{sealed_for, without_place};
 use super::world::{ACCEPTED, Content, DEV, PRODUCTION, key, verify_by_key};
 
-/// Signs the changed files of a bundle, and returns what the verifier says.
+/// Signs the changed files of a bundle, and returns the result of verification.
 fn forged(original: &Content, edit: impl FnOnce(&mut Forger)) -> Result<(), Refusal> {
     let mut forger = Forger(original.clone());
     edit(&mut forger);
@@ -24,7 +23,7 @@ fn forged(original: &Content, edit: impl FnOnce(&mut Forger)) -> Result<(), Refu
 
 type Forgery = (&'static str, fn(&mut Forger), &'static str);
 
-/// Every forgery is refused, and for what is wrong with it.
+/// Asserts that every forgery is refused, each for its own reason.
 fn are_refused(original: &Content, forgeries: &[Forgery]) {
     for (what, edit, reason) in forgeries {
         let refusal = forged(original, edit).expect_err(what);
@@ -379,7 +378,7 @@ fn the_documents_agree_and_are_canonical() {
     );
 }
 
-/// Returns what the verifier says of a bundle whose recipe has another value at a pointer; none
+/// Returns the result of verifying a bundle whose recipe has another value at a pointer; `None`
 /// removes the field.
 fn recipe_outcome(pointer: &str, value: Option<Value>) -> String {
     let outcome = forged(&PRODUCTION, |forger| {
@@ -445,7 +444,7 @@ fn recipe(forger: &mut Forger, pointer: &str) {
     forger.digests();
 }
 
-/// A bundle with one sealed secret.
+/// Returns a bundle with one sealed secret.
 fn sealed_bundle() -> Content {
     let folder = tempfile::tempdir().unwrap();
     let profiles = Utf8Path::from_path(folder.path()).unwrap();
@@ -458,7 +457,7 @@ fn sealed_bundle() -> Content {
 
 const PLACE: &str = "claude-relay/claude-relay-sealed/jwt-secret";
 
-/// Puts another file in the place of the sealed one.
+/// Replaces the sealed file.
 fn reseal(forger: &mut Forger, file: Vec<u8>) {
     let digest = json!(Digest::of(&file).to_string());
     forger.0.files.insert("secrets/jwt.age".to_owned(), file);
@@ -542,7 +541,7 @@ fn content_is_what_was_signed() {
     }
 }
 
-/// Changes the monitor beside Prometheus at a pointer; a key that is not there yet is added.
+/// Changes the ServiceMonitor at a pointer; a missing key is added.
 fn monitor(forger: &mut Forger, pointer: &str, value: Value) {
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     let field = field.replace("~1", "/");

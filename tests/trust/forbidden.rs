@@ -1,5 +1,5 @@
-//! A grant for dev does not give the nodes away: what no bundle may have is refused, whoever signed
-//! it.
+//! A grant for dev gives no access to the nodes: forbidden content is refused, even with a good
+//! signature.
 
 use relay_bundle::bundle::open::{Bundle, InvalidBundle};
 use relay_bundle::bundle::read::Opening;
@@ -15,7 +15,7 @@ use super::world::{
     ACCEPTED, Content, DEV, ISSUED, Memory, Step, code_of, key, time, verify_by_key, verify_until,
 };
 
-/// A policy under which one key may sign for dev, and nothing else.
+/// Returns a policy under which one key may sign for dev only.
 fn dev_only() -> Policy {
     let [dev, other] = [1, 2].map(|seed| key(seed).public());
     let entry = |public: &relay_bundle::trust::key::PublicKey, holder: &str| {
@@ -38,7 +38,7 @@ fn dev_only() -> Policy {
     Policy::parse(&text.concat()).unwrap()
 }
 
-/// Signs the changed files with the developer's key, and returns what the verifier says.
+/// Signs the changed files with the developer's key, and returns the result of verification.
 fn forged(original: &Content, edit: impl FnOnce(&mut Forger)) -> Result<(), Refusal> {
     let mut forger = Forger(original.clone());
     edit(&mut forger);

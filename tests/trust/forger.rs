@@ -1,4 +1,4 @@
-//! A forger with a good key: changes the files of a bundle, and keeps the rest consistent.
+//! A forger with a trusted key changes the files of a bundle, and keeps the rest consistent.
 
 use relay_bundle::canonical::Canonical;
 use relay_bundle::model::digest::Digest;
@@ -10,11 +10,11 @@ use super::world::Content;
 pub(crate) const INDEX: &str = "bundle.json";
 pub(crate) const RECIPE: &str = "recipe.json";
 
-/// How a forger with a good key changes the files of a bundle.
+/// Edits a bundle's files as a forger with a trusted key would.
 pub(crate) struct Forger(pub(crate) Content);
 
 impl Forger {
-    /// The name of the first manifest with a kind's short name.
+    /// Returns the name of the first manifest with a kind's short name.
     pub(crate) fn manifest(&self, short: &str) -> String {
         let mut names = self.0.files.keys().filter(|path| path.contains(&format!("-{short}-")));
         names.next().unwrap_or_else(|| panic!("the bundle has a {short}")).clone()
@@ -29,7 +29,7 @@ impl Forger {
         self.0.files.insert(path, new.into_bytes());
     }
 
-    /// Changes a manifest's object, and writes it as this program does.
+    /// Changes a manifest's object, and writes it in this program's form.
     pub(crate) fn object(&mut self, short: &str, edit: impl FnOnce(&mut Value)) {
         self.text(short, |text| {
             let mut object = from_yaml(text.as_bytes()).unwrap();
@@ -50,7 +50,7 @@ impl Forger {
         self.document(INDEX, edit);
     }
 
-    /// Changes what the index says of the first manifest of a kind.
+    /// Changes the index entry of the first manifest of a kind.
     pub(crate) fn entry(&mut self, short: &str, edit: impl FnOnce(&mut Value)) {
         let path = self.manifest(short);
         self.index(|index| {
@@ -59,7 +59,7 @@ impl Forger {
         });
     }
 
-    /// Adds an object, with its line in the index.
+    /// Adds an object, with its entry in the index.
     pub(crate) fn add(&mut self, phase: usize, short: &str, object: &Value) {
         let text = |pointer: &str| {
             object.pointer(pointer).map_or("", |text| text.as_str().unwrap()).to_owned()
@@ -79,7 +79,7 @@ impl Forger {
         });
     }
 
-    /// Makes the digests in the index right again.
+    /// Corrects the digests in the index.
     pub(crate) fn digests(&mut self) {
         let files = self.0.files.clone();
         let digest = |path: &str| files.get(path).map(|bytes| json!(Digest::of(bytes).to_string()));

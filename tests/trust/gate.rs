@@ -1,9 +1,8 @@
-//! The whole matrix: every combination of what decides about a bundle, against a model written from
-//! the specification.
+//! The whole matrix: every combination of the facts that decide about a bundle, against a model
+//! written from the specification.
 //!
-//! Only the decision is tried here: the medium has another `SHA256SUMS` than was signed, so a
-//! bundle that the gate lets pass is refused as `TAMPERED`, and one that it does not is refused for
-//! its own reason.
+//! Only the gate's decision is tested: the medium has another `SHA256SUMS` than the signed one, so
+//! a bundle that passes the gate is refused as `TAMPERED`, and any other one for its own reason.
 //!
 //! `PROPTEST_CASES=100000 cargo test --test trust gate` samples the joint matrix longer.
 
@@ -20,17 +19,17 @@ use super::situation::{
 };
 use super::world::{Content, DEV, Step, code_of, verify_until};
 
-/// The name of an outcome that the gate has no objection to.
+/// The outcome of a bundle that passes the gate.
 const PASSED: &str = "TAMPERED";
 
-/// The specification, in the order of its checks. It knows nothing of the library, and no set: it
-/// counts holders by name.
+/// The specification, in the order of its checks. It uses neither the library nor a set: it counts
+/// holders by name.
 pub(crate) fn model(s: &Situation) -> &'static str {
     let covers = |key: &KeyLine, time: i64| {
         key.not_before.unwrap_or(i64::MIN) <= time && time <= key.not_after.unwrap_or(i64::MAX)
     };
-    // What a signature is worth: 0 nothing known, 1 revoked, 2 retired, 3 out of its time, 4 it
-    // counts.
+    // The rank of a signature: 0 unknown key, 1 revoked, 2 retired, 3 outside of its validity, 4
+    // valid.
     let worth = |who: &Who, issued: Option<i64>| match s.keys.get(who) {
         None => 0,
         Some(key) if key.status == "revoked" => 1,
@@ -120,7 +119,7 @@ impl Trials {
         *self.outcomes.entry(found).or_default() += 1;
     }
 
-    /// A matrix that never comes to some outcome would say nothing about it.
+    /// Asserts that each of these outcomes occurred; a matrix without an outcome would not test it.
     fn came_to(&self, codes: &[&str]) {
         let found: Vec<&str> = self.outcomes.keys().copied().collect();
         let mut wanted = codes.to_vec();
@@ -154,14 +153,14 @@ fn grant_lists(threshold: u32) -> Vec<Vec<GrantLine>> {
             GrantLine { profile: "production", threshold: 1, ..all.clone() },
             of(&[Who::Approver]),
         ],
-        // The one asks for more signatures, the other for a higher serial.
+        // One grant needs more signatures, the other a higher serial.
         vec![all.clone(), GrantLine { threshold: 1, min_serial: 101, ..of(&[Who::Approver]) }],
         vec![GrantLine { environment: "production", ..all.clone() }],
         vec![GrantLine { namespace: Some("elsewhere"), ..all.clone() }, of(&[Who::Approver])],
     ]
 }
 
-/// Every set of signers but the empty one, which is no attestation.
+/// Returns every set of signers except the empty one, which cannot make an attestation.
 fn signer_sets() -> Vec<Vec<Who>> {
     let set = |bits: usize| {
         EVERYBODY.into_iter().filter(|who| bits >> (*who as usize) & 1 == 1).collect()
@@ -202,7 +201,8 @@ fn who_has_signed_is_judged_as_the_model_says_in_every_combination() {
 
 const SITES: [&[&str]; 4] = [&[], &["plant-7"], &["plant-8"], &["plant-7", "plant-8"]];
 
-/// What was accepted before: nothing, or something beside, below, at and above the bundle's serial.
+/// Returns the histories: no accepted bundle, or one at another place, below, at or above the
+/// bundle's serial.
 fn histories() -> Vec<Vec<Before>> {
     let before = |same_place, same_content, serial, issued| Before {
         same_place,
@@ -217,7 +217,8 @@ fn histories() -> Vec<Vec<Before>> {
         vec![before(true, true, 100, 0)],
         vec![before(true, false, 100, 0)],
         vec![before(true, false, 101, HOUR)],
-        // A higher serial that was issued earlier does not hide how late it is already.
+        // A higher serial with an earlier issue time does not hide the latest time that was
+        // accepted.
         vec![before(true, false, 98, 2 * DAY), before(true, false, 99, -DAY)],
         vec![before(false, false, 1, 2 * DAY)],
     ]
@@ -310,7 +311,7 @@ fn situation() -> impl Strategy<Value = Situation> {
 #[test]
 fn everything_together_is_judged_as_the_model_says() {
     let plain = ProptestConfig::default();
-    // Proptest has put the variable into its configuration.
+    // Proptest has already read the variable into its configuration.
     let cases = if plain.cases == 256 { 4096 } else { plain.cases };
     let config = ProptestConfig { cases, failure_persistence: None, ..plain };
     let trials = std::cell::RefCell::new(Trials::default());

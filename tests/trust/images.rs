@@ -1,5 +1,4 @@
-//! Signed lists of images that are wrong nevertheless, and archives that do not carry what a good
-//! list says.
+//! Signed lists of images that are invalid, and archives that do not match a valid list.
 
 use std::io::Write as _;
 
@@ -15,12 +14,12 @@ use super::world::{ACCEPTED, Content, code_of, key, verify_by_key};
 
 const LIST: &str = "images.json";
 
-/// What a bundle and its images look like before they are made hostile.
+/// The bundle and its images before a test makes them hostile.
 fn good() -> Content {
     Content::of_files(&tiny_bundle(), Images::tiny().layout())
 }
 
-/// Signs the bundle as it is now, by the right key.
+/// Signs the bundle in its current state with the trusted key, and verifies it.
 fn outcome(mut content: Content) -> Outcome {
     content.list();
     let statement = content.statement_like(&good().statement());
@@ -73,7 +72,7 @@ fn good_list_with_all_some_and_no_images_is_accepted() {
     assert_eq!(accepted, 8);
 }
 
-/// Makes each edit, and checks that what is signed then is refused for its reason.
+/// Makes each edit, and checks that the signed result is refused for its own reason.
 #[track_caller]
 fn are_refused(
     documents: &str,
@@ -328,7 +327,7 @@ fn list_over_a_limit_is_refused_whoever_signed_it() {
         assert_eq!(refusal.reason.code(), "CONTENT_MISMATCH", "{what}: {refusal}");
         assert!(refusal.to_string().contains(why), "{what}: {refusal}");
     }
-    // As many as are allowed are another list, and that is what is wrong with them.
+    // Within the limits, only the difference from the bundle is reported.
     for (content, why) in [
         (blobs(2_000), "which is not listed for it"),
         (images(64), "other images than the manifests"),
@@ -339,8 +338,8 @@ fn list_over_a_limit_is_refused_whoever_signed_it() {
     }
 }
 
-/// Builds and signs a bundle whose image has these bytes as its manifest; the list says of them
-/// what the image would have.
+/// Builds and signs a bundle whose image has these bytes as its manifest; the list describes it as
+/// the original image.
 fn with_manifest(format: Format, bytes: Vec<u8>) -> Outcome {
     let mut image = Image::tiny(format);
     image.manifest = super::carried::image::Content::new(image.manifest.media_type, bytes);

@@ -1,4 +1,4 @@
-//! Trust: whose signature counts for what, when and where, and what is believed before it does.
+//! Trust: which signatures count, for what, when and where, and that unverified data is not used.
 
 #![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
 

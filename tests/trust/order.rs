@@ -1,4 +1,4 @@
-//! The order of checks: nothing is read, and nothing parsed, before it is trusted that far.
+//! The order of checks: no data is read or parsed before it is trusted that far.
 
 use relay_bundle::model::digest::Digest;
 use relay_bundle::trust::envelope::Envelope;
@@ -20,8 +20,8 @@ fn signed(content: Content, statement: &Statement) -> Content {
     content.signed(statement, &[&key(1)])
 }
 
-/// A bundle of which everything is wrong is put right step by step. Each step shows what is checked
-/// next, and how much of the medium was read until then.
+/// Corrects a bundle with every possible fault step by step. Each step shows the next check, and
+/// how much of the medium has been read.
 #[test]
 fn a_bundle_is_refused_for_the_first_of_its_faults_in_this_order() {
     let wrong_file = "manifests/00-wrong.yaml";
@@ -102,7 +102,7 @@ fn images_are_not_read_before_the_bundle_agrees_with_itself() {
     let mut content = good.clone();
     content.layout[0].1[0] ^= 1;
     assert_eq!(outcome(&signed(content.clone(), &statement), Step::Images), "BAD_FORM");
-    // Each of these is refused before the layout is met.
+    // Each of these is refused before the layout is reached.
     assert_eq!(
         outcome(&content.clone().signed(&statement, &[&key(2)]), Step::Attestation),
         "UNTRUSTED_KEY"

@@ -1,4 +1,4 @@
-//! `trust.toml`: what it may say, and how it says what is wrong.
+//! `trust.toml`: its valid content, and the errors for invalid content.
 
 use relay_bundle::trust::policy::{
     KEYS_MAX, POLICY_BYTES_MAX, Pattern, Policy, SCHEMA, Status, Target,
@@ -8,7 +8,7 @@ use super::world::{key, time};
 
 const UID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
-/// A policy that says all that a policy can say.
+/// Returns a policy with every possible key.
 fn complete() -> String {
     let [first, second] = [1, 2].map(|seed| key(seed).public());
     let content = "a".repeat(64);
@@ -53,7 +53,7 @@ fn changed(from: &str, to: &str) -> String {
     text.replacen(from, to, 1)
 }
 
-/// The message, with its line.
+/// Returns the error message, with its line.
 fn error(text: &str) -> String {
     Policy::parse(text).expect_err(text).to_string()
 }
@@ -92,7 +92,7 @@ fn every_mistake_is_named_with_its_line() {
     let one = key(1).public().id();
     let three = key(3).public();
     let one_public = key(1).public().to_base64();
-    // The neutral element, and y = p + 1, its other spelling.
+    // The neutral element, and y = p + 1, its second encoding.
     let weak = "MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let ambiguous = "MCowBQYDK2VwAyEA7v///////////////////////////////////////38=";
     let table = [

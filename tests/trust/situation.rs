@@ -1,4 +1,4 @@
-//! A bundle before the gate: everything that its fate may depend on, in one value.
+//! A bundle at the gate, with everything that its verification may depend on, in one value.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use super::world::{ACCEPTED, Content, DEV, ISSUED, Step, code_of, key, time, ver
 pub(crate) const HOUR: i64 = 3600;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
-/// Who may have signed: two keys of the builder, one of the approver, and a key that nobody knows.
+/// The signers: two keys of the builder, one of the approver, and an unknown key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
     Builder,
@@ -34,7 +34,7 @@ static KEYS: LazyLock<[PrivateKey; 4]> = LazyLock::new(|| [1, 2, 3, 4].map(key))
 /// The id of each key, and its line in a policy.
 static PUBLIC: LazyLock<[(KeyId, String); 4]> =
     LazyLock::new(|| KEYS.each_ref().map(|key| (key.public().id(), key.public().to_base64())));
-/// What is said of the bundle if nothing is special.
+/// The statement about the bundle by default.
 static PLAIN: LazyLock<Statement> = LazyLock::new(|| DEV.statement());
 
 impl Who {
@@ -51,8 +51,7 @@ impl Who {
     }
 }
 
-/// A key's line in the policy. Times are seconds from the moment at which the bundle is issued by
-/// default.
+/// A key's entry in the policy. Times are in seconds relative to the default time of issue.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyLine {
     pub status: &'static str,
@@ -64,14 +63,14 @@ pub(crate) struct KeyLine {
 pub(crate) struct GrantLine {
     pub profile: &'static str,
     pub environment: &'static str,
-    /// Any, if there is none.
+    /// `None` means any namespace.
     pub namespace: Option<&'static str>,
     pub keys: Vec<Who>,
     pub threshold: u32,
     pub min_serial: u64,
 }
 
-/// Something that was accepted before, under the policy's site.
+/// An accepted bundle in the state, under the policy's site.
 #[derive(Clone, Debug)]
 pub(crate) struct Before {
     /// For the same bundle, profile and namespace.
@@ -83,26 +82,26 @@ pub(crate) struct Before {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Situation {
-    // What the statement says, and who signed it.
+    // The statement and its signers.
     pub signers: Vec<Who>,
     pub serial: u64,
     pub issued: i64,
     pub expires: Option<i64>,
     pub sites: Vec<&'static str>,
-    // What the policy says.
+    // The policy.
     pub site: Option<&'static str>,
     pub max_age_days: Option<u32>,
     pub keys: BTreeMap<Who, KeyLine>,
     pub grants: Vec<GrantLine>,
     pub revoked_content: bool,
-    // What the operator's machine says.
+    // The operator's machine.
     pub before: Vec<Before>,
     pub now: i64,
     pub deployed: bool,
 }
 
 impl Default for Situation {
-    /// Signed by the builder an hour ago, under a policy that asks for one signature: accepted.
+    /// Signed by the builder an hour ago, under a policy that requires one signature: accepted.
     fn default() -> Self {
         let line = KeyLine { status: "active", not_before: None, not_after: None };
         Self {
@@ -123,7 +122,7 @@ impl Default for Situation {
     }
 }
 
-/// A grant of the development profile to all known keys.
+/// Returns a grant of the development profile to all known keys.
 pub(crate) fn grant(threshold: u32) -> GrantLine {
     GrantLine {
         profile: "dev",
@@ -212,7 +211,7 @@ impl Situation {
         state
     }
 
-    /// Puts the attestation of this situation to some content.
+    /// Adds the attestation of this situation to some content.
     pub(crate) fn attested(&self, content: Content) -> Content {
         let keys: Vec<&PrivateKey> = self.signers.iter().map(|who| who.key()).collect();
         content.signed(&self.statement(), &keys)
@@ -223,7 +222,8 @@ impl Situation {
         Terms { authority: Authority::Policy(policy, state), purpose, now: at(self.now) }
     }
 
-    /// What becomes of the whole bundle; one that is refused is not read beyond its attestation.
+    /// Returns the outcome for the whole bundle; a refused one must not be read beyond its
+    /// attestation.
     pub(crate) fn outcome(&self, wanted: &str) -> &'static str {
         let (policy, state) = (Policy::parse(&self.policy_text()).unwrap(), self.state());
         let until = if wanted == ACCEPTED { Step::Files } else { Step::Attestation };

@@ -1,4 +1,4 @@
-//! `state.json`: floors that rise, and what takes one away.
+//! `state.json`: minimum serials that rise, and how they are removed.
 
 use proptest::prelude::*;
 use relay_bundle::model::digest::Digest;
@@ -66,7 +66,7 @@ fn the_newest_time_of_issue_stays_whatever_the_serials_are() {
         assert_eq!(refused, Err(Replay::ClockBehind { now: at(DAY - 1), issued: at(2 * DAY) }));
         assert_eq!(state.check(&statement(9, 0), &Target::default(), at(DAY)), Ok(()));
     }
-    // The same release, sealed again later: its serial says nothing new, its time does.
+    // The same release, signed again later: its serial is known, its time of issue is new.
     let state = accepted(&[statement(5, 0), statement(5, 2 * DAY)]);
     assert!(state.check(&statement(9, 0), &Target::default(), at(0)).is_err());
 }
@@ -89,7 +89,7 @@ fn each_place_has_its_floor() {
         state.check(&statement(8, 0), &target, now()),
         Err(Replay::Rollback { serial: 8, .. })
     ));
-    // Neither environment nor sites make another place.
+    // Neither the environment nor the sites make a different place.
     let mut same = statement(8, 0);
     same.predicate.environment = "other".parse().unwrap();
     same.predicate.sites = target.site.iter().cloned().collect();
@@ -216,8 +216,8 @@ fn first_bundle_of_a_place_names_the_floors_that_do_not_count() {
 
 #[test]
 fn bundle_recorded_for_the_very_place_stays_acceptable_beside_an_equal_serial_of_a_wider_one() {
-    // As two policies left it, one of which named no site, before the floor of a place without a
-    // site counted.
+    // The state left by two policies, one of them without a site, from a time when the minimum
+    // serial of a place without a site did not count.
     let mut state = State::default();
     state.accept(&statement(9, 0), &at_site("plant-7"), now());
     state.accept(&other_content(statement(9, 0)), &Target::default(), now());
@@ -260,15 +260,15 @@ fn targets() -> impl Strategy<Value = Target> {
     })
 }
 
-/// What the rules say, without the code under test: a name that is absent stands for every name.
+/// Models the rules without the code under test: an absent name covers every name.
 fn covers(wide: &Target, narrow: &Target) -> bool {
     (wide.site.is_none() || wide.site == narrow.site)
         && (wide.cluster_uid.is_none() || wide.cluster_uid == narrow.cluster_uid)
 }
 
 proptest! {
-    /// Any sequence of bundles at any places: a place accepts exactly what is not below the highest
-    /// serial accepted at a place that covers it.
+    /// Any sequence of bundles at any places: a place accepts exactly the serials that are not
+    /// below the highest one accepted at a place that covers it.
     #[test]
     fn place_refuses_exactly_what_is_below_the_places_that_cover_it(
         releases in prop::collection::vec((targets(), 1_u64..6), 0..20),

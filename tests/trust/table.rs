@@ -1,4 +1,4 @@
-//! The rules of trust, one by one: what an operator may rely on.
+//! The rules of trust that an operator may rely on, one by one.
 
 use super::gate::model;
 use super::situation::{Before, DAY, GrantLine, HOUR, KeyLine, Situation, Who, grant};
@@ -8,7 +8,7 @@ use Who::{Approver, Builder, BuildersOther, Stranger};
 
 type Change = fn(&mut Situation);
 
-/// What is special, how it comes about, and what becomes of the bundle.
+/// A description, the change of the default situation, and the outcome.
 const WHO: [(&str, Change, &str); 23] = [
     ("one signature of one that is asked for", |_| (), ACCEPTED),
     ("a stranger", |s| s.signers = vec![Stranger], "UNTRUSTED_KEY"),

@@ -1,5 +1,5 @@
-//! Signed bundles in memory, made of the shipped profiles, and a medium that tells what is read of
-//! them, and when.
+//! Signed bundles in memory, made of the shipped profiles, and a medium that records which parts of
+//! them are read, and when.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -26,10 +26,10 @@ use relay_bundle::trust::statement::{Predicate, Statement};
 use relay_bundle::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, verify};
 use serde_json::Value;
 
-/// What a verification that ends well is called, among the codes of refusals.
+/// The outcome of a successful verification, among the codes of refusals.
 pub(crate) const ACCEPTED: &str = "ACCEPTED";
 
-/// When the bundles of these tests are issued.
+/// The time of issue of these tests' bundles.
 pub(crate) const ISSUED: &str = "2026-11-22T10:00:00Z";
 
 pub(crate) static DEV: LazyLock<Content> = LazyLock::new(|| Content::of_profile("profiles", "dev"));
@@ -40,7 +40,7 @@ pub(crate) fn key(seed: u8) -> PrivateKey {
     PrivateKey::from_seed(&[seed; 32])
 }
 
-/// The files of a bundle as somebody may put them on a medium, good or not.
+/// The files of a bundle, valid or not, as they may lie on a medium.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub attestation: Option<Vec<u8>>,
@@ -69,7 +69,7 @@ impl Content {
         content
     }
 
-    /// Writes `SHA256SUMS` of the files as they are now.
+    /// Writes `SHA256SUMS` for the current files.
     pub(crate) fn list(&mut self) {
         let digests =
             self.files.iter().map(|(path, bytes)| format!("{}  {path}\n", Digest::of(bytes)));
@@ -80,7 +80,7 @@ impl Content {
         serde_json::from_slice(&self.files[path]).expect("documents are JSON")
     }
 
-    /// What an honest signer says of these files.
+    /// Returns an honest signer's statement about these files.
     pub(crate) fn statement(&self) -> Statement {
         let index = self.document("bundle.json");
         let text = |key: &str| index[key].as_str().expect("the index has strings").to_owned();
@@ -101,8 +101,7 @@ impl Content {
         }
     }
 
-    /// Says of these files what an honest signer said of others, but for their number, bytes and
-    /// digest.
+    /// Returns another bundle's honest statement with the number, bytes and digest of these files.
     pub(crate) fn statement_like(&self, honest: &Statement) -> Statement {
         let bytes = self.files.values().map(|bytes| bytes.len() as u64).sum();
         let predicate =
@@ -110,7 +109,7 @@ impl Content {
         Statement { content_id: Digest::of(&self.sums), predicate }
     }
 
-    /// Signs a statement, be it true or not.
+    /// Signs a statement, true or not.
     #[must_use]
     pub(crate) fn signed(mut self, statement: &Statement, keys: &[&PrivateKey]) -> Self {
         let mut envelope = Envelope::unsigned(statement.to_bytes());
@@ -135,12 +134,12 @@ pub(crate) enum Step {
     Images,
 }
 
-/// A bundle in memory. Going further than `until` is a failed test.
+/// A bundle in memory. Reading beyond `until` fails the test.
 #[derive(Debug)]
 pub(crate) struct Memory<'a> {
     content: &'a Content,
     rest: &'a [u8],
-    /// How many files of the layout were opened.
+    /// The number of opened files of the layout.
     opened: usize,
     until: Step,
 }
@@ -220,7 +219,7 @@ pub(crate) fn code_of<T>(outcome: &Result<T, Refusal>) -> &'static str {
     outcome.as_ref().map_or_else(|refusal| refusal.reason.code(), |_| ACCEPTED)
 }
 
-/// The outcome when one key is trusted for anything, an hour after the bundle was issued.
+/// Verifies with one key that is trusted for everything, an hour after the bundle was issued.
 pub(crate) fn verify_by_key(
     content: &Content,
     trusted: &PrivateKey,
@@ -231,7 +230,7 @@ pub(crate) fn verify_by_key(
     verify_until(content, &terms, Step::Images)
 }
 
-/// A policy under which one key may sign anything.
+/// Returns a policy under which one key may sign anything.
 pub(crate) fn policy_of(key: &PrivateKey) -> Policy {
     let (id, public) = (key.public().id(), key.public().to_base64());
     let [bundle, profile] = [&*DEV, &*PRODUCTION]
@@ -245,7 +244,7 @@ pub(crate) fn policy_of(key: &PrivateKey) -> Policy {
     Policy::parse(&text).unwrap()
 }
 
-/// The outcome under such a policy, with nothing accepted before.
+/// Verifies under such a policy, with an empty state.
 pub(crate) fn verify_by_policy(
     content: &Content,
     trusted: &PrivateKey,

@@ -1,4 +1,4 @@
-//! Sealed secrets beside the real age: each opens the files and takes the keys of the other.
+//! Sealed secrets and the real age: each opens the files and takes the keys of the other.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn age(program: &Path, arguments: &[&str], input: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// The frame that the specification describes, made without the program.
+/// Returns the frame of the specification, made without the program.
 fn frame(place: &str, value: &str) -> Vec<u8> {
     let mut bytes =
         format!("relay-bundle/sealed/v1\n{place}\n{}\n{value}", value.len()).into_bytes();
@@ -46,7 +46,7 @@ fn what_the_real_age_sealed_opens_here_if_it_is_framed_and_for_keys_that_are_tak
     seal(&env);
     let Some(program) = tools::find("age", "age") else { return };
     let file = env.path().join("profiles/secrets/jwt.age");
-    // The wire format of a public key of SSH: two strings with their lengths in front.
+    // The wire format of an SSH public key: two strings, each after its length.
     let spki = base64::engine::general_purpose::STANDARD
         .decode(PrivateKey::from_seed(&[7; 32]).public().to_base64())
         .unwrap();

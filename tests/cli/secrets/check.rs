@@ -116,7 +116,7 @@ fn a_key_that_does_not_fit_or_is_none_is_told() {
     }
 }
 
-/// Makes `SHA256SUMS` of a folder right again.
+/// Corrects `SHA256SUMS` of a folder.
 fn sum(folder: &Utf8PathBuf) {
     let list = fs_err::read_to_string(folder.join("SHA256SUMS")).unwrap();
     let lines = list.lines().map(|line| &line[66..]).map(|path| {
