@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use walkdir::WalkDir;
 
-/// What each module of the core may use, from the vocabulary up. Nothing else is allowed.
+/// The modules that each module of the core may use, from the vocabulary up; no others are allowed.
 const CORE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("canonical", &["model"]),
@@ -26,8 +26,8 @@ const CORE: &[(&str, &[&str])] = &[
     ("helm", &["model", "fluent_bit", "profile", "render"]),
 ];
 
-/// The edges: they use `fsio` for files, `hashing` for cores and `command` for programs, and not
-/// each other.
+/// The edges, which do not use each other, except `fsio` for files, `hashing` for digests on all
+/// cores, and `command` for programs.
 const EDGES: &[(&str, &[&str])] = &[
     ("fsio", &["model"]),
     ("sealed", &["model", "age_file"]),
@@ -43,7 +43,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("registry", &["model", "images", "proxy", "fsio", "command", "tls_error"]),
 ];
 
-/// Returns what each module of `src/` may use. The engine asks no registry; the commands use all.
+/// Returns the modules that each module of `src/` may use. The engine must not use `registry`; the
+/// commands may use all.
 fn matrix() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let lists =
         CORE.iter().chain(EDGES).map(|(module, used)| (*module, used.iter().copied().collect()));
@@ -55,7 +56,7 @@ fn matrix() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     matrix
 }
 
-/// Where each crate may be named.
+/// The folders that may name each crate.
 const CRATES: &[(&str, &[&str])] = &[
     ("age", &["sealed"]),
     ("age_core", &["sealed"]),
@@ -86,22 +87,21 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cmd"]),
     ("clap_mangen", &["cmd"]),
     ("fs_err", &["fsio", "hashing", "media", "store", "install", "cmd", "state_file"]),
-    // The cluster is talked to in JSON and in the bytes that were verified: one folder knows the
-    // client.
+    // The engine talks to the cluster in JSON and verified bytes; only one folder knows the client.
     ("kube", &["cluster"]),
     ("tokio", &["cluster"]),
     ("tower", &["cluster"]),
     ("k8s_openapi", &["profile", "render"]),
     ("schemars", &["model", "profile"]),
-    // `render` writes YAML; `profile` reads the values of a Helm chart, and `adoption` what it was
-    // rendered to; `cluster` tells mistakes in a kubeconfig apart.
+    // `render` writes YAML; `profile` reads the values of a Helm chart, and `helm` its rendered
+    // manifests; `cluster` tells mistakes in a kubeconfig apart.
     ("serde_saphyr", &["render", "profile", "helm", "cluster"]),
     ("sha2", &["model"]),
     ("similar", &["diff", "ui"]),
     ("strsim", &["profile", "fluent_bit"]),
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["images", "profile", "trust"]),
-    // As `kube` for clusters.
+    // Like `kube` for clusters.
     ("ureq", &["registry"]),
     ("walkdir", &["store", "media"]),
     (
@@ -113,7 +113,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What the core must not name.
+/// Paths that the core must not name.
 const IMPURE: [&str; 13] = [
     "std::fs",
     "std::env",
@@ -130,7 +130,7 @@ const IMPURE: [&str; 13] = [
     "HashMap",
 ];
 
-/// Returns the source files by module, without comments and without items that only tests see.
+/// Returns the source files by module, without comments and test-only items.
 fn sources() -> &'static BTreeMap<String, Vec<(String, String)>> {
     static SOURCES: LazyLock<BTreeMap<String, Vec<(String, String)>>> = LazyLock::new(read_sources);
     &SOURCES
@@ -154,7 +154,7 @@ fn read_sources() -> BTreeMap<String, Vec<(String, String)>> {
     sources
 }
 
-/// Returns what is compiled into the program, without comments; paths and macros have no spaces.
+/// Returns the compiled code without comments; paths and macros have no spaces.
 fn shipped_code(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code: TokenStream = lines.collect::<Vec<_>>().join("\n").parse().unwrap();
@@ -215,7 +215,7 @@ fn import_below_a_test_item_is_seen() {
     assert!(code.contains("println!"), "{code}");
 }
 
-/// The words that follow `prefix` in a text.
+/// Returns the words that follow `prefix` in a text.
 fn words_after<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     text.match_indices(prefix).map(move |(at, _)| {
         let rest = &text[at + prefix.len()..];

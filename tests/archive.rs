@@ -1,4 +1,4 @@
-//! The archive: the same bytes as GNU tar writes, and nothing else is read.
+//! The archive: written like GNU tar, byte for byte, and the only form that is read.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{self, Read, Write};
@@ -94,7 +94,7 @@ fn gnu_tar(folder: &Utf8Path, options: &[&str], names: &[String]) -> Vec<u8> {
     output.stdout
 }
 
-/// Lays the files out in a folder, and returns the names in the order of an archive.
+/// Writes the files to a folder, and returns their names in the order of an archive.
 fn lay_out(folder: &Utf8Path, files: &BundleFiles, attestation: Option<&[u8]>) -> Vec<String> {
     let mut names = Vec::new();
     let sums = files.sums().encode();
@@ -219,8 +219,8 @@ fn reading_gives_back_what_was_written() {
 
 #[test]
 fn nothing_is_parsed_before_the_caller_asks_for_the_files() {
-    // The list is nonsense, and no file follows: whoever only wants to check a signature does not
-    // meet either.
+    // The list is invalid, and no file follows. A caller that only checks a signature reaches
+    // neither.
     let mut bytes = written(&small(), Some(b"attestation"));
     bytes[1536..].fill(b'?');
 
@@ -230,7 +230,7 @@ fn nothing_is_parsed_before_the_caller_asks_for_the_files() {
     assert!(matches!(sums_read.into_files().unwrap_err().fault, Fault::Sums(_)));
 }
 
-/// Where the parts of the archive of `small` begin: header of the list, and of each file.
+/// The offsets of the parts of the archive of `small`: the header of the list, and of each file.
 const SUMS_AT: usize = 0;
 const BUNDLE_AT: usize = 1024;
 const MANIFEST_AT: usize = 2048;
@@ -349,7 +349,7 @@ impl RepeatWithin for Vec<u8> {
 #[test]
 fn impossible_size_is_refused_early() {
     let header = |name: &str, bytes: u64| {
-        // GNU tar itself writes the header, of a file of holes.
+        // GNU tar itself writes the header of a sparse file.
         let folder = folder();
         put(&folder.path, name, b"");
         fs::File::options()
@@ -397,7 +397,7 @@ fn failing_sink_is_no_bad_bundle() {
             Ok(())
         }
     }
-    /// Takes the first bytes, and fails later: in the middle of a file.
+    /// Accepts the first bytes, and fails later, in the middle of a file.
     struct FullLater(usize);
     impl Write for FullLater {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -1,4 +1,4 @@
-//! The same profile gives the same bytes to every process, whatever surrounds it.
+//! The same profile gives the same bytes in every process, independent of its environment.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -26,8 +26,8 @@ impl Place {
         let root = tempfile::tempdir().unwrap();
         set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         let place = Self { root };
-        // Not by this process: what another test starts just then would hold the copy open for
-        // writing, and no program that is being written can be run.
+        // A child copies it: a process that another test starts at this moment would inherit an
+        // open file of ours, and a program that is open for writing cannot be run.
         let own = [env!("CARGO_BIN_EXE_relay-bundle"), place.path("relay-bundle").as_str()]
             .map(str::to_owned);
         assert!(Command::new("cp").args(own).status().unwrap().success());
@@ -83,8 +83,8 @@ impl Place {
     }
 }
 
-/// Returns the content id of a store entry after its files were checked: they are what the sums
-/// say, mode and all.
+/// Checks the files of a store entry against its sums, including their modes, and returns its
+/// content id.
 fn content_id(entry: &Utf8Path) -> String {
     let sums = fs_err::read_to_string(entry.join("SHA256SUMS")).unwrap();
     for line in sums.lines() {

@@ -1,4 +1,4 @@
-//! The table of codes is complete: none without an explanation, none that nothing reports.
+//! The table of codes is complete: each code has an explanation and is reported somewhere.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -15,7 +15,7 @@ fn load(profiles: &[(&'static str, &'static str)], sets: &[&str]) -> Loaded {
     profile::load(name, &sets, &Files(profiles.iter().copied().collect()))
 }
 
-/// `path = value (place)` of each value at `path`.
+/// Returns `path = value (place)` for each value at `path`.
 fn lines(loaded: &Loaded, path: &str) -> Vec<String> {
     let line = |setting: &explain::Setting| {
         format!(

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use relay_bundle::render::exporter;
 
-/// What the relay's `/metrics` says.
+/// The relay's answer to `/metrics`.
 const FIGURES: &str = r#"{
     "totalApiKeys": 12, "totalClaudeAccounts": 3, "totalUsageRecords": 1048576, "uptime": 86400.25,
     "memory": {"rss": 116391936, "heapTotal": 52310016, "heapUsed": 47185920, "external": 2097152, "arrayBuffers": 0},
@@ -30,7 +30,7 @@ const EXPECTED: [(&str, f64); 9] = [
     ("claude_relay_memory_array_buffers_bytes", 0.0),
 ];
 
-/// Returns `json_exporter`: `$JSON_EXPORTER`, or the one on the path. In CI it must be there.
+/// Returns `json_exporter`: `$JSON_EXPORTER`, or the one on the path. In CI it must exist.
 #[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine")]
 fn json_exporter() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -39,19 +39,19 @@ fn json_exporter() -> Option<PathBuf> {
     let found = named.into_iter().chain(on_path).find(|file| file.is_file());
     if found.is_none() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs json_exporter on the path");
-        // The test harness would hide what goes through `eprintln!`.
+        // The test harness captures the output of `eprintln!`.
         writeln!(std::io::stderr(), "skipped: json_exporter not found")
             .expect("standard error is open");
     }
     found
 }
 
-/// The last byte of the next exporter's address. Each has a host of its own and a port that is not
-/// looked for: a listener that looked for one would live on for a moment in every process that
-/// another test starts just then.
+/// The last byte of the next exporter's address. Each exporter has a separate host and a fixed
+/// port. A listener that searches for a free port would be inherited by every process that another
+/// test starts at this moment.
 static STARTED: AtomicU8 = AtomicU8::new(2);
 
-/// Returns a loopback address that no other test uses, also not of another run.
+/// Returns a loopback address that no other test or run uses.
 fn own_host(next: &AtomicU8) -> Ipv4Addr {
     let [.., high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, high | 1, low, next.fetch_add(1, Ordering::Relaxed))
@@ -112,7 +112,7 @@ impl Drop for Exporter {
     }
 }
 
-/// Answers one request, as the relay would.
+/// Answers one request like the relay.
 fn relay(status: &'static str, body: &'static str) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

@@ -1,8 +1,8 @@
-//! What every variant renders to, byte for byte.
+//! The rendered bundle of every variant, byte for byte.
 //!
-//! A folder of `tests/golden` is a variant: `profile.toml` is its input, the bundle lies beside it.
-//! The profiles that the repository ships have a folder each without an input of its own, and their
-//! content ids are pinned in `bundles/digests.toml`.
+//! A folder of `tests/golden` is a variant: `profile.toml` is its input, and the bundle is beside
+//! it. Each shipped profile has a folder without an input of its own, and its content id is pinned
+//! in `bundles/digests.toml`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -29,7 +29,7 @@ const INPUT: &str = "profile.toml";
 /// The files of a bundle by path.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// The profile of a variant; what it extends is one of the shipped profiles.
+/// The profile of a variant, which extends one of the shipped profiles.
 struct Variant<'a> {
     name: &'a str,
     folder: Utf8PathBuf,
@@ -62,7 +62,7 @@ fn golden(variant: &str) -> Utf8PathBuf {
     Utf8Path::new(GOLDEN).join(variant)
 }
 
-/// Returns the profiles that the repository ships; `base` only serves others.
+/// Returns the profiles that the repository ships, without `base`, which others extend.
 fn shipped() -> BTreeSet<String> {
     let names = Folder::new(Utf8Path::new(PROFILES)).names();
     names.into_iter().filter(|name| name != "base").collect()
@@ -87,7 +87,7 @@ fn build(name: &str) -> Result<Files, String> {
     };
     let assembled =
         assemble(&profile, &render(&profile)).map_err(|error| format!("{name}: {error}"))?;
-    // What a reader derives again is what was written.
+    // A reader must derive the same parts from the files.
     Bundle::of_files(assembled.files.clone()).map_err(|error| format!("{name}: {error}"))?;
     let sums = assembled.files.sums().encode().into_bytes();
     let files =
@@ -95,7 +95,7 @@ fn build(name: &str) -> Result<Files, String> {
     Ok(files.chain([(SUMS.to_owned(), sums)]).collect())
 }
 
-/// Reads the bundle that a variant is expected to be.
+/// Reads the expected bundle of a variant.
 fn expected(name: &str) -> Files {
     let root = golden(name);
     let files = walkdir::WalkDir::new(&root).into_iter().map(Result::unwrap);
@@ -107,12 +107,12 @@ fn expected(name: &str) -> Files {
         .collect()
 }
 
-/// Says in what a bundle differs from the expected one; nothing if in nothing.
+/// Describes the first difference of a bundle from the expected one; `None` if they are equal.
 fn difference(name: &str, expected: &Files, found: &Files) -> Option<String> {
     let paths: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     let mut differing: Vec<&String> =
         paths.into_iter().filter(|path| expected.get(*path) != found.get(*path)).collect();
-    // A manifest with another content says the most, and what is hashed says more than its hashes.
+    // A changed manifest is the most useful, and hashed files are more useful than their hashes.
     let rank = |path: &str| {
         ["manifests/", "recipe.json", "bundle.json"]
             .iter()
@@ -154,8 +154,8 @@ fn first_difference(expected: &[u8], found: &[u8]) -> String {
     )
 }
 
-/// Shortens a long line, such as the only one of `bundle.json`, to the neighbourhood of what
-/// differs.
+/// Shortens a long line, such as the only one of `bundle.json`, to the surroundings of the
+/// difference.
 fn excerpt(line: &str, expected: &[String], found: &[String]) -> String {
     const AROUND: usize = 60;
     let other = expected.iter().zip(found).find(|(a, b)| a != b);
@@ -236,7 +236,7 @@ fn every_shipped_profile_is_a_variant_and_every_other_variant_has_an_input() {
     assert_eq!(without_input, shipped());
 }
 
-/// Keys with one legal value, or with values that make no difference.
+/// Keys with one valid value, or with values that make no difference.
 const ALWAYS_THE_SAME: [&str; 7] = [
     "config.rateLimitCleanupInterval",
     "podSecurityContext.runAsNonRoot",
@@ -247,7 +247,7 @@ const ALWAYS_THE_SAME: [&str; 7] = [
     "storage.data.type",
 ];
 
-/// Returns the value of each key, by its path; Kubernetes' own types and maps are values.
+/// Returns the value of each key, by its path; Kubernetes' own types and maps count as values.
 fn leaves(value: &Value, path: &str, found: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(table) if !table.is_empty() => {

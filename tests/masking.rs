@@ -1,4 +1,4 @@
-//! What people see of a profile's text: names, but no secrets.
+//! The visible parts of a profile's text: names, but no secrets.
 
 use relay_bundle::profile::masking::mask;
 

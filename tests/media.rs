@@ -1,5 +1,4 @@
-//! Large blobs of an archive: hashed on all cores, and judged as if one had read them from the
-//! first byte to the last.
+//! Large blobs of an archive: hashed on all cores, with the same result as a sequential read.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write as _;
@@ -26,11 +25,11 @@ mod tar_records;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// Sizes around those from which on threads are used.
+/// Sizes around the thresholds from which on threads are used.
 const SIZES: [usize; 9] =
     [2, 1, 256 * KIB - 1, 256 * KIB, MIB - 1, MIB, MIB + 1, 3 * MIB + 13, 300 * KIB];
 
-/// Pseudo-random bytes that are the same in each run.
+/// Returns pseudo-random bytes that are the same in each run.
 fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -78,19 +77,19 @@ impl Media {
         tail.check(Some(&self.list), &mut hash_only)
     }
 
-    /// Reads an archive in order, as it would come through a pipe.
+    /// Reads an archive in order, as from a pipe.
     fn read_stream(&self, tar: &[u8]) -> Result<Carried, ReadError> {
         self.check(archive::open(tar)?)
     }
 
-    /// Reads an archive that is a file.
+    /// Reads an archive from a file.
     fn read_file(&self, tar: &[u8]) -> Result<Carried, ReadError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(tar).unwrap();
         self.check(archive::open_file(fs::File::open(file.path()).unwrap())?)
     }
 
-    /// Where the content of a file is.
+    /// Returns the range of a file's content.
     fn place_of(&self, name: &str) -> std::ops::Range<usize> {
         records(&self.tar).into_iter().find(|record| record.name == name).unwrap().content
     }
@@ -110,7 +109,7 @@ fn archive_and_pipe_carry_the_same() {
     let all = [media.read_file(&media.tar), media.read_stream(&media.tar)].map(Result::unwrap);
 
     assert_eq!(all[0], all[1]);
-    // The config and the manifest, too.
+    // Also the config and the manifest.
     assert_eq!(all[0].digests().len(), SIZES.len() + 2);
     assert_eq!(all[0].missing(&media.list).count(), 0);
 }
@@ -130,7 +129,7 @@ fn flipped_bit_is_found_at_any_offset() {
     }
 }
 
-/// Returns a layer whose digest is so small that few others come before it.
+/// Returns a layer whose digest is so small that few others precede it.
 fn early(bytes: usize) -> Vec<u8> {
     let mut layer = noise(1000, bytes);
     for nonce in 0_u64.. {
@@ -142,12 +141,12 @@ fn early(bytes: usize) -> Vec<u8> {
     layer
 }
 
-/// What is done to an archive beside its bad blobs.
+/// A further edit of an archive with bad blobs.
 type Edit<'a> = dyn Fn(&mut Vec<u8>) + 'a;
 
 #[test]
 fn first_bad_blob_is_reported() {
-    // The first bad one takes longest, and there are more than wait at a time.
+    // The first bad one takes the longest, and there are more than can be queued at a time.
     let large = early(6 * MIB);
     let name = path_of(&Digest::of(&large));
     let layers: Vec<Vec<u8>> = (1..81).map(|seed| noise(seed, 300 * KIB)).chain([large]).collect();
@@ -165,7 +164,7 @@ fn first_bad_blob_is_reported() {
         edit(&mut bad);
         bad
     };
-    // What is found in passing comes later in the order too.
+    // Faults outside of the blobs come later in the archive, too.
     let edits: [&Edit<'_>; 4] =
         [&|_| {}, &|tar| tar.push(0), &|tar| tar.truncate(tar.len() - 512), &|tar| {
             tar[header] ^= 1;
@@ -182,7 +181,7 @@ fn first_bad_blob_is_reported() {
 #[test]
 fn file_and_pipe_give_same_refusal() {
     let media = Media::of_sizes(&[300 * KIB, 10, 256 * KIB, MIB + 700, 511, 400 * KIB]);
-    // Not in the files that SHA256SUMS lists: what they say is tried elsewhere.
+    // Not in the files that SHA256SUMS lists: other tests cover their content.
     let start = media.place_of("oci-layout").start - 512;
     let (tar, end) = (&media.tar, media.tar.len());
     for round in 0..60_u64 {
@@ -194,7 +193,7 @@ fn file_and_pipe_give_same_refusal() {
             .into_iter();
         let mut below =
             |limit: usize| usize::try_from(numbers.next().unwrap() % limit as u64).unwrap();
-        // Half of them near a header.
+        // Half of them are near a header.
         let near = media.place_of(&media.blobs[below(7)]).start - 512;
         let at = if round % 2 == 0 {
             start + below(end - start)
@@ -215,8 +214,8 @@ fn file_and_pipe_give_same_refusal() {
     }
 }
 
-/// Reads an archive that is a file, and changes it when the reader is at the blob `at`, half of
-/// which is read before if `peek`.
+/// Reads an archive from a file, and changes the file when the reader is at the blob `at`; with
+/// `peek`, after half of that blob was read.
 fn changed(
     media: &Media,
     at: usize,

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 const PASSPHRASE: &str = "correct horse battery staple";
 
-/// OpenSSL in a folder of its own, where the passphrase is in the files `pass` and `again`.
+/// OpenSSL with its own folder, where the files `pass` and `again` have the passphrase.
 struct OpenSsl {
     program: PathBuf,
     folder: tempfile::TempDir,
@@ -27,7 +27,7 @@ impl OpenSsl {
     fn new() -> Option<Self> {
         let program = tools::find("openssl", "openssl")?;
         let openssl = Self { program, folder: tempfile::tempdir().unwrap() };
-        // From one file it would take two lines for an old and a new passphrase.
+        // From a single file it would read two lines, for an old and a new passphrase.
         for name in ["pass", "again"] {
             fs_err::write(openssl.path(name), format!("{PASSPHRASE}\n")).unwrap();
         }
@@ -59,13 +59,13 @@ impl OpenSsl {
         PrivateKey::from_pem(&fs_err::read(self.path(name)).unwrap(), passphrase)
     }
 
-    /// Why a file is not read.
+    /// Returns the error of reading a file.
     #[track_caller]
     fn refusal(&self, name: &str, passphrase: Option<&Passphrase>) -> InvalidKeyFile {
         self.load(name, passphrase).err().unwrap_or_else(|| panic!("{name} is read"))
     }
 
-    /// The public half of a key, as OpenSSL sees it.
+    /// Returns the public half of a key, according to OpenSSL.
     #[track_caller]
     fn public(&self, name: &str) -> PublicKey {
         let spki = self.run(&format!("pkey -in {name} -passin file:pass -pubout -outform DER"));
@@ -151,7 +151,7 @@ fn what_openssl_encrypts_weakly_is_refused_by_name_before_the_passphrase_is_want
             InvalidKeyFile::UnsupportedEncryption { scheme: scheme.to_owned() },
             "{options}"
         );
-        // The remedy, as it is given.
+        // The remedy of the message, word for word.
         let remedy = refusal.remedy().unwrap().split('`').nth(1).unwrap();
         let remedy =
             remedy.replace("openssl ", "").replace("OLD", "weak.pem").replace("NEW", "good.pem");
@@ -175,7 +175,7 @@ fn our_keys_are_read_by_openssl_plain_and_encrypted() {
     assert!(!openssl.output("pkey -in locked.pem -passin file:wrong -noout").status.success());
     let spki = openssl.run("pkey -pubin -in public.pem -outform DER");
     assert_eq!(spki, key().public().to_spki());
-    // OpenSSL writes the very bytes that we do.
+    // OpenSSL writes the same bytes.
     assert_eq!(openssl.run("pkey -in locked.pem -passin file:pass"), key().to_pem().as_bytes());
 }
 
@@ -197,7 +197,7 @@ fn each_verifies_what_the_other_signs_and_nothing_else() {
     assert!(!key().public().verifies(b"another message", &theirs));
     openssl.run(&format!("{verify} message"));
     assert!(!openssl.output(&format!("{verify} other")).status.success());
-    // There is one signature of a message by a key.
+    // A key has only one signature for a message.
     assert_eq!(theirs, key().sign(message));
 }
 
@@ -216,7 +216,7 @@ fn keys_of_other_algorithms_are_refused_by_name_with_a_remedy() {
         ("genrsa -traditional -aes128 -passout file:pass 1024", "RSA"),
     ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
-        // `genrsa` wants the size last.
+        // `genrsa` takes the size last.
         arguments.splice(1..1, ["-out", "other.pem"]);
         openssl.run(&arguments.join(" "));
 

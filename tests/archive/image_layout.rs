@@ -1,5 +1,5 @@
-//! Archives with an image layout behind the files: written as GNU tar does, and every defect is
-//! named.
+//! Archives with an image layout behind the files: written like GNU tar, and every defect is
+//! reported.
 
 use std::io::{self, Write as _};
 
@@ -19,8 +19,8 @@ fn large() -> Vec<u8> {
     vec![b'c'; 1_000_001]
 }
 
-/// Two images: one of several blobs around the size of a block, and one that shares a layer with
-/// it.
+/// Returns two images: one with several blobs around the size of a block, and one that shares a
+/// layer with it.
 fn images() -> Images {
     let layers: [&[u8]; 4] = [b"shared", &[b'a'; 511], &[b'b'; 512], &large()];
     Images::of(&[
@@ -35,7 +35,7 @@ fn with_list(images: &Images) -> BundleFiles {
     files
 }
 
-/// Writes an archive with everything of its images.
+/// Writes an archive with all blobs of its images.
 fn written_with(images: &Images) -> Vec<u8> {
     let files = with_list(images);
     let mut bytes = Vec::new();
@@ -177,15 +177,15 @@ fn bytes_of<'a>(layout: &'a mut Layout, name: &str) -> &'a mut Vec<u8> {
     &mut layout.iter_mut().find(|(found, _)| found == name).unwrap().1
 }
 
-/// What is done to a layout: its name, the edit, and what a reader says with and without hashing.
+/// A defect of a layout: its name, the edit, and the reader's errors with and without hashing.
 type Defect<'a> = (&'a str, &'a dyn Fn(&mut Layout), &'a str, &'a str);
 
-/// An image with three layers, whose layout is changed.
+/// Returns an image with three layers, for edits of its layout.
 fn three_layers() -> Images {
     Images::of(&[("redis:8", &image_of(&[b"a", b"b", b"c"]))])
 }
 
-/// Changes the layout of an image in each of these ways, and compares what a reader says.
+/// Makes each edit of an image's layout, and compares the reader's errors.
 #[track_caller]
 fn are_named(images: &Images, table: &[Defect<'_>]) {
     let files = written(&with_list(images), None);
@@ -203,7 +203,7 @@ fn are_named(images: &Images, table: &[Defect<'_>]) {
                 "{what}: {found}"
             );
         }
-        // A bundle whose images are not pinned has no layout.
+        // A bundle with unpinned images does not have a layout.
         assert_eq!(check(&tar, None, &mut hash_only).is_ok(), layout.is_empty(), "{what}");
     }
 }
@@ -344,7 +344,7 @@ fn each_defect_of_the_blobs_of_a_layout_is_named() {
                 let (one, other) = (at_blob(layout, 0), at_blob(layout, 1));
                 layout.swap(one, other);
             },
-            // Where the manifest stands between the two, it is the one that is missed.
+            // If the manifest is between the two, it is reported as missing.
             "`blobs/sha256/",
             "`blobs/sha256/",
         ),
@@ -397,8 +397,8 @@ fn every_bit_of_an_image_layout_counts() {
     let outcome = |tar: &[u8]| check(tar, Some(&images.list), &mut hash_only);
     assert!(outcome(&tar).is_ok());
     let contents: Vec<_> = records(&tar).into_iter().map(|record| record.content).collect();
-    // Unoptimised code flips one bit of each byte of headers and padding, another one from byte to
-    // byte.
+    // Without optimisation, the test flips only one bit in each byte of headers and padding, a
+    // different one from byte to byte.
     let bits = |at: usize| {
         let all = !cfg!(debug_assertions) || contents.iter().any(|content| content.contains(&at));
         if all { 0..8 } else { at % 8..at % 8 + 1 }

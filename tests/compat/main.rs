@@ -1,5 +1,5 @@
-//! Files that earlier releases made stay readable. One folder a release; README.md says how each
-//! file was made.
+//! Files of earlier releases stay readable. There is one folder per release; README.md says how
+//! each file was made.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 const PROFILES: [&str; 5] = ["dev", "production", "loki-logging", "pvc-logs", "sealed"];
 
-/// A copy of a release's files, writable, with a home of its own.
+/// A writable copy of a release's files, with its own home.
 struct Release {
     folder: tempfile::TempDir,
 }
@@ -59,8 +59,8 @@ impl Release {
     }
 }
 
-/// Copies a folder with its links; git keeps no modes but the one for execution, and a policy must
-/// not be writable by others.
+/// Copies a folder with its links. Git records no mode but the executable bit, and other users must
+/// not be able to write a policy.
 fn copy(from: &Utf8Path, to: &Utf8Path) {
     for entry in from.read_dir_utf8().unwrap() {
         let entry = entry.unwrap();
@@ -79,7 +79,7 @@ fn copy(from: &Utf8Path, to: &Utf8Path) {
     }
 }
 
-/// One folder a release. Nothing is taken out of this list.
+/// One folder per release. Entries are never removed from this list.
 const RELEASES: [&str; 1] = ["0.1-abi2"];
 
 fn releases() -> impl Iterator<Item = Release> {
@@ -153,7 +153,7 @@ fn floors_of_earlier_releases_still_refuse_older_bundles() {
         let shown = release.json(&["state", "show"]);
         assert_eq!(shown["floors"].as_array().unwrap().len(), 5, "{shown}");
 
-        // The floor of production is that of the later bundle, for the site.
+        // The minimum serial of production for the site is that of the later bundle.
         let ran = release.run(&["verify", "production.tar", "--trust", "trust.toml"]);
         assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
         assert!(ran.stderr.contains("ROLLBACK"), "{}", ran.stderr);

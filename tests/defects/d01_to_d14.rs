@@ -177,7 +177,7 @@ fn d09_blocked_paths_lead_to_a_service_of_ours_that_has_no_pods() {
         "[ingress]\nenabled = true\nhosts = [{ host = \"a.example\" }, { host = \"b.example\" }]",
     );
     for host in paths(&rendered) {
-        // A prefix covers the slash at the end, too.
+        // A prefix also covers a trailing slash.
         assert_eq!(
             host[..2],
             ["/metrics Prefix claude-relay-blocked", "/prometheus Prefix claude-relay-blocked"]
@@ -188,7 +188,7 @@ fn d09_blocked_paths_lead_to_a_service_of_ours_that_has_no_pods() {
         .find(|service| service["metadata"]["name"] == "claude-relay-blocked");
     assert!(blocked.unwrap()["spec"].get("selector").is_none());
 
-    // Other letter cases of a blocked path are no routes at all where only the known prefixes are.
+    // With known routes only, other letter cases of a blocked path do not match any route.
     let known =
         render("[ingress]\nenabled = true\nroutes = \"known\"\nhosts = [{ host = \"a.example\" }]");
     let everything = paths(&known)[0].iter().any(|path| path.starts_with("/ Prefix"));
@@ -253,7 +253,7 @@ fn d13_data_has_a_source_and_the_administrator_never_changes_by_itself() {
     let rendered = render("replicaCount = 3");
     let volumes = &rendered.template("Deployment")["spec"]["volumes"];
     assert_eq!(volumes[0], json!({"name": "data", "emptyDir": {"sizeLimit": "1Gi"}}));
-    // Every pod of every start writes the same init.json.
+    // Every pod writes the same init.json at every start.
     let prepare = rendered.container("prepare");
     assert_eq!(secret_of(prepare, "ADMIN_PASSWORD")["key"], "admin-password");
     assert_eq!(rendered.data("claude-relay-config")["ADMIN_USERNAME"], "admin");

@@ -65,7 +65,7 @@ fn d16b_a_value_of_an_output_cannot_become_another_section() {
     let headers = render(&format!("{HTTP}header = [\"X-A 1\", \"X-B 2\"]"));
     let config: Value = serde_saphyr::from_str(headers.fluent_bit()).unwrap();
     assert_eq!(config["pipeline"]["outputs"][0]["header"], json!(["X-A 1", "X-B 2"]));
-    // Other options leave the format of stdout as it is.
+    // Other options leave the format of stdout unchanged.
     let stdout = render("[storage.logs.fluentbit.output.config]\njson_date_key = \"at\"");
     assert!(stdout.fluent_bit().contains("format: json_lines"), "{}", stdout.fluent_bit());
 }
@@ -87,7 +87,7 @@ fn d16c_options_of_another_plugin_are_refused_and_the_readmes_names_work() {
     assert_eq!(config["pipeline"]["outputs"][0]["suppress_type_name"], "on");
 }
 
-/// Everything that has an image of its own.
+/// A profile with every container that has an image.
 const ALL_IMAGES: &str = "imagePullSecrets = [{ name = \"mirror\" }]\n[images]\nregistry = \"mirror.example.internal\"\n\
                           [serviceMonitor]\nenabled = true\n";
 
@@ -291,7 +291,7 @@ fn d28_redis_keeps_its_data_and_its_password() {
 fn d29_the_volume_of_redis_can_grow_and_outlives_the_release() {
     let with_size = |size: &str| render(&format!("[redis.persistence]\nsize = \"{size}\""));
     let (small, large) = (with_size("1Gi"), with_size("2Gi"));
-    // A template of claims can never be changed.
+    // A volumeClaimTemplate is immutable.
     assert!(small.one("StatefulSet")["spec"].get("volumeClaimTemplates").is_none());
     assert_eq!(small.one("StatefulSet"), large.one("StatefulSet"));
     assert_ne!(small.one("PersistentVolumeClaim"), large.one("PersistentVolumeClaim"));

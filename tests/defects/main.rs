@@ -1,5 +1,5 @@
-//! The defects of the Helm chart that this program replaces, by their numbers: none can be
-//! produced. Each is rendered right, or the profile is refused with a code.
+//! The numbered defects of the Helm chart that this program replaces: none can be reproduced. Each
+//! case renders correctly, or the profile is refused with a code.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -14,7 +14,7 @@ use relay_bundle::profile::diagnostic::Severity;
 use rendered::{Rendered, load};
 use serde_json::Value;
 
-/// Renders a profile that must be legal.
+/// Renders a profile, which must be valid.
 #[track_caller]
 fn render(text: &str) -> Rendered {
     let loaded = load(text, &[]);
@@ -69,7 +69,7 @@ impl Rendered {
         first
     }
 
-    /// Returns the data of the `ConfigMap` whose name starts with `base` and goes on with a hash.
+    /// Returns the data of the `ConfigMap` whose name is `base` followed by a hash.
     #[track_caller]
     fn data(&self, base: &str) -> &Value {
         let is_named = |object: &&Value| {
@@ -91,7 +91,7 @@ impl Rendered {
         &self.one(kind)["spec"]["template"]
     }
 
-    /// Returns a container of the relay's pods, or of Redis's.
+    /// Returns a container of the relay's or Redis's pods.
     #[track_caller]
     fn container(&self, name: &str) -> &Value {
         let mut all = self.workloads().flat_map(|object| containers(&object["spec"]["template"]));
@@ -109,7 +109,7 @@ fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value[key].as_array().into_iter().flatten()
 }
 
-/// Returns where a container has the value of a variable from.
+/// Returns the source of an environment variable of a container.
 fn secret_of<'a>(container: &'a Value, variable: &str) -> &'a Value {
     let found = items(container, "env").find(|entry| entry["name"] == variable);
     found.map_or(&Value::Null, |entry| &entry["valueFrom"]["secretKeyRef"])

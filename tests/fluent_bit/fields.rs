@@ -1,5 +1,5 @@
-//! The filters without Fluent Bit: `record_modifier` as its source has it, and the script in a real
-//! interpreter.
+//! The filters without Fluent Bit: `record_modifier` modelled on its source, and the script in a
+//! real interpreter.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ fn filters(case: &Case) -> Vec<Value> {
     config["pipeline"]["filters"].as_array().expect("a list").clone()
 }
 
-/// Keeps the fields that `record_modifier` would: letter case does not count.
+/// Keeps the fields that `record_modifier` would, ignoring letter case.
 fn keep(filter: &Value, record: &Value) -> Value {
     assert_eq!(filter["name"], "record_modifier");
     let allowed: Vec<&str> = filter["allowlist_key"]
@@ -55,7 +55,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", bytes.collect::<String>())
 }
 
-/// Runs the script over the records as Fluent Bit does; returns `field=value` lines. `None` without
+/// Runs the script over the records like Fluent Bit; returns `field=value` lines, or `None` without
 /// an interpreter.
 fn clean(filter: &Value, records: &[Value]) -> Option<String> {
     let luajit = tools::find("luajit", "luajit")?;
@@ -107,7 +107,7 @@ fn filtered_records_hold_no_secret() {
     }
 }
 
-/// Texts with a login in front of a host, as every masker shows them.
+/// Texts with a login in front of a host, and their masked form.
 const LOGINS: [(&str, &str); 6] = [
     ("socks5://alice:EXAMPLEpw@127.0.0.1:28556/", "socks5://127.0.0.1:28556/"),
     ("from http://a:b@p:1 to http://token@p:2", "from http://p:1 to http://p:2"),
@@ -117,7 +117,7 @@ const LOGINS: [(&str, &str); 6] = [
     ("http://a:b://c@proxy", "http://proxy"),
 ];
 
-/// Texts without a login, which every masker leaves alone.
+/// Texts without a login, which every masker leaves unchanged.
 const NO_LOGINS: [&str; 4] = [
     "mail of alice@example.org",
     "https://host:8080/a at b@c",

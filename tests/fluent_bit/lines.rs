@@ -1,12 +1,12 @@
-//! Lines as the relay's logger writes them: a flat object with `ts`, `lvl`, `msg`, what the caller
-//! adds, and `stack` last.
+//! Lines of the relay's logger: a flat object with `ts`, `lvl`, `msg`, the caller's fields, and
+//! `stack` last.
 
 use serde_json::{Value, json};
 
-/// What every secret of the lines contains.
+/// A part of every secret in the lines.
 pub(crate) const SECRET: &str = "s3cr3t";
 
-/// A text of the last line, which no filter touches.
+/// A text of the last line, which no filter changes.
 pub(crate) const LAST: &str = "the last line has arrived";
 
 /// Texts that must arrive.
@@ -24,10 +24,10 @@ fn line(level: &str, message: &str, rest: &Value) -> Value {
     entry
 }
 
-/// Returns the records: each place where the relay, or its next release, puts a credential.
+/// Returns records with a credential in each place where the relay, or its next release, puts one.
 pub(crate) fn records() -> Vec<Value> {
     let secret = |name: &str| format!("{SECRET}-{name}");
-    // A random token has no telling start.
+    // A random token has no recognisable prefix.
     let token = format!("{SECRET}{}", "0123456789abcdef".repeat(3));
     vec![
         line(
@@ -100,7 +100,7 @@ pub(crate) fn records() -> Vec<Value> {
         ),
         line("info", "callback", &json!({"url": format!("/cb;token={}", secret("parameter"))})),
         line("info", &format!("renewed ya29.A0b/{SECRET}+0123456789.abcdefghijkl"), &json!({})),
-        // The next release: another field, another spelling, an object where a text was.
+        // The next release: another field, another spelling, an object instead of a text.
         line(
             "info",
             "next week",
@@ -115,7 +115,7 @@ pub(crate) fn records() -> Vec<Value> {
     ]
 }
 
-/// Returns the log file: the records, and lines that are no records.
+/// Returns the log file: the records, and lines that are not records.
 pub(crate) fn file() -> String {
     let mut lines = vec![
         format!("a line of text with {SECRET}-text"),

@@ -1,6 +1,5 @@
-//! The sidecar's configuration as a file: an independent YAML reader must see what was meant, the
-//! patterns in it must pick the files that the relay writes, and no credential of a log line may
-//! reach a receiver.
+//! The sidecar's configuration file: an independent YAML reader must see the intended values, its
+//! patterns must match the relay's log files, and no credential of a log line may reach a receiver.
 
 mod fields;
 mod lines;
@@ -19,8 +18,7 @@ use serde_json::{Value, json};
 
 type Settings = BTreeMap<String, OutputValue>;
 
-/// Runs a Python script, with a text on its standard input; `None` where there is no Python with
-/// `PyYAML`.
+/// Runs a Python script with a text on its standard input; `None` without Python and `PyYAML`.
 #[expect(clippy::disallowed_methods, reason = "a test may ask whether it runs in CI")]
 #[expect(clippy::print_stderr, reason = "a test that is skipped must say so")]
 fn python(script: &str, input: &str) -> Option<String> {
@@ -54,8 +52,7 @@ fn secret(env: &str) -> OutputValue {
     OutputValue::Secret(env.to_owned())
 }
 
-/// An example of each output, with values that a careless writer of YAML would turn into something
-/// else.
+/// Returns an example of each output, with values that a careless YAML writer would change.
 fn examples() -> Vec<(Output, Settings)> {
     let host = ("host", text("logs.example.internal"));
     vec![
@@ -205,8 +202,8 @@ print(json.dumps([name for name in given['names'] if picked('/app/logs/' + name)
 
 #[test]
 fn a_line_of_the_relay_is_read_at_its_time() {
-    // strptime is what Fluent Bit's parser is modelled on; %z reads the offset in the form that
-    // `time_offset` has.
+    // Fluent Bit's parser is modelled on strptime; %z reads the offset in the form of
+    // `time_offset`.
     let script = r"
 import datetime, json, sys
 given = json.load(sys.stdin)

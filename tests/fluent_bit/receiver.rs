@@ -1,4 +1,4 @@
-//! A receiver that keeps every byte, and answers whoever speaks HTTP.
+//! A receiver that keeps every byte, and answers each HTTP request.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -47,7 +47,7 @@ fn serve(mut stream: TcpStream, all: &Mutex<Vec<u8>>) {
     }
 }
 
-/// Returns whether these bytes are a request of HTTP with its whole body.
+/// Returns true if these bytes are an HTTP request with its whole body.
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, _)) =

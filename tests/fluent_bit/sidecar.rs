@@ -1,4 +1,4 @@
-//! The real Fluent Bit over the rendered configuration: what arrives at each receiver.
+//! The real Fluent Bit with the rendered configuration, and the data that reaches each receiver.
 //!
 //! No package registry has the program, so these tests run where `fluent-bit` is on the path. They
 //! passed with 5.1.1, built from its sources.
@@ -106,7 +106,7 @@ impl Case {
     }
 }
 
-/// Returns where Fluent Bit is. Without it a test is skipped, in CI too.
+/// Returns the path of Fluent Bit. Without it a test is skipped, even in CI.
 #[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine")]
 fn fluent_bit() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -129,7 +129,7 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// Fluent Bit with folders of its own.
+/// A running Fluent Bit with its own folders.
 struct Sidecar {
     folder: TempDir,
     child: Child,
@@ -137,7 +137,7 @@ struct Sidecar {
 }
 
 impl Sidecar {
-    /// Starts Fluent Bit, under a tracer that keeps what it sends if there is one.
+    /// Starts Fluent Bit, under a tracer that records its output if there is one.
     fn start(program: &PathBuf, config: &str, tracer: Option<PathBuf>) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -190,7 +190,7 @@ impl Sidecar {
         Self { folder, child, http_port }
     }
 
-    /// Returns what it printed, and what it sent if it was traced.
+    /// Returns its printed output, and its sent data if it was traced.
     fn told(&self) -> String {
         let text = |name| fs_err::read(self.folder.path().join(name)).unwrap_or_default();
         ["told", "sent"].map(|name| String::from_utf8_lossy(&text(name)).into_owned()).concat()
@@ -199,7 +199,7 @@ impl Sidecar {
 
 impl Drop for Sidecar {
     fn drop(&mut self) {
-        // The tracer and the traced are one group.
+        // The tracer and its child are one process group.
         let group = format!("kill -KILL -{}", self.child.id());
         Command::new("/bin/sh").args(["-c", &group]).status().expect("the system has a shell");
         self.child.wait().ok();

@@ -1,4 +1,5 @@
-//! Values that are not there: a pipeline that failed is no release without values.
+//! Missing values: the empty output of a failed pipeline must not count as a release without
+//! values.
 
 use super::{release, text, what};
 use relay_bundle::helm::values::{ImportOptions, import};

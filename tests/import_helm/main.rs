@@ -1,5 +1,5 @@
-//! `import helm`: every example of the chart's README becomes a profile that loads, and nothing
-//! changes in silence.
+//! `import helm`: every example of the chart's README becomes a profile that loads, and every
+//! change is reported.
 
 mod empty;
 mod examples;
@@ -50,7 +50,7 @@ fn convert(values: &str, options: &ImportOptions) -> Imported {
     import(values.as_bytes(), options).unwrap_or_else(|error| panic!("{error}\n{values}"))
 }
 
-/// Imports values into a profile that must load, and returns it as the tree of what it says.
+/// Imports values into a profile that must load, and returns it as a table.
 fn sane(values: &str, options: &ImportOptions) -> (toml::Table, Imported) {
     let imported = convert(values, options);
     let loaded = load(&imported.toml);
@@ -85,7 +85,7 @@ fn has(table: &toml::Table, path: &str) -> bool {
     parts.try_fold(first, |value, part| value.map(|value| value.get(part))).flatten().is_some()
 }
 
-/// Returns what became of a key.
+/// Returns the notes about a key.
 fn what(imported: &Imported, key: &str) -> String {
     let notes: Vec<&str> = imported
         .notes

@@ -1,4 +1,4 @@
-//! Random and damaged values: never a panic, always TOML. `PROPTEST_CASES` sets how many.
+//! Random and damaged values: never a panic, always TOML. `PROPTEST_CASES` sets their number.
 
 use proptest::prelude::*;
 use relay_bundle::helm::values::{ImportOptions, import};
@@ -51,7 +51,7 @@ fn any_values() -> impl Strategy<Value = serde_json::Value> {
                 .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
         ]
     });
-    // What the rules look at stands at its place more often than chance would have it.
+    // The keys of the rules occur more often than by chance.
     let placed = prop::collection::vec(
         (prop::sample::select(schema::key_paths().to_vec()), tree.clone()),
         0..6,
@@ -105,7 +105,7 @@ proptest! {
         let text = values.to_string();
         if let Ok(imported) = import(text.as_bytes(), &options) {
             prop_assert!(imported.toml.parse::<toml::Table>().is_ok(), "{}", imported.toml);
-            // Only values may be wrong: every key has its place and every type is right.
+            // Only values may be wrong: every key is at its place and every type is right.
             let wrong: Vec<String> = errors(&load(&imported.toml)).into_iter().filter(|error| error.starts_with("RB0001") || error.starts_with("RB0002") || error.starts_with("RB0003")).collect();
             prop_assert!(wrong.is_empty(), "{wrong:?}\n{}", imported.toml);
         }

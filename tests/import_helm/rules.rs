@@ -1,5 +1,5 @@
-//! What the import changes, drops and adds, each with a note. A test with a number is about that
-//! defect of the chart.
+//! Changed, dropped and added values, each with a note. A test with a number covers that defect of
+//! the chart.
 
 use super::examples::MONITOR;
 use super::{at, convert, errors, has, load, release, sane, text, what};

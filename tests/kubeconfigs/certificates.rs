@@ -1,4 +1,4 @@
-//! The certificates of the test, made by openssl once.
+//! The certificates of the tests, made once by openssl.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::openssl::Openssl;
 
-/// The client certificates, and how the key of each is made.
+/// The client certificates, and the openssl options for each key.
 pub(crate) const CLIENTS: [(&str, &str); 7] = [
     ("p256", "-newkey ec -pkeyopt ec_paramgen_curve:P-256"),
     ("p384", "-newkey ec -pkeyopt ec_paramgen_curve:P-384"),
@@ -20,14 +20,13 @@ pub(crate) const CLIENTS: [(&str, &str); 7] = [
     ("version1", "-newkey rsa:2048"),
 ];
 
-/// A folder with `ca.crt`, `server.crt`, `server.key`, and a certificate with its key for each
-/// client.
+/// A folder with `ca.crt`, `server.crt`, `server.key`, and a certificate and key for each client.
 pub(crate) struct Certificates {
     folder: TempDir,
 }
 
 impl Certificates {
-    /// Returns the certificates; none without openssl.
+    /// Returns the certificates; `None` without openssl.
     pub(crate) fn get() -> Option<&'static Self> {
         static MADE: LazyLock<Option<Certificates>> = LazyLock::new(Certificates::make);
         MADE.as_ref()
@@ -54,7 +53,7 @@ impl Certificates {
                 openssl.run(&format!("{sign} -extfile extensions"));
                 continue;
             }
-            // Newer openssl asks to be told; older ones know no such option.
+            // Newer openssl needs an option for version 1, which older ones do not know.
             openssl.run(&sign);
             if !is_version_1(&folder.path().join("version1.crt")) {
                 openssl.run(&format!("{sign} -x509v1"));
@@ -77,7 +76,7 @@ impl Certificates {
         fs_err::read_to_string(self.folder().join(file)).unwrap()
     }
 
-    /// Returns whose certificate this is.
+    /// Returns the owner of a certificate.
     pub(crate) fn owner(&self, certificate: &CertificateDer) -> String {
         let is_his = |name: &str| {
             CertificateDer::from_pem_file(self.folder().join(format!("{name}.crt"))).unwrap()
@@ -88,7 +87,7 @@ impl Certificates {
     }
 }
 
-/// Tells whether a certificate says no version, which is how it says 1.
+/// Returns true if a certificate states no version, which means version 1.
 fn is_version_1(file: &Path) -> bool {
     let certificate = CertificateDer::from_pem_file(file).unwrap();
     !certificate.windows(5).any(|part| part == [0xa0, 3, 2, 1, 2])

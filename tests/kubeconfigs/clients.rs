@@ -22,7 +22,7 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Returns the oracle; none where it is not installed.
+    /// Returns kubectl, the oracle; `None` if it is not installed.
     pub(crate) fn kubectl() -> Option<Self> {
         find("kubectl", "kubernetes-client").map(Self::Kubectl)
     }
@@ -43,23 +43,23 @@ impl Client {
     }
 }
 
-/// What a client is given.
+/// The input of a client.
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a> {
-    /// The fields of the cluster, and those of the user, as YAML between braces.
+    /// The fields of the cluster and of the user, as YAML between braces.
     pub(crate) cluster: &'a str,
     pub(crate) user: &'a str,
     pub(crate) environment: &'a [(&'a str, &'a str)],
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(crate) struct Outcome {
-    /// What the first request said to the server, or `nothing`.
+    /// The first request as the server saw it, or `nothing`.
     pub(crate) arrived: String,
     pub(crate) stderr: String,
 }
 
-/// Writes a credential plugin that gives a token and a client certificate.
+/// Writes a credential plugin that returns a token and a client certificate.
 fn write_plugin(folder: &Path, certificates: &Certificates) {
     let answer = json!({
         "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
@@ -71,7 +71,7 @@ fn write_plugin(folder: &Path, certificates: &Certificates) {
     fs_err::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A folder with a kubeconfig, in front of a server.
+/// A server, and a folder for its kubeconfig.
 pub(crate) struct Site {
     pub(crate) recorder: Recorder,
     pub(crate) folder: TempDir,
@@ -90,7 +90,7 @@ impl Site {
         Self { recorder: Recorder::start(certificates), folder, certificates }
     }
 
-    /// Runs a client and tells what came of it.
+    /// Runs a client and returns the result.
     pub(crate) fn run(&self, client: &Client, given: Given<'_>) -> Outcome {
         let kubeconfig = self.folder.path().join("kubeconfig");
         fs_err::write(&kubeconfig, self.kubeconfig(given)).unwrap();
@@ -120,7 +120,7 @@ impl Site {
         self.recorder.fill(&self.with_files(&text))
     }
 
-    /// Replaces `<FILE>` by the content of that file in base64.
+    /// Replaces `<FILE>` by that file's content in base64.
     fn with_files(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;

@@ -1,4 +1,4 @@
-//! As whom requests come, and whom they trust.
+//! Identities of requests, and trusted authorities.
 
 use crate::certificates::Certificates;
 use crate::clients::{Client, Given, Site};

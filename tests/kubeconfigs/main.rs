@@ -1,8 +1,7 @@
 //! Kubeconfigs and environments, with kubectl as the oracle: both programs talk to a server of this
-//! test, which notes what arrives. No control plane is needed.
+//! test, which records the requests. No control plane is needed.
 //!
-//! Without kubectl and openssl the tests say that they are skipped; with `CI=true` that is a
-//! failure.
+//! Without kubectl and openssl the tests report that they are skipped; with `CI=true` they fail.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod certificates;

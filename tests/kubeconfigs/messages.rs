@@ -1,4 +1,4 @@
-//! What this program says of a kubeconfig: the truth, a remedy, and no password.
+//! Messages about kubeconfigs: correct, with a remedy, and without a password.
 
 use crate::certificates::Certificates;
 use crate::clients::{Client, Given, Site};
@@ -33,7 +33,7 @@ fn password_of_proxy_is_in_no_message() {
         assert_said(&stderr, &["error: "]);
         assert!(!stderr.contains("alice") && !stderr.contains("EXAMPLE"), "{stderr}");
     };
-    // Each waits until the program no longer tries again.
+    // Each waits until the program stops retrying.
     std::thread::scope(|scope| {
         for url in urls {
             scope.spawn(move || {
@@ -130,7 +130,7 @@ fn address_with_tls_of_a_server_without_is_told() {
 
 #[test]
 fn refusal_of_a_request_without_tls_is_told() {
-    // As Go's servers and nginx refuse it.
+    // The refusal of Go's servers and of nginx.
     let Some(stderr) = said("server: 'http://127.0.0.1:{BAD}'", "token: T", &[]) else { return };
     assert_said(&stderr, &["is an address without TLS, and the server there seems to expect TLS"]);
 }

@@ -1,10 +1,10 @@
-//! Which proxy leads to the server.
+//! The choice of the proxy for a server.
 
 use crate::table::{CLUSTER, Ours, Row, check};
 
-/// A server that only a proxy finds: its name is not known anywhere.
+/// A server that only a proxy finds: its name does not resolve.
 const NAMED: &str = "server: 'https://api.example.invalid:6443', certificate-authority: ca.crt";
-/// This machine by an address that is not a loopback address, so that proxies count.
+/// This machine by an address that is not a loopback address, so that proxies apply.
 const NEAR: &str = "server: 'https://0.0.0.0:{TLS}', certificate-authority: ca.crt";
 const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://127.0.0.1:{HTTP}");
 
@@ -33,7 +33,7 @@ fn proxy_of_kubeconfig_is_used_as_by_kubectl() {
             &[("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "*")],
             THROUGH,
         ),
-        // Loopback is no exception: the kubeconfig says so.
+        // Loopback is not an exception if the kubeconfig names a proxy.
         row(
             "server: 'https://127.0.0.1:{TLS}', certificate-authority: ca.crt, proxy-url: 'http://127.0.0.1:{HTTP}'",
             &[],
@@ -114,7 +114,7 @@ fn proxy_of_environment_is_used_as_by_kubectl() {
         ),
         row(NEAR, &[("HTTPS_PROXY", "http://pro xy:3128")], "nothing"),
         row(NEAR, &[PROXY], NEAR_THROUGH),
-        // This machine is never looked for through a proxy.
+        // A proxy is never used for this machine.
         row(CLUSTER, &[PROXY], DIRECT),
         row("server: 'https://localhost:{TLS}', certificate-authority: ca.crt", &[PROXY], DIRECT),
         row(
@@ -181,7 +181,7 @@ fn no_proxy_is_read_as_by_kubectl() {
 
 #[test]
 fn no_proxy_with_the_name_of_the_server_leads_past_the_proxy() {
-    // Nothing knows the name, so that nothing arrives.
+    // The name does not resolve, so nothing arrives.
     check(&[
         row(NAMED, &[PROXY, ("NO_PROXY", "example.invalid")], "nothing"),
         row(NAMED, &[PROXY, ("NO_PROXY", "*.EXAMPLE.invalid:6443")], "nothing"),

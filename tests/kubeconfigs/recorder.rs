@@ -1,5 +1,5 @@
-//! An API server that notes what arrives, and the proxies in front of it. Each proxy leads to this
-//! server, whatever it is asked for, so that a name which nothing resolves is enough.
+//! An API server that records its requests, with proxies in front of it. Each proxy leads to this
+//! server, independent of the requested target, so that a name that does not resolve is enough.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -42,7 +42,7 @@ impl Recorder {
             std::thread::spawn(move || {
                 for stream in listener.incoming() {
                     let shared = Arc::clone(&shared);
-                    // A client that goes away is what some rows are about.
+                    // Some rows test clients that hang up.
                     std::thread::spawn(move || serve(stream.unwrap(), &shared).ok());
                 }
             });
@@ -74,13 +74,13 @@ impl Recorder {
         })
     }
 
-    /// Returns what the first request said: by which way, and as whom it came.
+    /// Returns the first request: its path through the proxies, and its identity.
     pub(crate) fn first(&self) -> String {
         let arrivals = self.shared.arrivals.lock().unwrap();
         arrivals.first().map_or("nothing", String::as_str).to_owned()
     }
 
-    /// Returns what all requests said, without repetitions.
+    /// Returns all requests, without repetitions.
     pub(crate) fn all(&self) -> Vec<String> {
         let mut arrivals = self.shared.arrivals.lock().unwrap().clone();
         arrivals.dedup();
@@ -120,7 +120,7 @@ fn answer(
         "authorization" => value.clone(),
         name => format!("{name} {value}"),
     });
-    // The order of headers says nothing.
+    // The order of headers does not matter.
     parts.extend(shown.collect::<BTreeSet<_>>());
     shared.arrivals.lock().unwrap().push(parts.join(", "));
     let length = REFUSAL.len();
@@ -131,7 +131,7 @@ fn answer(
     stream.flush()
 }
 
-/// Answers whatever comes as a server of HTTP that does not understand it.
+/// Answers everything like an HTTPS server that receives plain HTTP.
 fn refuse(mut stream: TcpStream) -> io::Result<()> {
     let mut bytes = [0; 4096];
     if stream.read(&mut bytes)? == 0 {
@@ -142,7 +142,7 @@ fn refuse(mut stream: TcpStream) -> io::Result<()> {
     )
 }
 
-/// Is a proxy that knows `CONNECT`.
+/// Acts as a proxy that supports `CONNECT`.
 fn serve_connect(mut stream: impl Read + Write, shared: &Shared, scheme: &str) -> io::Result<()> {
     let (first, headers) = read_head(&mut stream)?;
     let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -155,7 +155,7 @@ fn serve_connect(mut stream: impl Read + Write, shared: &Shared, scheme: &str) -
     serve_tls(stream, shared, &format!("{scheme} to {target}{login}"))
 }
 
-/// Is a SOCKS 5 proxy.
+/// Acts as a SOCKS 5 proxy.
 fn serve_socks(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let read = |length: usize| {
         let mut bytes = vec![0; length];
@@ -195,7 +195,7 @@ fn serve_socks(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
 /// A first line, and the headers below it, with names in lower case.
 type Head = (String, Vec<(String, String)>);
 
-/// Reads a head byte by byte: what follows it is for another reader.
+/// Reads a head byte by byte, because another reader takes over after it.
 fn read_head(stream: &mut impl Read) -> io::Result<Head> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -212,7 +212,7 @@ fn read_head(stream: &mut impl Read) -> io::Result<Head> {
     Ok((first, headers.collect()))
 }
 
-/// Asks for a client certificate and takes each: what is sent is what the tests are about.
+/// Requests a client certificate and accepts any; the tests check which one is sent.
 #[derive(Debug)]
 struct AnyCertificate;
 

@@ -1,30 +1,30 @@
-//! Rows that both programs must agree on.
+//! Rows on which both programs must agree.
 
 use crate::certificates::Certificates;
 use crate::clients::{Client, Given, Site};
 
-/// A kubeconfig, an environment, and what arrives.
+/// A kubeconfig, an environment, and the expected request.
 pub(crate) struct Row {
     pub(crate) cluster: &'static str,
     pub(crate) user: &'static str,
     pub(crate) environment: &'static [(&'static str, &'static str)],
-    /// What the server sees, or `nothing`.
+    /// The request as the server sees it, or `nothing`.
     pub(crate) arrives: &'static str,
     pub(crate) ours: Ours,
 }
 
-/// What this program does.
+/// The expected behaviour of this program.
 #[derive(Clone, Copy)]
 pub(crate) enum Ours {
     AsKubectl,
-    /// It refuses, and says this.
+    /// It refuses with this message.
     Refuses(&'static str),
 }
 
-/// The cluster of the rows that are not about one.
+/// The cluster of the rows that test something else.
 pub(crate) const CLUSTER: &str = "server: 'https://127.0.0.1:{TLS}', certificate-authority: ca.crt";
 
-/// Runs all rows with both programs, side by side, and lists what differs.
+/// Runs all rows with both programs concurrently, and lists the differences.
 pub(crate) fn check(rows: &[Row]) {
     let (Some(certificates), Some(kubectl)) = (Certificates::get(), Client::kubectl()) else {
         return;
@@ -42,7 +42,7 @@ pub(crate) fn check(rows: &[Row]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Runs a row, and returns what is not as it should be.
+/// Runs a row, and returns its difference from the expected result.
 fn difference(row: &Row, client: &Client, certificates: &'static Certificates) -> Option<String> {
     let site = Site::new(certificates);
     let given = Given { cluster: row.cluster, user: row.user, environment: row.environment };

@@ -1,4 +1,4 @@
-//! Random damage to a valid archive: the reader never panics, and never takes one archive for
+//! Random damage to a valid archive: the reader never panics, and never confuses one archive with
 //! another.
 
 use std::io::{self, Read};
@@ -79,7 +79,7 @@ enum Damage {
         at: usize,
         count: usize,
     },
-    /// Writes a text into a block as a field of a header, and makes the checksum right again.
+    /// Writes a text into a block as a field of a header, and corrects the checksum.
     SetField {
         block: usize,
         field: usize,
@@ -138,7 +138,7 @@ impl Damage {
             Self::InsertZeroBlocks { at, count } => {
                 drop(bytes.splice(block(*at)..block(*at), vec![0; count * BLOCK]));
             }
-            // The others have nothing to damage.
+            // The others need at least one block.
             _ if blocks == 0 => {}
             Self::SetByte { at, to } => bytes[at % end] = *to,
             Self::FlipBit { at, bit } => bytes[at % end] ^= 1 << bit,
@@ -222,7 +222,7 @@ fn bytes_that_are_no_archive_are_refused() {
 
 #[test]
 fn the_size_of_the_pieces_in_which_an_archive_arrives_does_not_matter() {
-    /// Yields at most this many bytes at a time, and is interrupted now and then.
+    /// Yields at most this many bytes at a time, and is interrupted occasionally.
     struct Pieces<'a>(&'a [u8], usize, bool);
     impl Read for Pieces<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,4 +1,4 @@
-//! `images.json`, and the manifests and the image layout that it leads to.
+//! `images.json`, and its manifests and image layout.
 
 use std::sync::LazyLock;
 

@@ -44,8 +44,7 @@ const WORDS: [&str; 26] = [
 
 static BUNDLE: LazyLock<BundleFiles> = LazyLock::new(|| bundle("production"));
 
-/// Returns the files of the bundle, one of which is damaged; of its manifests only if they are
-/// wanted.
+/// Returns the files of the bundle with one of them damaged, and its manifests only if wanted.
 fn damaged(name: &str, edits: &[Edit], with_manifests: bool) -> BundleFiles {
     let mut files = BundleFiles::default();
     for (path, file) in
@@ -81,7 +80,7 @@ fn an_index_that_is_taken_is_written_again_byte_for_byte() {
 fn a_recipe_is_taken_only_if_it_is_the_one_of_the_index() {
     for_all(edits(&WORDS), |edits| {
         let files = damaged(RECIPE, &edits, false);
-        // There are no manifests, so the whole is refused in any case: not by a panic.
+        // Without manifests the bundle is always refused; the parser must not panic.
         prop_assert!(Bundle::of_files(files).is_err());
         Ok(())
     });
@@ -89,7 +88,7 @@ fn a_recipe_is_taken_only_if_it_is_the_one_of_the_index() {
 
 #[test]
 fn an_index_that_its_bundle_confirms_differs_at_most_in_who_makes_a_secret() {
-    // Nothing else of it is not in the manifests as well.
+    // The manifests confirm all the rest of the index.
     let told = |index: &Index| {
         let mut index = index.clone();
         for wanted in &mut index.contract {
@@ -104,7 +103,7 @@ fn an_index_that_its_bundle_confirms_differs_at_most_in_who_makes_a_secret() {
     let original = Bundle::of_files(damaged(INDEX, &[], true)).unwrap().index;
     for_all(edits(&WORDS), |edits| {
         let files = damaged(INDEX, &edits, true);
-        // Most damage shows without the manifests, which take their time.
+        // Most damage is found without the manifests, which take longer.
         if read_index(&files).is_ok()
             && let Ok(bundle) = Bundle::of_files(files)
         {

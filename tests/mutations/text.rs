@@ -1,9 +1,9 @@
-//! Damage to texts of one spelling: what a careless reader would take for the same.
+//! Damage to canonical texts that a careless reader would ignore.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// One act of damage. Positions are taken modulo what is there.
+/// One act of damage. Positions are taken modulo the number of candidates.
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {
     SetByte {
@@ -14,12 +14,12 @@ pub(crate) enum Edit {
         at: Index,
         bit: u8,
     },
-    /// Puts a word behind a character that means something in the text.
+    /// Inserts a word after a character with a meaning in the text.
     InsertWord {
         at: Index,
         word: &'static str,
     },
-    /// Puts a word in place of a letter, a digit or a space.
+    /// Replaces a letter, a digit or a space by a word.
     ReplaceWithWord {
         at: Index,
         word: &'static str,
@@ -73,7 +73,7 @@ pub(crate) fn edits(words: &'static [&'static str]) -> impl Strategy<Value = Vec
     prop::collection::vec(edit, 1..4)
 }
 
-/// Does all edits, one after the other.
+/// Applies all edits in order.
 pub(crate) fn apply(edits: &[Edit], text: &mut Vec<u8>) {
     for edit in edits {
         edit.apply(text);

@@ -1,4 +1,4 @@
-//! A small profile with one locked image, and images of a bundle that are made by hand.
+//! A small profile with one locked image, and images that the tests make themselves.
 //!
 //! A test program that uses this module also declares `tar` of this folder at its root.
 #![allow(dead_code, reason = "no test program uses everything")]
@@ -27,7 +27,7 @@ use relay_bundle::render::render;
 use self::image::{Format, Image, Layer};
 use crate::tar::{BLOCK, file};
 
-/// The name of the profile, and its text: it runs one image.
+/// The name and the text of a profile that runs one image.
 pub(crate) const PROFILE: &str = "tiny";
 pub(crate) const TINY: &str = r#"
 [release]
@@ -48,10 +48,10 @@ host = "redis.example.com"
 mode = "emptyDir"
 "#;
 
-/// What the profile calls its image, before it is locked.
+/// The image of the profile before it is locked.
 pub(crate) const SOURCE: &str = "ghcr.io/wei-shaw/claude-relay-service:v1.1.314";
 
-/// Images, and everything that they consist of.
+/// Images with their content.
 #[derive(Clone)]
 pub(crate) struct Images {
     pub(crate) list: ImageList,
@@ -84,7 +84,7 @@ impl Images {
         self.layout_without(&[])
     }
 
-    /// Returns the image layout of an archive that carries less.
+    /// Returns the image layout of an archive without some blobs.
     pub(crate) fn layout_without(&self, left_out: &[Digest]) -> Vec<(String, Vec<u8>)> {
         let derived = [
             ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
@@ -128,7 +128,7 @@ fn pinned(name: &str, image: &Image) -> Reference {
     name.parse::<Reference>().unwrap().pinned(digest(&image.manifest.digest))
 }
 
-/// Returns what a lock says of an image.
+/// Returns the entry of an image in a lock.
 pub(crate) fn locked(image: &Image) -> LockedImage {
     let digest_of_manifest = digest(&image.manifest.digest);
     LockedImage {
@@ -144,8 +144,8 @@ pub(crate) fn locked(image: &Image) -> LockedImage {
     }
 }
 
-/// Writes the lock of [`PROFILE`] into the folder of the profiles, and the profile if it is not
-/// there.
+/// Writes the lock of [`PROFILE`] into the folder of the profiles, and the profile if it does not
+/// exist.
 pub(crate) fn lock(profiles: &Utf8Path, image: LockedImage) {
     let profile = profiles.join(format!("{PROFILE}.toml"));
     if !profile.exists() {
@@ -174,14 +174,14 @@ pub(crate) fn bundle_of(image: LockedImage) -> BundleFiles {
     assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle").files
 }
 
-/// Puts an image layout behind the files of an archive that has none.
+/// Appends an image layout to the files of an archive without one.
 pub(crate) fn carry(archive: &[u8], layout: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (files, end) = archive.split_at(archive.len() - 2 * BLOCK);
     let layout: Vec<u8> = layout.iter().flat_map(|(name, bytes)| file(name, bytes)).collect();
     [files, &layout, end].concat()
 }
 
-/// Writes a file that others can read, whatever the umask.
+/// Writes a file that others can read, independent of the umask.
 pub(crate) fn put(path: &Utf8Path, bytes: &[u8]) {
     fs_err::create_dir_all(path.parent().unwrap()).unwrap();
     fs_err::write(path, bytes).unwrap();

@@ -1,11 +1,11 @@
-//! Documents whose console blocks are run as they are written.
+//! Runs the console blocks of documents as they are written.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use relay_bundle::model::timestamp::Timestamp;
 
-/// A text in pieces: what stands between commands, and the commands with their output.
+/// A part of a text: prose, or a command with its output.
 enum Piece {
     Text(String),
     Command { line: String, shown: String },
@@ -39,26 +39,26 @@ fn pieces(text: &str) -> Vec<Piece> {
 /// The heading of the README's part that needs a cluster.
 const ON_A_CLUSTER: &str = "### On a cluster\n";
 
-/// Returns the README in front of the part that needs a cluster, and from there on.
+/// Splits the README before the part that needs a cluster.
 pub(crate) fn split(readme: &str) -> (&str, &str) {
     readme.split_at(readme.find(ON_A_CLUSTER).expect("the README has a part for the cluster"))
 }
 
-/// What came of playing a text.
+/// The result of running a text's commands.
 pub(crate) struct Played {
-    /// The text, with what the commands really printed.
+    /// The text with the real output of the commands.
     pub(crate) written: String,
     pub(crate) commands: usize,
-    /// What the text shows otherwise.
+    /// The differences from the text.
     pub(crate) wrong: Vec<String>,
 }
 
-/// Runs all commands of a text, and compares what they print with what it shows.
+/// Runs all commands of a text, and compares their output with the text.
 pub(crate) fn play(text: &str, run: impl Fn(&str) -> String) -> Played {
     play_but_for(str::to_owned, text, run)
 }
 
-/// As [`play`], but for what `hide` makes equal.
+/// Like [`play`], but ignores the differences that `hide` removes.
 pub(crate) fn play_but_for(
     hide: impl Fn(&str) -> String,
     text: &str,
@@ -83,8 +83,7 @@ pub(crate) fn play_but_for(
     played
 }
 
-/// Runs a command as a person at a terminal would see it; `tools` are looked for before those of
-/// the machine.
+/// Runs a command with the output of a terminal; `tools` precede the machine's own on the path.
 #[expect(clippy::disallowed_methods, reason = "the tools of the machine are called by name")]
 pub(crate) fn run(folder: &Path, tools: &[&Path], kubeconfig: &str, line: &str) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_relay-bundle"));
@@ -107,8 +106,7 @@ pub(crate) fn run(folder: &Path, tools: &[&Path], kubeconfig: &str, line: &str) 
     text.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
-/// Replaces what is another on every machine and day: keys, times, serials, and how long ago that
-/// was.
+/// Replaces values that differ between machines and days: keys, times, serials, and ages.
 fn steady(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "+/=-".contains(c);
     let times =
@@ -121,7 +119,7 @@ fn steady(text: &str) -> String {
         let is_recipient = word.len() == 62 && word.starts_with("age1");
         let is_key = word.len() == 64 || word.starts_with("MCow") || word == "=" || is_recipient;
         let is_number = word.len() > 9 && word.bytes().all(|byte| byte.is_ascii_digit());
-        // A volume is named `pvc-` and the uid of its claim.
+        // The name of a volume is `pvc-` and the uid of its PVC.
         let uid = word.get(word.len().saturating_sub(36)..).filter(|uid| is_uid(uid));
         if let Some(uid) = uid {
             steady.extend([&word[..word.len() - uid.len()], "UID", end]);
@@ -148,7 +146,7 @@ fn is_uid(word: &str) -> bool {
         && word.bytes().all(is_digit)
 }
 
-/// Makes a folder with what the commands of the documents read.
+/// Makes a folder with the input files of the documents' commands.
 pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["docs", "profiles"] {
@@ -157,7 +155,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// Tells whether the documents are to be written anew.
+/// Returns true if the documents are to accept the new output.
 #[expect(
     clippy::disallowed_methods,
     reason = "RELAY_BUNDLE_ACCEPT is how a person asks for a new text"

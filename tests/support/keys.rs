@@ -1,4 +1,4 @@
-//! Keys as files, and what they have signed.
+//! Key files, and the signatures of bundles.
 
 use camino::Utf8Path;
 use relay_bundle::bundle::layout::ATTESTATION;
@@ -8,13 +8,13 @@ use relay_bundle::trust::key::{KeyId, PrivateKey};
 use relay_bundle::trust::statement::Statement;
 use std::collections::BTreeSet;
 
-/// Writes `<name>.pem` and `<name>.pub.pem` into a folder: the pair that `seed` makes.
+/// Writes `<name>.pem` and `<name>.pub.pem` into a folder: the key pair of `seed`.
 pub(crate) fn write_pair(folder: &Utf8Path, name: &str, seed: u8) -> PrivateKey {
     let key = PrivateKey::from_seed(&[seed; 32]);
     let private = folder.join(format!("{name}.pem"));
     create_new(&private, key.to_pem().as_bytes(), MODE_PRIVATE, Durability::Cached).unwrap();
     let (public, pem) = (folder.join(format!("{name}.pub.pem")), key.public().to_pem());
-    // With these modes whatever the umask of whoever runs the tests.
+    // Sets these modes independent of the umask.
     create_new(&public, pem.as_bytes(), MODE_PUBLIC, Durability::Cached).unwrap();
     key
 }
@@ -28,7 +28,7 @@ pub(crate) fn attestation_of(bundle: &Utf8Path) -> Vec<u8> {
     relay_bundle::media::archive::open(file).unwrap().attestation().unwrap().to_vec()
 }
 
-/// Returns the statement of a bundle and who has signed it; every signature must be good.
+/// Returns the statement of a bundle and its signers; every signature must be good.
 #[track_caller]
 pub(crate) fn signed(bundle: &Utf8Path, keys: &[&PrivateKey]) -> (Statement, BTreeSet<KeyId>) {
     let envelope = Envelope::parse(&attestation_of(bundle)).unwrap();

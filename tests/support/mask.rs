@@ -15,7 +15,7 @@ const ID_DIGITS: [usize; 5] = [64, 32, 16, 12, 10];
 /// The time that messages show as an example.
 const EXAMPLE: &str = "2026-11-22T10:00:00Z";
 
-/// Patterns whose matches need no number, and their replacements.
+/// Patterns whose matches do not need a number, and their replacements.
 pub(crate) const FILTERS: [(&str, &str); 4] = [
     (r"\b\d+ (s|min|hours?) ago\b", "[duration] ago"),
     (r"\bin \d+ days\b", "in [n] days"),
@@ -52,7 +52,7 @@ fn mask_times(text: &str) -> String {
     times.fold(text.to_owned(), |masked, time| masked.replace(time, "[time]"))
 }
 
-/// Returns whether a text has digits where the example has some, and the same characters elsewhere.
+/// Returns true if a text has digits where the example has some, and the same characters elsewhere.
 fn is_time(text: &str) -> bool {
     text.bytes().zip(EXAMPLE.bytes()).all(|(byte, example)| {
         if example.is_ascii_digit() { byte.is_ascii_digit() } else { byte == example }
@@ -72,7 +72,7 @@ fn mask_public_keys(text: &str, numbers: &mut Numbers) -> String {
     masked + rest
 }
 
-/// The values that were numbered, by kind; the first one has the number 1.
+/// The numbered values, by kind; the first one has the number 1.
 #[derive(Default)]
 struct Numbers {
     by_kind: BTreeMap<&'static str, Vec<String>>,
@@ -83,7 +83,7 @@ impl Numbers {
         let is_hex = word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let is_decimal = word.bytes().all(|byte| byte.is_ascii_digit());
         if word.len() == 10 && is_decimal {
-            // The seconds of the clock: whether two are equal is a matter of chance.
+            // The seconds of the clock: two of them are equal by chance only.
             "[serial]".to_owned()
         } else if is_hex && ID_DIGITS.contains(&word.len()) {
             self.number("id", word)
@@ -94,8 +94,8 @@ impl Numbers {
         }
     }
 
-    /// Returns a label with the number of a value. A shortened id has the number of the whole one, and
-    /// `…`.
+    /// Returns a label with the number of a value. A shortened id has the number of the whole one,
+    /// and `…`.
     fn number(&mut self, kind: &'static str, value: &str) -> String {
         let values = self.by_kind.entry(kind).or_default();
         let is_same = |known: &String| known.starts_with(value) || value.starts_with(known);

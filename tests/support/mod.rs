@@ -1,4 +1,4 @@
-//! What the tests that run real programs share.
+//! Helpers for the tests that run real programs.
 
 mod tools;
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) use tools::find;
 use tools::skip;
 
-/// Whether this machine lets tests have process and mount namespaces of their own.
+/// Returns true if this machine permits process and mount namespaces of a test's own.
 pub(crate) fn isolated() -> bool {
     let Some(unshare) = find("unshare", "util-linux") else { return false };
     let output = Command::new(unshare).args(["--mount", "--pid", "--fork", "true"]).output();
@@ -20,7 +20,7 @@ pub(crate) fn isolated() -> bool {
     allowed
 }
 
-/// The processes that a process has started.
+/// Returns the children of a process.
 pub(crate) fn children(process: i64) -> Vec<i64> {
     let list = text_of(Path::new(&format!("/proc/{process}/task/{process}/children")));
     list.split_whitespace().filter_map(|child| child.parse().ok()).collect()
@@ -36,12 +36,12 @@ pub(crate) fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() ->
     }
 }
 
-/// Reads a text file, or nothing if it is not there yet.
+/// Reads a text file; a missing one is empty.
 pub(crate) fn text_of(file: &Path) -> String {
     fs_err::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// Sends a signal to a process, or with a negative number to a process group.
+/// Sends a signal to a process, or to a process group if the number is negative.
 pub(crate) fn signal(name: &str, process: i64) {
     let status = Command::new("/bin/sh")
         .args(["-c", &format!("kill -{name} {process}")])

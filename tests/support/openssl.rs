@@ -16,19 +16,19 @@ use crate::tools::find;
 /// Makes a key and a certificate.
 const REQUEST: &str = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch";
 
-/// The program, and the folder that it works in.
+/// The program and its working directory.
 pub(crate) struct Openssl {
     program: PathBuf,
     folder: PathBuf,
 }
 
 impl Openssl {
-    /// Finds openssl; returns nothing without it.
+    /// Finds openssl; returns `None` without it.
     pub(crate) fn find(folder: &Path) -> Option<Self> {
         Some(Self { program: find("openssl", "openssl")?, folder: folder.to_owned() })
     }
 
-    /// Runs the words of a line, without the settings of the machine; returns the standard output.
+    /// Runs the words of a line, without the machine's settings; returns the standard output.
     #[track_caller]
     pub(crate) fn run(&self, line: &str) -> Vec<u8> {
         let mut command = Command::new(&self.program);
@@ -47,7 +47,8 @@ impl Openssl {
         self.run(&format!("{REQUEST} -subj /CN={name} -keyout {name}.key -out {name}.crt"));
     }
 
-    /// Makes `server.crt` and `server.key` for some names and addresses; the authority `ca` signs.
+    /// Makes `server.crt` and `server.key` for some names and addresses, signed by the authority
+    /// `ca`.
     pub(crate) fn make_server(&self, names: &str) {
         self.run(&format!(
             "{REQUEST} -subj /CN=server -addext subjectAltName={names} -addext \
@@ -57,7 +58,7 @@ impl Openssl {
     }
 }
 
-/// Returns the configuration of a server that has `server.crt` and `server.key` of a folder.
+/// Returns the configuration of a server with `server.crt` and `server.key` of a folder.
 pub(crate) fn server_config(folder: &Path, clients: Arc<dyn ClientCertVerifier>) -> ServerConfig {
     let certificate = CertificateDer::from_pem_file(folder.join("server.crt")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();

@@ -1,4 +1,4 @@
-//! Profiles in memory, and what they render to.
+//! Profiles in memory, and their rendered objects.
 
 use relay_bundle::bundle::assemble::{Assembled, assemble};
 use relay_bundle::profile::node::Visibility;
@@ -29,13 +29,13 @@ impl ProfileFiles for Text<'_> {
     }
 }
 
-/// Loads the profile that `text` describes, with arguments of `--set` on top.
+/// Loads the profile in `text`, with arguments of `--set` on top.
 pub(crate) fn load(text: &str, sets: &[&str]) -> Loaded {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     profile::load("test", &sets, &Text(text))
 }
 
-/// The objects of a profile, and the bundle that they make.
+/// The objects of a profile, and their bundle.
 pub(crate) struct Rendered {
     pub set: ManifestSet,
     pub bundle: Assembled,

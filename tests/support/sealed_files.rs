@@ -1,4 +1,4 @@
-//! Files that look like sealed secrets from outside. No key opens them.
+//! Files that look like sealed secrets. No key opens them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 /// A public key that such a file may name as its recipient.
 pub(crate) const RECIPIENT: &str = "age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms";
 
-/// Returns a file for one recipient that states no place, as earlier versions sealed it.
+/// Returns a file for one recipient that does not state a place, as earlier versions sealed it.
 pub(crate) fn without_place() -> Vec<u8> {
     with_stanza("")
 }

@@ -1,4 +1,4 @@
-//! A bundle with images for a registry of the tests, and what is needed to push it.
+//! A bundle with images for a registry of the tests, and everything that `push` needs.
 #![allow(dead_code, reason = "no test program uses everything")]
 
 #[path = "carried.rs"]
@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::carried::image::Image;
 use self::carried::{Images, PROFILE, SOURCE, TINY, locked, put};
 
-/// The image of a container beside the relay, before it is locked.
+/// The image of the container beside the relay, before it is locked.
 pub(crate) const SIDE: &str = "ghcr.io/acme/side:1";
 /// The repositories of both images.
 pub(crate) const RELAY_REPOSITORY: &str = "wei-shaw/claude-relay-service";
@@ -31,13 +31,13 @@ fn side_container(image: &str) -> String {
 /// A folder with a profile, its lock, a store and a key.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
-    /// Options of `push` beside the bundle and the key.
+    /// Options of `push` besides the bundle and the key.
     pub(crate) options: Vec<String>,
     /// The image of the container beside the relay.
     pub(crate) side: &'static str,
 }
 
-/// How a command ended.
+/// The result of a command.
 pub(crate) struct Ended {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -58,7 +58,7 @@ impl Site {
         Utf8Path::from_path(self.folder.path()).unwrap()
     }
 
-    /// Locks the image of the relay, and one beside it if there is one, and builds an archive.
+    /// Locks the relay's image, and the second one if there is one, and builds an archive.
     #[track_caller]
     pub(crate) fn build(&self, images: &[&Image], file: &str, carried: &str) -> Images {
         let named: Vec<(&str, &Image)> =
@@ -125,7 +125,7 @@ impl Site {
         ended.json()
     }
 
-    /// Begins to push a bundle.
+    /// Starts to push a bundle.
     pub(crate) fn begin_push(&self, bundle: &str, more: &[&str]) -> Child {
         let arguments = self.arguments(bundle, more);
         let mut command = self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use relay_bundle::store::Store;
 
-/// A store of its own, and the folder that it is in.
+/// A store and its folder.
 pub(crate) struct Home {
     pub(crate) _folder: tempfile::TempDir,
     pub(crate) root: Utf8PathBuf,

@@ -1,4 +1,4 @@
-//! `ustar`, written independently of the program: headers, and how to make one wrong in one field.
+//! `ustar`, written independently of the program: headers, with one wrong field if needed.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ pub(crate) const FIELDS: [(&str, usize); 17] = [
     ("padding", 12),
 ];
 
-/// Returns where a field stands in a header.
+/// Returns the range of a field in a header.
 pub(crate) fn range(field: &str) -> Range<usize> {
     let mut at = 0;
     for (name, width) in FIELDS {
@@ -37,7 +37,7 @@ pub(crate) fn range(field: &str) -> Range<usize> {
     panic!("`{field}` is no field of a header");
 }
 
-/// Puts `content` into a field, zeros behind it, and makes the checksum right.
+/// Puts `content` into a field, followed by zeros, and corrects the checksum.
 pub(crate) fn set(header: &mut [u8], field: &str, content: &[u8]) {
     let place = &mut header[range(field)];
     place.fill(0);
@@ -48,7 +48,7 @@ pub(crate) fn set(header: &mut [u8], field: &str, content: &[u8]) {
     header[range("chksum")].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// Returns a good header.
+/// Returns a valid header.
 pub(crate) fn header(name: &str, bytes: usize) -> Vec<u8> {
     let mut header = vec![0; BLOCK];
     let constants: [(&str, &[u8]); 9] = [

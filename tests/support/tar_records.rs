@@ -1,4 +1,4 @@
-//! Reads the files of a good archive, independently of the program.
+//! Reads the files of a valid archive, independently of the program.
 //!
 //! A test program that uses this module also declares `tar` of this folder at its root.
 
@@ -13,7 +13,7 @@ pub(crate) struct Record {
     pub(crate) content: Range<usize>,
 }
 
-/// Returns the files of a good archive; its last two blocks are none.
+/// Returns the files of a valid archive, without its two final blocks.
 pub(crate) fn records(archive: &[u8]) -> Vec<Record> {
     let mut records = Vec::new();
     let mut at = 0;

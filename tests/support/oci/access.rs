@@ -13,7 +13,7 @@ pub(crate) enum Access {
     Plain,
     /// HTTPS with user and password.
     Basic,
-    /// HTTPS with a token; the token server wants user and password.
+    /// HTTPS with a token; the token server requires user and password.
     Bearer,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn config(folder: &Path, access: Access, tokens: Option<&TokenServer>
             "filesystem": { "rootdirectory": folder.join("storage") },
             "delete": { "enabled": true },
         },
-        // The system chooses the port: a free port that a test looked for could be taken before the
+        // The system chooses the port: a free port that a test had found could be taken before the
         // registry starts.
         "http": { "addr": "127.0.0.1:0" },
     });

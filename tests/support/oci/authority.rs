@@ -9,23 +9,23 @@ use crate::openssl::{Openssl, server_config};
 
 /// A folder with certificates and keys.
 ///
-/// `ca/ca.crt` is alone in its folder, because skopeo takes every `*.crt` beside it for an
-/// authority. `server.crt` and `server.key` are a server's on loopback, or of `example.internal`;
-/// `token.crt` and `token.key` are the token issuer's.
+/// `ca/ca.crt` is alone in its folder, because skopeo trusts every `*.crt` beside it as an
+/// authority. `server.crt` and `server.key` are those of a server on loopback, or of
+/// `example.internal`; `token.crt` and `token.key` are the token issuer's.
 pub(crate) struct Authority {
     openssl: Openssl,
     folder: PathBuf,
 }
 
 impl Authority {
-    /// Makes the files in a folder; returns nothing without openssl.
+    /// Makes the files in a folder; returns `None` without openssl.
     pub(crate) fn make(folder: &Path) -> Option<Self> {
         let openssl = Openssl::find(folder)?;
         openssl.make_authority("ca");
         openssl.make_server("IP:127.0.0.1,DNS:localhost,DNS:*.example.internal");
         fs_err::create_dir(folder.join("ca")).unwrap();
         fs_err::rename(folder.join("ca.crt"), folder.join("ca/ca.crt")).unwrap();
-        // RSA, because openssl writes its signatures as a token has them.
+        // RSA, because openssl writes its signatures in the form of a token.
         openssl.run(
             "req -x509 -newkey rsa:2048 -nodes -days 2 -batch -subj /CN=tokens -keyout token.key -out token.crt",
         );

@@ -56,7 +56,7 @@ pub(crate) struct ImageStatus {
 }
 
 impl Containerd {
-    /// Starts containerd; returns nothing where a program is missing, or the user is not root.
+    /// Starts containerd; returns `None` without one of its programs, or without root.
     pub(crate) fn start() -> Option<Self> {
         let program = find("containerd", "containerd")?;
         let (ctr, curl) = (find("ctr", "containerd")?, find("curl", "curl")?);
@@ -100,7 +100,7 @@ impl Containerd {
         self.ctr(&["images", "import", "--snapshotter", "native", archive.to_str().unwrap()])
     }
 
-    /// Returns the names of all images; each has also one that is the digest of its config.
+    /// Returns the names of all images; each has a second one, the digest of its config.
     pub(crate) fn names(&self) -> Vec<String> {
         let list = self.ctr(&["images", "list", "--quiet"]).unwrap();
         list.lines().map(str::to_owned).collect()
@@ -123,7 +123,7 @@ impl Containerd {
     }
 
     /// Calls `ImageStatus` of the CRI, with curl as the client: gRPC is a POST over HTTP/2, whose
-    /// body is a message behind its length.
+    /// body is a message after its length.
     fn status_of(&self, reference: &str) -> Result<Option<ImageStatus>, String> {
         let request = self.folder.path().join("request");
         fs_err::write(&request, frame(&field(1, &field(1, reference.as_bytes())))).unwrap();
@@ -141,7 +141,7 @@ impl Containerd {
         command.arg("--data-binary").arg(format!("@{}", request.display()));
         let answer = run(command.arg("http://localhost/runtime.v1.ImageService/ImageStatus"))?;
         let text = String::from_utf8_lossy(&answer);
-        // Trailers come behind the message, or are among the headers of an answer without one.
+        // Trailers follow the message, or are among the headers of an answer without one.
         if !text.contains("grpc-status: 0") {
             return Err(text.into_owned());
         }
@@ -175,7 +175,7 @@ impl Drop for Containerd {
     }
 }
 
-/// Returns a message of gRPC: not compressed, its length, its bytes.
+/// Returns a message of gRPC: an uncompressed flag, its length, its bytes.
 fn frame(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[0], &length[..], message].concat()
@@ -186,7 +186,7 @@ fn unframe(bytes: &[u8]) -> &[u8] {
     &bytes[5..5 + usize::try_from(length).unwrap()]
 }
 
-/// Returns a field of a protobuf message that has bytes.
+/// Returns a protobuf field with bytes.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
     let mut length = bytes.len();
@@ -199,7 +199,7 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     field
 }
 
-/// Returns the fields of a protobuf message that have bytes; numbers are passed over.
+/// Returns the protobuf fields with bytes; numbers are skipped.
 fn fields(mut message: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     std::iter::from_fn(move || {
         while !message.is_empty() {

@@ -100,12 +100,12 @@ impl Layer {
         }
     }
 
-    /// Returns a layer of any bytes, which registries keep and no node can unpack.
+    /// Returns a layer of any bytes, which registries store but no node can unpack.
     pub(crate) fn opaque(format: Format, bytes: &[u8]) -> Self {
         Self { content: Content::new(format.layer(), bytes.to_vec()), diff_id: digest(bytes) }
     }
 
-    /// Returns a layer of exactly so many bytes, a multiple of 512: a tar of one file that does not
+    /// Returns a layer of exactly this size, a multiple of 512: a tar of one file that does not
     /// compress. OCI has a media type for a tar without gzip.
     pub(crate) fn large(bytes: usize) -> Self {
         let tar = tar_of("noise", &noise(bytes - 3 * tar::BLOCK));
@@ -158,7 +158,7 @@ impl Platform {
 /// The manifest of one platform with its blobs, or an index with its children.
 pub(crate) struct Image {
     pub(crate) manifest: Content,
-    /// The config and the layers; none of an index.
+    /// The config and the layers; empty for an index.
     pub(crate) blobs: Vec<Content>,
     pub(crate) children: Vec<Self>,
 }
@@ -169,7 +169,7 @@ impl Image {
         Self::of_layers(format, AMD64, vec![Layer::small(format, "hello", text)])
     }
 
-    /// Returns an image for linux/amd64 with a small layer and one of exactly so many bytes.
+    /// Returns an image for linux/amd64 with a small layer and one of exactly this size.
     pub(crate) fn large(bytes: usize) -> Self {
         let small = Layer::small(Format::Oci, "hello", "small");
         Self::of_layers(Format::Oci, AMD64, vec![small, Layer::large(bytes)])

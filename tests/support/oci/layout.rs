@@ -9,13 +9,13 @@ use crate::tar;
 
 const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Returns the two names of an image that let the kubelet find `repository:tag@digest` after an
+/// Returns the two names of an image by which the kubelet finds `repository:tag@digest` after an
 /// import.
 pub(crate) fn names(repository: &str, tag: &str, image: &Image) -> [String; 2] {
     [format!("{repository}:{tag}"), format!("{repository}@{}", image.manifest.digest)]
 }
 
-/// Writes a folder that `oci:FOLDER:TAG` names.
+/// Writes a folder that `oci:FOLDER:TAG` refers to.
 pub(crate) fn write_folder(folder: &Path, tag: &str, image: &Image) {
     let blobs = folder.join("blobs/sha256");
     fs_err::create_dir_all(&blobs).unwrap();
@@ -26,13 +26,13 @@ pub(crate) fn write_folder(folder: &Path, tag: &str, image: &Image) {
     }
 }
 
-/// Returns a tar of an OCI layout in which the image has these names, behind `front`: the files of
-/// a bundle.
+/// Returns a tar of an OCI layout in which the image has these names, after `front`: the files of a
+/// bundle.
 pub(crate) fn archive(front: &[(&str, &[u8])], names: &[String], image: &Image) -> Vec<u8> {
     archive_without("", front, names, image)
 }
 
-/// As [`archive`], without the blob of this digest.
+/// Like [`archive`], without the blob of this digest.
 pub(crate) fn archive_without(
     missing: &str,
     front: &[(&str, &[u8])],

@@ -1,4 +1,4 @@
-//! Real registries, containerd and skopeo, and images to give them.
+//! Real registries, containerd and skopeo, and images for them.
 //!
 //! A test program that uses this module also declares `openssl`, `tar` and `tools` of this folder's
 //! parent, at its root.
@@ -19,8 +19,7 @@ use std::process::{Command, Output};
 
 use crate::tools::skip;
 
-/// A program with nothing in its environment that could lead it elsewhere: no proxy, no home, no
-/// credentials.
+/// Returns a command without the machine's environment: no proxy, no home, no credentials.
 fn isolated(program: &PathBuf) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/nonexistent");
@@ -28,7 +27,7 @@ fn isolated(program: &PathBuf) -> Command {
     command
 }
 
-/// Returns whether the user is root; otherwise the test is skipped with a note, and in CI it fails.
+/// Returns true if the user is root; otherwise the test is skipped with a note, and fails in CI.
 pub(crate) fn is_root(what: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {

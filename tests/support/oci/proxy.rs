@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a registry without TLS: it notes each request, and holds one of them.
+//! A TCP proxy in front of a registry without TLS: it records each request, and can hold one.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,12 +8,12 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 const METHODS: [&str; 6] = ["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "PATCH "];
 
-/// Where a request is held.
+/// The place where a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
     /// The registry does not see it.
     Before,
-    /// The registry sees it, and its answer does not come back.
+    /// The registry sees it, but its answer is held.
     After,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct State {
     requests: Vec<String>,
-    /// The number of the request that is held, from 1 on.
+    /// The number of the held request, counted from 1.
     hold: Option<(usize, Hold)>,
     is_held: bool,
 }
@@ -51,7 +51,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let shared = Arc::clone(&shared);
-                // A client that is killed hangs up.
+                // A killed client hangs up.
                 std::thread::spawn(move || shared.serve(stream.unwrap()).ok());
             }
         });
@@ -63,7 +63,7 @@ impl Proxy {
         *self.shared.lock() = State { hold: Some((number, hold)), ..State::default() };
     }
 
-    /// Forgets the requests so far, and lets those that are held pass.
+    /// Forgets the requests so far, and releases the held one.
     pub(crate) fn release(&self) {
         *self.shared.lock() = State::default();
         self.shared.changed.notify_all();
@@ -74,7 +74,7 @@ impl Proxy {
         self.shared.lock().requests.clone()
     }
 
-    /// Returns whether a request is held.
+    /// Returns true if a request is held.
     pub(crate) fn is_holding(&self) -> bool {
         self.shared.lock().is_held
     }
@@ -121,8 +121,8 @@ impl Shared {
         }
     }
 
-    /// Notes a request. The client writes the head of one at once, and bodies of tests do not look
-    /// like it.
+    /// Records a request. The client writes its head at once, and the bodies in these tests do not
+    /// look like one.
     fn note(&self, bytes: &[u8]) {
         if !METHODS.iter().any(|method| bytes.starts_with(method.as_bytes())) {
             return;
@@ -136,7 +136,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits while a request is held in this way.
+    /// Waits while a request is held in this place.
     fn await_release(&self, hold: Hold) {
         let is_held =
             |state: &mut State| state.is_held && state.hold.is_some_and(|(_, how)| how == hold);

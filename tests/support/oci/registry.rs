@@ -1,4 +1,4 @@
-//! A real registry on a loopback port, with a folder of its own; it ends with the value.
+//! A real registry on a loopback port, with its own folder; it ends when the value is dropped.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -71,13 +71,13 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry; returns nothing where a program is missing.
+    /// Starts a registry; returns `None` without its program.
     pub(crate) fn start(program: Program, access: Access) -> Option<Self> {
         Self::launch(program, access, |program, _| isolated(program))
     }
 
-    /// Starts a registry whose storage is a file system of one MiB, which only it sees; returns
-    /// nothing without root.
+    /// Starts a registry whose storage is a private file system of one MiB; returns `None` without
+    /// root.
     pub(crate) fn start_full(program: Program) -> Option<Self> {
         let unshare = find("unshare", "util-linux")?;
         if !is_root("a full registry") {
@@ -91,7 +91,7 @@ impl Registry {
         })
     }
 
-    /// Makes room in a registry of [`Registry::start_full`].
+    /// Frees space in a registry of [`Registry::start_full`].
     #[track_caller]
     pub(crate) fn make_room(&self) {
         let mut command = isolated(&find("nsenter", "util-linux").unwrap());
@@ -99,8 +99,8 @@ impl Registry {
         run(command.args(["mount", "-o", "remount,size=64m"]).arg(self.storage())).unwrap();
     }
 
-    /// Starts a registry by a command that gets its arguments; `prepare` sees its program and its
-    /// storage.
+    /// Starts a registry through a command that gets its arguments; `prepare` gets the paths of its
+    /// program and storage.
     fn launch(
         program: Program,
         access: Access,
@@ -160,12 +160,12 @@ impl Registry {
         self.tokens.as_ref()
     }
 
-    /// Returns the folder that has `ca.crt` alone; [`Access::Plain`] has none.
+    /// Returns the folder with `ca.crt`; [`Access::Plain`] does not have one.
     pub(crate) fn ca_folder(&self) -> PathBuf {
         self.folder.path().join("ca")
     }
 
-    /// Returns the folder that its blobs are in.
+    /// Returns the folder of its blobs.
     pub(crate) fn storage(&self) -> PathBuf {
         self.folder.path().join("storage")
     }
@@ -210,14 +210,14 @@ impl Registry {
         assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
     }
 
-    /// Returns the digest that a tag or a digest leads to, if the registry has it.
+    /// Returns the digest of a tag or a digest, if the registry has it.
     pub(crate) fn digest(&self, repository: &str, reference: &str) -> Option<String> {
         let answer = self.call("HEAD", repository, &format!("manifests/{reference}"), None);
         assert!([200, 404].contains(&answer.status), "{}", answer.status);
         answer.header("Docker-Content-Digest").filter(|_| answer.status == 200).map(str::to_owned)
     }
 
-    /// Returns whether the registry has a config or a layer.
+    /// Returns true if the registry has a config or a layer.
     pub(crate) fn has_blob(&self, repository: &str, blob: &Content) -> bool {
         self.call("HEAD", repository, &format!("blobs/{}", blob.digest), None).status == 200
     }
@@ -230,7 +230,7 @@ impl Registry {
         );
     }
 
-    /// Deletes a config or a layer, also one that a manifest names.
+    /// Deletes a config or a layer, even if a manifest refers to it.
     #[track_caller]
     pub(crate) fn delete_blob(&self, repository: &str, digest: &str) {
         assert_eq!(self.call("DELETE", repository, &format!("blobs/{digest}"), None).status, 202);
@@ -270,13 +270,13 @@ impl Registry {
         self.answer(command, &format!("{repository}/{path}"))
     }
 
-    /// As [`Registry::call`], without credentials and a body.
+    /// Like [`Registry::call`], without credentials and a body.
     #[track_caller]
     pub(crate) fn anonymous(&self, method: &str, repository: &str, path: &str) -> Answer {
         self.answer(self.request(method, None), &format!("{repository}/{path}"))
     }
 
-    /// Prepares curl; as every client does, it accepts each kind of manifest.
+    /// Prepares curl; like every client, it accepts each kind of manifest.
     fn request(&self, method: &str, body: Option<&Content>) -> Command {
         let mut command = isolated(&self.curl);
         command.args([

@@ -7,7 +7,7 @@ use super::token_server::{PASSWORD, USER};
 use super::{isolated, run};
 use crate::tools::find;
 
-/// Where an image is.
+/// The place of an image.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'a> {
     /// An OCI layout, and the name of the image in it.
@@ -43,7 +43,7 @@ impl Place<'_> {
 pub(crate) struct Skopeo(PathBuf);
 
 impl Skopeo {
-    /// Returns nothing where it is missing.
+    /// Returns `None` without skopeo.
     pub(crate) fn find() -> Option<Self> {
         find("skopeo", "skopeo").map(Self)
     }
@@ -67,13 +67,13 @@ impl Skopeo {
         );
     }
 
-    /// Returns the manifest, or the index, as it is kept.
+    /// Returns the stored manifest or index.
     #[track_caller]
     pub(crate) fn manifest(&self, place: Place) -> Vec<u8> {
         self.inspect(place, &place.options("--"))
     }
 
-    /// Returns why the manifest cannot be read.
+    /// Returns the error of reading a manifest.
     #[track_caller]
     pub(crate) fn fails_to_read(&self, place: Place) -> String {
         let mut command = isolated(&self.0);
@@ -81,7 +81,7 @@ impl Skopeo {
         run(&mut command).expect_err("the image was read")
     }
 
-    /// As [`Skopeo::manifest`], with the credentials of a file.
+    /// Like [`Skopeo::manifest`], with the credentials of a file.
     #[track_caller]
     pub(crate) fn manifest_with(&self, credentials: &Path, place: Place) -> Vec<u8> {
         let mut options = place.options("--");

@@ -1,5 +1,5 @@
-//! A token server with TLS: issues bearer tokens to one user, and grants every scope, or some
-//! actions only.
+//! A token server with TLS: it issues bearer tokens to one user, and grants every scope or only
+//! some actions.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,7 +29,7 @@ struct Shared {
     authority: Authority,
     tls: Arc<ServerConfig>,
     scopes: Mutex<Vec<String>>,
-    /// The actions that are granted; all where there are none.
+    /// The granted actions; an empty list grants all.
     granted: Mutex<Vec<&'static str>>,
 }
 
@@ -48,7 +48,7 @@ impl TokenServer {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let shared = Arc::clone(&shared);
-                // A client may hang up early; that is no failure of the test.
+                // A client may hang up early, which does not fail the test.
                 std::thread::spawn(move || shared.serve(stream.unwrap()).ok());
             }
         });
@@ -126,7 +126,7 @@ impl Shared {
         format!("{signed}.{}", part(&self.authority.sign(signed.as_bytes())))
     }
 
-    /// Returns what a scope `type:name:actions` grants; the name may have a colon.
+    /// Returns the access that a scope `type:name:actions` grants; the name may have a colon.
     fn access(&self, scope: &str) -> Option<Value> {
         let (kind, rest) = scope.split_once(':')?;
         let (name, actions) = rest.rsplit_once(':')?;
