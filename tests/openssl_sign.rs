@@ -1,4 +1,4 @@
-//! What we sign is verified by stock tools, and what they sign is taken: the real programs.
+//! Interoperability with stock tools: they verify our signatures, and we accept theirs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/carried.rs"]
@@ -30,7 +30,7 @@ const TERMS: [&str; 4] = ["--serial", "7", "--issued", "2026-01-02T03:04:05Z"];
 const SIGN: [&str; 8] =
     ["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "payload.bin", "-out"];
 
-/// A folder with an archive, an entry, a key of ours, and a key that OpenSSL made.
+/// An environment with an archive, an entry, a key of ours, and a key of OpenSSL.
 struct Home {
     env: TestEnv,
     ours: PrivateKey,
@@ -110,7 +110,7 @@ fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
     };
     env.ok(&[&["sign", "web.tar", "--payload", "payload.bin"], &TERMS[..]].concat());
     run(&env, &openssl, &[&SIGN[..], &["good.sig"]].concat());
-    // The statement without the encoding around it: a raw signature of the same payload.
+    // A raw signature of the statement, without the pre-authentication encoding of DSSE.
     let payload = fs_err::read(env.path().join("payload.bin")).unwrap();
     let statement = payload.splitn(5, |byte| *byte == b' ').last().unwrap();
     fs_err::write(env.path().join("statement.json"), statement).unwrap();
@@ -226,14 +226,14 @@ fn a_payload_is_not_written_over_other_files_or_into_the_bundle() {
 
 // --- docs/verify.sh ---
 
-/// A shell, and the folder of the tools that it finds.
+/// A shell, and the folder with its tools.
 struct Shell {
     name: &'static str,
     command: Vec<PathBuf>,
     path: Utf8PathBuf,
 }
 
-/// Dash with the tools of the machine, and busybox with nothing but its own and openssl.
+/// Returns dash with the machine's tools, and busybox with only its own and openssl.
 fn shells(home: &Home) -> Vec<Shell> {
     let mut shells = Vec::new();
     if let Some(dash) = find("dash", "dash") {
@@ -385,7 +385,7 @@ fn make(env: &TestEnv, line: &str) {
     assert!(status.success(), "{line}");
 }
 
-/// Changes the statement in the folder `files` by the command `$change` of sed, and signs it again.
+/// Changes the statement in the folder `files` by sed's command `$change`, and signs it again.
 const RESIGN: &str = r#"
     type=application/vnd.in-toto+json
     sed 's/.*"payload":"\([^"]*\)".*/\1/' files/attestation.dsse.json | base64 -d | sed "$change" >payload
@@ -466,8 +466,8 @@ fn the_shell_script_writes_no_more_than_was_signed() {
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
     env.ok(&["build", "web", "--archive", "web.tar"]);
     make(env, "gzip <web.tar >gzip.tar; mkdir files; tar -xf web.tar -C files");
-    // 64 MiB of nothing in a few KiB: under a name that is read before any signature, and under one
-    // that is unpacked.
+    // 64 MiB of zeros in a few KiB: in a file that is read before any signature, and in one that is
+    // unpacked.
     make(env, "cp -R files first; truncate -s 64M first/attestation.dsse.json");
     make(env, "cp -R files later; truncate -s 64M later/recipe.json");
     let pack = "tar --sparse --format=gnu --mode=0644 -cf ../$1.tar attestation.dsse.json SHA256SUMS $(cut -c67- SHA256SUMS)";
@@ -477,7 +477,7 @@ fn the_shell_script_writes_no_more_than_was_signed() {
         for bundle in ["gzip.tar", "first.tar", "later.tar"] {
             let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
             let mut command = Command::new("/bin/sh");
-            // A file of more than 8 MiB ends the script by a signal.
+            // A signal ends the script if it writes a file of more than 8 MiB.
             command.args(["-c", "ulimit -f 16384; \"$@\"", "sh"]).args(&shell.command);
             command.args([script.as_str(), bundle, "ours.pub.pem"]).current_dir(env.path());
             let output = command.env_clear().env("PATH", &shell.path).output().unwrap();
@@ -537,7 +537,7 @@ fn cosign_verifies_what_we_sign() {
         .map(|folder| folder.join("cosign"))
         .find(|file| file.is_file());
     let Some(cosign) = found else {
-        // Not in CI either: Debian has it in newer releases only.
+        // Skipped in CI too: only newer Debian releases have it.
         std::io::Write::write_all(&mut std::io::stderr(), b"skipped: cosign not found\n").unwrap();
         return;
     };

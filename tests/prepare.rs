@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "pass \"word\" \\ $(id) 'q' # é 密码 🔑 \u{2028} ";
 const USERNAME: &str = "admin \"é\"";
 
-/// The last byte of the next pod's address. Each has a host of its own and a port that is not
-/// looked for: a listener that looked for one would live on for a moment in every process that
-/// another test starts just then.
+/// The last byte of the next pod's address. Each pod has a separate host and a fixed port. A
+/// listener that searches for a free port would be inherited by every process that another test
+/// starts at this moment.
 static PODS: AtomicU8 = AtomicU8::new(2);
 
 /// The init container's environment and its data volume.
@@ -34,7 +34,7 @@ struct Pod {
     variables: Vec<(&'static str, String)>,
 }
 
-/// How a run ended, and all that it printed.
+/// The exit code and the output of a run.
 struct End {
     code: Option<i32>,
     told: String,
@@ -112,12 +112,12 @@ impl Pod {
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        // There is no log if the script never ran.
+        // The log is missing if the script never ran.
         fs_err::remove_file(self.log()).ok();
     }
 }
 
-/// A running init container; it ends with the value.
+/// A running init container; it ends when the value is dropped.
 struct Run {
     child: Child,
     log: PathBuf,
@@ -226,7 +226,7 @@ fn a_host_that_has_no_address_is_named_with_the_reason() {
 #[test]
 fn a_long_wait_is_told_again_every_30_seconds() {
     let Some(pod) = Pod::new() else { return };
-    // A clock that runs 20 times too fast: 30 seconds pass in two of the script's tries.
+    // A clock that runs 20 times too fast: 30 seconds pass in two of the script's attempts.
     let clock = pod.data.path().join("clock.js");
     fs_err::write(
         &clock,

@@ -1,4 +1,4 @@
-//! The profile language: every mistake at once, each with its place and a remedy.
+//! The profile language: all mistakes are reported at once, each with its place and a remedy.
 
 #[path = "support/profile_files.rs"]
 mod profile_files;
@@ -13,7 +13,7 @@ fn load(text: &'static str) -> Loaded {
     profile::load("p", &[], &Files(BTreeMap::from([("p", text)])))
 }
 
-/// `line:column code` of each finding.
+/// Returns `line:column code` of each finding.
 fn places(loaded: &Loaded) -> Vec<String> {
     let place = |origin| loaded.sources.place(origin).replace("profiles/p.toml:", "");
     let findings = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error);

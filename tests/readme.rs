@@ -1,4 +1,4 @@
-//! The README tells what is.
+//! The README agrees with the program and the repository.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The JSON Schema of a profile: complete, closed, and the committed copy is the newest.
+//! The JSON Schema of a profile: complete, closed, and equal to the committed copy.
 
 use std::process::{Command, Stdio};
 
@@ -30,7 +30,7 @@ fn each_object(
     }
 }
 
-/// Returns the schema of a key of ours.
+/// Returns the schema of one of our keys.
 fn at(path: &str) -> &'static Value {
     path.split('.').fold(schema::schema(), |schema, key| &schema["properties"][key])
 }
@@ -58,7 +58,7 @@ fn the_schema_is_sorted_and_says_what_it_is() {
 #[test]
 fn every_object_is_closed_and_nothing_is_null_or_has_an_unknown_format() {
     each_object(schema::schema(), "", &mut |pointer, fields| {
-        // `properties` itself is a map of names.
+        // `properties` is itself a map of names.
         if pointer.ends_with("/properties") || pointer.ends_with("/default") {
             return;
         }

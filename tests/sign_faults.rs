@@ -1,4 +1,4 @@
-//! Signing when processes are killed, the disk is full, and others sign at once: the real program.
+//! The real `sign` when processes are killed, the disk is full, and several signers run at once.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "cli/env.rs"]
@@ -21,7 +21,7 @@ use support::isolated;
 const SIGXFSZ: i32 = 25;
 const TERMS: [&str; 4] = ["--serial", "7", "--issued", "2026-01-02T03:04:05Z"];
 
-/// Puts an archive, a folder and an entry of the store into a place of their own.
+/// Returns an environment with an archive, a folder and an entry of the store.
 fn bundles() -> (TestEnv, [(&'static str, Utf8PathBuf); 3]) {
     let env = TestEnv::new();
     let entry = env.build(&["web", "--archive", "web.tar"]);
@@ -33,7 +33,7 @@ fn bundles() -> (TestEnv, [(&'static str, Utf8PathBuf); 3]) {
     (env, [("web.tar", archive), ("./folder", folder), ("@web", entry)])
 }
 
-/// Runs `sign` in a process that dies by a signal as soon as it writes a file beyond so many blocks
+/// Runs `sign` in a process that a signal kills as soon as it writes a file beyond this many blocks
 /// of 512 bytes.
 fn sign_and_die(env: &TestEnv, name: &str, key: &str, blocks: u64) -> std::process::ExitStatus {
     let limited = "ulimit -c 0; ulimit -f \"$1\"; shift; exec \"$@\"";
@@ -56,8 +56,8 @@ fn a_process_killed_at_any_write_leaves_the_old_bundle_as_it_was() {
     for (name, path) in &places {
         env.ok(&[&["sign", name, "--key", "first.pem"], &TERMS[..]].concat());
         let before = signed(path, &[&first]);
-        // An attestation has three blocks; an archive has many, and is written by eight thousand
-        // bytes.
+        // An attestation has three blocks; an archive has many, and is written in pieces of eight
+        // thousand bytes.
         let (step, least) = if path.is_dir() { (1, 1) } else { (4, 15) };
         let mut kills = 0;
         for blocks in (0..).step_by(step) {
@@ -67,7 +67,7 @@ fn a_process_killed_at_any_write_leaves_the_old_bundle_as_it_was() {
             }
             kills += 1;
             assert_eq!(status.signal(), Some(SIGXFSZ), "{name}: {status}");
-            // Every file is read and compared: nothing is altered, missing or too many.
+            // Every file is read and compared: none is altered, missing or additional.
             env.ok(&["inspect", name]);
             assert_eq!(signed(path, &[&first]), before, "{name} after {blocks} blocks");
         }
@@ -75,7 +75,7 @@ fn a_process_killed_at_any_write_leaves_the_old_bundle_as_it_was() {
         assert_eq!(signed(path, &[&first, &second]).1.len(), 2);
         env.ok(&["inspect", name]);
     }
-    // What the dead left in the store goes with the next build.
+    // The next build removes the leftovers of killed processes from the store.
     env.ok(&["build", "web", "--set", "replicaCount=2"]);
     assert_eq!(env.path().join("bundles/.tmp").read_dir_utf8().unwrap().count(), 0);
 }
@@ -103,7 +103,7 @@ fn sign_at_once(env: &TestEnv, name: &str, terms: &[&str], signers: u8) -> Vec<(
     let outputs = children.into_iter().map(|child| child.wait_with_output().unwrap());
     let ended = outputs.map(|output| match output.status.code() {
         Some(0) => true,
-        // Someone else made another statement first, and nobody's signature was touched.
+        // Another signer made a different statement first, and no signature was changed.
         Some(4) if String::from_utf8_lossy(&output.stderr).contains("replaced concurrently") => {
             false
         }
@@ -141,7 +141,7 @@ fn of_signers_at_once_who_make_statements_of_their_own_each_is_told_whether_its_
     }
 }
 
-/// Signs an archive on a full disk, and a folder that is a file system of its own.
+/// Signs an archive on a full disk, and a folder that is a separate file system.
 const ON_OTHER_DISKS: &str = r#"
     set -eu
     bin=$1

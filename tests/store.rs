@@ -40,7 +40,7 @@ fn read(store: &Store, reference: &str) -> Contents {
     bundle.into_files().unwrap().read_to_end().unwrap()
 }
 
-/// Reads an entry that should not be readable.
+/// Reads an entry, which must fail.
 fn refused(store: &Store, reference: &str) -> Fault {
     let read = |(_, bundle): (_, SumsRead<_>)| bundle.into_files()?.read_to_end();
     match store.open(reference).map(read) {
@@ -61,7 +61,7 @@ fn mode(path: &Utf8Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
-/// Writes a file, whose form is right under any umask.
+/// Writes a file with the right mode under any umask.
 fn put(path: impl AsRef<std::path::Path>, bytes: impl AsRef<[u8]>) {
     fs::write(&path, bytes).unwrap();
     fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -149,7 +149,7 @@ fn building_the_same_again_changes_nothing_and_building_another_moves_the_link()
     assert!(matches!(other.outcome, Outcome::New));
     assert_eq!(store.find("production").unwrap(), other.entry);
     assert_eq!(store.entries().unwrap().len(), 2);
-    // The older one is not lost, and becomes the newest when it is built again.
+    // The older one is kept, and becomes the newest when it is built again.
     register(&store, "one");
     assert_eq!(store.find("production").unwrap(), first.entry);
     assert_eq!(names(&root.join(".tmp")), [""; 0]);
@@ -251,10 +251,10 @@ fn something_else_where_the_link_should_be_is_left_alone() {
     assert!(store.entries().unwrap().is_empty());
 }
 
-/// A way to spoil an entry.
+/// A way to damage an entry.
 type Harm = fn(&Utf8Path);
 
-/// What a reader says of a spoilt entry.
+/// Returns true for a reader's expected error.
 type Complaint = fn(&Fault) -> bool;
 
 const HARMS: [(&str, Harm, Complaint); 16] = [
@@ -422,7 +422,7 @@ fn an_attestation_is_attached_in_one_step_and_survives_builds_and_repairs() {
     put(registered.path.join("bundle.json"), "altered");
     assert!(matches!(register(&store, "one").outcome, Outcome::Replaced { .. }));
     assert_eq!(attestation(&store), Some(b"second".to_vec()));
-    // A mode that no file of a bundle has is repaired like everything else.
+    // A mode that is wrong for a bundle's file is repaired like any other damage.
     chmod(&registered.path.join("attestation.dsse.json"), 0o600);
     assert!(matches!(register(&store, "one").outcome, Outcome::Replaced { .. }));
     assert_eq!(attestation(&store), Some(b"second".to_vec()));

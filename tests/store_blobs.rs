@@ -1,5 +1,5 @@
-//! The blobs of images in a store: written once, resumed, and never under a name that is not
-//! theirs.
+//! The blobs of images in a store: written once, resumed, and never stored under another blob's
+//! name.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -22,7 +22,7 @@ mod store_home;
 
 const BLOB: &[u8] = b"the bytes of a layer";
 
-/// How long a thread that waits for a lock is given to show that it does not.
+/// The time in which a thread that does not wait for a lock would show progress.
 const A_WHILE: Duration = Duration::from_millis(200);
 
 fn digest() -> Digest {
@@ -61,7 +61,7 @@ fn stored(store: &Store) -> Option<Vec<u8>> {
     }
 }
 
-/// Returns whether the store has the blob, and its bytes are the right ones.
+/// Returns true if the store has the blob with the right bytes.
 fn is_whole(store: &Store) -> bool {
     store.blobs().visit(digest(), BLOB.len() as u64, &mut |_, _| Ok(())).is_ok()
 }
@@ -104,7 +104,7 @@ fn blob_gets_its_name_when_it_is_whole() {
 
 #[test]
 fn umask_narrows_neither_folders_nor_blobs() {
-    // Of the whole process; no other test here looks at modes.
+    // This applies to the whole process; no other test here looks at modes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let (Home { store, root, _folder }, _) = with_folders();
     let mut blob = partial(&store);
@@ -198,7 +198,7 @@ fn second_writer_goes_on_where_the_first_gave_up() {
 
     let (bytes, finished) = second.join().unwrap();
 
-    // With less, it would not have waited for the first one.
+    // With fewer, it would not have waited for the first one.
     assert!(bytes == 4 && finished == BlobEnd::Stored, "{bytes} {finished:?}");
 }
 

@@ -1,6 +1,6 @@
 //! The store when processes are killed, the disk is full or read-only, and builds run at once.
 //!
-//! Processes that must die, or need a file system of their own, are this test binary again: see
+//! Processes that must die, or need a separate file system, are this test binary again: see
 //! `child`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says what it skipped, and what it saw")]
@@ -62,7 +62,7 @@ fn assert_nothing_is_left_over(root: &Utf8Path) {
 
 // --- killed ---
 
-/// What a process that may be killed does, after `prepare` was done in peace.
+/// An operation of a process that may be killed, after an undisturbed `prepare`.
 struct Deed {
     name: &'static str,
     prepare: fn(&Store),
@@ -84,7 +84,7 @@ const DEEDS: [Deed; 7] = [
     },
 ];
 
-/// Leaves a signed entry of which a file was cut short.
+/// Leaves a signed entry with a truncated file.
 fn spoil(store: &Store) {
     let registered = store.register(&bundle("deed"), "relay", "production").unwrap();
     store.attach(&registered.entry, b"signatures").unwrap();
@@ -106,7 +106,7 @@ fn fetch(store: &Store) {
     }
 }
 
-/// A blob is there with its bytes, or not there, and can be fetched.
+/// Asserts that a blob is whole or missing, and can be fetched.
 fn assert_blob_is_whole_or_missing(store: &Store) {
     let path = store.blobs().path_of(&Digest::of(BLOB));
     assert!(!path.exists() || fs::read(&path).unwrap() == BLOB);
@@ -159,8 +159,7 @@ fn a_process_killed_before_any_change_leaves_a_whole_store_and_the_next_one_succ
             assert_every_entry_is_whole(&store);
         }
     }
-    // Making the folders, each file, each rename: if far fewer are seen, the observer is not told
-    // of all.
+    // Creating folders, each file, each rename: far fewer would mean that the observer misses some.
     assert!(kills > 80, "{kills}");
     println!("killed at {kills} places");
 }
@@ -169,7 +168,7 @@ fn is_signed(store: &Store, reference: &str) -> bool {
     store.open(reference).is_ok_and(|(_, opened)| opened.attestation().is_some())
 }
 
-/// Each entry is whole, or is the one that `spoil` has spoilt, and still spoilt in the same way.
+/// Asserts that each entry is whole, or is the one that `spoil` damaged, unchanged.
 fn assert_nothing_is_half_done(store: &Store) {
     for entry in store.entries().unwrap() {
         match read(store, entry.as_str()) {
@@ -192,7 +191,7 @@ fn a_read_only_store_can_be_read_and_refuses_to_be_written() {
     with_tmpfs("read-only");
 }
 
-/// Plays a role in a process that has a small file system of its own at the root of its store.
+/// Runs a role in a process with a small file system at the root of its store.
 fn with_tmpfs(role: &str) {
     let mount = r#"mount -t tmpfs -o size=256k,mode=0755 tmpfs "$1" || exit 77; shift; exec "$@""#;
     let folder = tempfile::tempdir().unwrap();
@@ -230,7 +229,7 @@ fn full_disk(store: &Store) {
     register(store, "before");
     let ballast = root.join("ballast");
     let (mut refused, mut stored) = (0, 0);
-    // From no free page to enough of them: the disk becomes full at every step of a build.
+    // From no free page to enough of them, so that the disk becomes full at every step of a build.
     for free_pages in 0..40 {
         let text = format!("{free_pages:>9000}");
         fill(&ballast, free_pages);
@@ -259,7 +258,7 @@ fn full_disk(store: &Store) {
     assert!(refused > 5 && stored > 5, "{refused} refused, {stored} stored");
 }
 
-/// Fills the disk with a file, and then leaves so many pages free.
+/// Fills the disk with a file, then leaves this many pages free.
 fn fill(path: &Utf8Path, free_pages: u64) {
     let mut file = std::fs::File::create(path).unwrap();
     let mut pages = 0;
@@ -291,8 +290,8 @@ fn read_only(store: &Store) {
 
 // --- at once ---
 
-/// Builds ten bundles that others build too, one that no one else builds, and collects garbage in
-/// between.
+/// Builds ten bundles that others build too, one that only this process builds, and collects
+/// garbage in between.
 fn build_many(store: &Store, own: &str) {
     for round in 0..10 {
         register(store, &format!("common {round}"));
@@ -395,7 +394,7 @@ fn child() {
     }
 }
 
-/// A store whose process dies before its change number `step`, counted from 0.
+/// Returns a store whose process dies before its change number `step`, counted from 0.
 fn doomed(root: &str, step: usize) -> Store {
     let changes = AtomicUsize::new(0);
     Store::observed(

@@ -1,7 +1,7 @@
-//! The README's tour, run as it is written: every command, and all that it shows. What needs a
-//! cluster is run by the tests of the cluster.
+//! The README's tour, run as it is written: every command, and all its output. The tests of the
+//! cluster run the part that needs one.
 //!
-//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test tour` writes what the commands really print into the
+//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test tour` writes the real output of the commands into the
 //! README.
 
 #[path = "support/console.rs"]
@@ -37,7 +37,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     }
 }
 
-/// Runs git in a folder, without the settings of the machine.
+/// Runs git in a folder, without the machine's settings.
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(find("git", "git").expect("the test has looked for it"));
     command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments).current_dir(folder);
@@ -63,7 +63,7 @@ fn git_adds_no_key_policy_or_archive_of_the_tour() {
     git(path, &["add", "."]);
     git(path, &["commit", "--quiet", "--message", "before"]);
     console::play(console::split(&readme).0, |line| console::run(path, &[], "", line));
-    // What the part for a cluster and other documents make.
+    // Files from the part for a cluster and from other documents.
     let made =
         ["changed.tar", "relay-secrets.age", "recovery/relay-relay.age", "trust-2.toml", "age.key"];
     for name in made.iter().chain(&["production.tar.parts", "production.tar.part001"]) {
@@ -89,7 +89,7 @@ fn git_adds_no_key_policy_or_archive_of_the_tour() {
     ] {
         assert!(path.join(name).exists(), "the tour makes no {name}");
     }
-    // Sealed secrets are committed, and so is nothing else.
+    // Only sealed secrets are committed.
     let added = git(path, &["diff", "--cached", "--name-only"]);
     let added: Vec<&str> = added.lines().filter(|name| !name.starts_with(".local/")).collect();
     assert_eq!(added, ["profiles/secrets/jwt.age"]);

@@ -1,5 +1,5 @@
-//! Random damage to what a verifier parses: an attestation, a statement, a policy, a state. No
-//! parser panics, and none takes bytes that it would write otherwise.
+//! Random damage to a verifier's input: an attestation, a statement, a policy, a state. No parser
+//! panics, and none accepts bytes that it would write differently.
 //!
 //! `PROPTEST_CASES=1000000 cargo test --profile profiling --test trust_mutations` runs the long
 //! form.
@@ -107,7 +107,7 @@ static POLICIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     .to_vec()
 });
 
-/// Pieces of JSON and TOML, and values at the edge of what is allowed.
+/// Pieces of JSON and TOML, and values at the limits.
 const WORDS: [&str; 44] = [
     "{",
     "}",
@@ -155,7 +155,7 @@ const WORDS: [&str; 44] = [
     "=",
 ];
 
-/// One act of damage. Positions are taken modulo what there is.
+/// One act of damage. Positions are taken modulo the number of candidates.
 #[derive(Clone, Debug)]
 enum Damage {
     SetByte {
@@ -173,7 +173,7 @@ enum Damage {
     Truncate {
         at: Index,
     },
-    /// Of the parts between quotes, commas, brackets and lines.
+    /// Removes a part between quotes, commas, brackets and lines.
     RemovePart {
         part: Index,
     },
@@ -189,7 +189,7 @@ enum Damage {
         part: Index,
         word: &'static str,
     },
-    /// A digit becomes another, a letter another.
+    /// Replaces a digit by another one, or a letter by another one.
     NextLetter {
         at: Index,
     },
@@ -211,7 +211,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// Splits a text where its structure is, so that joined parts are the text again.
+/// Splits a text at its structure; the joined parts are the text again.
 fn parts(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.split_inclusive(|byte| b"\",:[]{}\n".contains(byte)).collect()
 }
@@ -260,13 +260,14 @@ impl Damage {
     }
 }
 
-/// Runs `check` on as many damaged texts as `PROPTEST_CASES` says.
+/// Runs `check` on `PROPTEST_CASES` damaged texts.
 fn for_damaged(originals: &'static [Vec<u8>], check: impl Fn(&[u8]) -> TestCaseResult) {
     for original in originals {
         check(original).unwrap();
     }
     let plain = Config::default();
-    // Proptest has put the variable into its configuration; its own default is too few for us.
+    // Proptest has already read the variable into its configuration; its own default is too small
+    // here.
     let cases = if plain.cases == 256 { CASES_DEFAULT } else { plain.cases };
     let config = Config { cases, failure_persistence: None, ..plain };
     TestRunner::new(config)
@@ -286,7 +287,7 @@ fn a_damaged_attestation_is_refused_or_has_its_only_spelling() {
     for_damaged(&ENVELOPES, |bytes| {
         if let Ok(envelope) = Envelope::parse(bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);
-            // Two envelopes that say something else do not sign the same bytes.
+            // Envelopes with different content do not sign the same bytes.
             let same = messages
                 .iter()
                 .zip(ENVELOPES.iter())
@@ -326,7 +327,7 @@ fn a_damaged_policy_is_refused_or_means_the_same_however_it_is_laid_out() {
     for_damaged(&POLICIES, |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
         let Ok(policy) = Policy::parse(text) else { return Ok(()) };
-        // A byte order mark is one at the beginning alone.
+        // A byte order mark is valid at the beginning only.
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);
         let again = Policy::parse(&format!("# Reviewed.\n\n{body}\n# The end.")).unwrap();
         prop_assert_eq!(format!("{policy:?}"), format!("{again:?}"));

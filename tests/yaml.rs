@@ -1,5 +1,5 @@
-//! Strings survive `render::yaml`: read back by this program's reader, by two of Python's and by
-//! kubectl.
+//! Strings survive `render::yaml`: this program's reader, two of Python's and kubectl read them
+//! back unchanged.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -16,8 +16,8 @@ use relay_bundle::render::yaml::to_yaml;
 use serde_json::{Value, json};
 use tools::{find, skip};
 
-/// What readers of YAML 1.1 or 1.2 take for a boolean, a number, a date, nothing, an indicator, or
-/// another document; and what breaks lines for some of them only.
+/// Strings that readers of YAML 1.1 or 1.2 interpret as a boolean, a number, a date, null, an
+/// indicator or another document, and characters that only some readers take as line breaks.
 const HOSTILE: [&str; 119] = [
     "",
     " ",
@@ -150,7 +150,7 @@ fn strings(random: usize) -> Vec<String> {
     ];
     let near = prop_oneof![
         any::<String>(),
-        // Few characters, those that matter: they meet each other often.
+        // Only a few significant characters, so that they often occur together.
         "[ \\t\\n\\r:#'\"\\\\|>%@`!&*?{}\\[\\],~=<.+_0-9xoeEyYnN-]{0,12}",
         "[\u{0}-\u{20}\u{7f}-\u{a0}\u{2028}\u{2029}\u{feff}a:#]{0,6}",
     ];
@@ -160,16 +160,16 @@ fn strings(random: usize) -> Vec<String> {
     HOSTILE.iter().map(|text| (*text).to_owned()).chain(long).chain(random).collect()
 }
 
-/// Returns a document in which a string is a value, an item, a key, and deep inside.
+/// Returns a document with a string as a value, an item and a key, at several depths.
 fn document(text: &str) -> Value {
     json!({"value": text, "list": [text, [text]], "map": {text: text, "deep": {"er": {text: [{text: text}]}}}})
 }
 
-/// Runs a program with a text on its standard input and returns what it prints.
+/// Runs a program with a text on its standard input and returns its output.
 fn run(command: &mut Command, input: &str) -> String {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // The program may answer before it has read everything.
+    // The program may answer before it has read all input.
     let output = std::thread::scope(|scope| {
         scope.spawn(move || stdin.write_all(input.as_bytes()).unwrap());
         child.wait_with_output().unwrap()
@@ -245,8 +245,7 @@ fn every_string_survives_as_value_and_as_key_read_by_kubectl() {
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "annotations": keys}, "data": values});
     let empty = tempfile::tempdir().unwrap();
 
-    // A local patch that changes nothing: `create --dry-run=client` would ask a server for its
-    // APIs.
+    // A local patch without changes: `create --dry-run=client` would ask a server for its APIs.
     let mut command = Command::new("kubectl");
     command.args(["patch", "--local", "--type=merge", "--patch={}", "-o=json", "--filename=-"]);
     command.env("HOME", empty.path()).env("KUBECONFIG", "/dev/null");

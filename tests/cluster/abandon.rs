@@ -29,7 +29,8 @@ impl Before {
     }
 }
 
-/// Returns the chart's objects; Deployments and StatefulSets count their generations.
+/// Returns the chart's objects without `ReplicaSet` and `ControllerRevision` objects, which count
+/// generations.
 fn chart_of(all: &[Value], helm: &Helm) -> State {
     let is_counted =
         |name: &str| name.starts_with("ReplicaSet/") || name.starts_with("ControllerRevision/");

@@ -36,7 +36,7 @@ fn a_plan_that_was_approved_is_carried_out_and_another_one_is_shown() {
     let ran = site.call(&[&apply[..], &["--plan-hash", "abc"]].concat());
     assert_eq!(ran.code, 2, "{}", ran.stderr);
 
-    // The hash is the consent, so there is no prompt.
+    // The hash is the consent, which replaces the prompt.
     let ran = with(&hash(&site, &apply));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(site.head("relay-dev")["generations"][1]["state"], "deployed");

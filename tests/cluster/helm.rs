@@ -1,5 +1,5 @@
-//! A release of the chart in `chart`, installed by the real helm, and its profile, made by `import
-//! helm`.
+//! A release of the chart in `chart`, installed by the real helm, and the profile of it that
+//! `import helm` makes.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -17,7 +17,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
     let stop_once = |is_stopped: &Arc<AtomicBool>| {
         let is_stopped = Arc::clone(is_stopped);
         move |seen: &Seen| {
-            // Objects are applied one after the other, so there is no race here.
+            // Objects are applied one after the other, so this is free of races.
             if seen.is_write()
                 && seen.path.contains("/services/")
                 && !is_stopped.load(Ordering::SeqCst)

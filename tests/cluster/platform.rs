@@ -64,7 +64,7 @@ pub(crate) fn ensure(plane: &ControlPlane, namespace: &str) {
     plane.ensure(&CONTRACT.replace("NAMESPACE", namespace));
 }
 
-/// Installs a CustomResourceDefinition without a schema.
+/// Installs a `CustomResourceDefinition` without a schema.
 #[track_caller]
 pub(crate) fn serve(plane: &ControlPlane, group: &str, kind: &str) {
     let singular = kind.to_lowercase();

@@ -74,7 +74,7 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
 
     let consent = ["--yes", "--first-install", "--no-recovery"];
     let installed = may(&[&["apply", first.as_str()], &trust[..], &consent].concat(), 0).stderr;
-    // Its Redis is external, so there are no volumes to read.
+    // Its Redis is external, so the plan does not need to read volumes.
     assert!(!installed.contains("volumes were not looked at"), "{installed}");
     let shown = may(&[&["apply", second.as_str(), "--dry-run"], &trust[..]].concat(), 0);
     assert!(!shown.stderr.contains("not checked: "), "{}", shown.stderr);

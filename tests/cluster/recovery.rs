@@ -1,5 +1,5 @@
 //! Generated values are saved before they are written, can be restored, and are generated only
-//! once, whatever fails.
+//! once, even if a run fails.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `docs/verify.sh` and the images behind the listed files of an archive.
+//! `docs/verify.sh` and the images behind an archive's listed files.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ use super::{Home, RESIGN, Shell, home, make, shells, verify};
 type Layout = Vec<(String, Vec<u8>)>;
 type Change = Box<dyn Fn(&mut Layout)>;
 
-/// Builds and signs a bundle with one image of three blobs: `none.tar` carries nothing.
+/// Builds and signs a bundle with one image of three blobs; `none.tar` does not carry any.
 fn locked_home() -> Option<(Home, Images)> {
     let home = home()?;
     let image = image_of(&[b"1", b"2"]);
@@ -100,8 +100,8 @@ fn script_derives_the_names_of_every_kind_of_reference() {
     }
 }
 
-/// Locks a profile that runs one image, and each of the others in a container of its own; every
-/// other one has Docker's media types.
+/// Locks a profile that runs one image, and each of the others in its own container; every second
+/// image has Docker's media types.
 fn lock_all(env: &TestEnv, references: &[&str]) -> Images {
     let image = |(at, name): (usize, &&str)| {
         let format = Format::ALL[at % 2];
@@ -144,7 +144,7 @@ fn script_refuses_another_image_layout() {
     assert_refused(&home, &names.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
-/// Returns layouts that differ from the one of `images` in one thing.
+/// Returns layouts that differ from the one of `images` in one respect.
 fn changes(images: &Images) -> Vec<(&'static str, Change)> {
     let good = images.layout();
     let at = |digest: Digest| good.iter().position(|(path, _)| *path == path_of(&digest)).unwrap();

@@ -1,4 +1,4 @@
-//! The chart's defects that a profile could ask for: each is refused or named.
+//! The chart's defects that a profile could reproduce: each is refused or named.
 
 use super::{expect, findings, load_dev, load_strict, words};
 
@@ -24,7 +24,7 @@ fn d04_a_name_of_the_relay_is_never_that_of_redis() {
         &[
             ("nameOverride = \"redis\"", &["RB0311 nameOverride"]),
             ("release.name = \"claude-relay-redis\"", &[]),
-            // `a-redis-headless` would be the relay's Service and Redis's headless one.
+            // `a-redis-headless` would name both the relay's Service and Redis's headless one.
             (
                 "release.name = \"a-redis\"\nfullnameOverride = \"a-redis-headless\"",
                 &["RB0311 fullnameOverride"],
@@ -63,7 +63,7 @@ fn d08_an_ingress_leads_somewhere() {
         load_dev,
         &[
             ("ingress = { enabled = true, hosts = [] }", &["RB0330 ingress.hosts"]),
-            // A host without paths has `/`.
+            // A host without paths gets `/`.
             ("ingress = { enabled = true, hosts = [{ host = \"relay.example.internal\" }] }", &[]),
         ],
     );

@@ -1,8 +1,8 @@
-//! Fragments of Kubernetes: what its API server would refuse, or take and do something else with.
+//! Kubernetes fragments that the API server would refuse or misread.
 
 use super::{expect, load_dev};
 
-/// A container with everything that one needs.
+/// Returns a container with all required fields.
 fn container(more: &str) -> String {
     format!(
         "extraContainers = [{{ name = \"side\", image = \"registry.example.internal/side:1\", resources = {{ limits = {{ cpu = 1, memory = \"64Mi\" }}, requests = {{ cpu = 1, memory = \"64Mi\" }} }}, {more} }}]"
@@ -437,7 +437,7 @@ fn the_oldest_server_must_know_every_field() {
                 &at("1.37", "extraVolumes = [{ name = \"a\", emptyDir = { mode = 448 } }]"),
                 &["RB0170 extraVolumes[0].emptyDir.mode"],
             ),
-            // What the defaults say is rendering's own business.
+            // Rendering handles the defaults.
             (&at("1.19", ""), &[]),
             (
                 &at("1.19", "networkPolicy.egressTo = [{ ports = [{ port = 1, endPort = 2 }] }]"),

@@ -1,6 +1,6 @@
-//! Whatever slip a profile with secrets has, no message holds a piece of one.
+//! Mistakes in a profile with secrets: no message shows a part of a secret.
 //!
-//! `PROPTEST_CASES=100000 cargo test --release --test profile_checks leaks` tries more slips.
+//! `PROPTEST_CASES=100000 cargo test --release --test profile_checks leaks` tries more mistakes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,10 +14,10 @@ use relay_bundle::ui::diagnostic::{to_json, to_text};
 
 use super::Files;
 
-/// Each part of every secret below begins with this.
+/// The prefix of each part of every secret below.
 const MARK: &str = "qvzk";
 
-/// Where secrets stand, each with the table that it belongs into.
+/// Lines with a secret, each with its table.
 const SECRETS: [(&str, &str); 12] = [
     ("config", "jwtSecret = \"SECRET\""),
     ("config", "encryptionKey = { value = \"SECRET\", revision = 2 }"),
@@ -39,7 +39,7 @@ const SECRETS: [(&str, &str); 12] = [
     ("", "[[extraEnv]]\nname = \"SMTP_PASSWORD\"\nvalue = \"SECRET\""),
 ];
 
-/// Secrets that a slip takes apart in different ways.
+/// Secrets that a mistake splits in different ways.
 const VALUES: [&str; 4] =
     ["qvzk1", "qvzk1=qvzk2", "qvzk1 qvzk2#qvzk3", "qvzk1,qvzk2=qvzk3.qvzk4]qvzk5}qvzk6"];
 
@@ -48,7 +48,7 @@ fn shipped(name: &str) -> String {
     fs_err::read_to_string(path).expect("the repository has the profile")
 }
 
-/// Returns a text with a secret in its table, and the range of bytes around the secret.
+/// Returns a text with a secret in its table, and the secret's range of bytes.
 fn with_secret(
     text: &str,
     table: &str,
@@ -75,7 +75,7 @@ fn load(text: &str, sets: &[String]) -> Loaded {
     profile::load("p", sets, &Files { profiles, ..Files::default() })
 }
 
-/// Returns everything that commands say about a profile.
+/// Returns all output of commands about a profile.
 fn said(loaded: &Loaded) -> String {
     let mut said = to_text(&loaded.diagnostics, &loaded.sources);
     said += &to_json(&loaded.diagnostics, &loaded.sources).to_string();
@@ -115,7 +115,7 @@ fn profile_with_known_slip_shows_no_secret() {
         "extraEnv = [{ name = \"LDAP_PASSWORD\" value = \"qvzk1\" }]",
         "extraEnv = [{ name = \"LDAP_PASSWORD\", value \"qvzk1\" }]",
         "podAnnotations = { \"a\" \"qvzk1\" }",
-        // Another name, here or of its pair.
+        // A misspelled name, of the key or of its pair.
         "config.jwtSecrt = \"qvzk1\"",
         "config.pasword = \"qvzk1\"",
         "config.adminPas.sword = \"qvzk1\"",
@@ -129,18 +129,18 @@ fn profile_with_known_slip_shows_no_secret() {
         "config.jwtSecret =\nqvzk1",
         "config.jwtSecret =\n  { value = \"qvzk1\" }",
         "config.jwtSecrt\n= \"qvzk1\"",
-        // An inline table in a text that is broken elsewhere.
+        // An inline table in a text with a syntax error elsewhere.
         "redis.auth = { enabled = true, password = \"qvzk1\" }\nx = \nport = [",
         "config.jwtSecret = { existing = { name = \"a\", key = \"qvzk1\n",
-        // A bracket that is not closed makes an item of what follows.
+        // An unclosed bracket makes an item of the following text.
         "release.recoveryRecipients = [\"a\"\nconfig.adminPassword = 'qvzk1 !'\n",
         "ingress.hosts = [{ host = \"a\", paths = [\"qvzk1 !\" ",
         // Numbers.
         "config.jwtSecret = 99999999999999999999qvzk1",
-        // The value is not what its key takes.
+        // The value has the wrong form for its key.
         "config.jwtSecret = { age = \"qvzk1 !\" }",
         "config.jwtSecret = { existing = { name = \"qvzk1 !\", key = \"k\" } }",
-        // A key that holds a control character is taken out, with its value.
+        // A key with a control character is removed together with its value.
         "config.\"jwtSecret\\u0007\" = \"qvzk1\"",
         "config.jwtSecret = \"a\"\nconfig.jwtSecret = \"qvzk1\"",
         "-----BEGIN PRIVATE KEY-----\nqvzk1qvzk2==\n-----END PRIVATE KEY-----\n",

@@ -1,4 +1,4 @@
-//! What the checks find: each rule with a profile that breaks it, and the shipped profiles, which
+//! The findings of the checks: each rule has a profile that breaks it, and the shipped profiles
 //! break none.
 
 mod defects;
@@ -51,7 +51,7 @@ fn load_bytes(bytes: &[u8]) -> Loaded {
     profile::load("p", &[], &Files { profiles, ..Files::default() })
 }
 
-/// Loads a profile for production that gives no reason for a warning, with `text` behind it.
+/// Loads a profile for production without any warnings, followed by `text`.
 fn load_strict(text: &str) -> Loaded {
     let digest = format!("sha256:{}", "0".repeat(64));
     let level = if text.contains("logLevel") { "" } else { "config.logLevel = \"warn\"\n" };
@@ -82,7 +82,7 @@ fn findings(loaded: &Loaded) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// Every finding in words, for messages of tests.
+/// Returns every finding in words, for messages of tests.
 fn words(loaded: &Loaded) -> String {
     let line = |finding: &Diagnostic| {
         let help = finding.help.clone().unwrap_or_default();
@@ -91,7 +91,7 @@ fn words(loaded: &Loaded) -> String {
     loaded.diagnostics.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Loads each text and compares what is found; every finding must say what to do.
+/// Loads each text and compares the findings, each of which must have a remedy.
 #[track_caller]
 fn expect(load: fn(&str) -> Loaded, cases: &[(&str, &[&str])]) {
     for (text, expected) in cases {

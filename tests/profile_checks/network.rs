@@ -1,4 +1,4 @@
-//! Rules for the ways in and out: ingress, gateway, network policy, proxies and addresses.
+//! Rules for traffic in and out: ingress, gateway, network policy, proxies and addresses.
 
 use super::{expect, findings, load_dev, load_strict, words};
 
@@ -259,7 +259,7 @@ fn addresses_of_ipv6_beside_a_host_of_ipv4_are_warned_of() {
     );
 }
 
-/// Writes the item of a list at a place.
+/// Returns the text of a list's item at an index.
 type Item = fn(usize) -> String;
 
 #[test]

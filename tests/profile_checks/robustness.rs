@@ -1,4 +1,4 @@
-//! Whatever a file holds, loading it ends with diagnostics: no panic, no overflow, no long wait.
+//! Loading any file ends with diagnostics: no panic, no overflow, no long wait.
 //!
 //! `PROPTEST_CASES=1000000 cargo test --release --test profile_checks robustness` runs a million
 //! cases.
@@ -16,7 +16,7 @@ use relay_bundle::profile::{Loaded, schema};
 
 use super::{findings, load_bytes, load_dev, words};
 
-/// Every key that a profile can have, as a dotted key of TOML.
+/// Every possible key of a profile, as a dotted TOML key.
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let plain = schema::key_paths().iter().filter(|path| !path.contains("[]"));
     let inside = [
@@ -34,7 +34,7 @@ static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     plain.cloned().chain(inside.map(str::to_owned)).collect()
 });
 
-/// Values that some key takes, and some that none does.
+/// Values that are valid for some key, and some that are not valid for any.
 const VALUES: [&str; 48] = [
     "true",
     "false",
@@ -114,7 +114,7 @@ proptest! {
     }
 }
 
-/// Loads what should be refused, in a test's small stack; what is quadratic would take hours.
+/// Loads invalid input on a test's small stack; a quadratic algorithm would take hours.
 #[track_caller]
 fn refused(bytes: &[u8]) -> Vec<&'static str> {
     let start = Instant::now();

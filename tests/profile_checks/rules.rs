@@ -1,4 +1,4 @@
-//! Rules between keys that no defect of the chart stands for.
+//! Rules between keys that do not stem from a defect of the chart.
 
 use super::{expect, findings, load_bytes, load_dev, load_strict, words};
 
@@ -26,7 +26,7 @@ fn images_are_decided_by_something() {
         &[
             ("redis.image = { tag = \"\", digest = \"\" }", &["RB0350 redis.image.tag"]),
             ("redis.image = { tag = \"latest\", digest = \"\" }", &["RB0403 redis.image.tag"]),
-            // A tag in a higher layer takes the default's digest away.
+            // A tag in a higher layer removes the default's digest.
             ("redis.image.tag = \"8.4.0\"", &[]),
             (
                 "redis.enabled = false\nexternalRedis.host = \"a\"\nredis.image = { tag = \"\", digest = \"\" }",

@@ -152,7 +152,7 @@ fn a_url_of_the_config_map_holds_no_password() {
     let loaded = load_dev("config.priceMirrorBaseUrl = \"http://user:hunter2@proxy:3128\"");
     assert_eq!(findings(&loaded), ["RB0205 config.priceMirrorBaseUrl"]);
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
-    // What is no URL at all is not shown either.
+    // A value that is not a URL is not shown either.
     let loaded = load_dev("config.priceMirrorBaseUrl = \"socks://user:hunter2@proxy\"");
     assert!(
         loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"),

@@ -1,5 +1,5 @@
-//! The profiles of the repository: free of errors, and with no warning but those that wait for
-//! digests and for a key.
+//! The shipped profiles: without errors, and without warnings except those that wait for digests
+//! and for a key.
 
 use std::path::{Path, PathBuf};
 

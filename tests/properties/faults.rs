@@ -1,4 +1,4 @@
-//! What can be wrong with a bundle. Reads only the objects and the index, none of the code that
+//! Finds faults of a bundle. Reads only the objects and the index, and uses none of the code that
 //! made them.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::rendered::{Rendered, load};
 
-/// Returns what is wrong with a bundle.
+/// Returns the faults of a bundle.
 pub(crate) fn faults(rendered: &Rendered) -> Vec<String> {
     let objects: Vec<&Value> = rendered.set.iter().map(|manifest| &manifest.object).collect();
     let mut faults = files(rendered);
@@ -68,7 +68,8 @@ fn is_subset(selector: &Value, labels: &Value) -> bool {
     })
 }
 
-/// Every selector of a workload, Service, budget and policy is about exactly one pod template.
+/// Returns the selectors of workloads, Services, budgets and policies that do not match exactly one
+/// pod template.
 fn selectors(objects: &[&Value]) -> Vec<String> {
     let templates: Vec<&Value> = objects
         .iter()
@@ -95,7 +96,7 @@ fn selectors(objects: &[&Value]) -> Vec<String> {
     faults
 }
 
-/// Returns the references that lead neither to the set nor to the contract.
+/// Returns the references to objects that are neither in the set nor in the contract.
 fn unresolved(objects: &[&Value], index: &Index) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut known: BTreeSet<(String, String)> = objects
@@ -117,7 +118,7 @@ fn unresolved(objects: &[&Value], index: &Index) -> Vec<String> {
         .collect()
 }
 
-/// Collects references by the names that Kubernetes gives to the fields that hold them.
+/// Collects references by the field names that Kubernetes uses for them.
 fn referred(value: &Value, found: &mut BTreeSet<(String, String)>) {
     const NAMES: [(&str, &str); 5] = [
         ("claimName", "PersistentVolumeClaim"),
@@ -165,8 +166,8 @@ fn referred(value: &Value, found: &mut BTreeSet<(String, String)>) {
     list.chain(fields).for_each(|inner| referred(inner, found));
 }
 
-/// Returns in what a pod does not meet the Pod Security Standard *restricted*, or leaves a resource
-/// open.
+/// Returns a pod's violations of the Pod Security Standard *restricted*, and its missing resource
+/// limits.
 fn unrestricted(pod: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let context = &pod["securityContext"];

@@ -1,5 +1,5 @@
-//! Random profiles: whatever can be written loads without a panic, and whatever is legal renders to
-//! a sound bundle.
+//! Random profiles: any text loads without a panic, and any valid profile renders to a sound
+//! bundle.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -50,7 +50,7 @@ fn a_legal_profile_renders_to_a_sound_bundle() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    // A generator whose profiles are mostly refused proves nothing.
+    // A generator whose profiles are mostly refused would not prove much.
     assert!(
         legal.get() * 4 > tried.get() * 3,
         "{} of {}: {:?}",

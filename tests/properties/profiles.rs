@@ -1,4 +1,4 @@
-//! Random profiles: a table of keys, each with a strategy of legal values.
+//! Random profiles: a table of keys, each with a strategy of valid values.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Lines of a profile that set some keys together; most rows are one key.
+/// Lines of a profile that set some keys together; most rows have a single key.
 pub(crate) struct Row {
     pub keys: &'static [&'static str],
     lines: BoxedStrategy<String>,
@@ -35,7 +35,7 @@ fn row(key: &'static str, values: impl Strategy<Value = String> + 'static) -> Ro
     }
 }
 
-/// Several keys of which each example is a legal set of lines.
+/// Several keys, with examples that are valid sets of lines.
 fn together(keys: &'static [&'static str], examples: &'static [&'static str]) -> Row {
     let lines = select(examples).prop_map(|lines| format!("{}\n", lines.replace("; ", "\n")));
     Row { keys, lines: lines.boxed() }
@@ -53,7 +53,7 @@ fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     select(words).prop_map(quote)
 }
 
-/// A value that is TOML already.
+/// Values that are already TOML.
 fn raw(values: &'static [&'static str]) -> impl Strategy<Value = String> {
     select(values).prop_map(str::to_owned)
 }
@@ -62,7 +62,7 @@ fn like(pattern: &'static str) -> impl Strategy<Value = String> {
     pattern.prop_map(|text: String| quote(&text))
 }
 
-/// Texts that readers of YAML, shells and templates take for something else.
+/// Texts that YAML readers, shells and templates misinterpret.
 const HOSTILE: [&str; 28] = [
     "yes",
     "No",
@@ -94,7 +94,7 @@ const HOSTILE: [&str; 28] = [
     "  spaces  ",
 ];
 
-/// A text that may stand in an annotation: one line, any script.
+/// A text that is valid in an annotation: one line, any script.
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
         select(&HOSTILE[..]).prop_map(str::to_owned),
@@ -123,7 +123,7 @@ fn size() -> impl Strategy<Value = String> {
         .prop_map(|(n, unit)| quote(&format!("{n}{unit}")))
 }
 
-/// A secret in each form that needs no file; a literal is legal in dev only.
+/// A secret in each form that does not need a file; a literal is valid in dev only.
 fn secret() -> impl Strategy<Value = String> {
     prop_oneof![
         (16..64_u8).prop_map(|length| format!("{{ generate = {{ length = {length} }} }}")),

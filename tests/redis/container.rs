@@ -1,4 +1,5 @@
-//! The server as the kubelet runs it: first process, read-only root, ordinary user, no capability.
+//! The server as the kubelet runs it: as PID 1, with a read-only root, as an ordinary user, without
+//! capabilities.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use crate::harness::{Image, SLOW_LOADING, Server, Volumes, dump_of, fill, fingerprint};
 use crate::support::{children, find, isolated, signal, text_of, wait_until};
 
-/// Makes all but two volumes read-only, then becomes user 999 and the program that follows the
-/// volumes.
+/// Makes everything but two volumes read-only, then becomes user 999 and runs the program given
+/// after the volumes.
 const ENTER: &str = r#"
 set -e
 mount --make-rprivate /
@@ -24,7 +25,7 @@ shift 2
 exec setpriv --reuid 999 --regid 999 --clear-groups --bounding-set -all --inh-caps -all --no-new-privs "$@"
 "#;
 
-/// A server in a container of its own, and its process.
+/// Starts a server in its own container; returns it with its process id.
 fn start(volumes: &Volumes, image: &Image, password: &str) -> (Server, i64) {
     for folder in [&volumes.file(""), image.programs()] {
         fs_err::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();

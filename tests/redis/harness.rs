@@ -1,5 +1,5 @@
-//! Runs Redis as its manifest does: the rendered scripts and configuration, in the two kinds of
-//! image there are.
+//! Runs Redis as its manifest does, with the rendered scripts and configuration, in both kinds of
+//! image.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
@@ -15,16 +15,16 @@ use tempfile::TempDir;
 use crate::support::{find, signal, text_of, wait_until};
 
 pub(crate) const MAXMEMORY: u64 = 201_326_592;
-/// Redis needs some seconds to read 5000 keys, and looks after its clients meanwhile.
+/// Redis needs some seconds to read 5000 keys, and serves its clients in between.
 pub(crate) const SLOW_LOADING: &str =
     "key-load-delay 800\nloading-process-events-interval-bytes 1024\n";
 /// Redis needs some seconds to write 5000 keys.
 pub(crate) const SLOW_WRITING: &str = "rdb-key-save-delay 800\n";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// Everything but the shell's own commands that the scripts may call.
+/// All commands that the scripts may call, except the shell's own.
 const APPLETS: [&str; 9] = ["grep", "mv", "rm", "rmdir", "sed", "sleep", "sync", "timeout", "tr"];
 
-/// The programs of an image: a folder that stands first, or alone, in `PATH`.
+/// The programs of an image: a folder that is first, or alone, in `PATH`.
 pub(crate) struct Image {
     pub(crate) name: &'static str,
     programs: TempDir,
@@ -32,7 +32,7 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// All kinds of image whose programs this machine has.
+    /// Returns all kinds of image whose programs this machine has.
     pub(crate) fn all() -> Vec<Self> {
         [Self::debian(), Self::alpine()].into_iter().flatten().collect()
     }
@@ -43,7 +43,7 @@ impl Image {
         Some(Self { path: format!("{}:/usr/bin:/bin", image.path), ..image })
     }
 
-    /// busybox and nothing else.
+    /// Only busybox.
     pub(crate) fn alpine() -> Option<Self> {
         let busybox = find("busybox", "busybox")?;
         let image = Self::with_shell("alpine", &busybox)?;
@@ -64,7 +64,7 @@ impl Image {
         Some(Self { name, programs, path })
     }
 
-    /// A command with nothing in its environment but the image's programs.
+    /// Returns a command whose environment has only the image's programs.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.path().join(program));
         command.env_clear().env("PATH", &self.path).stdin(Stdio::null());
@@ -99,7 +99,7 @@ impl Volumes {
         volumes
     }
 
-    /// Volumes on which an earlier installation left these files.
+    /// Returns volumes on which an earlier installation left these files.
     pub(crate) fn with_data(files: &[(&str, &[u8])]) -> Self {
         let volumes = Self::new();
         for (name, bytes) in files {
@@ -118,7 +118,7 @@ impl Volumes {
         self.file("data")
     }
 
-    /// The names of what is on the data volume, sorted.
+    /// Returns the names on the data volume, sorted.
     pub(crate) fn data_names(&self) -> Vec<String> {
         let name = |entry: std::io::Result<fs_err::DirEntry>| {
             entry.unwrap().file_name().into_string().unwrap()
@@ -136,7 +136,7 @@ impl Volumes {
         fs_err::write(self.file(name), text).unwrap();
     }
 
-    /// Adds lines to the rendered configuration, instead of those added before.
+    /// Appends lines to the rendered configuration, replacing those of an earlier call.
     pub(crate) fn tune(&self, lines: &str) {
         let data = self.data();
         let conf = redis_conf(RedisConf {
@@ -147,7 +147,7 @@ impl Volumes {
         self.write("redis.conf", &(conf + lines));
     }
 
-    /// The container's command.
+    /// Returns the container's command.
     pub(crate) fn start_command(&self, image: &Image, password: Option<&str>) -> Command {
         let mut command = image.command("sh");
         command.arg(self.file("redis-start.sh")).arg(self.file("redis.conf")).arg(self.file("run"));
@@ -159,7 +159,7 @@ impl Volumes {
         Server::spawn(self, self.start_command(image, password), image, password)
     }
 
-    /// Redis as the chart runs it: without an append-only file.
+    /// Starts Redis as the chart does: without an append-only file.
     pub(crate) fn start_plain(&self, image: &Image) -> Server {
         let mut command = image.command("redis-server");
         command.arg("--dir").arg(self.data()).args(["--port", &self.port.to_string()]);
@@ -171,7 +171,7 @@ impl Volumes {
         Client { program, port: self.port, password: password.map(str::to_owned) }
     }
 
-    /// The answer of a probe: whether it succeeded, and what it printed.
+    /// Runs a probe; returns its success and its output.
     pub(crate) fn probe(
         &self,
         image: &Image,
@@ -189,7 +189,7 @@ impl Volumes {
     }
 }
 
-/// A running container; it ends with the value.
+/// A running container; it ends when the value is dropped.
 pub(crate) struct Server {
     child: Child,
     client: Client,
@@ -218,7 +218,7 @@ impl Server {
         text_of(&self.log)
     }
 
-    /// What redis-cli answers.
+    /// Returns redis-cli's output.
     pub(crate) fn ask(&self, arguments: &[&str]) -> String {
         self.client.ask(arguments)
     }
@@ -248,7 +248,7 @@ impl Server {
         self.wait()
     }
 
-    /// What happens to a container whose time is over: every process ends at once.
+    /// Kills all processes at once, like a container after its grace period.
     pub(crate) fn kill(self) {
         drop(self);
     }
@@ -261,7 +261,7 @@ impl Drop for Server {
     }
 }
 
-/// Someone who talks to the server.
+/// A client of the server.
 pub(crate) struct Client {
     program: PathBuf,
     port: u16,
@@ -282,7 +282,7 @@ impl Client {
     }
 }
 
-/// Writes keys, in several types, that are easy to recognise.
+/// Writes keys of several types that are easy to recognise.
 pub(crate) fn fill(server: &Server, keys: u32) {
     let script = "for i = 1, ARGV[1] do redis.call('set', 'key:' .. i, string.rep('x', 40) .. i) \
                   if i % 100 == 0 then redis.call('hset', 'hash:' .. i, 'a', i) end end return \
@@ -291,7 +291,7 @@ pub(crate) fn fill(server: &Server, keys: u32) {
     assert_eq!(server.ask(&["set", "with expiry", "é\"", "ex", "100000"]), "OK");
 }
 
-/// A text that changes when any key or value does.
+/// Returns a text that changes with any key or value.
 pub(crate) fn fingerprint(server: &Server) -> String {
     let script = "local names = redis.call('keys', '*') table.sort(names) local sum = '' for _, \
                   name in ipairs(names) do sum = redis.sha1hex(sum .. name .. redis.call('dump', \
@@ -299,7 +299,7 @@ pub(crate) fn fingerprint(server: &Server) -> String {
     server.ask(&["eval", script, "0"])
 }
 
-/// A volume's dump with this many keys, and their fingerprint.
+/// Returns the dump of a volume with this many keys, and their fingerprint.
 pub(crate) fn dump_of(image: &Image, keys: u32) -> (Vec<u8>, String) {
     let volumes = Volumes::new();
     let server = volumes.start_plain(image).ready();
@@ -310,9 +310,9 @@ pub(crate) fn dump_of(image: &Image, keys: u32) -> (Vec<u8>, String) {
     (volumes.dump(), fingerprint)
 }
 
-/// A port that nothing listens on, below those that the system hands out by itself. It is asked for
-/// by a connection: a listener would live on for a moment in every process that another test starts
-/// just then.
+/// Returns a port without a listener, below those that the system assigns by itself. A connection
+/// attempt tests it: a listener would be inherited by every process that another test starts at
+/// this moment.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 100).unwrap() * 100 + 12_000;

@@ -1,4 +1,4 @@
-//! A kill at any moment of the first start on a chart's volume costs no key.
+//! A kill at any moment of the first start on a chart's volume does not lose a key.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::support::{children, find, signal, text_of, wait_until};
 
 const KEYS: u32 = 5000;
 const THREADS: usize = 6;
-/// The calls that change what is on the volume, other than writes into a file.
+/// The system calls that change the volume, except writes into a file.
 const CHANGES: &str =
     "rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,fsync,fdatasync";
 
@@ -63,7 +63,7 @@ fn a_kill_after_any_change_of_the_volume_costs_no_key() {
         let start = volumes.start_command(&image, None);
         traced.env_clear().env("PATH", image.path()).args(["-f", "-qq", "-e", "signal=none"]);
         traced.args(["-e", &format!("trace={CHANGES}")]);
-        // The pause leaves time to kill before the next change.
+        // The pause allows a kill before the next change.
         traced.args(["-e", &format!("inject={CHANGES}:delay_exit=20000")]);
         traced.arg("-o").arg(volumes.file("trace")).arg(start.get_program()).args(start.get_args());
         Server::spawn(volumes, traced, &image, None)
@@ -78,7 +78,7 @@ fn a_kill_after_any_change_of_the_volume_costs_no_key() {
 
     survive(&image, all, |volumes, case| {
         let server = start(volumes);
-        // Not every run makes the same number of changes.
+        // The number of changes differs between runs.
         wait_until("the change has happened", PATIENCE, || {
             changes(volumes) > case || server.ask(&["ping"]) == "PONG"
         });
@@ -109,7 +109,7 @@ fn the_end_of_the_temporary_server_alone_or_of_its_writer_costs_no_key() {
     }
 }
 
-/// The Redis that a process has started.
+/// Returns the Redis process that a process has started.
 fn redis_below(process: i64) -> i64 {
     let name = |child: i64| text_of(Path::new(&format!("/proc/{child}/comm")));
     let mut found = None;

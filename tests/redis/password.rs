@@ -1,4 +1,4 @@
-//! The password works whatever it is, and is seen by nobody.
+//! Any password works, and it appears in neither arguments nor files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn without_a_password_in_the_environment_the_server_asks_for_none() {
 #[test]
 fn any_printable_password_works() {
     let ascii: String = (' '..='~').collect();
-    // Every byte that UTF-8 has, at least once.
+    // Every byte of UTF-8, at least once.
     let two_bytes: String = ('\u{a0}'..='\u{7ff}').step_by(7).collect();
     let more_bytes: String =
         ('\u{800}'..='\u{ffff}').step_by(211).chain(['🔑', '\u{10fffd}']).collect();
@@ -132,7 +132,7 @@ fn no_process_has_the_password_in_its_arguments_and_no_file_holds_it() {
     }
 }
 
-/// Collects the arguments of all processes until nobody wants them any more.
+/// Collects the arguments of all processes until the caller sends a message or hangs up.
 fn watch_arguments(wanted: &Receiver<()>) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     while wanted.try_recv() == Err(TryRecvError::Empty) {

@@ -1,4 +1,4 @@
-//! The probes tell a server that serves from one that only runs.
+//! The probes distinguish a serving server from one that only runs.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What is on the data volume stays, whatever was there before.
+//! The data volume keeps its data, whichever installation wrote it.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn sigterm_saves_a_dump_and_ends_the_server_with_exit_code_0() {
 
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(!log.contains("redis-start:"), "an empty volume needs no migration: {log}");
-        // The dump alone has everything: a way back to a server without append-only file.
+        // The dump alone has all keys: it allows a return to a server without an append-only file.
         let chart = Volumes::with_data(&[("dump.rdb", &volumes.dump())]);
         assert_eq!(fingerprint(&chart.start_plain(&image).ready()), before);
     }
@@ -77,7 +77,7 @@ fn a_volume_with_only_a_dump_keeps_its_keys() {
         assert_eq!(fingerprint(&server), before);
         assert_eq!(server.ask(&["config", "get", "appendonly"]), "appendonly\nyes");
         assert_eq!(fs_err::read_dir(volumes.file("run")).unwrap().count(), 0);
-        // New keys survive a kill, and the next start has nothing to migrate.
+        // New keys survive a kill, and the next start does not migrate again.
         fill(&server, 5500);
         let after = fingerprint(&server);
         // appendfsync everysec
@@ -86,7 +86,7 @@ fn a_volume_with_only_a_dump_keeps_its_keys() {
         let server = volumes.start(&image, Some("secret")).ready();
         assert!(!server.log().contains("redis-start:"), "{}", server.log());
         assert_eq!(fingerprint(&server), after);
-        // So they do a clean end, after which the dump is as new as the append-only file.
+        // They also survive a clean end, after which the dump is as new as the append-only file.
         server.terminate();
         assert_eq!(fingerprint(&volumes.start(&image, Some("secret")).ready()), after);
     }
@@ -189,7 +189,7 @@ fn an_append_only_file_that_does_not_fit_stops_the_start_and_leaves_the_dump() {
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
         let start = volumes.start_command(&image, None);
         let mut limited = image.command("sh");
-        // In units of 512 or 1024 bytes, which is less than the dump either way.
+        // In units of 512 or 1024 bytes: either limit is below the size of the dump.
         limited
             .args(["-c", "ulimit -f 64; exec \"$@\"", "sh"])
             .arg(start.get_program())

@@ -1,5 +1,4 @@
-//! An archive with images: the same bytes whatever brought them, and what nodes and skopeo make of
-//! it.
+//! An archive with images: the same bytes from any source, and readable by nodes and skopeo.
 
 use std::path::Path;
 
@@ -38,8 +37,8 @@ fn built(place: &Workplace) -> (Vec<u8>, String) {
     (fs_err::read(place.path().join("relay.tar")).unwrap(), place.lock().unwrap())
 }
 
-/// One folder locks and fetches everything at once; the other one from another registry program
-/// behind another mirror, first one image, then half of the other, then the rest, at other times.
+/// One folder locks and fetches everything at once. The other one uses another registry program
+/// behind another mirror: first one image, then half of the other, then the rest, at other times.
 #[test]
 fn mirror_order_cache_and_time_leave_no_trace() {
     let programs = [Program::DockerRegistry, Program::Distribution];
@@ -75,7 +74,7 @@ fn mirror_order_cache_and_time_leave_no_trace() {
     assert!(archive == other_archive, "{} and {} bytes", archive.len(), other_archive.len());
 }
 
-/// Returns the archive of an image under a name inside the gap, and the reference in the manifests.
+/// Returns the archive of an image with a name inside the gap, and the reference in the manifests.
 fn archive(format: Format) -> Option<(Workplace, String)> {
     let registry = Registry::start(Program::Distribution, Access::Plain)?;
     let image = Image::small(format, &format!("{format:?}"));
@@ -124,8 +123,7 @@ fn skopeo_reads_archive_of_oci_image_under_both_names() {
     }
 }
 
-/// skopeo passes over manifests of Docker's media types in a layout; docs/images.md shows another
-/// way.
+/// skopeo skips manifests of Docker's media types in a layout; docs/images.md shows another way.
 #[test]
 fn skopeo_misses_docker_image_in_archive() {
     let Some(skopeo) = Skopeo::find().filter(|_| is_root("skopeo with an archive")) else { return };
@@ -135,7 +133,7 @@ fn skopeo_misses_docker_image_in_archive() {
     assert!(why.contains("no descriptor found") || why.contains("unsupported manifest"), "{why}");
 }
 
-/// Checks that a layout has the blobs of the store, and the manifest among them.
+/// Checks that a layout has the blobs of the store, including the manifest.
 #[track_caller]
 fn assert_same(place: &Workplace, layout: &Path, manifest: &str) {
     let blobs = place.blobs();

@@ -1,10 +1,10 @@
-//! `lock --check`, and what a build makes of a lock: without a network.
+//! `lock --check`, and builds with a lock: without a network.
 
 use crate::oci::image::{Format, Image};
 use crate::oci::registry::{Access, Program, Registry};
 use crate::workplace::Workplace;
 
-/// Returns a folder whose profile `relay` is locked, by a registry that is gone.
+/// Returns a folder whose profile `relay` is locked, from a registry that has since stopped.
 fn locked() -> Option<(Workplace, Image, String)> {
     let registry = Registry::start(Program::DockerRegistry, Access::Plain)?;
     let image = Image::small(Format::Oci, "hello");
@@ -119,7 +119,7 @@ fn check_without_lock_says_how_to_write_one() {
     assert!(ran.stderr.contains("there is no `profiles/images.lock`"), "{}", ran.stderr);
 }
 
-/// Each other spelling of a good lock.
+/// Returns all non-canonical forms of a good lock.
 fn respelled(lock: &str) -> [(&'static str, String); 8] {
     [
         ("no comment", lock.replacen("# Written by `relay-bundle lock`.\n", "", 1)),
@@ -219,7 +219,7 @@ fn two_sources_under_one_name_are_refused() {
         "{}",
         ran.stderr
     );
-    // Both places are named.
+    // The error names both places.
     assert!(
         ran.stderr.contains("extraContainers") && ran.stderr.contains("`image`"),
         "{}",

@@ -1,4 +1,4 @@
-//! Where `lock` finds credentials and certificates for a real registry.
+//! The places where `lock` finds credentials and certificates for a real registry.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use crate::oci::image::{Format, Image};
 use crate::oci::registry::{Access, Program, Registry};
 use crate::workplace::{Ran, Workplace};
 
-/// A registry with one image, and a profile that names it.
+/// Pushes one image to a registry, and returns a folder with a profile that names it.
 fn prepared(registry: &Registry) -> (Workplace, Image) {
     let image = Image::small(Format::Oci, "hello");
     registry.push("app", "v1", &image);
@@ -19,7 +19,7 @@ fn ca(registry: &Registry) -> String {
     registry.ca_folder().join("ca.crt").display().to_string()
 }
 
-/// Locks with the credentials in `file`, which `set` tells the program of.
+/// Locks with the credentials in `file`; `set` points the program to it.
 #[track_caller]
 fn locks_with(registry: &Registry, file: &str, set: impl Fn(&Workplace, &mut Command)) {
     let (place, _) = prepared(registry);
@@ -124,7 +124,8 @@ fn ca_file_without_certificate_is_refused() {
     assert!(ran.stderr.contains("`ca.crt` has no certificate"), "{}", ran.stderr);
 }
 
-/// A name that is not loopback's needs `--plain-http` for HTTP, even if it leads to this machine.
+/// A host name other than loopback's needs `--plain-http` for HTTP, even if it resolves to this
+/// machine.
 #[test]
 fn plain_http_to_named_host_needs_its_option() {
     let Some(mapped) = mapped(&[("127.0.0.1", "registry.example.internal")]) else { return };

@@ -1,4 +1,4 @@
-//! `fetch` from real registries: what lands in the store, and what a second run asks for.
+//! `fetch` from real registries: the blobs that it stores, and the requests of a second run.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::tap::{Stop, Tap};
 use crate::tools::find;
 use crate::workplace::{Ran, Workplace};
 
-/// Checks that the store has the manifest, the config and the layers of an image, and nothing else.
+/// Checks that the store has exactly the manifest, the config and the layers of an image.
 #[track_caller]
 pub(crate) fn assert_stored(place: &Workplace, image: &Image) {
     let mut expected: Vec<&Content> = image.blobs.iter().chain([&image.manifest]).collect();
@@ -229,8 +229,8 @@ fn peak_of_fetch(time: &Path, registry: &Registry, image: &Image) -> u64 {
     place.read("memory").trim().parse().unwrap()
 }
 
-/// The program itself takes much memory without optimisation; benches/registry measures the whole
-/// of it with.
+/// Without optimisation the program itself takes much memory; benches/registry measures the total
+/// of an optimised one.
 #[test]
 fn memory_of_fetch_does_not_grow_with_layers() {
     let Some(time) = find("time", "time") else { return };

@@ -56,7 +56,7 @@ fn second_tag_keeps_old_digest() {
     }
 }
 
-/// Collects garbage where only an index has a tag; returns how many of its three children are left.
+/// Collects garbage where only an index has a tag; returns how many of its three children remain.
 fn children_after_collection(program: Program) -> Option<usize> {
     let registry = Registry::start(program, Access::Plain)?;
     let index = Image::index(Format::Oci, "hello");
@@ -71,7 +71,7 @@ fn index_tag_keeps_children_in_distribution() {
     assert!(children_after_collection(Program::Distribution).is_none_or(|left| left == 3));
 }
 
-/// The pinned digest is the one of a platform, so in this registry it needs a tag of its own.
+/// The pinned digest is that of a platform, so it needs its own tag in this registry.
 #[test]
 fn index_tag_loses_children_in_docker_registry() {
     assert!(children_after_collection(Program::DockerRegistry).is_none_or(|left| left == 0));

@@ -1,4 +1,4 @@
-//! Host names that lead to loopback addresses, for the commands of a test alone.
+//! Host names that lead to loopback addresses, for the commands of a test only.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,11 +9,11 @@ use crate::oci::is_root;
 use crate::tools::{find, skip};
 use crate::workplace::Workplace;
 
-/// Runs its arguments behind the first with another file in place of `/etc/hosts`, in a mount
-/// namespace of its own.
+/// Runs its second and later arguments with the first one in place of `/etc/hosts`, in a private
+/// mount namespace.
 const BIND: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
 
-/// A file of host names, in place of the machine's.
+/// A file of host names that replaces the machine's.
 pub(crate) struct Mapped {
     unshare: PathBuf,
     hosts: NamedTempFile,

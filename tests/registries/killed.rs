@@ -1,4 +1,4 @@
-//! `fetch` that is killed: run again it converges, and asks only for what is missing.
+//! A killed `fetch` resumes: the next run converges, and requests only missing bytes.
 
 use std::time::Instant;
 
@@ -50,8 +50,8 @@ fn fetch_killed_at_any_time_resumes() {
     }
 }
 
-/// Each run is killed after a tenth of the layer; together they fetch little more than the layer
-/// once.
+/// Each run is killed after a tenth of the layer; together they transfer little more than the layer
+/// itself.
 #[test]
 fn fetch_killed_again_and_again_comes_to_its_end() {
     let Some(scene) = scene() else { return };
@@ -72,7 +72,7 @@ fn fetch_killed_again_and_again_comes_to_its_end() {
     assert!(passed < all as u64 + all as u64 / 4, "{passed} bytes for {all}");
 }
 
-/// Puts bytes where a killed fetch left some of the large layer, and fetches.
+/// Writes bytes as the partial blob of a killed fetch of the large layer, and fetches.
 #[track_caller]
 fn fetches_with_partial(scene: &Scene, bytes: &[u8]) -> Vec<String> {
     scene.empty_store();

@@ -1,10 +1,10 @@
-//! `lock` against real registries: which digest it pins, and that it keeps it.
+//! `lock` against real registries: the digest that it pins, and that it keeps it.
 
 use crate::oci::image::{Format, Image};
 use crate::oci::registry::{Access, Program, Registry};
 use crate::workplace::Workplace;
 
-/// Returns the lock of a profile `relay` with one image, spelled independently of the program.
+/// Returns the lock of a profile `relay` with one image, written independently of the program.
 pub(crate) fn expected(platform: &str, name: &str, tagged: &str, image: &Image) -> String {
     let mut blobs: Vec<_> =
         image.blobs.iter().map(|blob| (blob.digest.as_str(), blob.bytes.len())).collect();

@@ -1,7 +1,7 @@
-//! Images against real registries, containerd and skopeo: the behaviour that the program relies on,
-//! and the program itself.
+//! Images against real registries, containerd and skopeo: the behaviour on which the program
+//! relies, and the program itself.
 //!
-//! Without these programs the tests say that they are skipped; with `CI=true` that is a failure.
+//! Without these programs the tests report that they are skipped; with `CI=true` they fail.
 #![allow(clippy::duplicate_mod, reason = "bundles and registries have images of their own")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,5 +1,5 @@
-//! Images come into a registry by skopeo: from another one, as the help of `images --mirror` shows
-//! it, and from a verified file, as docs/images.md does.
+//! skopeo copies images into a registry: from another one, as in the help of `images --mirror`, and
+//! from a verified file, as in docs/images.md.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::oci::registry::{Access, Registry};
 use crate::oci::skopeo::Skopeo;
 use crate::workplace::{Ran, Workplace};
 
-/// Returns the example out of the help, for a profile in place of its file.
+/// Returns the example in the help, with a profile in place of its file.
 fn example(place: &Workplace) -> String {
     let help = place.ok(&["images", "--help"]);
     let lines = help.lines().map(str::trim).skip_while(|line| !line.contains("--mirror --quiet |"));
@@ -53,8 +53,8 @@ fn run_shell(place: &Workplace, script: &str) {
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 
-/// Returns a profile with two images that one registry has and another one is to have: an index,
-/// and an image.
+/// Returns a profile with two images, an index and a plain one, for copying from one registry to
+/// the other.
 fn prepared(from: &Registry, to: &Registry) -> (Workplace, Image, Image) {
     let (relay, other) =
         (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
@@ -79,7 +79,7 @@ fn example_copies_each_pinned_image_to_its_name_in_the_cluster() {
         each_registry(&[Access::Plain], |to| {
             let (place, relay, other) = prepared(from, to);
             place.ok(&["lock"]);
-            // A tag that moves later changes nothing.
+            // A tag that moves later does not matter.
             from.push("other", "v2", &Image::small(Format::Docker, "moved"));
             run_example(&place);
             for (name, tag, image) in

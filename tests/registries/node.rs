@@ -46,8 +46,7 @@ fn import_finds_reference_with_tag_and_digest() {
     }
 }
 
-/// The kubelet and containerd normalise the reference of the pod; an import takes the names as they
-/// are written.
+/// The kubelet and containerd normalise the pod's reference; an import takes the names unchanged.
 #[test]
 fn import_finds_short_reference_under_normalised_name() {
     let Some(containerd) = Containerd::start() else { return };
@@ -94,8 +93,8 @@ fn import_without_layer_fails_but_keeps_names() {
     assert!(names.iter().all(|name| found.contains(name)), "{found:?}");
 }
 
-/// skopeo unpacks an archive itself and gives the folders that have no header to root, so an
-/// ordinary user cannot.
+/// skopeo unpacks an archive and gives folders without a header to root, so an ordinary user cannot
+/// read it.
 #[test]
 fn skopeo_reads_archive_under_each_name_as_root() {
     let Some(skopeo) = Skopeo::find().filter(|_| is_root("skopeo with an archive")) else { return };

@@ -5,9 +5,10 @@
 //!
 //! | on the page | here |
 //! |---|---|
-//! | `mirror.example.internal:5000`, `registry.example.internal:5000` | two registries with TLS, at 127.0.0.2 and 127.0.0.3 |
+//! | `mirror.example.internal:5000` | a registry with TLS, at 127.0.0.2 |
+//! | `registry.example.internal:5000` | another one, at 127.0.0.3 |
 //! | `ca.crt` | an authority of the test, which skopeo finds in `certs.d` |
-//! | `ghcr.io`, `docker.io`, `quay.io`, as skopeo asks for them | the mirror, by `registries.conf` |
+//! | `ghcr.io`, `docker.io`, `quay.io`, when skopeo asks | the mirror, by `registries.conf` |
 //! | containerd on a node | one of the test, at `CONTAINERD_ADDRESS` |
 
 use std::path::Path;
@@ -30,7 +31,7 @@ const HOSTS: &str =
     "127.0.0.1 localhost\n127.0.0.2 mirror.example.internal\n127.0.0.3 registry.example.internal\n";
 const SOURCES: [&str; 3] = ["ghcr.io", "docker.io", "quay.io"];
 
-/// Starts the registries in the shell's own network, waits for them, and runs the page.
+/// Starts the registries in the shell's network namespace, waits for them, and runs the page.
 const STAGE: &str = "busybox ip link set lo up
 mount --bind hosts /etc/hosts
 \"$MIRROR\" serve mirror.yml 2>mirror.log >&2 &
@@ -49,7 +50,7 @@ struct Copied {
     image: Image,
 }
 
-/// The registries behind the page, reached here without TLS.
+/// The registries of the page, reached here without TLS.
 struct Stage {
     mirror: Registry,
     site: Registry,
@@ -57,7 +58,7 @@ struct Stage {
     place: Workplace,
 }
 
-/// Returns all `sh` blocks of the page in their order.
+/// Returns all `sh` blocks of the page in order.
 fn blocks(page: &str) -> String {
     let mut script = String::new();
     let mut in_block = false;
@@ -101,11 +102,11 @@ fn stage() -> Option<Stage> {
 }
 
 impl Stage {
-    /// Fills the mirror with an image for each one of the profile, and returns them.
+    /// Pushes an image to the mirror for each one of the profile, and returns them.
     fn push(&self) -> Vec<Copied> {
         let report = self.place.run(&["images", "production", "--mirror", "--json"]).json();
         let copies = report["copies"].as_array().unwrap().iter();
-        // Both families of media types, as mirrors have them.
+        // Both families of media types, as in real mirrors.
         let formats = Format::ALL.into_iter().cycle();
         let push = |(copy, format): (&Value, Format)| {
             let name = copy["from"].as_str().unwrap();
@@ -119,7 +120,7 @@ impl Stage {
         copies.zip(formats).map(push).collect()
     }
 
-    /// Writes what both registries, the program and skopeo read.
+    /// Writes the configuration of both registries, the program and skopeo.
     fn configure(&self) {
         let path = self.place.path();
         let authority = Authority::make(path).unwrap();
@@ -199,7 +200,7 @@ fn page_runs_as_written() {
         .lines()
         .filter(|line| line.contains("push") && line.contains(" images: "))
         .collect();
-    // All of the full archive, and nothing of the delta after it.
+    // Every blob of the full archive, and none of the delta after it.
     for (push, words) in pushes.iter().zip([
         format!("would push {images} images: {} blobs to send", 2 * images),
         format!("pushed {images} images: {} blobs sent", 2 * images),
@@ -211,7 +212,7 @@ fn page_runs_as_written() {
     for Copied { repository, tag, image } in &copies {
         let pinned = &image.children[0];
         let digest = &pinned.manifest.digest;
-        // The site's registry, and the node, have what the pods pull.
+        // The site's registry and the node have the images of the pods.
         assert_eq!(stage.site.digest(repository, tag).as_ref(), Some(digest), "{repository}");
         assert!(
             pinned.blobs.iter().all(|blob| stage.site.has_blob(repository, blob)),
@@ -222,7 +223,7 @@ fn page_runs_as_written() {
     }
 }
 
-/// A block that is passed over would run nothing, and fail nothing.
+/// A skipped block would neither run nor fail.
 #[test]
 fn blocks_are_all_those_of_the_shell() {
     let page = "text\n\n```sh\none\n```\n\n```text\ntwo\n```\n```sh\nthree \\\n  four\n```\n";

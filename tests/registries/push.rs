@@ -27,7 +27,7 @@ pub(crate) fn site_of(program: Program, access: Access) -> Option<(Registry, Sit
     Some((registry, site))
 }
 
-/// Starts a registry behind a proxy, which the manifests of the site name.
+/// Starts a registry behind a proxy, which the site's manifests name.
 pub(crate) fn site_behind_proxy(program: Program) -> Option<(Registry, Proxy, Site)> {
     let registry = Registry::start(program, Access::Plain)?;
     let proxy = Proxy::start(&registry.address);
@@ -35,14 +35,14 @@ pub(crate) fn site_behind_proxy(program: Program) -> Option<(Registry, Proxy, Si
     Some((registry, proxy, site))
 }
 
-/// Returns whether the registry has an image with all its configs and layers.
+/// Returns true if the registry has an image with all its configs and layers.
 pub(crate) fn is_whole(registry: &Registry, repository: &str, image: &Image) -> bool {
     let has = |path: String| registry.call("HEAD", repository, &path, None).status == 200;
     registry.digest(repository, &image.manifest.digest).is_some()
         && image.blobs.iter().all(|blob| has(format!("blobs/{}", blob.digest)))
 }
 
-/// Returns whether the storage has no content but that of other repositories.
+/// Returns true if a repository has none of these images' content.
 pub(crate) fn has_nothing(registry: &Registry, repository: &str, images: &Images) -> bool {
     let mut paths = images.contents.keys().map(|digest| format!("blobs/sha256:{digest}"));
     paths.all(|path| registry.call("HEAD", repository, &path, None).status == 404)
@@ -56,7 +56,7 @@ fn fills_registry(program: Program, access: Access) {
     let report = site.pushed("all.tar", &[]);
 
     assert_eq!(report["schema"], "relay-bundle/push/v1");
-    // Three of the side, two of the relay, and what both have.
+    // Three of the side, two of the relay, and the shared one.
     assert_eq!(
         (&report["sent"], &report["mounted"], &report["there"]),
         (&5.into(), &1.into(), &0.into())
@@ -112,7 +112,7 @@ fn push_fills_distribution_bearer() {
     fills_registry(Program::Distribution, Access::Bearer);
 }
 
-/// Returns the requests that change something.
+/// Returns the writing requests.
 pub(crate) fn writes(proxy: &Proxy) -> Vec<String> {
     let requests = proxy.requests().into_iter();
     requests
@@ -131,7 +131,7 @@ fn second_push_only_asks() {
         let report = site.pushed("all.tar", &[]);
 
         assert_eq!((&report["sent"], &report["there"]), (&0.into(), &3.into()));
-        // Which wire it speaks, what the tag names, and the manifest.
+        // The requests: the protocol, the tag's digest, and the manifest.
         assert_eq!((proxy.requests().len(), writes(&proxy)), (3, vec![]), "{:?}", proxy.requests());
     }
 }
@@ -142,7 +142,7 @@ fn first_push_takes_three_requests_a_blob_and_seven_more() {
         let Some((_registry, proxy, site)) = site_behind_proxy(program) else { return };
         site.build(&[&image_of(&[b"a", b"b"])], "all.tar", "all");
         site.pushed("all.tar", &[]);
-        // One finds out whether the server of this machine speaks TLS.
+        // One request finds out whether the loopback server speaks TLS.
         assert_eq!(proxy.requests().len(), 3 * 3 + 7 + 1, "{:#?}", proxy.requests());
     }
 }

@@ -1,4 +1,4 @@
-//! `push` that is killed, doubled, denied, or whose archive or registry fails.
+//! `push` under faults: killed, run twice, denied, or with a failing archive or registry.
 
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ fn archive_altered_between_the_passes_is_refused() {
 }
 
 /// Pushes `all.tar`, which another archive replaces between the passes; returns the code, and
-/// checks that nothing was written.
+/// checks that no request wrote.
 #[track_caller]
 fn replaced(site: &Site, proxy: &Proxy, other: &str) -> Value {
     proxy.hold(3, Hold::Before);
@@ -171,7 +171,7 @@ fn user_who_may_only_pull_is_told_before_anything_is_sent() {
         assert!(ended.stderr.contains("access denied (HTTP 401) UNAUTHORIZED"), "{}", ended.stderr);
         assert!(ended.stderr.contains("may push to this repository"), "{}", ended.stderr);
         assert!(has_nothing(&registry, RELAY_REPOSITORY, &images));
-        // Each repository is asked for twice: to look, and to upload.
+        // Each repository needs two tokens: to look, and to upload.
         assert_eq!(tokens.scopes().len(), 2, "{:?}", tokens.scopes());
     }
 }
@@ -186,7 +186,7 @@ fn full_registry_is_told_and_gets_the_rest_once_there_is_room() {
         let push = site.begin_push("all.tar", &[]);
         Some((registry, site, push))
     };
-    // Both at once: a push does not give up before half a minute.
+    // Both at once, because a push takes half a minute to give up.
     for begun in Program::ALL.map(begin) {
         let Some((registry, site, push)) = begun else { return };
         let ended = push.wait_with_output().unwrap();

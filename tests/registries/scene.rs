@@ -1,4 +1,4 @@
-//! A profile with a large image behind a tap, so that its fetch can be disturbed.
+//! A profile with a large image behind a tap, for disturbing its fetch.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -9,7 +9,7 @@ use crate::oci::registry::{Access, Program, Registry};
 use crate::tap::{Stop, Tap};
 use crate::workplace::Workplace;
 
-/// A layer that takes many reads.
+/// A layer that needs many reads.
 pub(crate) const LARGE: usize = 3 << 20;
 /// More than the head of an answer.
 const HEAD_BYTES_MAX: u64 = 2048;
@@ -31,7 +31,7 @@ pub(crate) fn scene() -> Option<Scene> {
     Some(Scene { _registry: registry, tap, place, image })
 }
 
-/// Starts a command, and returns when it says that it waits for a lock; its standard error must
+/// Starts a command, and returns once it reports that it waits for a lock; its standard error must
 /// stay open.
 #[track_caller]
 pub(crate) fn start_waiting(command: &mut Command) -> (Child, BufReader<ChildStderr>) {
@@ -58,7 +58,7 @@ impl Scene {
         fs_err::remove_dir_all(self.place.path().join("bundles")).ok();
     }
 
-    /// Returns how many bytes of the image the store has, whole blobs and partial ones.
+    /// Returns how many bytes of the image the store has, in whole and partial blobs.
     pub(crate) fn stored_bytes(&self) -> u64 {
         let bytes =
             |path: std::path::PathBuf| fs_err::metadata(path).map_or(0, |found| found.len());
@@ -72,7 +72,7 @@ impl Scene {
         fs_err::metadata(self.place.partial(self.large())).map_or(0, |found| found.len())
     }
 
-    /// Runs `fetch` again: it asks for the missing bytes alone, and the store is complete.
+    /// Runs `fetch` again: it requests only the missing bytes, and completes the store.
     #[track_caller]
     pub(crate) fn assert_resumes(&self, when: &str) {
         let (stored, partial) = (self.stored_bytes(), self.partial_bytes());
@@ -81,7 +81,7 @@ impl Scene {
         assert_stored(&self.place, &self.image);
         let passed = self.tap.passed();
         let all: usize = self.image.contents().iter().map(|one| one.bytes.len()).sum();
-        // A manifest is fetched whole.
+        // A manifest is always fetched whole.
         let manifest = self.image.manifest.bytes.len() as u64;
         let most = all as u64 - stored + manifest + HEAD_BYTES_MAX * passed.requests.len() as u64;
         assert!(

@@ -1,5 +1,5 @@
-//! A tap between the program and a registry without TLS: it counts what passes, and can stop the
-//! flow at any moment.
+//! A tap between the program and a registry without TLS: it counts the traffic, and can stop it at
+//! any moment.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,13 +11,13 @@ use crate::oci::registry::Registry;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The moment from which on nothing passes.
+/// The moment when traffic stops.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stop {
     Never,
     /// The registry does not receive this request; the first one has number 1.
     AtRequest(usize),
-    /// The program has received so many bytes.
+    /// The program has received this many bytes.
     AfterBytes(u64),
 }
 
@@ -43,7 +43,7 @@ struct Shared {
 }
 
 struct State {
-    /// Counts the resets: a connection of a killed program must not disturb the next one.
+    /// The number of resets: a connection of a killed program must not disturb the next one.
     run: usize,
     stop: Stop,
     is_stopped: bool,
@@ -62,14 +62,14 @@ impl Tap {
         let of_thread = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                // A killed client may be gone already.
+                // A killed client may have gone already.
                 let _ = of_thread.connect(client.unwrap());
             }
         });
         Self { address, shared }
     }
 
-    /// Forgets what has passed, and lets everything pass up to `stop`.
+    /// Clears the counters, and lets traffic pass up to `stop`.
     pub(crate) fn reset(&self, stop: Stop) {
         let mut state = self.shared.state.lock().unwrap();
         *state = State { run: state.run + 1, stop, is_stopped: false, passed: Passed::default() };
@@ -96,15 +96,15 @@ impl Tap {
         assert!(!waited.unwrap().1.timed_out(), "the flow did not stop");
     }
 
-    /// Runs a command and kills it with SIGKILL when the flow stops; returns whether it had not
-    /// ended before.
+    /// Runs a command and kills it with SIGKILL when the flow stops; returns false if it had ended
+    /// before.
     #[track_caller]
     pub(crate) fn kill(&self, command: &mut Command, stop: Stop) -> bool {
         self.kill_after(command, stop, |_| {})
     }
 
-    /// As [`Tap::kill`] after so many bytes, once the program has stored what had passed: until it
-    /// sleeps, and `stored` stays the same.
+    /// Like [`Tap::kill`] after this many bytes, once the program has stored them: it must sleep,
+    /// and `stored` must not change.
     #[track_caller]
     pub(crate) fn kill_when_drained(
         &self,
@@ -144,13 +144,12 @@ impl Tap {
     }
 }
 
-/// Returns whether all threads of a process wait or have ended: none runs, and none lacks but a
-/// processor.
+/// Returns true if all threads of a process wait or have ended, so that none could use a processor.
 fn is_asleep(process: u32) -> bool {
     let mut threads = fs_err::read_dir(format!("/proc/{process}/task")).unwrap();
     threads.all(|thread| {
         let stat = fs_err::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
-        // The state is behind the name, which is in brackets.
+        // The state follows the name, which is in brackets.
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['S', 'Z']))
     })
 }
@@ -184,7 +183,7 @@ impl Shared {
                 return Ok(());
             }
             seen.extend_from_slice(&buffer[..read]);
-            // None of the requests has a body.
+            // The requests do not have bodies.
             while let Some(end) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head: Vec<u8> = seen.drain(..end + 4).collect();
                 self.note(run, &String::from_utf8_lossy(&head))?;
@@ -228,7 +227,7 @@ impl Shared {
         }
     }
 
-    /// Counts as many of so many bytes as may pass now, and returns their number.
+    /// Counts the bytes that may pass now, up to `bytes`, and returns their number.
     fn permit(&self, run: usize, bytes: usize) -> io::Result<usize> {
         let mut state = self.state_of(run)?;
         let left = match state.stop {

@@ -1,4 +1,4 @@
-//! `fetch` beside another one, beside `gc`, on a full disk, and before a user.
+//! `fetch` beside another `fetch` or `gc`, on a full disk, and before a reader of blobs.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn gc_without_entry_removes_blobs_and_partial_ones() {
     assert_eq!(scene.stored_bytes(), 0);
 }
 
-/// The store is on a file system of 2 MiB, which then grows.
+/// The store is on a file system of 2 MiB, which is enlarged later.
 const SMALL_DISK: &str = "mkdir -p bundles && mount -t tmpfs -o size=2m tmpfs bundles
 \"$0\" fetch relay; echo \"first $?\"
 ls bundles/.blobs/sha256 | grep -c \"$1\"
@@ -123,7 +123,7 @@ fn fetch_shows_progress_on_terminal() {
     ]);
     let child = command.stdout(Stdio::piped()).spawn().unwrap();
     scene.tap.await_stop();
-    // Work of less than a second shows nothing.
+    // Progress appears only after a second.
     std::thread::sleep(Duration::from_millis(1300));
     scene.tap.release();
     let screen = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();

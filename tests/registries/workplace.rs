@@ -1,4 +1,4 @@
-//! The program in a folder of its own: profiles, a store, and nothing of the machine's settings.
+//! The program in its own folder: profiles, a store, and none of the machine's settings.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::oci::registry::{Access, Registry};
 
-/// What every profile of these tests has, apart from its image.
+/// The settings that every profile of these tests has besides its image.
 const REST: &str = r#"
 config.logLevel = "warn"
 redis.enabled = false
@@ -27,7 +27,7 @@ pub(crate) struct Workplace {
     folder: TempDir,
 }
 
-/// The output and the end of a command.
+/// The output and exit code of a command.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -70,7 +70,7 @@ impl Workplace {
         fs_err::read_to_string(self.path().join(path)).unwrap()
     }
 
-    /// Returns the lock; none if there is none.
+    /// Returns the text of the lock, if there is one.
     pub(crate) fn lock(&self) -> Option<String> {
         fs_err::read_to_string(self.path().join("profiles/images.lock")).ok()
     }
@@ -80,7 +80,7 @@ impl Workplace {
         self.path().join("bundles/.blobs/sha256").join(hex)
     }
 
-    /// Returns the path of a blob that was not fetched to its end.
+    /// Returns the path of a partially fetched blob.
     pub(crate) fn partial(&self, hex: &str) -> PathBuf {
         self.path().join("bundles/.blobs/.partial").join(hex)
     }
@@ -101,7 +101,7 @@ impl Workplace {
         command
     }
 
-    /// Lets a command run here, and see nothing of the machine's settings.
+    /// Runs a command here, without the machine's settings.
     pub(crate) fn prepare(&self, command: &mut Command) {
         command.current_dir(self.path()).env_clear().env("HOME", self.path());
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
@@ -119,7 +119,7 @@ impl Workplace {
         ran.stdout
     }
 
-    /// Runs a command that must succeed, with the options that lead to a registry.
+    /// Runs a command that must succeed, with the options for a registry.
     #[track_caller]
     pub(crate) fn ok_at(&self, registry: &Registry, arguments: &[&str]) -> String {
         let options = self.options(registry);
@@ -130,7 +130,7 @@ impl Workplace {
             .collect::<Vec<_>>())
     }
 
-    /// Returns the options that lead to a registry: its authority, and a file of credentials.
+    /// Returns the options for a registry: its authority, and a file of credentials.
     pub(crate) fn options(&self, registry: &Registry) -> Vec<String> {
         if registry.access() == Access::Plain {
             return Vec::new();
@@ -153,7 +153,7 @@ impl Ran {
         }
     }
 
-    /// Returns the report on standard output, which must be alone there.
+    /// Parses standard output, which must be a JSON report only.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)

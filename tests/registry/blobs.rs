@@ -1,4 +1,4 @@
-//! Blobs: sizes, continued downloads, and lies about both.
+//! Blobs: sizes, resumed downloads, and false answers about both.
 
 use relay_bundle::model::digest::Digest;
 use relay_bundle::registry::BlobRequest;
@@ -7,12 +7,12 @@ use relay_bundle::registry::error::{RegistryError, RegistryFault};
 use crate::client::{Client, Sink, image};
 use crate::stub::{Answer, Seen, Stub};
 
-/// Returns bytes of which no two parts are alike.
+/// Returns bytes without repeated parts.
 fn bytes(number: usize) -> Vec<u8> {
     (0..number).map(|at| u8::try_from((at * 7 + at / 251) % 256).unwrap()).collect()
 }
 
-/// Pulls the blob of `content`, of which `from` bytes are there.
+/// Pulls the blob of `content` after its first `from` bytes.
 fn pull(
     client: &Client,
     stub: &Stub,
@@ -42,7 +42,7 @@ fn fault(answer: fn() -> Answer) -> RegistryFault {
     pull(&Client::plain(&stub), &stub, &bytes(1_000), 0).1.unwrap_err().why
 }
 
-/// Answers a range as a registry does.
+/// Answers a range request like a registry.
 fn ranged(content: &[u8], seen: &Seen) -> Answer {
     let Some(range) = seen.header("range") else { return Answer::new(200, content) };
     let from: usize =
@@ -158,7 +158,7 @@ fn registry_that_starts_again_for_ever_is_given_up() {
     assert_given_up(4 << 20, |before| if before % 2 == 0 { 3 << 20 } else { 1 << 20 });
 }
 
-/// Pulls a blob from a registry that ignores ranges, and cuts each answer off after so many bytes.
+/// Pulls a blob from a registry that ignores ranges and truncates each answer.
 #[track_caller]
 fn assert_given_up(size: usize, bytes_after: fn(usize) -> usize) {
     let content = bytes(size);

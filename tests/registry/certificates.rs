@@ -1,4 +1,4 @@
-//! The certificates of the test, made by openssl once.
+//! The certificates of the tests, made once by openssl.
 
 use std::sync::LazyLock;
 
@@ -9,13 +9,13 @@ use tempfile::TempDir;
 
 use crate::openssl::{Openssl, server_config};
 
-/// An authority, a server certificate for 127.0.0.1 that it signed, and another authority.
+/// An authority, its server certificate for 127.0.0.1, and another authority.
 pub(crate) struct Certificates {
     folder: TempDir,
 }
 
 impl Certificates {
-    /// Returns the certificates; none without openssl.
+    /// Returns the certificates; `None` without openssl.
     pub(crate) fn get() -> Option<&'static Self> {
         static MADE: LazyLock<Option<Certificates>> = LazyLock::new(Certificates::make);
         MADE.as_ref()
@@ -30,7 +30,7 @@ impl Certificates {
         Some(Self { folder })
     }
 
-    /// Returns where a certificate is.
+    /// Returns the path of a certificate.
     pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8PathBuf::from_path_buf(self.folder.path().join(name)).unwrap()
     }

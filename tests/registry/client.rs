@@ -1,4 +1,4 @@
-//! Clients for the tests: impatient, and their pauses are noted instead of slept.
+//! Clients for the tests, with short timeouts, and with pauses that are recorded instead of slept.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use relay_bundle::registry::{
 
 use crate::stub::Stub;
 
-/// A client, and how long it wanted to wait.
+/// A client and its recorded pauses.
 pub(crate) struct Client {
     pub(crate) registry: Registry,
     pauses: Arc<Mutex<Vec<u64>>>,
@@ -29,12 +29,12 @@ pub(crate) struct Options<'a> {
     pub(crate) mirror: Option<String>,
     pub(crate) proxies: ProxyEnvironment,
     pub(crate) persistence: Option<Persistence>,
-    /// Servers that are spoken to without TLS from the first request on.
+    /// Servers without TLS, from the first request on.
     pub(crate) plain: Vec<&'a Stub>,
 }
 
 impl Client {
-    /// Makes a client that knows that `stub` has no TLS.
+    /// Makes a client that knows that `stub` does not have TLS.
     pub(crate) fn plain(stub: &Stub) -> Self {
         Self::new(Options { plain: vec![stub], ..Options::default() })
     }
@@ -83,12 +83,12 @@ pub(crate) fn image(stub: &Stub, name: &str) -> Reference {
     format!("{}/{name}", stub.address()).parse().unwrap()
 }
 
-/// Keeps what comes, as a file would.
+/// Keeps the received bytes like a file.
 #[derive(Default)]
 pub(crate) struct Sink {
     pub(crate) bytes: Vec<u8>,
     pub(crate) begins: Vec<u64>,
-    /// The disk is full after so many bytes.
+    /// The disk is full after this many bytes.
     pub(crate) room: Option<usize>,
 }
 

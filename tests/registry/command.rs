@@ -1,5 +1,5 @@
-//! `push` into registries that refuse, lie or are full: what it says, how it ends, and what is
-//! there then.
+//! `push` into registries that refuse, lie or are full: its output, its exit code, and the
+//! resulting content.
 
 use crate::fake::{Fake, Flaw, RIVAL};
 use crate::site::carried::image::Image;
@@ -106,8 +106,8 @@ fn tag_that_must_not_move_is_kept_and_another_one_is_set() {
     assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), Some(former));
 }
 
-/// Pushes an image with `--move-tags` where its tag names another one; returns what became of the
-/// tag.
+/// Pushes an image with `--move-tags` where its tag names another one; returns the registry, the
+/// image, the former manifest and the outcome.
 fn moved(flaw: Flaw) -> (Fake, Image, String, Ended) {
     let image = image_of(&[b"new"]);
     let (fake, site) = site_with(flaw, &image);
@@ -225,7 +225,7 @@ fn user_who_may_not_push_is_told() {
     assert_eq!(fake.count("PUT"), 0);
 }
 
-/// Returns what a person reads, with the digits of each digest and the address left out.
+/// Returns the output for people, without the digits of digests and the address.
 fn told(site: &Site, fake: &Fake, image: &Image, more: &[&str]) -> String {
     let own = ["push", "all.tar", "--key", "key.pub.pem"];
     let ended = site.run(&own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>());
@@ -285,7 +285,7 @@ fn mount_that_did_not_happen_ends_the_push_before_the_tag() {
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("HTTP 400 MANIFEST_BLOB_UNKNOWN"), "{}", ended.stderr);
     assert!(ended.stderr.contains("push with --deep"), "{}", ended.stderr);
-    // One of both takes over the layer of the other.
+    // One of the two takes over the layer of the other.
     let tags = [(RELAY_REPOSITORY, TAG), (SIDE_REPOSITORY, "1")];
     assert_eq!(
         tags.iter().filter(|(repository, tag)| fake.manifest(repository, tag).is_some()).count(),

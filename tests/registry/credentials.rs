@@ -1,4 +1,4 @@
-//! Credentials: which servers receive them. They are sent in TLS only, so these servers have it.
+//! Which servers receive credentials. They are sent only over TLS, so these servers have it.
 
 use relay_bundle::registry::error::{LoginUse, RegistryError, RegistryFault};
 use relay_bundle::registry::{
@@ -27,7 +27,7 @@ fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
     client.registry.pull_manifest(&image(stub, "a/b:1")).map(|_| ())
 }
 
-/// Starts a registry that takes the token `good`; a request without it gets a challenge.
+/// Starts a registry that accepts the token `good`; a request without it gets a challenge.
 fn with_tokens(certificates: &Certificates, challenge: String) -> Stub {
     Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
         Some("Bearer good") => manifest().answer(),
@@ -35,7 +35,7 @@ fn with_tokens(certificates: &Certificates, challenge: String) -> Stub {
     })
 }
 
-/// Returns the authorizations that a server saw, but for the request that looks whether it has TLS.
+/// Returns the authorizations that a server received, without the request that probes for TLS.
 fn authorizations(stub: &Stub) -> Vec<Option<String>> {
     let seen = stub.seen().into_iter().filter(|seen| seen.target != "/v2/");
     seen.map(|seen| seen.header("authorization").map(str::to_owned)).collect()

@@ -1,4 +1,4 @@
-//! A registry in memory, which works, or lies in one way.
+//! A registry in memory that works, or has one flaw.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -8,31 +8,31 @@ use serde_json::Value;
 
 use crate::stub::{Answer, Seen, Stub};
 
-/// What is wrong with a registry.
+/// A registry's flaw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
     /// It answers mounts with an upload.
     NoMounts,
-    /// Tags that name something do not move.
+    /// Existing tags do not move.
     ImmutableTags,
-    /// It takes no tag at all.
+    /// It accepts no tags.
     NoTags,
-    /// Tags move, and none is new.
+    /// Tags move, but new ones are refused.
     NoNewTags,
     /// The tag of the relay names a Helm chart.
     Charts,
-    /// Another push sets each tag before the last request for it.
+    /// Another push sets each tag just before the last request for it.
     Race,
-    /// It stores other manifests than were sent.
+    /// It stores other manifests than it receives.
     StoresOther,
-    /// A proxy in front of it takes no large bodies.
+    /// A proxy in front of it refuses large bodies.
     TooLarge,
-    /// Anyone may pull, and no one may push.
+    /// It permits pulls only.
     ReadOnly,
-    /// No more blob fits into the project.
+    /// The project's quota is exhausted.
     Quota,
-    /// It says that it mounted a blob, and has not.
+    /// It claims to have mounted a blob, but has not.
     FalseMounts,
 }
 
@@ -46,7 +46,7 @@ struct Storage {
     manifests: BTreeMap<(String, String), String>,
 }
 
-/// A registry that runs.
+/// A running registry.
 pub(crate) struct Fake {
     pub(crate) stub: Stub,
     storage: Arc<Mutex<Storage>>,
@@ -60,7 +60,7 @@ impl Fake {
         Self { stub, storage: kept }
     }
 
-    /// Returns what a tag or digest leads to.
+    /// Returns the manifest of a tag or digest.
     pub(crate) fn manifest(&self, repository: &str, name: &str) -> Option<String> {
         self.storage
             .lock()
@@ -70,7 +70,7 @@ impl Fake {
             .cloned()
     }
 
-    /// Stores a manifest under its digest and a tag, and what it names.
+    /// Stores a manifest under its digest and a tag, and the blobs that it names.
     pub(crate) fn put_manifest(&self, repository: &str, tag: &str, text: &str) {
         let mut storage = self.storage.lock().unwrap();
         storage.blobs.extend(named(text).map(|digest| (repository.to_owned(), digest)));
@@ -79,14 +79,14 @@ impl Fake {
         }
     }
 
-    /// Loses a blob.
+    /// Removes a blob.
     pub(crate) fn lose(&self, repository: &str, digest: &str) {
         assert!(
             self.storage.lock().unwrap().blobs.remove(&(repository.to_owned(), digest.to_owned()))
         );
     }
 
-    /// Returns how many requests of a method there were.
+    /// Returns the number of requests with a method.
     pub(crate) fn count(&self, method: &str) -> usize {
         self.stub.seen().iter().filter(|seen| seen.method == method).count()
     }
@@ -146,7 +146,7 @@ impl Storage {
         }
     }
 
-    /// Returns whether a repository has what a manifest names.
+    /// Returns true if a repository has all blobs that a manifest names.
     fn is_complete(&self, repository: &str, manifest: &str) -> bool {
         named(manifest).all(|digest| self.blobs.contains(&(repository.to_owned(), digest)))
     }

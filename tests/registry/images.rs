@@ -29,7 +29,7 @@ impl Document {
         Answer::of(self.media_type.as_str(), self.bytes.clone())
     }
 
-    /// Answers by digest, and every tag; the blobs are there, too.
+    /// Serves documents by digest and under every tag; their blobs exist, too.
     pub(crate) fn serve(documents: &[Self], seen: &Seen) -> Answer {
         let name = seen.target.rsplit('/').next().unwrap();
         let blob =

@@ -1,5 +1,5 @@
 //! Registries that lie, stall and break off: the client talks to servers of this test, which answer
-//! from a table and note what arrives.
+//! from a table and record the requests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod blobs;

@@ -1,4 +1,4 @@
-//! Whether a registry has something: which answers count.
+//! Presence checks: which answers mean that a registry has an item.
 
 use relay_bundle::model::digest::Digest;
 use relay_bundle::registry::error::RegistryFault;
@@ -10,7 +10,7 @@ use crate::stub::{Answer, Stub};
 
 const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// Asks a registry that answers in this way for a manifest.
+/// Asks a registry with this answer for a manifest.
 fn asked(answer: fn() -> Answer) -> (Availability, Stub) {
     let stub = Stub::start(move |_, _| answer());
     let reference = image(&stub, &format!("a/b:1@sha256:{}", manifest().digest()));

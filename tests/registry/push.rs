@@ -11,10 +11,10 @@ use relay_bundle::registry::{BlobUpload, MountAnswer, UploadFailure};
 use crate::client::{Client, image};
 use crate::stub::{Answer, Seen, Stub};
 
-/// Above the size that is kept in memory.
+/// Above the limit for keeping a blob in memory.
 const LARGE: usize = (1 << 20) + 1;
 
-/// Begins uploads, and answers everything else in this way.
+/// Starts uploads, and answers every other request with `answer`.
 fn registry(answer: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Stub {
     Stub::start(move |seen, before| match seen.method.as_str() {
         "POST" => Answer::new(202, "").header("Location", "/v2/a/blobs/uploads/1?_state=x"),
@@ -108,7 +108,8 @@ fn large_blob_that_was_not_read_is_tried_again() {
     assert_eq!(client.pauses(), [1, 2]);
 }
 
-/// Begins uploads, answers a large one before its bytes are sent the first time, and takes it then.
+/// Starts uploads; answers a large one before its bytes are sent the first time, and then accepts
+/// it.
 fn registry_that_answers_early(answer: fn(&Seen) -> Answer) -> Stub {
     let asked = AtomicUsize::new(0);
     let gate = move |seen: &Seen| (asked.fetch_add(1, Ordering::SeqCst) == 0).then(|| answer(seen));

@@ -1,4 +1,4 @@
-//! Retries: how often, and after which pauses.
+//! Retries: their number and their pauses.
 
 use relay_bundle::registry::error::{RegistryError, RegistryFault};
 
@@ -63,7 +63,7 @@ fn manifest_that_breaks_off_is_asked_again() {
 
 #[test]
 fn closed_port_is_tried_again_and_named() {
-    // The servers of the other tests have another address, so none of them takes the port.
+    // The other tests' servers have another address, so none of them can take this port.
     let closed = std::net::TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap();
     let client = Client::new(Options::default());
 

@@ -1,4 +1,4 @@
-//! A registry that answers as the test says.
+//! A registry whose answers a test defines.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use crate::certificates::Certificates;
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
 
-/// A request that arrived.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -36,16 +36,16 @@ pub(crate) struct Answer {
     end: End,
 }
 
-/// How an answer ends.
+/// The end of an answer.
 enum End {
     Whole,
     /// The connection ends after this many bytes of the body.
     CutAfter(usize),
-    /// The body is sent again and again, and its length is not announced.
+    /// The body repeats endlessly, without an announced length.
     Endless,
-    /// Nothing more is sent, and the connection stays open.
+    /// The server sends no more data, and keeps the connection open.
     Silent,
-    /// The body is all that is sent: no status, no headers.
+    /// The server sends only the body: no status, no headers.
     Bare,
 }
 
@@ -128,7 +128,7 @@ impl Answer {
 }
 
 type Handler = dyn Fn(&Seen, usize) -> Answer + Send + Sync;
-/// Answers a request whose client waits before it sends the body, or lets it send.
+/// Answers a request before its body is sent, or lets the client send it.
 type Gate = dyn Fn(&Seen) -> Option<Answer> + Send + Sync;
 
 /// A server; its threads end with the process.
@@ -145,13 +145,13 @@ struct Shared {
 }
 
 impl Stub {
-    /// Starts a server without TLS. The handler gets a request, and how many came before it.
+    /// Starts a server without TLS. The handler gets a request and the number of earlier ones.
     pub(crate) fn start(handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
         Self::listen(Box::new(handler), None, None)
     }
 
-    /// As [`Stub::start`]; `gate` sees the head of each request with `Expect: 100-continue` before
-    /// its body is sent.
+    /// Like [`Stub::start`]; `gate` sees the head of each request with `Expect: 100-continue`
+    /// before its body is sent.
     pub(crate) fn start_gated(
         gate: impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static,
         handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
@@ -159,7 +159,7 @@ impl Stub {
         Self::listen(Box::new(handler), Some(Box::new(gate)), None)
     }
 
-    /// Starts a server with TLS, whose certificate is of [`Certificates`].
+    /// Starts a server with TLS and the certificate of [`Certificates`].
     pub(crate) fn start_tls(
         certificates: &Certificates,
         handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
@@ -179,7 +179,7 @@ impl Stub {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let shared = Arc::clone(&shared);
-                // A client that goes away is what some tests are about.
+                // Some tests are about clients that hang up.
                 std::thread::spawn(move || shared.serve(stream.unwrap()).ok());
             }
         });
@@ -195,12 +195,12 @@ impl Stub {
         self.port
     }
 
-    /// Returns what arrived.
+    /// Returns the received requests.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// Returns the methods and targets of what arrived.
+    /// Returns the methods and targets of the received requests.
     pub(crate) fn targets(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect()
     }
@@ -245,7 +245,7 @@ impl Shared {
         (self.handler)(&seen, before).write(reader.get_mut())
     }
 
-    /// Notes a request, and returns how many came before it.
+    /// Records a request, and returns the number of earlier ones.
     fn note(&self, seen: &Seen) -> usize {
         let mut all = self.seen.lock().unwrap();
         all.push(seen.clone());

@@ -47,7 +47,7 @@ fn registry_that_stores_something_else_is_told() {
     assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
 }
 
-/// As a registry does that reads a file of its own while another push writes it.
+/// Simulates a registry that reads one of its files while another push writes it.
 fn registry_that_misreads(times: usize, code: &'static str) -> Stub {
     Stub::start(move |seen, before| match seen.method.as_str() {
         "PUT" if before < times => {

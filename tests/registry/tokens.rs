@@ -1,4 +1,4 @@
-//! Tokens without credentials: challenges, their scope, and services that answer with rubbish.
+//! Tokens without credentials: challenges, their scope, and services with invalid answers.
 
 use relay_bundle::registry::error::{LoginUse, RegistryError, RegistryFault};
 
@@ -10,7 +10,7 @@ fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
     client.registry.pull_manifest(&image(stub, "a/b:1")).map(|_| ())
 }
 
-/// Starts a registry that takes the token `good` of a service at `realm`.
+/// Starts a registry that accepts the token `good` of a service at `realm`.
 fn registry(realm: String) -> Stub {
     let documents = [manifest()];
     Stub::start(move |seen, _| match seen.header("authorization") {

@@ -19,7 +19,7 @@ fn trusting(certificates: &Certificates) -> Client {
     Client::new(Options { ca: Some(certificates.path("ca.crt")), ..Options::default() })
 }
 
-/// Starts a server that answers everything with these bytes, whatever they are.
+/// Starts a server that answers everything with these bytes.
 fn answering(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -47,7 +47,7 @@ fn registry_of_this_machine_may_have_no_tls() {
 #[test]
 fn registry_elsewhere_must_have_tls_or_be_listed() {
     let stub = Stub::start(|_, _| manifest().answer());
-    // The unspecified address is no loopback address, and leads to this machine.
+    // The unspecified address is not a loopback address, but leads to this machine.
     let host = format!("0.0.0.0:{}", stub.port());
 
     let reference = format!("{host}/a:1").parse().unwrap();

@@ -1,4 +1,4 @@
-//! The profiles that the matrix changes, one key at a time. They use as much as one profile can.
+//! The profiles that the matrix changes, one key at a time. They use as many features as possible.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use relay_bundle::profile::overlay::ProfileFiles;
 #[expect(dead_code, reason = "other tests have sealed files that state their place")]
 mod sealed_files;
 
-/// Its own Redis with a password, Fluent Bit, the exporter, and everything around the pods.
+/// Its own Redis with a password, Fluent Bit, the exporter, and all objects around the pods.
 pub(crate) const INTERNAL: &str = "internal";
 /// The same with one pod, which single-node volumes need.
 pub(crate) const SINGLE: &str = "single";
-/// One pod whose logs stay on a volume.
+/// One pod whose logs are on a volume.
 pub(crate) const LOGS: &str = "logs";
 /// The same as `internal` with an autoscaler.
 pub(crate) const SCALED: &str = "scaled";
-/// A Redis elsewhere, and nothing that is not needed.
+/// An external Redis, and only the required settings.
 pub(crate) const EXTERNAL: &str = "external";
 
 pub(crate) const BASES: [&str; 5] = [INTERNAL, SINGLE, LOGS, SCALED, EXTERNAL];

@@ -1,7 +1,7 @@
 //! The restart matrix: each key is changed alone, and exactly the pods that consume it restart.
 //!
-//! What really happens is read from the rendered pod templates; what `diff` forecasts must agree,
-//! and say why.
+//! The rendered pod templates show the real restarts; the forecast of `diff` must agree, and give
+//! the reason.
 
 mod bases;
 mod rows;
@@ -18,7 +18,7 @@ use relay_bundle::render::references::pod_template;
 use relay_bundle::render::render;
 use rows::{Outcome, Pods, ROWS, Row};
 
-/// Builds a profile; or says why it is refused.
+/// Builds a profile, or returns why it is refused.
 fn build(name: &str, files: &Bases) -> Result<Bundle, String> {
     let loaded = profile::load(name, &[], files);
     let messages: Vec<&str> =
@@ -28,7 +28,7 @@ fn build(name: &str, files: &Bases) -> Result<Bundle, String> {
     Bundle::of_files(assembled.files).map_err(|error| error.to_string())
 }
 
-/// What the manifests say about the pods of one kind of workload.
+/// Returns the outcome for the pods of one kind of workload, according to the manifests.
 fn pods(old: &Bundle, new: &Bundle, kind: &str) -> Pods {
     let workload = |bundle: &Bundle| {
         let found = bundle.manifests.iter().find(|manifest| manifest.key.kind == kind)?;
@@ -45,7 +45,7 @@ fn pods(old: &Bundle, new: &Bundle, kind: &str) -> Pods {
     }
 }
 
-/// What the forecast says about them.
+/// Returns their outcome according to the forecast.
 fn forecast(diff: &Diff, kind: &str) -> Pods {
     let all: Vec<Restart> = diff
         .workloads
@@ -74,7 +74,7 @@ fn reasons(diff: &Diff) -> String {
     diff.workloads.iter().flat_map(of).collect::<Vec<_>>().join("; ")
 }
 
-/// Returns what is wrong with a row, if anything is.
+/// Returns the mistake in a row, if there is one.
 fn mistake(row: &Row, old: &Bundle) -> Option<String> {
     let extends = format!("extends = [{:?}]\n", row.base);
     let text = if row.change.starts_with("extends") {
@@ -108,7 +108,7 @@ fn mistake(row: &Row, old: &Bundle) -> Option<String> {
     if is_vague {
         return Some("a restart without a reason, or a reason without a restart".to_owned());
     }
-    // A change of a setting is told, whatever comes of it.
+    // A changed setting is reported even if it does not restart a pod.
     diff.settings.is_empty().then(|| "no changed setting is told".to_owned())
 }
 
@@ -135,7 +135,7 @@ fn every_key_of_the_schema_is_in_the_matrix() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.key).collect();
     let is_covered = |path: &String| {
         let is_table_of_rows = rows.iter().any(|row| row.starts_with(&format!("{path}.")));
-        // A key inside the tables of an array is changed with the array.
+        // A key inside an array's tables changes with the array.
         let array = path.split_once("[]").map(|(array, _)| array);
         rows.contains(path.as_str())
             || is_table_of_rows

@@ -1,8 +1,8 @@
-//! The rows: a key, a change of it alone, and what comes of it.
+//! The rows: a key, a change of it alone, and the outcome.
 
 use crate::bases::{EXTERNAL, INTERNAL, LOGS, SCALED, SINGLE};
 
-/// What happens to pods.
+/// The effect on pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pods {
     Stay,
@@ -13,9 +13,9 @@ pub(crate) enum Pods {
     Absent,
 }
 
-/// What comes of a change.
+/// The outcome of a change.
 pub(crate) enum Outcome {
-    /// The build refuses the profile; `because` is a part of what it says.
+    /// The build refuses the profile; `because` is a part of the message.
     Refused { because: &'static str },
     /// `because` is a part of the reasons.
     Pods { relay: Pods, redis: Pods, because: &'static str },
@@ -60,7 +60,7 @@ const fn both(key: &'static str, change: &'static str, because: &'static str) ->
     row(key, INTERNAL, change, Pods::Restart, Pods::Restart, because)
 }
 
-/// The relay restarts, and its Redis is elsewhere.
+/// The relay restarts, and its Redis is external.
 const fn external(key: &'static str, change: &'static str, because: &'static str) -> Row {
     row(key, EXTERNAL, change, Pods::Restart, Pods::Absent, because)
 }
@@ -125,7 +125,7 @@ pub(crate) const ROWS: &[Row] = &[
         "environment variable REDIS_PASSWORD",
     ),
     none("replicaCount", "replicaCount = 3"),
-    // With one pod the relay does more by itself.
+    // A single relay pod clears more queues at startup.
     relay("replicaCount", "replicaCount = 1", "config CLEAR_CONCURRENCY_QUEUES_ON_STARTUP changed"),
     // Images.
     both(
@@ -289,7 +289,7 @@ pub(crate) const ROWS: &[Row] = &[
     relay("config.nodeEnv", "config.nodeEnv = \"development\"", "config NODE_ENV changed"),
     relay("config.port", "config.port = 3001", "config PORT changed"),
     relay("config.host", "config.host = \"::\"", "config HOST changed"),
-    // The value alone tells the pods nothing; its revision does.
+    // A changed value alone does not affect the pods, but its revision does.
     relay(
         "config.jwtSecret",
         "config.jwtSecret = { value = \"first-literal-value\", revision = 2 }",
@@ -486,7 +486,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     external("externalRedis.database", "externalRedis.database = 1", "config REDIS_DB changed"),
     external("externalRedis.tls", "externalRedis.tls = true", "config REDIS_ENABLE_TLS changed"),
-    // The way in.
+    // Traffic in.
     none("service.type", "service.type = \"ClusterIP\""),
     none("service.port", "service.port = 8080"),
     none("service.annotations", "service.annotations = { a = \"b\" }"),
@@ -519,7 +519,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     none("networkPolicy.dns.peers", "networkPolicy.dns.peers = [{ namespaceSelector = {} }]"),
     none("networkPolicy.dns.nodeLocalDns", "networkPolicy.dns.nodeLocalDns = \"169.254.20.10\""),
-    // How many pods.
+    // The number of pods.
     none("autoscaling.enabled", "autoscaling.enabled = true\nautoscaling.minReplicas = 2"),
     row(
         "autoscaling.minReplicas",

@@ -1,4 +1,4 @@
-//! Commands that look at bundles, write them and remove them.
+//! Commands that read, write and remove bundles.
 
 use crate::scene;
 use crate::transcript::{Transcript, snapshot};
@@ -10,7 +10,7 @@ fn inspect_is_as_saved() {
     snapshot("inspect_json", &scene::operator(), &["inspect web.tar --json"]);
 }
 
-/// Arguments that people give in place of a bundle.
+/// Invalid arguments in place of a bundle.
 const NO_BUNDLES: [&str; 14] = [
     "",
     "wbe",

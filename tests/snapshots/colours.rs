@@ -1,4 +1,4 @@
-//! Colours: asked for by an option, by variables of the environment, and on a terminal.
+//! Colours: set by an option, by environment variables, and by a terminal.
 
 use crate::env::TestEnv;
 use crate::scene;

@@ -1,4 +1,4 @@
-//! The program without a command, and commands that people expect of it.
+//! The program without a command, and with commands that users may try.
 
 use crate::scene;
 use crate::transcript::snapshot;

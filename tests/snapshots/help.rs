@@ -1,4 +1,4 @@
-//! The help of every command, short and long, at the width that it is written for.
+//! The help of every command, short and long, at the width for which it is written.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use relay_bundle::cmd::Cli;
 use crate::scene;
 use crate::transcript::{SAVED, Transcript, compare};
 
-/// Collects the words of a command and of those below it. `help` repeats the others.
+/// Collects the words of a command and its subcommands. `help` repeats the others.
 fn collect(command: &Command, words: &str, found: &mut Vec<String>) {
     found.push(words.to_owned());
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {

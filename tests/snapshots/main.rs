@@ -1,7 +1,7 @@
 //! Snapshots of help, output, errors and JSON, compared with the files in `saved`.
 //!
 //! A snapshot shows commands as they are typed, the exit code, stdout and stderr. CONTRIBUTING.md
-//! says how a change is accepted.
+//! says how to accept a change.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod build;

@@ -1,4 +1,4 @@
-//! Commands that read profiles and build nothing: `render`, `explain` and `schema`.
+//! Commands that read profiles without a build: `render`, `explain` and `schema`.
 
 use crate::scene;
 use crate::transcript::{Transcript, snapshot};

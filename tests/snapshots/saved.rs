@@ -1,4 +1,4 @@
-//! The folder of the snapshots has no file that no test reads.
+//! Every file in the folder of the snapshots is read by a test.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use crate::transcript::SAVED;
 /// The files that name snapshots.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
 
-/// Returns the names that tests give to `snapshot`.
+/// Returns the names that tests pass to `snapshot`.
 fn names() -> BTreeSet<String> {
     let sources = WalkDir::new(SOURCES).into_iter().map(Result::unwrap);
     let sources = sources.filter(|file| file.path().extension().is_some_and(|end| end == "rs"));
     let mut names = BTreeSet::new();
     for source in sources {
         let text = fs_err::read_to_string(source.path()).unwrap();
-        // The name may stand on a line of its own.
+        // The name may be on a separate line.
         let text = text.split_whitespace().collect::<String>();
         let calls = text.split("snapshot(\"").skip(1);
         names.extend(calls.filter_map(|call| call.split('"').next()).map(str::to_owned));

@@ -1,4 +1,4 @@
-//! Profiles, keys, policies, bundles and archives, as the commands find them.
+//! Profiles, keys, policies, bundles and archives as input of the commands.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -30,7 +30,7 @@ tag = \"latest\"
 digest = \"\"
 ";
 
-/// The profiles of all tests, with modes that do not depend on the umask.
+/// Returns the profiles of all tests, with modes that do not depend on the umask.
 pub(crate) fn home() -> TestEnv {
     let home = TestEnv::new();
     for item in WalkDir::new(home.path()) {
@@ -41,7 +41,7 @@ pub(crate) fn home() -> TestEnv {
     home
 }
 
-/// Profiles: those of all tests, two with mistakes and one with a warning.
+/// Returns the profiles of all tests, two with mistakes and one with a warning.
 pub(crate) fn profiles() -> TestEnv {
     let home = home();
     home.write_profile("typo", TYPO);
@@ -63,7 +63,7 @@ pub(crate) fn write_private(home: &TestEnv, name: &str, content: &[u8]) {
     fs_err::set_permissions(path, Permissions::from_mode(MODE_PRIVATE)).unwrap();
 }
 
-/// The profiles, and the keys of the builder and of a stranger.
+/// Returns the profiles, and the keys of the builder and of a stranger.
 pub(crate) fn builder() -> TestEnv {
     let home = profiles();
     write_keys(&home, "signing", "builder");
@@ -71,7 +71,7 @@ pub(crate) fn builder() -> TestEnv {
     home
 }
 
-/// The files of an operator: `trust.toml`, and `web.tar` with serial 42, issued now.
+/// Returns the files of an operator: `trust.toml`, and `web.tar` with serial 42, issued now.
 pub(crate) fn operator() -> TestEnv {
     let home = builder();
     home.trust_builder();
@@ -79,7 +79,7 @@ pub(crate) fn operator() -> TestEnv {
     home
 }
 
-/// Writes an archive with serial 42; `edit` changes what is signed.
+/// Writes an archive with serial 42; `edit` changes the predicate before it is signed.
 pub(crate) fn seal(home: &TestEnv, file: &str, edit: impl FnOnce(&mut Predicate)) {
     home.seal(file, &["builder"], |predicate| {
         predicate.serial = 42;
@@ -102,19 +102,20 @@ pub(crate) fn flip(home: &TestEnv, from: &str, to: &str, at: usize) {
     home.write(to, bytes);
 }
 
-/// A profile whose image is locked, and the image in the store.
+/// Returns a profile whose image is locked, and the image in the store.
 pub(crate) fn locked_images() -> TestEnv {
     locked_images_for("registry.example.internal:5000")
 }
 
-/// A profile with one image, which is not locked.
+/// Returns a profile with one image, which is not locked.
 pub(crate) fn one_image() -> TestEnv {
     let home = builder();
     home.write(&format!("profiles/{PROFILE}.toml"), TINY);
     home
 }
 
-/// A profile whose image is locked and comes from this registry, and the image in the store.
+/// Returns a profile whose image is locked and comes from this registry, and the image in the
+/// store.
 pub(crate) fn locked_images_for(registry: &str) -> TestEnv {
     let home = builder();
     let image = Image::tiny(Format::Oci);

@@ -4,14 +4,15 @@ use crate::env::TestEnv;
 use crate::scene::{self, write_private};
 use crate::transcript::{Transcript, snapshot};
 
-/// Key pairs for tests, which open nothing else.
+/// Key pairs for tests, without any other use.
 const OPERATOR: (&str, &str) = (
     "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33",
     "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa",
 );
 const OTHER: &str = "AGE-SECRET-KEY-1XPQFKVTXE83K03X379DUXV64RWX0TQ5PWQA39KSFDFQ3KS2256CS99Q335";
 
-/// The profile `sealed`, whose recipient is the operator, a value, and identities in several forms.
+/// Returns the profile `sealed`, whose recipient is the operator, a value, and identities in
+/// several forms.
 fn place() -> TestEnv {
     let home = scene::profiles();
     let text = format!(

@@ -1,4 +1,4 @@
-//! Commands as a person types them, and their output, as one text.
+//! Commands as a user types them, and their output, as one text.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(crate) fn snapshot(name: &str, home: &TestEnv, lines: &[&str]) {
     transcript.snapshot(name);
 }
 
-/// The screen of a person who types one command after the other.
+/// The screen of a user who types one command after the other.
 pub(crate) struct Transcript<'a> {
     home: &'a TestEnv,
     text: String,
@@ -36,7 +36,7 @@ impl<'a> Transcript<'a> {
         self.run_with(&[], line);
     }
 
-    /// Runs the words of a line with variables of the environment.
+    /// Runs the words of a line with environment variables.
     pub(crate) fn run_with(&mut self, variables: &[(&str, &str)], line: &str) {
         let mut command = format!("relay-bundle {line}");
         for (name, value) in variables.iter().rev() {
@@ -55,14 +55,14 @@ impl<'a> Transcript<'a> {
         self.add(&format!("relay-bundle {line} < {file}"), &ran);
     }
 
-    /// Runs a command whose stdout has snapshots of its own; here its lines are counted.
+    /// Runs a command whose stdout has separate snapshots; here its lines are counted.
     pub(crate) fn run_counted(&mut self, line: &str) {
         let mut ran = answer(self.home, &[], line);
         ran.stdout = format!("({} lines)\n", ran.stdout.lines().count());
         self.add(&format!("relay-bundle {line}"), &ran);
     }
 
-    /// Adds a command that was run.
+    /// Adds a command and its output.
     pub(crate) fn add(&mut self, command: &str, ran: &Ran) {
         let text = &mut self.text;
         if !text.is_empty() {
@@ -103,7 +103,7 @@ pub(crate) fn compare(folder: &Path, name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// Runs the words of a line at the width that help is written for.
+/// Runs the words of a line at the width for which help is written.
 pub(crate) fn answer(home: &TestEnv, variables: &[(&str, &str)], line: &str) -> Ran {
     let words = words(line);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

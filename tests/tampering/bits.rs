@@ -1,11 +1,11 @@
-//! Every bit.
+//! Flips every bit.
 
 use std::thread;
 
 use crate::door::{Door, sealed};
 use crate::{PROFILES, STRIDE, say};
 
-/// How many bits of a byte are flipped: without optimisation it is one, another one from byte to
+/// How many bits of a byte are flipped: without optimisation only one, a different one from byte to
 /// byte.
 const BITS: usize = if cfg!(debug_assertions) { 1 } else { 8 };
 
@@ -37,10 +37,10 @@ fn every_bit_of_every_byte_counts() {
     }
 }
 
-/// What became of archives with one other bit.
+/// The outcomes of archives with one flipped bit.
 struct Flips {
     refused: usize,
-    /// The places of bits that the door did not mind.
+    /// The offsets of accepted bits.
     admitted: Vec<usize>,
 }
 

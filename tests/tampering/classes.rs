@@ -1,4 +1,4 @@
-//! Every kind of tampering beside the flipping of bits, each counted.
+//! Every kind of tampering except flipped bits, each counted.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::tar::{BLOCK, FIELDS, file, range};
 use crate::tar_records::Record;
 use crate::{PROFILES, STRIDE, say};
 
-/// A kind of tampering: what it is called, the archives that it makes, and how many these are.
+/// A kind of tampering: its name, its archives, and their number.
 struct Class {
     name: &'static str,
     make: fn(&Original, &mut Sink),
@@ -134,7 +134,7 @@ fn the_program_refuses_a_sample_of_every_kind_and_emits_nothing() {
     assert!(tried >= 4 * CLASSES.len(), "{tried}");
 }
 
-/// Yields the starts of every header field, content, padding and end block.
+/// Returns the starts of every header field, content, padding and end block.
 fn boundaries(original: &Original) -> BTreeSet<usize> {
     let of_record = |record: &Record| {
         let header = record.content.start - BLOCK;
@@ -172,7 +172,8 @@ fn insert(original: &Original, sink: &mut Sink) {
     }
 }
 
-/// Deletes a byte and puts a zero where its block ends, so that all blocks stay where they were.
+/// Deletes a byte and inserts a zero at the end of its block, so that the other blocks stay in
+/// place.
 fn shift(original: &Original, sink: &mut Sink) {
     for at in boundaries(original) {
         let mut bytes = original.bytes.clone();
@@ -185,7 +186,7 @@ fn shift(original: &Original, sink: &mut Sink) {
     }
 }
 
-/// Counts the boundaries behind which something stands that would move.
+/// Counts the boundaries whose following bytes would change.
 fn shift_count(original: &Original) -> usize {
     let moves =
         |at: &usize| original.bytes[*at..at / BLOCK * BLOCK + BLOCK].iter().any(|byte| *byte != 0);
@@ -210,12 +211,12 @@ fn append(original: &Original, sink: &mut Sink) {
     }
 }
 
-/// Leaves out one of the two zero blocks, and both.
+/// Leaves out one of the two zero blocks, then both.
 fn leave_out_end(original: &Original, sink: &mut Sink) {
     for blocks in [1, 2] {
         let mut bytes = original.bytes.clone();
         bytes.truncate(bytes.len() - blocks * BLOCK);
-        // Otherwise it would only be cut short.
+        // Otherwise it would only be truncated.
         bytes.extend(file("SHA256SUMS", b""));
         sink(bytes);
     }

@@ -1,4 +1,4 @@
-//! The one door through which an archive comes in. All tampering is tried here.
+//! The verification of an archive, which all tampering must pass.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,11 +19,10 @@ use relay_bundle::trust::verify::{Authority, Purpose, Terms, Verified, VerifyErr
 use crate::carried::{self, Images};
 use crate::shipped::{bundle, pack};
 
-/// When all statements are issued, and verified: long ago, so that the program's own clock agrees.
+/// The time of issue and verification: long ago, so that the program's own clock agrees.
 const NOW: u64 = 1_700_000_000;
 
-/// The seeds of the keys of two holders, both of whom must sign: not a byte of a signature is one
-/// too many.
+/// The key seeds of two holders, both of whom must sign, so that every byte of a signature matters.
 const SEEDS: [u8; 2] = [1, 2];
 
 /// Returns the archive of a profile, signed.
@@ -55,13 +54,13 @@ pub(crate) fn sealed(profile: &str) -> Vec<u8> {
     if carries { carried::carry(&archive, &Images::tiny().layout()) } else { archive }
 }
 
-/// Whoever waits for bundles, with what he trusts.
+/// A recipient of bundles, with a policy and a state.
 pub(crate) struct Door {
     policy: Policy,
     state: State,
 }
 
-/// Why an archive does not come in.
+/// The reason for refusing an archive.
 #[derive(Debug)]
 #[expect(dead_code, reason = "a test that fails prints it")]
 pub(crate) enum Refusal {
@@ -70,12 +69,12 @@ pub(crate) enum Refusal {
 }
 
 impl Door {
-    /// Returns the door that lets the bundle of a profile in.
+    /// Returns the door that accepts the bundle of a profile.
     pub(crate) fn of(profile: &str) -> Self {
         Self { policy: Policy::parse(&policy(profile)).unwrap(), state: State::default() }
     }
 
-    /// Takes an archive in, or says why not.
+    /// Reads and verifies an archive.
     pub(crate) fn enter(&self, bytes: &[u8]) -> Result<Verified<Bundle>, Refusal> {
         let terms = Terms {
             authority: Authority::Policy(&self.policy, &self.state),
@@ -87,7 +86,7 @@ impl Door {
     }
 }
 
-/// Returns the trust policy that admits a profile if both holders signed it.
+/// Returns a trust policy that accepts a profile if both holders have signed it.
 fn policy(profile: &str) -> String {
     let mut text = "schema = \"relay-bundle/trust/v1\"\n".to_owned();
     let keys = SEEDS.map(|seed| PrivateKey::from_seed(&[seed; 32]).public());
@@ -107,7 +106,7 @@ fn policy(profile: &str) -> String {
     text
 }
 
-/// The program, at the same door.
+/// The program with the same policy.
 pub(crate) struct Program {
     folder: tempfile::TempDir,
 }
@@ -116,7 +115,7 @@ impl Program {
     pub(crate) fn of(profile: &str) -> Self {
         let program = Self { folder: tempfile::tempdir().unwrap() };
         fs_err::write(program.path("trust.toml"), policy(profile)).unwrap();
-        // Nobody else may write it, whatever the umask.
+        // No other user can write it, independent of the umask.
         let mode = std::fs::Permissions::from_mode(0o644);
         fs_err::set_permissions(program.path("trust.toml"), mode).unwrap();
         program
@@ -126,7 +125,7 @@ impl Program {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }
 
-    /// Gives an archive to the program; returns its exit code, and how much it wrote on standard
+    /// Runs the program on an archive; returns its exit code, and the length of its standard
     /// output.
     pub(crate) fn enter(&self, bytes: &[u8]) -> (Option<i32>, usize) {
         fs_err::write(self.path("bundle.tar"), bytes).unwrap();

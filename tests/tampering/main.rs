@@ -1,5 +1,5 @@
-//! Every way to tamper with the archive of each shipped profile, and what becomes of it at the
-//! door.
+//! Every way to tamper with the archive of each shipped profile, and the outcome of its
+//! verification.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::Write as _;
@@ -17,16 +17,15 @@ mod tar;
 #[path = "../support/tar_records.rs"]
 mod tar_records;
 
-/// The profiles that the repository ships, without `base`, which only serves others; and one whose
-/// archive carries its image.
+/// The shipped profiles without `base`, which others extend, and one whose archive carries its
+/// image.
 const PROFILES: [&str; 5] = ["dev", "loki-logging", "production", "pvc-logs", carried::PROFILE];
 
-/// Of many cases of one kind, one in so many is tried. Without optimisation all of them would take
-/// minutes; the number has no divisor in common with those of bits, fields and blocks, so that each
-/// is met.
+/// One in this many cases of a kind is tried. Without optimisation all of them would take minutes.
+/// The number is coprime to the numbers of bits, fields and blocks, so that each of them occurs.
 const STRIDE: usize = if cfg!(debug_assertions) { 11 } else { 1 };
 
-/// Says what was counted: the test harness would hide what goes through `eprintln!`.
+/// Prints the counts: the test harness captures the output of `eprintln!`.
 fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").expect("standard error is open");
 }

@@ -1,5 +1,5 @@
-//! Tampering that keeps every header well formed: files are swapped, moved, renamed, added, left
-//! out and changed.
+//! Tampering that keeps every header valid: files are swapped, moved, renamed, added, left out and
+//! changed.
 
 use relay_bundle::model::digest::Digest;
 
@@ -7,7 +7,7 @@ use crate::carried::{Images, path_of};
 use crate::tar::{BLOCK, file, set};
 use crate::tar_records::{Record, records};
 
-/// A good archive, taken apart.
+/// A valid archive, taken apart.
 pub(crate) struct Original {
     pub(crate) bytes: Vec<u8>,
     pub(crate) records: Vec<Record>,
@@ -16,14 +16,14 @@ pub(crate) struct Original {
 /// A file of an archive.
 type File = (String, Vec<u8>);
 
-/// Is given each archive that a kind of tampering makes.
+/// Receives each archive of a kind of tampering.
 pub(crate) type Sink<'a> = dyn FnMut(Vec<u8>) + 'a;
 
 impl Original {
     pub(crate) fn of(bytes: Vec<u8>) -> Self {
         let records = records(&bytes);
         let original = Self { bytes, records };
-        // Otherwise what follows would be refused for its headers.
+        // Otherwise the edited archives would be refused for their headers.
         assert!(written(&original.files()) == original.bytes);
         original
     }
@@ -33,7 +33,7 @@ impl Original {
         self.records.iter().map(|record| (record.name.clone(), content(record))).collect()
     }
 
-    /// Shows `sink` the archive of the files after each of the edits.
+    /// Passes `sink` the archive of the files after each of the edits.
     fn edit<T>(
         &self,
         edits: impl IntoIterator<Item = T>,
@@ -47,7 +47,7 @@ impl Original {
         }
     }
 
-    /// Yields the places of files that may not be absent: all but configs and layers.
+    /// Returns the indices of required files: all but configs and layers.
     pub(crate) fn needed(&self) -> impl Iterator<Item = usize> {
         let manifest = path_of(&Images::tiny().manifest());
         let is_needed =
@@ -101,7 +101,7 @@ pub(crate) fn add(original: &Original, sink: &mut Sink) {
     original.edit(places, add, sink);
 }
 
-/// The new names of a file, given its own and that of another.
+/// Returns a new name for a file, given its own and that of another one.
 const NAMES: [fn(&str, &str) -> String; 8] = [
     |_, other| other.to_owned(),
     |_, _| "manifests/99-evil.yaml".to_owned(),
@@ -122,12 +122,12 @@ pub(crate) fn rename(original: &Original, sink: &mut Sink) {
     original.edit(names, rename, sink);
 }
 
-/// What becomes of a file's content.
+/// Changes of a file's content.
 const CHANGES: [fn(&mut Vec<u8>); 5] = [
     Vec::clear,
     |content| content.push(b'\n'),
     |content| content.truncate(content.len() - 1),
-    // Another order may be the same for short ones.
+    // Reversing could leave a short content unchanged.
     |content| content.iter_mut().for_each(|byte| *byte ^= 0x20),
     |content| content.extend_from_within(..),
 ];
@@ -137,7 +137,7 @@ pub(crate) fn change(original: &Original, sink: &mut Sink) {
     original.edit(changes, |files, (at, change)| change(&mut files[at].1), sink);
 }
 
-/// Changes a file and lets `SHA256SUMS` agree: all that is inside the archive is right.
+/// Changes a file and updates `SHA256SUMS`, so that the archive is consistent.
 pub(crate) fn forge(original: &Original, sink: &mut Sink) {
     let forge = |files: &mut Vec<File>, at: usize| {
         let before = Digest::of(&files[at].1).to_string();
@@ -146,11 +146,11 @@ pub(crate) fn forge(original: &Original, sink: &mut Sink) {
         let sums = files.iter_mut().find(|(name, _)| name == "SHA256SUMS").unwrap();
         sums.1 = String::from_utf8(sums.1.clone()).unwrap().replace(&before, &after).into_bytes();
     };
-    // The attestation and the list itself are not listed.
+    // The list contains neither the attestation nor itself.
     original.edit(2..original.records.len(), forge, sink);
 }
 
-/// Other values of fields, each under a checksum that is right.
+/// Other values of fields, each under a correct checksum.
 const VALUES: [(&str, &[u8]); 14] = [
     ("mode", b"0000755"),
     ("mode", b"0004644"),
@@ -183,7 +183,7 @@ pub(crate) fn set_fields(original: &Original, sink: &mut Sink) {
     }
 }
 
-/// How many cases the functions above make of `files` files.
+/// The number of cases that the functions above make of `files` files.
 pub(crate) mod count {
     use super::{CHANGES, NAMES, VALUES};
 
