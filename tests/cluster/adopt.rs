@@ -335,7 +335,7 @@ fn a_release_that_is_not_deployed_or_not_there_is_refused() {
 
 #[test]
 fn an_adoption_that_did_not_come_to_its_end_goes_on() {
-    // As older Helm did: without server-side apply.
+    // Like older versions of Helm, without server-side apply.
     let Some(helm) = Helm::install("adopt-again", &[ADMIN]) else { return };
     let site = &helm.site;
     let upgrade = [

@@ -1,4 +1,4 @@
-//! `fetch` beside another `fetch` or `gc`, on a full disk, and before a reader of blobs.
+//! `fetch` beside another `fetch` or `gc`, on a full disk, and on a terminal.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

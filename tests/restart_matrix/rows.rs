@@ -125,7 +125,7 @@ pub(crate) const ROWS: &[Row] = &[
         "environment variable REDIS_PASSWORD",
     ),
     none("replicaCount", "replicaCount = 3"),
-    // A single relay pod clears more queues at startup.
+    // With a single pod the relay also clears the concurrency queues at startup.
     relay("replicaCount", "replicaCount = 1", "config CLEAR_CONCURRENCY_QUEUES_ON_STARTUP changed"),
     // Images.
     both(
