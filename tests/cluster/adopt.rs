@@ -1,5 +1,5 @@
-//! Adoption: the bundle takes over a release that Helm installed, with its keys and data, and
-//! leaves nothing to Helm.
+//! Tests adoption: a release that real Helm installed is taken over with its keys and data, and
+//! Helm retains nothing.
 
 use std::collections::BTreeSet;
 
@@ -112,7 +112,7 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     );
     let moments = site.references_hold();
     assert!(moments > 30, "{moments}");
-    // One rollout each, as announced: removed and added fields do not cause one each.
+    // One rollout of each workload, as announced, not separate ones for removed and added fields.
     assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
     assert_eq!(site.plane.list(&site.namespace, "controllerrevisions").len(), 2);
 
@@ -144,7 +144,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 
-    // A run that is killed right after writing one key has written the other as well.
+    // A run that is killed after it has written one key has written the other as well.
     let proxy = Proxy::before(site.plane, |seen| {
         let is_key = seen.is_write() && seen.path.contains("/secrets/claude-relay-secret");
         if is_key { Fault::Kill(When::After) } else { Fault::None }
@@ -159,7 +159,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
         .adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
-    // The output shows neither the values nor a part of their base64.
+    // The output contains neither the values nor parts of their base64.
     for text in [refused, unknown, ran].iter().flat_map(|ran| [&ran.stdout, &ran.stderr]) {
         assert!(
             running.iter().chain(&stored).all(|hidden| !text.contains(&hidden[..16])),
@@ -190,7 +190,7 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
             .to_owned()
     };
 
-    // The plan hash covers the origin of the keys.
+    // The source of the keys is part of the approved plan.
     let early = hash();
     let secret = format!("secret/{SECRET}");
     site.plane.kubectl(&["-n", &site.namespace, "annotate", &secret, "example.internal/note=x"]);
@@ -206,7 +206,7 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
         (&secret["data"]["encryption-key"], &secret["immutable"]),
         (&json!(running[0]), &json!(true))
     );
-    // As if it had been generated as the bundle wants it.
+    // The Secret looks as if the bundle had generated it.
     assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
     let generated = site.plane.get(&site.namespace, "secret/claude-relay-generated");
     assert_eq!(
@@ -275,7 +275,7 @@ fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() 
     refused(&good, 4, &["Service/claude-relay belongs to the Helm release `second`"]);
     site.plane.kubectl(&[&annotate[..], &["meta.helm.sh/release-name=claude-relay"]].concat());
 
-    // Another field manager has edited a field that the bundle sets.
+    // Another manager has changed a field that the bundle sets differently.
     let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-refused}\n\
                     spec: {replicas: 2}\n";
     site.plane.feed(
@@ -335,7 +335,7 @@ fn a_release_that_is_not_deployed_or_not_there_is_refused() {
 
 #[test]
 fn an_adoption_that_did_not_come_to_its_end_goes_on() {
-    // Like older versions of Helm, without server-side apply.
+    // Older Helm versions did not use server-side apply.
     let Some(helm) = Helm::install("adopt-again", &[ADMIN]) else { return };
     let site = &helm.site;
     let upgrade = [
@@ -359,8 +359,8 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
-    // A finalizer on Helm's record neither blocks this run nor hides from the next one that the
-    // adoption is complete.
+    // A record with a finalizer must not keep the run from finishing, or the next one from seeing
+    // that the adoption is complete.
     let finalizers = |value: &str| {
         let patch = format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#);
         let record = format!("secret/sh.helm.release.v1.{RELEASE}.v1");

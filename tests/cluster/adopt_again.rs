@@ -1,5 +1,5 @@
-//! `adopt` plans again once it owns Helm's fields; these tests have the API server reject that
-//! second plan.
+//! Tests the second plan of an adoption, which is made after Helm's fields are taken over, and its
+//! rejections.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +7,8 @@ use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::started::{Ended, spawn};
 
-/// Adopts through a proxy that injects `fault` at the second observation, after the StatefulSet of
-/// Redis was deleted.
+/// Adopts through a proxy that injects `fault` once Redis's StatefulSet is deleted, when the second
+/// plan is made.
 fn adopt_through(
     helm: &Helm,
     bundle: &camino::Utf8Path,

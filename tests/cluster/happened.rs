@@ -1,4 +1,4 @@
-//! Observes the control plane's changes to workloads, for comparison with the forecast.
+//! Reads the control plane's actions on workloads, for comparison with the forecast.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,9 @@ use crate::site::Site;
 /// Workloads by kind and name.
 pub(crate) type ByWorkload = BTreeMap<(String, String), String>;
 
-/// Returns the revision of each workload of a namespace. All controllers must have observed the
-/// last change, as `apply` waits for.
+/// Returns the revision of each workload of a namespace.
+///
+/// All controllers must have processed the last change, which `apply` waits for.
 pub(crate) fn revisions(site: &Site) -> ByWorkload {
     let revision = |object: &Value| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -28,7 +29,7 @@ pub(crate) fn revisions(site: &Site) -> ByWorkload {
     site.plane.list(&site.namespace, "deployments,statefulsets").iter().map(revision).collect()
 }
 
-/// Returns the outcome of each workload, in the words of a forecast.
+/// Returns the action on each workload, in the words of a forecast.
 pub(crate) fn happened(before: &ByWorkload, after: &ByWorkload) -> ByWorkload {
     let word = |key: &(String, String)| match (before.get(key), after.get(key)) {
         (None, _) => "added",

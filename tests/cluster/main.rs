@@ -1,7 +1,7 @@
-//! `apply` on a real control plane, which this program starts and stops.
+//! Tests with a real control plane, which this program starts and ends.
 //!
 //! Without the programs of `.ci/cluster-tools` the tests report that they are skipped; with
-//! `CI=true` they fail.
+//! `CI=true` that is a failure.
 #![allow(clippy::duplicate_mod, reason = "bundles and registries have images of their own")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "a test says how many runs it has made")]

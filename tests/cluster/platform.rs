@@ -1,10 +1,10 @@
-//! Objects that the platform team creates before `production` is applied.
+//! The objects that a platform team creates before `production` is installed.
 
 use serde_json::json;
 
 use crate::control_plane::ControlPlane;
 
-/// Objects that all namespaces share.
+/// The objects that all namespaces share.
 const PLATFORM: &str = "
 apiVersion: v1
 kind: Namespace
@@ -16,7 +16,7 @@ metadata: {name: nginx}
 spec: {controller: example.internal/nginx}
 ";
 
-/// Objects in the namespace, and in its monitoring namespace.
+/// The objects in the namespace, and in the one for monitoring.
 const CONTRACT: &str = "
 apiVersion: v1
 kind: Namespace
@@ -50,8 +50,9 @@ type: kubernetes.io/dockerconfigjson
 stringData: {.dockerconfigjson: '{}'}
 ";
 
-/// Returns the setting that moves the ServiceMonitor to a namespace of this installation alone: its
-/// name is that of the release, and one cluster serves many tests.
+/// Returns the setting that moves the ServiceMonitor into a namespace of this installation alone.
+///
+/// The ServiceMonitor is named after the release, and one cluster serves many tests.
 pub(crate) fn own_monitoring(namespace: &str) -> String {
     format!("serviceMonitor.namespace=\"{namespace}-monitoring\"")
 }
@@ -64,7 +65,7 @@ pub(crate) fn ensure(plane: &ControlPlane, namespace: &str) {
     plane.ensure(&CONTRACT.replace("NAMESPACE", namespace));
 }
 
-/// Installs a `CustomResourceDefinition` without a schema.
+/// Installs a CustomResourceDefinition that accepts any fields.
 #[track_caller]
 pub(crate) fn serve(plane: &ControlPlane, group: &str, kind: &str) {
     let singular = kind.to_lowercase();

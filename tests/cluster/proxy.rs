@@ -1,5 +1,5 @@
-//! A proxy between the program and the API server: it sees every request, and injects faults into
-//! those that a test chooses.
+//! A proxy between the program and the API server that records every request, and injects faults
+//! into those that a test selects.
 
 use std::io::{self, BufReader, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,64 +14,65 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::control_plane::ControlPlane;
 
-/// The proxy's treatment of a request.
+/// A fault to inject into a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// Nothing: it forwards the request and the answer.
+    /// No fault: the request and the answer are forwarded.
     None,
-    /// It sends this answer; the server does not see the request.
+    /// The proxy sends this answer without asking the server.
     Answer(u16, &'static str, &'static str),
-    /// The server handles the request; this answer replaces its own.
+    /// The server handles the request, but the proxy sends this answer.
     Instead(&'static str),
-    /// It cuts the connection; the server does not see the request.
+    /// The proxy closes the connection before it asks the server.
     Cut,
-    /// The server handles the request; the proxy cuts the connection when the answer is due.
+    /// The server handles the request, but the proxy closes the connection instead of answering.
     CutAfter,
-    /// The server handles the request; only half of the answer is sent.
+    /// The server handles the request, but the proxy sends only half of the answer.
     Truncate,
-    /// The server handles the request; the answer is sent byte by byte, over many seconds.
+    /// The server handles the request, but the proxy sends the answer byte by byte, for many
+    /// seconds.
     Drip,
-    /// The server does not see the request; the answer is endless.
+    /// The proxy sends an endless answer without asking the server.
     Flood,
-    /// The server handles the request; the answer is late.
+    /// The server handles the request, but the proxy delays the answer.
     Stall(Duration),
-    /// It kills the program.
+    /// The proxy kills the program.
     Kill(When),
-    /// It sends the program a signal, and forwards the request and the answer.
+    /// The proxy sends a signal to the program, and forwards the request and the answer.
     Signal(Signal, When),
 }
 
-/// A moment of a request.
+/// The moment of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// The server has not seen the request.
+    /// The server has not received it.
     Before,
-    /// The server has received the request, but may not have handled it.
+    /// The server has received it, but may not have handled it.
     During,
-    /// The server has handled the request; the answer has not been forwarded yet.
+    /// The server has handled it, but the answer is not forwarded yet.
     After,
 }
 
-/// A received request.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// Counted from 1.
+    /// The position among all requests, from 1.
     pub(crate) number: usize,
     pub(crate) method: String,
-    /// With its query.
+    /// The path with its query.
     pub(crate) path: String,
     pub(crate) at: Instant,
 }
 
 impl Seen {
-    /// Returns true if it may change stored objects.
+    /// Returns whether the request may change stored data.
     pub(crate) fn is_write(&self) -> bool {
         self.method != "GET"
             && !self.path.contains("dryRun=All")
             && !self.path.ends_with("accessreviews")
     }
 
-    /// Returns true if it writes an object of the bundle rather than the record.
+    /// Returns whether the request writes an object of the bundle, not the record.
     pub(crate) fn is_object_write(&self) -> bool {
         self.is_write()
             && !self.path.contains("/configmaps/relay-bundle.")
@@ -86,7 +87,7 @@ impl Seen {
 
 type Script = Box<dyn Fn(&Seen) -> Fault + Send + Sync>;
 
-/// The proxy; it listens until it is dropped.
+/// The proxy, which listens until it is dropped.
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -111,7 +112,7 @@ impl Proxy {
         Self::listen(Some(Upstream::of(plane)), Box::new(script))
     }
 
-    /// Starts a proxy without a server; it counts connections.
+    /// Starts a proxy without a server, which only counts connections.
     pub(crate) fn before_nothing() -> Self {
         Self::listen(None, Box::new(|_| Fault::Cut))
     }
@@ -137,14 +138,14 @@ impl Proxy {
                 }
                 of_thread.connections.fetch_add(1, Ordering::SeqCst);
                 let (stream, shared) = (stream.unwrap(), Arc::clone(&of_thread));
-                // Many tests cut connections, so errors are expected.
+                // Many tests make the client disappear, so errors are ignored.
                 std::thread::spawn(move || serve(&stream, &shared).ok());
             }
         });
         Self { address, shared }
     }
 
-    /// Returns a kubeconfig that points to this proxy.
+    /// Returns a kubeconfig with the proxy as the cluster's server.
     pub(crate) fn kubeconfig(&self) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: \"http://{}\"}}}}]\n\
@@ -170,7 +171,7 @@ impl Proxy {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// Returns the number of connections.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -179,7 +180,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.is_closed.store(true, Ordering::SeqCst);
-        // A connection wakes the listener.
+        // A connection wakes the listener, which then sees that it is closed.
         TcpStream::connect(self.address).ok();
     }
 }
@@ -196,7 +197,7 @@ impl Shared {
     fn signal(&self, signal: Signal) {
         let program = self.program.lock().unwrap();
         let program = self.is_started.wait_while(program, |program| program.is_none()).unwrap();
-        // The process may have ended for another reason.
+        // The program may have ended for another reason.
         kill_process(program.unwrap(), signal).ok();
     }
 
@@ -213,7 +214,7 @@ struct Message {
 }
 
 impl Message {
-    /// Reads a head, and a body of the stated length; `None` at the end of the stream.
+    /// Reads a head and the body that it announces; `None` at the end of the stream.
     fn read(stream: &mut impl io::BufRead) -> io::Result<Option<Self>> {
         let mut lines = Vec::new();
         loop {
@@ -258,7 +259,7 @@ impl Message {
     }
 }
 
-/// The API server, with an administrator's credentials.
+/// The API server, with the administrator's credentials.
 struct Upstream {
     address: SocketAddr,
     config: Arc<ClientConfig>,
@@ -285,7 +286,7 @@ impl Upstream {
         let session =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, TcpStream::connect(self.address)?);
-        // HTTP/1.0 has no chunked encoding: an answer ends with its connection.
+        // HTTP/1.0 has no chunked encoding, so an answer ends with its connection.
         stream.write_all(&request.head(&request.first.replace("HTTP/1.1", "HTTP/1.0")))?;
         stream.write_all(&request.body)?;
         stream.flush()?;
@@ -329,7 +330,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes an answer in small pieces that keep the connection alive, and ends it minutes later.
+/// Writes an answer so slowly that data keeps coming, but the end takes minutes.
 fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
     out.write_all(head)?;
     for byte in body {
@@ -339,7 +340,7 @@ fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes an answer until the client closes the connection.
+/// Writes an endless answer until the client stops reading.
 fn flood(mut out: &TcpStream) -> io::Result<()> {
     out.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"a\": \"")?;
     let piece = vec![b'x'; 1 << 16];
@@ -348,7 +349,7 @@ fn flood(mut out: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Returns the answer, or `None` if the connection is cut.
+/// Returns the answer, or `None` if the connection is to close.
 fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Option<Message>> {
     let with = |body: &str, first: String, headers: Vec<String>| Message {
         first,

@@ -1,4 +1,4 @@
-//! A running command whose requests go through a proxy.
+//! A running command that reaches the cluster through a proxy.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
@@ -10,10 +10,10 @@ use crate::site::Site;
 
 pub(crate) struct Started(Child);
 
-/// The exit code, signal and output of an ended run.
+/// The exit code, the signal and the messages of a run.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// `None` if a signal ended it.
+    /// `None` if a signal ended the run.
     pub(crate) code: Option<i32>,
     pub(crate) signal: Option<i32>,
     pub(crate) stderr: String,
@@ -66,12 +66,12 @@ pub(crate) fn spawn_as_it_is(folder: &Utf8Path, proxy: &Proxy, arguments: &[&str
 }
 
 impl Started {
-    /// Returns the id of its process.
+    /// Returns the process ID.
     pub(crate) fn process(&self) -> u32 {
         self.0.id()
     }
 
-    /// Returns how often it was idle and waited.
+    /// Returns how often the process has slept, waiting for work.
     pub(crate) fn times_asleep(&self) -> u64 {
         let status = fs_err::read_to_string(format!("/proc/{}/status", self.process())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
@@ -82,7 +82,7 @@ impl Started {
         self.0.try_wait().unwrap().is_none()
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process ends.
     pub(crate) fn end(self) -> Ended {
         let output = self.0.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! The README's tour with the part that needs a cluster, run as it is written.
+//! Runs the README's tour, with the part that needs a cluster, exactly as written.
 //!
 //! `RELAY_BUNDLE_ACCEPT=1 cargo test --test cluster tour` writes the real output of the commands
 //! into the README.
@@ -31,7 +31,8 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
         console::run(folder.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line)
     };
 
-    // Another test checks the output of the first part; here it makes the bundle and the policy.
+    // Another test checks the output of the first part, which here only creates the bundle and the
+    // policy.
     console::play(before, run);
     let played = console::play_but_for(without_ids, on_a_cluster, run);
 
@@ -44,7 +45,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     }
 }
 
-/// Replaces the ids of store entries: they depend on the keys that the tour generates.
+/// Replaces the IDs of a store's entries, because the tour's keys are part of its bundles.
 fn without_ids(text: &str) -> String {
     let is_id = |id: &str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut parts = text.split("bundles/");

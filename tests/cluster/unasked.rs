@@ -1,4 +1,5 @@
-//! Every check that does not need the cluster precedes the first request to it.
+//! Tests that the program sends no request to the cluster before it has made all checks that need
+//! none.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -33,15 +34,15 @@ impl Desk {
         fs_err::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
-    /// Runs a command that does not need a cluster, which must succeed.
+    /// Runs a command without a cluster, which must succeed.
     #[track_caller]
     fn ok(&self, arguments: &[&str]) {
         let ran = run(self.folder(), arguments);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 
-    /// Asserts that `apply` refuses a bundle that is not known to be deployed; the cluster is
-    /// offline.
+    /// Asserts that a bundle is rejected if the cluster does not answer whether it runs the
+    /// content.
     #[track_caller]
     fn refuses_unless_deployed(&self, bundle: &Utf8Path, why: &str) {
         let ended = start(self.folder(), &self.proxy, bundle, &[]).end();

@@ -1,4 +1,4 @@
-//! A site with known secrets, which must not appear in any output.
+//! A site with known secrets that must not be printed anywhere.
 
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ pub(crate) const KEY: &str = "relay-loki-claude-relay-encryption-key";
 pub(crate) const GENERATED: &str = "relay-loki-claude-relay-generated";
 pub(crate) const SEALED: &str = "relay-loki-claude-relay-sealed";
 
-/// Key pairs for tests, without any other use.
+/// Key pairs that only tests use.
 pub(crate) const KEYS: [(&str, &str); 2] = [
     (
         "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33",
@@ -29,8 +29,10 @@ pub(crate) const KEYS: [(&str, &str); 2] = [
     ),
 ];
 
-/// A site whose installation generates its secrets, except those that a test seals. The files `key`
-/// and `other` have the private keys; the first one can recover generated values.
+/// A site whose installation generates its secrets, except for those that a test seals.
+///
+/// The files `key` and `other` hold the private keys; the first one can recover the generated
+/// secrets.
 pub(crate) struct Vault {
     pub(crate) site: Site,
     /// All output so far.
@@ -52,8 +54,8 @@ impl Vault {
         Some(vault)
     }
 
-    /// Writes the profile: the shipped one, whose secrets the first key can recover, with these
-    /// lines in `[config]`.
+    /// Writes the shipped profile with the first key as recovery recipient, and with these lines in
+    /// `[config]`.
     pub(crate) fn profile(&self, config: &[&str]) {
         self.profile_for(&[KEYS[0].1], config);
     }
@@ -68,7 +70,7 @@ impl Vault {
         fs_err::write(self.site.path().join("profiles/loki-logging.toml"), text).unwrap();
     }
 
-    /// Seals a value, and returns the line for the profile.
+    /// Seals a value, and returns the profile's line for it.
     pub(crate) fn seal(&self, key: &str, value: &str) -> String {
         let name = key.rsplit('.').next().unwrap().to_lowercase();
         write_private(&self.site.path().join("value"), value);
@@ -116,7 +118,7 @@ impl Vault {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Runs a command that talks to the cluster.
+    /// Runs a command with the cluster's kubeconfig.
     pub(crate) fn call(&self, arguments: &[&str]) -> Ran {
         self.hear(self.site.call(arguments))
     }
@@ -133,12 +135,12 @@ impl Vault {
         self.hear(ran)
     }
 
-    /// Returns a value of a Secret; `None` if the Secret or the key does not exist.
+    /// Returns a value of a Secret, or `None` if the Secret or the key does not exist.
     pub(crate) fn value(&self, secret: &str, key: &str) -> Option<String> {
         self.values(&[(secret, key)]).pop().map(|(_, value)| value)
     }
 
-    /// Returns the existing values among those wanted, as `secret/key` and value.
+    /// Returns the existing values, as `secret/key` and value.
     pub(crate) fn values(&self, wanted: &[(&str, &str)]) -> Vec<(String, String)> {
         let secrets = self.site.plane.list(&self.site.namespace, "secrets");
         let value = |(secret, key): &(&str, &str)| {
@@ -164,8 +166,8 @@ impl Vault {
         (1..100).filter_map(copy).collect()
     }
 
-    /// Fails if a value, or an encoding of it, was printed, or occurs in the namespace outside of a
-    /// Secret's data.
+    /// Asserts that no value, and no text that reveals one, was printed or is in the namespace
+    /// outside of a Secret's data.
     #[track_caller]
     pub(crate) fn is_silent(&self, values: &[&str]) {
         let kinds = "configmaps,secrets,deployments,statefulsets,replicasets,controllerrevisions,pods,events,services";
@@ -180,7 +182,7 @@ impl Vault {
         let (objects, said) = (objects.to_string(), self.said.borrow());
         assert!(objects.len() > 1000 && !said.is_empty());
         for value in values {
-            // The middle of the base64, which depends on the offset of the value in the text.
+            // The middle of the value in base64, for each alignment in a text.
             let encoded = |shift: usize| {
                 let text = STANDARD.encode(format!("{}{value}", "x".repeat(shift)));
                 text[4..text.len() - 4].to_owned()
@@ -201,7 +203,7 @@ pub(crate) fn write_private(path: &Utf8Path, text: &str) {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Decrypts a copy and returns its content, as `secret/key` and value.
+/// Returns the content of an encrypted backup, as `secret/key` and value.
 pub(crate) fn recovered(file: &[u8], (private, _): (&str, &str)) -> Vec<(String, String)> {
     let identities = Identities::parse(private.as_bytes()).ok().unwrap();
     let recovery = Recovery::open(file, &identities).ok().unwrap();

@@ -1,4 +1,4 @@
-//! Detects writes to a namespace, without those of the cluster's own controllers.
+//! Detects writes to a namespace, ignoring those of the cluster's own controllers.
 
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,15 @@ use crate::control_plane::ControlPlane;
 const KINDS: &str = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
                      ingresses,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers";
 
-/// Field managers that may write at any time: the binding and size of a PVC, ready pods, the rolled
-/// out revision, the observations of an autoscaler.
+/// Controllers that write at any time: the binding and size of PVCs, the number of ready pods, the
+/// current revision, the metrics of an autoscaler.
 const CONTROLLERS: [&str; 3] = ["kube-controller-manager", "kube-scheduler", "kwok"];
 
-/// Objects that Kubernetes creates in every namespace, with a delay.
+/// The objects that Kubernetes adds to every namespace, some time after its creation.
 const FURNITURE: [(&str, &str); 2] =
     [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
 
-/// Returns every object of a namespace with its version: equal lists mean that only controllers
+/// Returns every object of a namespace with its version: equal results mean that only controllers
 /// have written.
 #[track_caller]
 pub(crate) fn versions(plane: &ControlPlane, namespace: &str) -> Vec<String> {
@@ -51,7 +51,7 @@ fn is_active(plane: &ControlPlane, namespace: &str) -> bool {
 }
 
 fn version(mut object: Value) -> String {
-    // Controllers write only objects with a status.
+    // Controllers do not write objects without a status.
     if object.as_object_mut().unwrap().remove("status").is_some() {
         forget_controllers(&mut object);
         object["metadata"]["resourceVersion"] =
@@ -61,7 +61,7 @@ fn version(mut object: Value) -> String {
     format!("{}/{} {}", object["kind"], metadata["name"], metadata["resourceVersion"])
 }
 
-/// Removes the controllers' annotations and managed fields, and the resource version.
+/// Removes the controllers' annotations and field ownership, and the resource version.
 fn forget_controllers(object: &mut Value) {
     let metadata = object["metadata"].as_object_mut().unwrap();
     metadata.remove("resourceVersion");
@@ -78,6 +78,6 @@ fn forget_controllers(object: &mut Value) {
             annotations.map(|annotations| annotations.remove(name));
         }
     }
-    // The first annotation may have been a controller's.
+    // An empty map is removed, because its only entry may have been a controller's annotation.
     metadata.retain(|_, value| *value != Value::Object(serde_json::Map::new()));
 }
