@@ -27,7 +27,7 @@ pub trait ProfileFiles {
     ///
     /// # Errors
     ///
-    /// With the reason in words when it cannot be read.
+    /// Returns the reason if it cannot be read.
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String>;
 
     /// Returns how much of profile `name` messages may show.
@@ -37,14 +37,14 @@ pub trait ProfileFiles {
     ///
     /// # Errors
     ///
-    /// With the reason in words when it cannot be read.
+    /// Returns the reason if it cannot be read.
     fn file(&self, path: &str) -> Result<Vec<u8>, String>;
 
     /// Returns the text of the image lock, or `None` without a lock.
     ///
     /// # Errors
     ///
-    /// With the reason in words when it cannot be read.
+    /// Returns the reason if it cannot be read.
     fn images_lock(&self) -> Result<Option<String>, String> {
         Ok(None)
     }
