@@ -1,4 +1,4 @@
-//! Renders `json_exporter`, the sidecar that converts the relay's JSON figures into Prometheus'
+//! Renders `json_exporter`, the sidecar that converts the relay's JSON figures into Prometheus's
 //! format.
 
 use std::collections::BTreeMap;

@@ -21,7 +21,7 @@ pub(super) fn external_data_name(profile: &Profile) -> String {
     format!("{}-external-data", profile.names.full)
 }
 
-/// Returns the name of Redis' PVC: the bundle's own, or the one that the profile names.
+/// Returns the name of Redis's PVC: the bundle's own, or the one that the profile names.
 pub(super) fn redis_name(profile: &Profile) -> String {
     match profile.settings.redis.persistence.existing_claim.as_str() {
         "" => format!("{}-data", profile.names.redis),

@@ -2,7 +2,7 @@
 //!
 //! It does not contain the password, which reaches the server through standard input.
 
-/// The inputs of the internal Redis' configuration.
+/// The inputs of the internal Redis's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedisConf<'a> {
     pub port: u16,

@@ -7,7 +7,7 @@ use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::started::{Ended, spawn};
 
-/// Adopts through a proxy that injects `fault` after Redis' StatefulSet is deleted, when the second
+/// Adopts through a proxy that injects `fault` once Redis's StatefulSet is deleted, when the second
 /// plan is made.
 fn adopt_through(
     helm: &Helm,

@@ -27,7 +27,7 @@ fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
     let Some(helm) = Helm::install("adopt-unfinished", &[ADMIN]) else { return };
     let site = &helm.site;
     let bundle = helm.build(&[]);
-    // The adoption has already replaced Redis' StatefulSet.
+    // The adoption has already replaced Redis's StatefulSet.
     let fault = Fault::Signal(Signal::TERM, When::Before);
     let is_it = |seen: &Seen| seen.method == "PATCH" && seen.path.contains("/deployments/");
     let ended = disturbed(&helm, &bundle, fault, is_it);

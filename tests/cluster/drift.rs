@@ -16,8 +16,9 @@ fn verify(site: &Site, bundle: &str) -> Ran {
     site.call(&["verify", bundle, "--trust", "trust.toml", "--live", "--json"])
 }
 
-/// Returns the kind of difference of each object, and its fields as `path: live, wanted
-/// (managers)`.
+/// Returns the kind of difference of each object with its fields.
+///
+/// The form of a field is `path: live, wanted (managers)`.
 fn told(ran: &Ran) -> Vec<String> {
     let text = |value: Option<&Value>| value.map_or("-".to_owned(), ToString::to_string);
     let mut lines = Vec::new();

@@ -15,7 +15,7 @@ use crate::site::Site;
 /// The number of namespaces that test rows concurrently.
 const LANES: usize = 6;
 
-/// The sampling step: only every ninth row runs without `RELAY_BUNDLE_FORECAST=all`.
+/// The sampling step: without `RELAY_BUNDLE_FORECAST=all`, only one of this many rows runs.
 const SAMPLE: usize = 9;
 
 /// The cluster-scoped objects that the bases and rows need.

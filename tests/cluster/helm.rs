@@ -1,5 +1,5 @@
-//! A release of the chart in `chart`, installed by the real Helm, and the profile that `import
-//! helm` derives from it.
+//! A release of the chart in `chart`, installed by the real Helm, and the profile that the command
+//! `import helm` derives from it.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -292,8 +292,9 @@ fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
     drill.finish(&["--break-lock"], "twice");
 }
 
-// The following tests take some ten minutes each. Run them when the order of writes changes: `cargo
-// test --test cluster -- --ignored --nocapture killed::`.
+// The following tests take some ten minutes each. Run them when the order of writes changes:
+//
+//     cargo test --test cluster -- --ignored --nocapture killed::
 
 #[test]
 #[ignore = "kills a hundred runs"]

@@ -116,7 +116,7 @@ fn becomes(from: &str, to: &str, settings: &[&str]) {
     assert_eq!(orphans(&site, &plan), Vec::<String>::new(), "{from} to {to}");
 }
 
-/// Applies one profile and then another; the second must be rejected because of Redis' volume, and
+/// Applies one profile and then another; the second must be rejected because of Redis's volume, and
 /// write nothing.
 #[track_caller]
 fn is_refused(from: &str, to: &str) {

@@ -33,8 +33,8 @@ pub(super) fn description(schema: &Value) -> Option<&str> {
     own.or_else(|| schema::resolve(schema).get("description")?.as_str())
 }
 
-/// Returns the type in words: `integer from 1 to 65535`, `array of strings`, `Container of
-/// Kubernetes`.
+/// Returns the type in words: `integer from 1 to 65535`, `array of strings` or
+/// `Container of Kubernetes`.
 pub(super) fn kind(schema: &Value) -> String {
     if let Some(name) = schema::definition(schema) {
         let short = name.rsplit('.').next().unwrap_or(name);
