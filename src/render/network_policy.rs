@@ -73,7 +73,7 @@ fn policy(
     }
 }
 
-/// Returns the rule for DNS, which every policy needs; without peers it allows any server.
+/// Returns the rule for DNS: names must always resolve; without peers it allows any server.
 fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
     let dns = &profile.settings.network_policy.dns;
     let cache =

@@ -73,6 +73,6 @@ const BODY_TENTHS: i128 = 37;
 /// The number of concurrent bodies that must fit into memory.
 const BODIES_MIN: i128 = 2;
 
-/// The least memory limit: with less, the relay is OOM-killed after a few requests. It used 107 MiB
-/// at the start and 149 MiB after 120 requests.
+/// The minimum memory limit: with less, the relay is OOM-killed after a few requests. It used 107
+/// MiB at the start and 149 MiB after 120 requests.
 const RELAY_BYTES_MIN: i128 = 192 << 20;

@@ -17,7 +17,7 @@ struct Named {
     /// The profile key that configures the secret.
     path: Path,
     file: String,
-    /// The place in the bundle; `None` if Kubernetes would not accept the release's names.
+    /// The namespace, Secret and key of its use; `None` if Kubernetes would not accept these names.
     place: Option<Place>,
 }
 
