@@ -1,4 +1,4 @@
-//! `remove --abandon`: a release that was partly adopted is Helm's again, wherever the adoption was
+//! Tests `remove --abandon`: it returns a partly adopted release to Helm, wherever the adoption was
 //! interrupted.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::site::Ran;
 use crate::started::{spawn, spawn_as_it_is};
 use crate::state::{State, objects, secrets, state, uids};
 
-/// What is the same before an adoption and after it was abandoned.
+/// The state that must be equal before an adoption and after its abandonment.
 struct Before {
     state: State,
     secrets: BTreeMap<String, Value>,
@@ -29,7 +29,8 @@ impl Before {
     }
 }
 
-/// Returns the objects of the chart; sets and revisions count their generations.
+/// Returns the objects of the chart without ReplicaSets and ControllerRevisions, which count
+/// generations.
 fn chart_of(all: &[Value], helm: &Helm) -> State {
     let is_counted =
         |name: &str| name.starts_with("ReplicaSet/") || name.starts_with("ControllerRevision/");
@@ -60,8 +61,8 @@ fn abandoned(helm: &Helm) -> Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// Asserts that the release is as it was, that it has all pods, and that all else that is there was
-/// told.
+/// Asserts that the release is unchanged, has all its pods, and that the report names all other
+/// objects.
 #[track_caller]
 fn is_helms(helm: &Helm, before: &Before, report: &Value) {
     let site = &helm.site;
@@ -88,7 +89,7 @@ fn is_helms(helm: &Helm, before: &Before, report: &Value) {
     site.references_hold();
 }
 
-/// A release whose adoption was killed, and what there was before.
+/// Returns a release whose adoption was killed, and the state before it.
 fn interrupted(namespace: &str, is_it: fn(&Seen) -> bool) -> Option<(Helm, Utf8PathBuf, Before)> {
     let helm = Helm::install(namespace, &[ADMIN])?;
     let bundle = helm.build(&[]);
@@ -249,7 +250,7 @@ fn release_that_would_start_with_another_key_is_not_given_back() {
     assert_eq!(refused.code, 4, "{}", refused.stderr);
     assert!(refused.stderr.contains("would start with another one"), "{}", refused.stderr);
     assert_eq!(site.versions(), before);
-    // The command that the hint prints, in a shell.
+    // The command of the hint, run in a shell.
     let (_, line) =
         refused.stderr.split_once("or bring the key to the release first: kubectl ").unwrap();
     let line = line.lines().next().unwrap();
@@ -288,7 +289,7 @@ fn what_is_left_of_a_release_without_records_is_listed() {
 fn abandon_of_archived_records_is_refused() {
     let Some(helm) = Helm::install("abandon-archived", &[ADMIN]) else { return };
     let (site, bundle) = (&helm.site, helm.build(&[]));
-    // Helm has no records any more, and the head still says that the adoption is under way.
+    // Helm's records are gone, and the head still says that the adoption is in progress.
     let proxy = Proxy::before(site.plane, |seen| {
         if of(seen, "DELETE", "/secrets/sh.helm.release") {
             Fault::Kill(When::After)

@@ -1,5 +1,5 @@
-//! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left
-//! with nothing.
+//! Tests adoption: a release that real Helm installed is taken over with its keys and data, and
+//! Helm retains nothing.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::started::spawn;
 
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 
-/// What becomes of each object, by the report.
+/// Returns the fate of each object in the report.
 fn fates(report: &Value) -> Vec<String> {
     let objects = report["helm"]["objects"].as_array().unwrap().iter();
     let text = |of: &Value, field: &str| of[field].as_str().unwrap().to_owned();
@@ -112,8 +112,7 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     );
     let moments = site.references_hold();
     assert!(moments > 30, "{moments}");
-    // One rollout of each, as announced: not one for the fields that went and one for those that
-    // came.
+    // One rollout of each workload, as announced, not separate ones for removed and added fields.
     assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
     assert_eq!(site.plane.list(&site.namespace, "controllerrevisions").len(), 2);
 
@@ -145,7 +144,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 
-    // A run that is killed once it has written a key has written the other as well.
+    // A run that is killed after it has written one key has written the other as well.
     let proxy = Proxy::before(site.plane, |seen| {
         let is_key = seen.is_write() && seen.path.contains("/secrets/claude-relay-secret");
         if is_key { Fault::Kill(When::After) } else { Fault::None }
@@ -160,7 +159,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
         .adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
-    // Neither the values nor what is left of them in base64 is shown.
+    // The output contains neither the values nor parts of their base64.
     for text in [refused, unknown, ran].iter().flat_map(|ran| [&ran.stdout, &ran.stderr]) {
         assert!(
             running.iter().chain(&stored).all(|hidden| !text.contains(&hidden[..16])),
@@ -191,7 +190,7 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
             .to_owned()
     };
 
-    // Where the keys come from is part of what is approved.
+    // The source of the keys is part of the approved plan.
     let early = hash();
     let secret = format!("secret/{SECRET}");
     site.plane.kubectl(&["-n", &site.namespace, "annotate", &secret, "example.internal/note=x"]);
@@ -207,7 +206,7 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
         (&secret["data"]["encryption-key"], &secret["immutable"]),
         (&json!(running[0]), &json!(true))
     );
-    // As if it had been generated as the bundle wants it.
+    // The Secret looks as if the bundle had generated it.
     assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
     let generated = site.plane.get(&site.namespace, "secret/claude-relay-generated");
     assert_eq!(
@@ -276,7 +275,7 @@ fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() 
     refused(&good, 4, &["Service/claude-relay belongs to the Helm release `second`"]);
     site.plane.kubectl(&[&annotate[..], &["meta.helm.sh/release-name=claude-relay"]].concat());
 
-    // Somebody has edited what the bundle wants otherwise.
+    // Another manager has changed a field that the bundle sets differently.
     let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-refused}\n\
                     spec: {replicas: 2}\n";
     site.plane.feed(
@@ -336,7 +335,7 @@ fn a_release_that_is_not_deployed_or_not_there_is_refused() {
 
 #[test]
 fn an_adoption_that_did_not_come_to_its_end_goes_on() {
-    // As older Helm did: without server-side apply.
+    // Older Helm versions did not use server-side apply.
     let Some(helm) = Helm::install("adopt-again", &[ADMIN]) else { return };
     let site = &helm.site;
     let upgrade = [
@@ -360,8 +359,8 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
-    // A record that somebody holds on to does not keep the run from its end, or the next one from
-    // seeing that it is done.
+    // A record with a finalizer must not keep the run from finishing, or the next one from seeing
+    // that the adoption is complete.
     let finalizers = |value: &str| {
         let patch = format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#);
         let record = format!("secret/sh.helm.release.v1.{RELEASE}.v1");

@@ -1,5 +1,5 @@
-//! What the server says once Helm's fields are ours: the plan that is made anew then, and how it is
-//! refused.
+//! Tests the second plan of an adoption, which is made after Helm's fields are taken over, and its
+//! rejections.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +7,8 @@ use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::started::{Ended, spawn};
 
-/// Adopts through a proxy to which `fault` is done at the second look: when the StatefulSet of
-/// Redis has been deleted.
+/// Adopts through a proxy that injects `fault` once Redis's StatefulSet is deleted, when the second
+/// plan is made.
 fn adopt_through(
     helm: &Helm,
     bundle: &camino::Utf8Path,

@@ -1,5 +1,4 @@
-//! `adopt` is killed at one write after the other, and run again each time: nothing is lost on the
-//! way.
+//! Kills `adopt` at one write after the other, and runs it again each time: nothing may be lost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,8 +11,8 @@ use crate::started::spawn;
 
 const MOMENTS: [When; 3] = [When::Before, When::During, When::After];
 
-/// Kills the first run at its first write, the next one at its second, or further by steps, until
-/// one comes to its end; returns how many were killed.
+/// Kills the first run at its first write, and each later run `step` writes further, until one
+/// finishes; returns the number of killed runs.
 fn kill_and_go_on(helm: &Helm, bundle: &str, step: usize) -> usize {
     for killed in 0.. {
         let (at, when) = (1 + killed * step, MOMENTS[killed % MOMENTS.len()]);

@@ -1,5 +1,4 @@
-//! An encryption key that the bundle brings sealed: it must be the one that runs, whatever lies
-//! where it will be.
+//! Tests a sealed encryption key: it must be the running one, even if its Secret already exists.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,10 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use crate::helm::{ADMIN, Helm, SECRET};
 use crate::vault::{KEYS, write_private};
 
-/// Where the bundle keeps what it brings sealed.
+/// The Secret with the bundle's sealed values.
 const SEALED: &str = "claude-relay-sealed";
 
-/// Seals a value as the encryption key, for the file that the profile names or will name.
+/// Seals a value as the encryption key, into the file that the profile names or will name.
 fn seal(helm: &Helm, value: &str, more: &[&str]) {
     let site = &helm.site;
     write_private(&site.path().join("value"), value);
@@ -37,7 +36,7 @@ fn a_sealed_key_is_taken_if_it_is_the_one_that_runs() {
     let stated = format!("[config]\nencryptionKey = {{ age = \"{file}\" }}\n");
     fs_err::write(&profile, text.replacen("[config]\n", &stated, 1)).unwrap();
     let other = site.build("production", &[]);
-    // As if somebody had prepared it.
+    // The Secret exists already, as if prepared by a user.
     let literal = format!("--from-literal=encryption-key={running}");
     site.plane.kubectl(&["-n", &site.namespace, "create", "secret", "generic", SEALED, &literal]);
 

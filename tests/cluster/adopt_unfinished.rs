@@ -1,5 +1,4 @@
-//! Between the beginning of an adoption and its end only `adopt` goes on; whatever else looks at it
-//! says what it is.
+//! Tests an unfinished adoption: only `adopt` continues it, and all other commands report it.
 
 use camino::Utf8Path;
 use rustix::process::Signal;
@@ -9,7 +8,7 @@ use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::proxy::{Fault, Proxy, Seen, When};
 use crate::started::{Ended, spawn};
 
-/// Disturbs an adoption at a write, and returns how it ended.
+/// Injects a fault into a write of an adoption, and returns the result.
 fn disturbed(
     helm: &Helm,
     bundle: &Utf8Path,
@@ -28,7 +27,7 @@ fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
     let Some(helm) = Helm::install("adopt-unfinished", &[ADMIN]) else { return };
     let site = &helm.site;
     let bundle = helm.build(&[]);
-    // The StatefulSet of Redis is another one by then.
+    // The adoption has already replaced Redis's StatefulSet.
     let fault = Fault::Signal(Signal::TERM, When::Before);
     let is_it = |seen: &Seen| seen.method == "PATCH" && seen.path.contains("/deployments/");
     let ended = disturbed(&helm, &bundle, fault, is_it);
@@ -107,7 +106,7 @@ fn an_adoption_is_not_finished_while_helm_has_records_or_until_it_sees_that_they
 
     let refused = site.apply(&bundle, &["--yes"]);
     assert!(refused.code == 4 && refused.stderr.contains("is not finished"), "{}", refused.stderr);
-    // Somebody thinks that this is all that is left to do.
+    // A user deletes Helm's records, as if nothing else were left to do.
     site.plane.kubectl(&["-n", &site.namespace, "delete", "secret", "-l", "owner=helm"]);
     helm.adopted(&bundle, &[]);
 

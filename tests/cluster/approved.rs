@@ -1,4 +1,4 @@
-//! `--plan-hash`: what was approved is done, and nothing else is.
+//! Tests `--plan-hash`: exactly the approved plan is executed.
 
 use serde_json::Value;
 
@@ -20,7 +20,8 @@ fn a_plan_that_was_approved_is_carried_out_and_another_one_is_shown() {
     let approved = hash(&site, &apply);
     assert_eq!(hash(&site, &apply), approved, "the same plan has the same hash");
 
-    // What nobody plans to change does not matter; what would be changed from another state does.
+    // A field outside the plan does not matter, but a changed starting state of a planned change
+    // does.
     let deployment = "deployment/relay-dev-claude-relay";
     site.plane.kubectl(&["-n", "approved", "annotate", deployment, "example.internal/note=x"]);
     assert_eq!(hash(&site, &apply), approved);
@@ -35,7 +36,7 @@ fn a_plan_that_was_approved_is_carried_out_and_another_one_is_shown() {
     let ran = site.call(&[&apply[..], &["--plan-hash", "abc"]].concat());
     assert_eq!(ran.code, 2, "{}", ran.stderr);
 
-    // The hash is the consent: nobody is asked.
+    // The hash is the consent, so the program does not ask.
     let ran = with(&hash(&site, &apply));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(site.head("relay-dev")["generations"][1]["state"], "deployed");

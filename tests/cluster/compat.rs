@@ -1,5 +1,5 @@
-//! An installation that an earlier release made goes on: its record is read, and its bundles stay
-//! open.
+//! Tests an installation of an earlier release: its record stays readable, and its bundles can be
+//! opened.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
@@ -12,8 +12,8 @@ fn file(name: &str) -> Utf8PathBuf {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/0.1-abi2/record").join(name)
 }
 
-/// Makes the cluster as the earlier release left it: the objects of its first bundle under its
-/// field manager, and its record, in which only the uids are those of this cluster.
+/// Restores the cluster as the earlier release left it: the objects of its first bundle under its
+/// field manager, and its record with the UIDs of this cluster.
 fn left_behind() -> Option<Site> {
     let site = Site::new(NAMESPACE)?;
     let emitted =
@@ -63,14 +63,14 @@ fn earlier_installation_is_read_upgraded_rolled_back_and_removed() {
     let live = call(&[&["verify", "--live"], &trusted[..]].concat());
     assert_eq!(live.code, 0, "{}{}", live.stdout, live.stderr);
 
-    // Its bundles stay open: one that ran is compared, and gone back to from the record alone.
+    // Its bundles can be opened: one that ran is compared, and restored from the record alone.
     let diff = site.call(&["diff", file("dev-2.tar").as_str(), "--live"]);
     assert_eq!(diff.code, 1, "{}{}", diff.stdout, diff.stderr);
     assert!(diff.stdout.contains("LOG_LEVEL: debug -> info"), "{}", diff.stdout);
     let back = site.called(&["rollback", "-n", NAMESPACE, "--to", "2", "--trust", "trust.toml"]);
     assert_eq!(back["done"]["generation"], 4, "{back}");
 
-    // A bundle of today follows, and the way back leads to the earlier one.
+    // A bundle of the current release follows, and a rollback restores the earlier one.
     for _ in 0..2 {
         site.build("dev", &["config.defaultTokenLimit=7"]);
     }

@@ -1,4 +1,4 @@
-//! Two runs at once: one writes, the other waits or is refused, and never do both write.
+//! Tests concurrent runs: one writes, the other waits or fails, and never do both write.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::site::Site;
 
-/// A door that a test opens, once.
+/// A barrier that a test opens once.
 #[derive(Clone, Default)]
 struct Door(Arc<(Mutex<bool>, Condvar)>);
 
@@ -33,12 +33,12 @@ fn is_head(seen: &Seen) -> bool {
     seen.path.split('?').next().unwrap().ends_with("/configmaps/relay-bundle.relay-dev")
 }
 
-/// Returns who wrote objects, in the order of time, each only once in a row.
+/// Returns the writers of objects in chronological order, without repetitions in a row.
 fn turns(proxies: &[&Proxy]) -> Vec<usize> {
     let mut writes: Vec<(Instant, usize)> = Vec::new();
     for (who, proxy) in proxies.iter().enumerate() {
         let objects = proxy.seen().into_iter().filter(Seen::is_object_write);
-        // The namespace comes before the lock, and is the same for both.
+        // The namespace is created before the lock is taken, and is the same for both.
         writes.extend(
             objects
                 .filter(|seen| seen.path.contains("/namespaces/") && !is_namespace(seen))
@@ -75,7 +75,7 @@ fn whoever_comes_while_another_writes_is_told_who_it_is_and_writes_nothing() {
     let shown = site.call(&["status", "-n", &site.namespace]);
     assert!(shown.stdout.contains("held by `apply` by uid "), "{}", shown.stdout);
 
-    // Once it has seen the lock and looks again, the first goes on.
+    // The first run continues once the second has seen the lock and checks it again.
     let other = site.build("dev", &["config.logLevel=\"info\""]);
     let looked = Mutex::new(0);
     let second = Proxy::before(site.plane, move |seen| {
@@ -115,7 +115,7 @@ fn of_two_runs_that_begin_at_once_one_goes_first_and_the_writes_of_two_never_mix
         let codes = ended.each_ref().map(|ended| ended.code);
         assert!(codes.contains(&Some(0)), "{ended:#?}");
         for ended in &ended {
-            // An older bundle may find that a newer one was faster.
+            // The older bundle may be rejected because the newer one was faster.
             assert!(matches!(ended.code, Some(0 | 3 | 4)), "{ended:#?}");
         }
         let turns = turns(&[&proxies[0], &proxies[1]]);
@@ -142,7 +142,8 @@ fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_ove
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    // What is there changes as long as it waits: here an object goes that the first had made.
+    // The cluster changes while the second run waits: an object that the first run created is
+    // deleted.
     let account = "serviceaccount/relay-dev-claude-relay";
     assert!(site.plane.has(&site.namespace, account));
     let (plane, namespace) = (site.plane, site.namespace.clone());

@@ -1,4 +1,4 @@
-//! One control plane for all tests of this program.
+//! The control plane that all tests of this program share.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -13,7 +13,9 @@ use crate::site::Ran;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster");
 
-/// A control plane; it goes when this program ends, for then the standard input of `up` does.
+/// A control plane.
+///
+/// It ends with this program, which closes the standard input of `up`.
 pub(crate) struct ControlPlane {
     pub(crate) kubeconfig: PathBuf,
     kubectl: PathBuf,
@@ -21,14 +23,14 @@ pub(crate) struct ControlPlane {
     _up: Child,
 }
 
-/// Returns the control plane; none where its programs are missing.
+/// Returns the control plane, or `None` if its programs are missing.
 pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     static PLANE: OnceLock<Option<ControlPlane>> = OnceLock::new();
     PLANE.get_or_init(start).as_ref()
 }
 
-/// Starts a control plane for one test, whose servers it may stop; it goes when the test says so,
-/// or with this program.
+/// Starts a control plane for one test, which may stop its servers; it ends when the test calls
+/// `down`, or with this program.
 pub(crate) fn own_control_plane() -> Option<&'static ControlPlane> {
     start().map(|plane| &*Box::leak(Box::new(plane)))
 }
@@ -56,7 +58,7 @@ fn start() -> Option<ControlPlane> {
             "the control plane did not start: {why}"
         );
         up.wait().unwrap();
-        // The test harness would hide what goes through `eprintln!`.
+        // The test harness would capture `eprintln!`.
         let line = format!("skipped: no control plane: {}\n", why.trim());
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         return None;
@@ -65,7 +67,7 @@ fn start() -> Option<ControlPlane> {
     Some(ControlPlane { kubeconfig: path.trim().into(), kubectl: kubectl(), cache, _up: up })
 }
 
-/// Returns the newest kubectl beside the programs that `up` has started.
+/// Returns the newest kubectl among the programs that `up` has started.
 #[expect(clippy::disallowed_methods, reason = "the tools are where `up` looks for them")]
 fn kubectl() -> PathBuf {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
@@ -81,12 +83,12 @@ fn kubectl() -> PathBuf {
 }
 
 impl ControlPlane {
-    /// Returns the folder that kubectl is in.
+    /// Returns kubectl's folder.
     pub(crate) fn tools(&self) -> &Path {
         self.kubectl.parent().unwrap()
     }
 
-    /// Returns where its keys, logs and process ids are.
+    /// Returns the folder with keys, logs and process IDs.
     pub(crate) fn folder(&self) -> &Path {
         self.kubeconfig.parent().unwrap()
     }
@@ -99,7 +101,7 @@ impl ControlPlane {
         assert!(command.status().unwrap().success(), "{action} {server}");
     }
 
-    /// Waits until its API server can do what it is asked.
+    /// Waits until the API server is ready.
     #[track_caller]
     pub(crate) fn await_ready(&self) {
         let start = Instant::now();
@@ -112,14 +114,14 @@ impl ControlPlane {
         }
     }
 
-    /// Ends it.
+    /// Ends the control plane.
     pub(crate) fn down(&self) {
         let status =
             Command::new(format!("{FOLDER}/down")).arg(self.folder()).stdin(Stdio::null()).status();
         assert!(status.unwrap().success());
     }
 
-    /// Returns where its API server listens.
+    /// Returns the address of the API server.
     pub(crate) fn server(&self) -> SocketAddr {
         let text = fs_err::read_to_string(&self.kubeconfig).unwrap();
         let server = text.lines().find_map(|line| line.trim().strip_prefix("server: https://"));
@@ -148,7 +150,7 @@ impl ControlPlane {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Creates what `manifests` say, as kubectl reads them; what is there already stays.
+    /// Applies `manifests` with kubectl as the field manager `platform`.
     #[track_caller]
     pub(crate) fn ensure(&self, manifests: &str) {
         self.feed(&["apply", "--server-side", "--field-manager=platform", "-f", "-"], manifests);
@@ -160,14 +162,14 @@ impl ControlPlane {
         self.feed(&["replace", "-f", "-"], &object.to_string());
     }
 
-    /// Calls kubectl, which must succeed, with something to read.
+    /// Calls kubectl with input, which must succeed.
     #[track_caller]
     pub(crate) fn feed(&self, arguments: &[&str], text: &str) {
         let ran = self.fed(arguments, text);
         assert_eq!(ran.code, 0, "kubectl {arguments:?}: {}", ran.stderr);
     }
 
-    /// Calls kubectl with something to read.
+    /// Calls kubectl with input.
     pub(crate) fn fed(&self, arguments: &[&str], text: &str) -> Ran {
         let input = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(input.path(), text).unwrap();
@@ -193,7 +195,7 @@ impl ControlPlane {
             .unwrap()
     }
 
-    /// Tells whether an object is there.
+    /// Returns whether an object exists.
     pub(crate) fn has(&self, namespace: &str, object: &str) -> bool {
         !self
             .kubectl(&["-n", namespace, "get", object, "--ignore-not-found", "-o", "name"])

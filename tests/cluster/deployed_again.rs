@@ -1,5 +1,5 @@
-//! `apply` of content that is deployed: always accepted, whatever was accepted after it, and
-//! nothing is noted for it.
+//! Tests `apply` of deployed content: it is always accepted, even if newer content was accepted
+//! after it, and does not change the state.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::site::{Site, build, write_trusted};
 
 const FAILS: &str = "podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}";
 
-/// Applies a bundle, and a newer one that fails.
+/// Applies a bundle, and then a newer one that fails.
 fn with_failed_upgrade(namespace: &str) -> Option<(Site, Utf8PathBuf)> {
     let site = Site::new(namespace)?;
     let (good, bad) = (site.build("dev", &[]), site.build("dev", &[FAILS]));
@@ -21,7 +21,7 @@ fn roll_back(site: &Site) {
     site.called(&["rollback", "-n", &site.namespace, "--trust", "trust.toml"]);
 }
 
-/// Returns what was accepted, on this machine and in the cluster.
+/// Returns the accepted state, on this machine and in the cluster.
 fn accepted(site: &Site) -> (String, Value) {
     let own =
         fs_err::read_to_string(site.path().join(".local/state/relay-bundle/state.json")).unwrap();
@@ -78,7 +78,7 @@ fn the_record_alone_refuses_other_content_and_not_what_is_deployed() {
     let Some((site, good)) = with_failed_upgrade("again-record") else { return };
     let kept = site.path().join("good.tar");
     fs_err::rename(&good, &kept).unwrap();
-    // Another store: one in which a release has this serial gives it to no other content.
+    // A new store, because a store never gives a used serial to other content.
     fs_err::remove_dir_all(site.path().join("store-1")).unwrap();
     let other = build(site.path(), "dev", "again-record", 1, &["config.logLevel=\"warn\""]);
     roll_back(&site);
@@ -137,7 +137,7 @@ fn deployed_content_that_is_revoked_or_below_min_serial_is_refused() {
     refused("REVOKED_KEY");
 }
 
-/// Returns the command that a hint prints, after these words.
+/// Returns the command in a hint, after these words.
 fn printed<'a>(text: &'a str, words: &str) -> &'a str {
     let (_, rest) = text.split_once(words).unwrap_or_else(|| panic!("{words}: {text}"));
     rest.lines().next().unwrap()
@@ -161,7 +161,7 @@ fn a_lost_installation_comes_back_with_the_printed_reset_line() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
 
-/// Types a command line of this program into a shell.
+/// Runs a command line in a shell.
 fn shell(folder: &Utf8Path, line: &str) {
     let binary = env!("CARGO_BIN_EXE_relay-bundle");
     let mut command = assert_cmd::Command::new("sh");

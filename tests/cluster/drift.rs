@@ -1,4 +1,4 @@
-//! A bundle beside the cluster: `diff --live` and `verify --live`.
+//! Compares a bundle with the cluster: `diff --live` and `verify --live`.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,9 @@ fn verify(site: &Site, bundle: &str) -> Ran {
     site.call(&["verify", bundle, "--trust", "trust.toml", "--live", "--json"])
 }
 
-/// Returns each object that differs: how, with fields as `path: live, wanted (managers)`.
+/// Returns the kind of difference of each object with its fields.
+///
+/// The form of a field is `path: live, wanted (managers)`.
 fn told(ran: &Ran) -> Vec<String> {
     let text = |value: Option<&Value>| value.map_or("-".to_owned(), ToString::to_string);
     let mut lines = Vec::new();
@@ -104,7 +106,7 @@ fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the
         })
         .unwrap();
     let name = config["metadata"]["name"].as_str().unwrap().to_owned();
-    // It cannot be edited, and it can be deleted and made again.
+    // The ConfigMap is immutable, but can be deleted and recreated.
     site.takes_away_what_pods_name();
     site.plane.kubectl(&["-n", "drift-config", "delete", "configmap", &name]);
     config["data"]["LOG_LEVEL"] = "silly".into();
@@ -121,7 +123,7 @@ fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the
     let objects = &report(&ran)["live"]["objects"];
     assert!(objects[0]["refused"].to_string().contains("immutable"), "{objects}");
 
-    // Beside another bundle than the one that runs.
+    // The comparison with another bundle than the running one.
     let lines = told(&verify(&site, second.as_str()));
     assert!(lines.contains(&"missing ServiceAccount/own".to_owned()), "{lines:#?}");
     assert!(lines.contains(&format!("surplus ServiceAccount/{RELAY}")), "{lines:#?}");
@@ -132,7 +134,7 @@ fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
     let Some(site) = Site::new("drift-refused") else { return };
     let bundle = site.build("dev", &[]);
     let ran = verify(&site, bundle.as_str());
-    // Nothing is installed: everything is missing.
+    // Without an installation, every object is missing.
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let lines = told(&ran);
     assert!(lines.contains(&format!("missing Deployment/{RELAY}")), "{lines:#?}");
@@ -188,7 +190,7 @@ fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else
         ran.stderr
     );
 
-    // The same bundle as a file is an older one that is brought in.
+    // As a file, the same bundle is an older one that is brought in again.
     let ran = verify(&site, first.as_str());
     assert_eq!((ran.code, &report(&ran)["code"]), (3, &json!("ROLLBACK")), "{}", ran.stderr);
     assert!(
@@ -196,7 +198,8 @@ fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else
         "{}",
         ran.stdout
     );
-    // No policy, no record; and what the policy does not trust any more is not excused by running.
+    // Without a policy or a record the command fails, and running content does not make a revoked
+    // bundle acceptable.
     write_trusted(&site.path().join("public.pem"), &key().public().to_pem());
     let ran = site.call(&["verify", "--live", "-n", "drift-back", "--key", "public.pem"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
@@ -320,7 +323,8 @@ fn a_difference_to_the_cluster_is_what_applying_then_does() {
     assert_eq!(found["workloads"], applied["workloads"]);
     assert_eq!(found["workloads"][1]["reasons"], json!(["config LOG_LEVEL changed"]));
     assert_eq!(diff(&site, second.as_str()).0, 0);
-    // What an old ReplicaSet still names is neither of this generation nor missing.
+    // Objects that an old ReplicaSet still references are neither part of this generation nor
+    // missing.
     let ran = verify(&site, second.as_str());
     assert_eq!((ran.code, told(&ran)), (0, vec![]), "{}", ran.stderr);
 }
@@ -351,7 +355,7 @@ fn a_difference_to_the_cluster_shows_hand_made_changes_and_hides_secrets() {
             assert_eq!(ran.code, 1, "{}", ran.stderr);
             assert!(ran.stdout.contains("spec.replicas"), "{}", ran.stdout);
             assert!(ran.stdout.contains("redacted"), "{}", ran.stdout);
-            // The base64 of the two values.
+            // Both values, and their base64.
             for hidden in
                 ["made-by-hand", "bWFkZS1ieS1oYW5k", "development-only", "ZGV2ZWxvcG1lbnQtb25seQ"]
             {

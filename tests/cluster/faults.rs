@@ -1,5 +1,5 @@
-//! What goes wrong between the program and the API server is tried again or told, and never
-//! recorded as done.
+//! Tests failures between the program and the API server: they are retried or reported, and never
+//! recorded as success.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ fn state_of(site: &Site) -> State {
     state(&objects(site.plane, &site.namespace), &site.namespace)
 }
 
-/// Spoils the first attempt of every request that a test chooses.
+/// Injects a fault into the first attempt of every request that a test chooses.
 fn first_attempts(
     choose: impl Fn(&Seen) -> Fault + Send + Sync,
 ) -> impl Fn(&Seen) -> Fault + Send + Sync {
@@ -66,7 +66,7 @@ fn trouble_on_the_way_of_every_request_is_tried_again_until_all_is_done() {
     }
 }
 
-/// What the API server says when an object has changed under its hands, and when a name is taken.
+/// The API server's answer if an object has changed concurrently, or a name is taken.
 const RACE: &str = r#"{"kind": "Status", "code": 409, "reason": "Conflict", "message": "please apply your changes to the latest version"}"#;
 
 #[test]
@@ -87,7 +87,7 @@ fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
     let ended = site.apply_through(&proxy, &bundle, &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
-    // The lock is taken by a write to the record, which somebody else was faster with.
+    // A run takes the lock by a write to the record; here another run was faster.
     let next = site.build("dev", &["config.logLevel=\"info\""]);
     let is_record = |seen: &Seen| {
         seen.method == "PUT" && seen.path.contains("/configmaps/relay-bundle.relay-dev?")
@@ -122,7 +122,7 @@ fn what_stays_wrong_is_told_and_the_generation_stays_pending() {
         ("busy", Fault::Answer(503, "", HTML), "HTTP 503"),
         ("expired", Fault::Answer(401, "", "{}"), "do not count (any more)"),
     ];
-    // Each is patient for some seconds.
+    // Each run retries for some seconds.
     std::thread::scope(|scope| {
         for (name, fault, message) in table {
             scope.spawn(move || stays_wrong(name, &fault, message));
@@ -224,7 +224,7 @@ fn writes_that_stall_longer_than_the_lock_lasts_are_not_sent_again() {
         "{between:?} of {}",
         writes.len()
     );
-    // Nobody took the lock meanwhile, so it was still there to be given back.
+    // No other run took the lock, so it could still be released.
     let head = site.head("relay-dev");
     assert_eq!((progress(&head), head.get("lock")), (vec!["pending"], None));
     assert_eq!(site.applied(&bundle, &[])["done"]["generation"], 1);

@@ -1,5 +1,5 @@
-//! The forecast is the truth: for the restart matrix, what the plan says of pods is what the
-//! control plane then does.
+//! Checks the forecast with the restart matrix: the plan's forecast for pods must match the control
+//! plane's actions.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,13 @@ use crate::platform;
 use crate::rows::{Outcome, Pods, ROWS, Row};
 use crate::site::Site;
 
-/// How many namespaces have rows at the same time.
+/// The number of namespaces that test rows concurrently.
 const LANES: usize = 6;
 
-/// Every how manyth row is tried where nobody asks for all of them with
-/// `RELAY_BUNDLE_FORECAST=all`.
+/// The sampling step: without `RELAY_BUNDLE_FORECAST=all`, only one of this many rows runs.
 const SAMPLE: usize = 9;
 
-/// What the bases and the rows want of the whole cluster.
+/// The cluster-scoped objects that the bases and rows need.
 const CLUSTER: &str = "
 apiVersion: v1
 kind: Namespace
@@ -58,7 +57,7 @@ metadata: {name: private, namespace: infra}
 spec: {}
 ";
 
-/// What they want of their namespace; the key is the same in both its forms.
+/// The namespaced objects that they need; the key is the same in both forms.
 const NAMESPACED: &str = "
 apiVersion: v1
 kind: ConfigMap
@@ -108,7 +107,7 @@ metadata: {name: key, namespace: NAMESPACE}
 stringData: {key: 'one-key-of-thirty-two-characters'}
 ";
 
-/// Under every name that the rows give the relay.
+/// The encryption key, created for every name that the rows give the relay.
 const ENCRYPTION_KEY: &str = "
 apiVersion: v1
 kind: Secret
@@ -128,7 +127,7 @@ fn prepare_cluster(site: &Site) {
     }
 }
 
-/// A namespace for rows of one base.
+/// Returns a namespace for rows of one base.
 fn lane(base: &str, number: usize) -> Option<Site> {
     let site = Site::new(&format!("forecast-{base}-{number}"))?.with_namespace();
     site.plane.ensure(&NAMESPACED.replace("NAMESPACE", &site.namespace));
@@ -147,8 +146,10 @@ fn lane(base: &str, number: usize) -> Option<Site> {
     Some(site)
 }
 
-/// Tells whether a row comes as far as a cluster: not if `build` refuses it, as the matrix says
-/// why; if its sealed file only looks like one; or if it is for another namespace.
+/// Returns whether a row is tested on the cluster.
+///
+/// Three kinds are not: rows that `build` rejects for the matrix's reason, rows whose sealed file
+/// is a placeholder, and rows for another namespace.
 fn is_tried(row: &Row) -> bool {
     let is_sealed = row.change.contains("age = ");
     match row.outcome {
@@ -157,7 +158,7 @@ fn is_tried(row: &Row) -> bool {
     }
 }
 
-/// Tells whether a claim that is there cannot become what the row asks for.
+/// Returns whether an existing PVC cannot take the row's change.
 fn is_fixed(row: &Row) -> bool {
     [
         "persistence.storageClass",
@@ -169,13 +170,15 @@ fn is_fixed(row: &Row) -> bool {
     .any(|end| row.key.ends_with(end))
 }
 
-/// Tells whether a row makes a new value of a secret: the old one does not come back, so it has a
-/// namespace of its own.
+/// Returns whether a row generates a new secret.
+///
+/// The old value does not come back, so the row needs a namespace of its own.
 fn is_for_good(row: &Row) -> bool {
     row.key == "redis.auth.password" && row.change.contains("generation")
 }
 
-/// What the matrix says of a workload, in the words of a forecast; none where that is about names.
+/// Returns the matrix's expectation for a workload in the words of a forecast, or `None` if it
+/// concerns names.
 fn wanted(pods: Pods) -> Option<&'static str> {
     match pods {
         Pods::Stay => Some("no"),
@@ -186,7 +189,7 @@ fn wanted(pods: Pods) -> Option<&'static str> {
     }
 }
 
-/// What came of a row.
+/// The result of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Came {
     True,
@@ -199,7 +202,7 @@ fn report(stdout: &str) -> Value {
     serde_json::from_str(stdout).unwrap()
 }
 
-/// Applies a bundle and compares what was forecast with what happened.
+/// Applies a bundle, and compares the forecast with the result.
 fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
     let bundle = site.build(profile, &[]);
     let shown = site.apply(&bundle, &[&["--dry-run", "--json"], &CONSENT[..]].concat());
@@ -213,12 +216,12 @@ fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
         return Err(format!("apply: {}", ran.stderr));
     }
     let (said, done) = (forecast(&report(&shown.stdout)), happened(&before, &revisions(site)));
-    // What the row before has left under another name is none of this bundle's.
+    // Objects that the previous row left under another name do not belong to this bundle.
     let done: ByWorkload = done.into_iter().filter(|(key, _)| said.contains_key(key)).collect();
     if said == done { Ok(said) } else { Err(format!("forecast {said:?}, and it was {done:?}")) }
 }
 
-/// Tries a row on what its base left, and goes back to that.
+/// Tests a row on its base, and returns to the base.
 fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     let extends = format!("extends = [{:?}]\n", row.base);
     let text = if row.change.starts_with("extends") {
@@ -226,7 +229,7 @@ fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     } else {
         extends + row.change
     };
-    // A row that names the namespace means the one that it is in.
+    // A row that names the namespace means its own.
     let text =
         text.replace("matchNames = [\"relay\"]", &format!("matchNames = [{:?}]", site.namespace));
     fs_err::write(site.path().join("profiles/changed.toml"), text).unwrap();
@@ -257,7 +260,7 @@ fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     }
 }
 
-/// Tries rows of one base in a namespace of their own.
+/// Tests rows of one base in a namespace of their own.
 fn try_rows(number: usize, rows: &[&Row]) -> Vec<(String, Result<Came, String>)> {
     let Some(site) = lane(rows[0].base, number) else { return Vec::new() };
     site.applied(&site.build(rows[0].base, &[]), &CONSENT);
@@ -266,7 +269,7 @@ fn try_rows(number: usize, rows: &[&Row]) -> Vec<(String, Result<Came, String>)>
         let result = try_row(&site, row);
         if let Err(why) = &result {
             println!("{}: {} ({}): {why}", row.base, row.key, row.change);
-            // What follows would be compared with something else than the base.
+            // The next row must start from the base.
             site.apply(&site.build(row.base, &[]), &[&["--yes"], &CONSENT[..]].concat());
         }
         came.push((format!("{}: {} ({})", row.base, row.key, row.change), result));

@@ -1,5 +1,4 @@
-//! What somebody has forged, who may write records, Secrets, or answers, is refused before anything
-//! is changed.
+//! Tests that forged records, Secrets and answers are rejected before anything is changed.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,10 +15,10 @@ use crate::proxy::{Fault, Proxy};
 use crate::site::{Ran, Site};
 
 const KUBE_SYSTEM: &str = "/api/v1/namespaces/kube-system";
-/// The largest number that is read in a head.
+/// The largest number that the program reads from a head.
 const NUMBER_MAX: u64 = 1 << 52;
 
-/// Changes the head of the record of `relay-dev`, in its only spelling.
+/// Changes the head of the record of `relay-dev`, and keeps its canonical spelling.
 fn forge(site: &Site, change: impl Fn(&mut Value)) {
     let mut record = site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev");
     let mut head = site.head("relay-dev");
@@ -62,12 +61,12 @@ fn where_helm_has_no_record_nothing_of_others_is_taken_over_whatever_the_head_sa
     assert_eq!(site.head("relay-dev").get("adopting"), None);
 }
 
-/// Returns the name of Helm's record of a revision.
+/// Returns the name of Helm's record of a revision, with a suffix.
 fn record_name(end: &str) -> String {
     format!("sh.helm.release.v1.{RELEASE}.v{end}")
 }
 
-/// Returns a record of Helm's as it can be created, changed, under a name.
+/// Returns a changed copy of a Helm record under another name, ready to be created.
 fn forged(record: &Value, name: &str, change: impl Fn(&mut Value)) -> Value {
     let packed = STANDARD
         .decode(STANDARD.decode(record["data"]["release"].as_str().unwrap()).unwrap())
@@ -116,12 +115,12 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
     };
     let archive = format!("relay-bundle.{RELEASE}.helm.v1");
 
-    // The name of an archive is taken.
+    // Another object has the name of an archive.
     site.plane.kubectl(&["-n", "forged-helm", "create", "secret", "generic", &archive]);
     refused(&[&archive, "is taken by something else"]);
     delete(&archive);
 
-    // Two records would have one archive.
+    // Two records would have the same archive.
     let copy = record_name("1-copy");
     create(&forged(&record, &copy, |_| ()));
     refused(&["two records of revision 1"]);
@@ -131,7 +130,7 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
     refused(&[&record_name("1"), "its label `version` is not the revision that it is of"]);
     site.plane.kubectl(&[&label[..], &["version=1"]].concat());
 
-    // What is printed of a record is short, and records are not larger than memory.
+    // Messages quote only a short part of a record, and the size of a record is limited.
     let (large, larger) = ("s".repeat(1 << 20), "s".repeat(22 << 20));
     let newer = record_name("2");
     for (field, why) in
@@ -153,7 +152,7 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
     refused(&["more than 64 MiB"]);
     (2..=4).for_each(|number| delete(&record_name(&number.to_string())));
 
-    // Labels alone make no archive.
+    // Labels alone do not make a Secret an archive.
     create(&forged(&record, &newer, |release| {
         release["version"] = 2.into();
         release["info"]["status"] = "failed".into();
@@ -180,7 +179,7 @@ fn a_number_that_could_not_be_read_again_is_not_written() {
     site.applied(&site.build("dev", &[]), &[]);
     let second = site.build("dev", &["config.logLevel=\"info\""]);
 
-    // A heartbeat begins again.
+    // The heartbeat restarts after its largest number.
     forge(&site, |head| head["lock"] = json!({"heartbeat": NUMBER_MAX, "holder": "process 1 (0)"}));
     assert_eq!(site.applied(&second, &["--break-lock"])["done"]["generation"], 2);
     assert_eq!(site.head("relay-dev").get("lock"), None);

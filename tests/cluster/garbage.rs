@@ -1,4 +1,4 @@
-//! `gc --live`: configurations that nothing names any more.
+//! Tests `gc --live`: it deletes unreferenced ConfigMaps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::site::{Ran, Site};
 
-/// A pod that takes its variables from a ConfigMap.
+/// Returns a pod with variables from a ConfigMap.
 fn pod(namespace: &str, config_map: &str) -> Value {
     let container = json!({"name": "own", "image": "own", "envFrom": [{"configMapRef": {"name": config_map}}],
         "securityContext": {"allowPrivilegeEscalation": false, "runAsNonRoot": true,
@@ -21,7 +21,7 @@ fn names(ran: &Ran) -> Vec<String> {
     maps.map(|map| map["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The ConfigMap that the relay's pods take their variables from.
+/// Returns the ConfigMap with the variables of the relay's pods.
 fn config(site: &Site) -> String {
     let deployment = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
     let from = &deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"];
@@ -43,7 +43,8 @@ fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
         "labels": {"app.kubernetes.io/managed-by": "relay-bundle", "app.kubernetes.io/instance": "relay-dev"}}});
     site.plane.ensure(&others.to_string());
 
-    // The old ReplicaSet can be gone back to; and then a pod of somebody's own has it.
+    // First the old ReplicaSet still references the ConfigMap for a rollback, then a foreign pod
+    // does.
     assert_eq!(names(&gc(&["--dry-run"])), [""; 0]);
     let sets = site.plane.list("garbage", "replicasets");
     let set = sets.iter().find(|set| set["spec"].to_string().contains(&old)).unwrap();
@@ -102,7 +103,7 @@ fn nothing_is_removed_while_somebody_else_changes_the_installation() {
             is_done.store(true, Ordering::Relaxed);
             ran
         });
-        // The holder lives: it moves until the other has seen it.
+        // The lock's holder is alive: its heartbeat advances until the other run has seen it.
         for heartbeat in 2.. {
             if is_done.load(Ordering::Relaxed) {
                 break;

@@ -1,4 +1,4 @@
-//! What the control plane did to workloads, to be compared with what was forecast.
+//! Reads the control plane's actions on workloads, for comparison with the forecast.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,9 @@ use crate::site::Site;
 /// Workloads by kind and name.
 pub(crate) type ByWorkload = BTreeMap<(String, String), String>;
 
-/// Returns the revision of each workload of a namespace. All controllers must have seen the last
-/// change, as `apply` waits for.
+/// Returns the revision of each workload of a namespace.
+///
+/// All controllers must have processed the last change, which `apply` waits for.
 pub(crate) fn revisions(site: &Site) -> ByWorkload {
     let revision = |object: &Value| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -28,7 +29,7 @@ pub(crate) fn revisions(site: &Site) -> ByWorkload {
     site.plane.list(&site.namespace, "deployments,statefulsets").iter().map(revision).collect()
 }
 
-/// Returns what happened to each workload, in the words of a forecast.
+/// Returns the action on each workload, in the words of a forecast.
 pub(crate) fn happened(before: &ByWorkload, after: &ByWorkload) -> ByWorkload {
     let word = |key: &(String, String)| match (before.get(key), after.get(key)) {
         (None, _) => "added",
@@ -39,7 +40,7 @@ pub(crate) fn happened(before: &ByWorkload, after: &ByWorkload) -> ByWorkload {
     before.keys().chain(after.keys()).map(|key| (key.clone(), word(key).to_owned())).collect()
 }
 
-/// Returns what a report says will happen to each workload.
+/// Returns the forecast of a report for each workload.
 pub(crate) fn forecast(report: &Value) -> ByWorkload {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let workloads = report["workloads"].as_array().unwrap().iter();

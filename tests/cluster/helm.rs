@@ -1,5 +1,5 @@
-//! A release of the chart in `chart`, made by the real helm, and the profile that `import helm`
-//! makes of it.
+//! A release of the chart in `chart`, installed by the real Helm, and the profile that the command
+//! `import helm` derives from it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,24 +10,24 @@ use serde_json::Value;
 use crate::site::{Ran, Site};
 use crate::tools::skip;
 
-/// The release, whose name is that of the bundle: the app's name is in it, so that the relay's
-/// objects bear it.
+/// The release, named like the bundle: it contains the app's name, so the relay's objects have this
+/// name.
 pub(crate) const RELEASE: &str = "claude-relay";
 pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/chart");
 
-/// With a password the chart makes up none at each start.
+/// With a password set, the chart does not generate one at each start.
 pub(crate) const ADMIN: &str = "config.adminUsername=admin,config.adminPassword=not-for-production";
 /// The chart's Secret.
 pub(crate) const SECRET: &str = "claude-relay-secret";
 
-/// A namespace with a release in it.
+/// A namespace with a release.
 pub(crate) struct Helm {
     pub(crate) site: Site,
     program: PathBuf,
 }
 
 impl Helm {
-    /// Installs the chart; none where no control plane or no helm can be.
+    /// Installs the chart; `None` without a control plane or helm.
     pub(crate) fn install(namespace: &str, values: &[&str]) -> Option<Self> {
         let site = Site::new(namespace)?;
         let program = site.plane.tools().ancestors().nth(2).unwrap().join("clients/helm");
@@ -57,7 +57,8 @@ impl Helm {
         Ran::of(command.output().unwrap())
     }
 
-    /// Makes a profile of the release's values, as the documentation says, and builds and signs it.
+    /// Imports the release's values into a profile as the documentation says, and builds and signs
+    /// it.
     #[track_caller]
     pub(crate) fn build(&self, settings: &[&str]) -> Utf8PathBuf {
         let values = self.helm(&["get", "values", RELEASE]);
@@ -78,8 +79,7 @@ impl Helm {
         self.site.build("production", settings)
     }
 
-    /// As [`Helm::build`], with keys that the bundle keeps by itself, and not in the chart's
-    /// Secret.
+    /// Builds like [`Helm::build`], but with keys of the bundle instead of the chart's Secret.
     #[track_caller]
     pub(crate) fn build_with_own_keys(&self) -> Utf8PathBuf {
         self.build(&[]);
@@ -118,7 +118,7 @@ impl Helm {
         secret["data"][key].as_str().unwrap_or_else(|| panic!("{key} is missing")).to_owned()
     }
 
-    /// Returns the names and uids of the pods that are not about to go.
+    /// Returns the names and UIDs of the pods that are not terminating.
     #[track_caller]
     pub(crate) fn pods(&self) -> Vec<(String, String)> {
         let pods = self.site.plane.list(&self.site.namespace, "pods");
@@ -127,7 +127,7 @@ impl Helm {
         live.map(|pod| (text(pod, "name"), text(pod, "uid"))).collect()
     }
 
-    /// Returns every object that still has a trace of Helm.
+    /// Returns every object with traces of Helm.
     #[track_caller]
     pub(crate) fn traces(&self) -> Vec<String> {
         let kinds = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
@@ -166,7 +166,7 @@ impl Helm {
     }
 }
 
-/// Waits until the server's clock, which has whole seconds, shows another time.
+/// Waits until the server's clock, which has whole seconds, advances.
 fn next_second(helm: &Helm) {
     let site = &helm.site;
     let mut last = String::new();
@@ -183,7 +183,8 @@ fn next_second(helm: &Helm) {
     }
 }
 
-/// A release whose upgrade has made a new key, which no pod has: the chart restarts none for it.
+/// Returns a release whose upgrade generated a new key that no pod uses, because the chart does not
+/// restart pods for it.
 pub(crate) fn with_newer_key(namespace: &str) -> Option<(Helm, [String; 2], [String; 2])> {
     let helm = Helm::install(namespace, &[ADMIN])?;
     let keys = || ["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key));
@@ -195,7 +196,7 @@ pub(crate) fn with_newer_key(namespace: &str) -> Option<(Helm, [String; 2], [Str
     Some((helm, running, stored))
 }
 
-/// Returns the command line that has a bundle take the place of the release.
+/// Returns the command line that adopts the release with a bundle.
 pub(crate) fn adoption(bundle: &Utf8Path) -> [&str; 6] {
     ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--trust", "trust.toml"]
 }

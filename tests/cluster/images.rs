@@ -1,5 +1,5 @@
-//! Images are looked for in their registry before pods are replaced, and compared with those that
-//! pods run.
+//! Tests that `apply` looks for images in their registry before it replaces pods, and that `status`
+//! compares them with the running ones.
 
 use camino::Utf8PathBuf;
 use relay_bundle::images::lock::{LOCK_FILE, Lock};
@@ -13,7 +13,7 @@ use crate::site::Site;
 
 const RELAY: &str = "ghcr.io/wei-shaw/claude-relay-service:v1.1.314";
 const REDIS: &str = "docker.io/redis:8.2.2";
-/// The profile pins this image itself otherwise.
+/// The setting that removes the profile's own pin of this image.
 const UNPINNED: &str = "redis.image.digest=\"\"";
 
 /// Locks both images of `dev`, and builds it for a registry.
@@ -91,7 +91,7 @@ fn rollback_to_a_generation_whose_image_is_gone_replaces_no_pod() {
         ran.stderr
     );
     assert_eq!(site.versions(), before);
-    // The push of the old file brings it back.
+    // Pushing the old file restores the image.
     push(&site, &site.path().join("dev-1.tar"), &[]);
     site.called(&["rollback", "-n", &site.namespace, "--trust", "trust.toml"]);
 }
@@ -165,7 +165,7 @@ fn pull_secret_of_the_pods_is_shown_to_the_registry() {
     assert_eq!(allowed["images"][1]["state"], "there", "{allowed}");
 }
 
-/// Makes a registry with the images of a site, which runs them.
+/// Starts a registry with the images of a site, which runs them.
 fn site_that_runs(namespace: &str, relay: &Image, redis: &Image) -> Option<(Site, Registry)> {
     let site = Site::new(namespace)?;
     let registry = Registry::start(Program::Distribution, Access::Plain)?;
@@ -175,8 +175,8 @@ fn site_that_runs(namespace: &str, relay: &Image, redis: &Image) -> Option<(Site
     Some((site, registry))
 }
 
-/// Has the kubelet report an image for the first container of the relay's pod; returns the name of
-/// the pod.
+/// Sets the image that the kubelet reports for the first container of the relay's pod; returns the
+/// pod's name.
 #[track_caller]
 fn report(site: &Site, image_id: &str) -> String {
     let label = "app.kubernetes.io/component=relay";
@@ -190,7 +190,7 @@ fn report(site: &Site, image_id: &str) -> String {
     pod
 }
 
-/// Returns what `status` says of the image of the relay's container, and its exit code.
+/// Returns the exit code of `status`, and its state of the relay's image.
 #[track_caller]
 fn running(site: &Site) -> (i32, Value) {
     let ran = site.call(&["status", "-n", &site.namespace, "--trust", "trust.toml", "--json"]);
@@ -218,7 +218,7 @@ fn status_compares_what_pods_run_with_what_is_pinned() {
         report(&site, &image_id);
         assert_eq!(running(&site), (code, json!(state)), "{image_id}");
     }
-    // The last one stays.
+    // The last reported image remains.
     let live = site.call(&["verify", "--live", "-n", &site.namespace, "--trust", "trust.toml"]);
     assert_eq!(live.code, 1, "{}", live.stderr);
     assert!(

@@ -1,5 +1,5 @@
-//! Secrets that are made at apply, and others in their place: nothing is taken without a word, and
-//! nothing gone unnoticed.
+//! Tests generated Secrets and foreign Secrets in their place: none is taken over silently, and a
+//! missing one is always noticed.
 
 use std::sync::Mutex;
 
@@ -14,7 +14,7 @@ fn report(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr))
 }
 
-/// Makes a Secret as somebody else would.
+/// Creates a Secret as another user.
 fn make(site: &Site, name: &str, keys: &[&str]) {
     let literals: Vec<String> = keys
         .iter()
@@ -64,7 +64,7 @@ fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_
         "{}",
         shown.stdout
     );
-    // Another one by the time of the yes is another plan.
+    // A Secret that is replaced after the plan changes the plan.
     vault.site.plane.kubectl(&["-n", "premade", "delete", "secret", KEY]);
     make(&vault.site, KEY, &["encryption-key"]);
     let ran = vault.site.apply(&bundle, &["--plan-hash", planned["planHash"].as_str().unwrap()]);
@@ -77,7 +77,7 @@ fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_
         "{}",
         ran.stderr
     );
-    // They are known by then.
+    // The record lists them now.
     assert_eq!(vault.applied(&bundle, &[])["warnings"], json!([]));
     assert_eq!(vault.call(&["status", "-n", "premade"]).code, 0);
 }
@@ -116,7 +116,7 @@ fn another_secret_in_the_place_of_one_that_is_known_is_told_until_it_is_taken() 
     let planned = report(&vault.site.apply(&bundle, &["--dry-run", "--json"]));
     assert!(planned["warnings"][0].as_str().unwrap().starts_with(&said), "{planned}");
 
-    // To apply once more is to take it.
+    // Another apply accepts the Secret.
     let ran = vault.apply(&bundle, &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(
@@ -144,7 +144,7 @@ fn status_says_no_where_a_secret_is_gone_that_apply_made() {
     assert!(ran.stdout.contains("relay-bundle secrets restore"), "{}", ran.stdout);
     let found = report(&vault.call(&["status", "-n", "gone", "--json"]));
     assert_eq!(found["secrets"][0]["standing"], "missing");
-    // It comes back as another object with the same values.
+    // The restored Secret is a new object with the same values.
     let restore = [
         "secrets",
         "restore",
@@ -234,11 +234,11 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan() {
     assert!(
         plan(&bundle, &["--no-recovery"]).stdout.contains("keep      no copy of what is generated")
     );
-    // Where the file is does not matter; whether there is one does.
+    // The path of the file does not matter, but its presence does.
     assert_eq!(kept["planHash"], planned(&["--recovery-file", "b.age"])["planHash"]);
     assert_ne!(kept["planHash"], unkept["planHash"]);
 
-    // Nobody makes a folder for what may be a slip, or a medium that is not there.
+    // A missing folder is not created, because it may be a typo or a medium that is not mounted.
     let before = vault.site.versions();
     let init =
         ["secrets", "init", bundle.as_str(), "--trust", "trust.toml", "--first-install", "--yes"];
@@ -316,7 +316,7 @@ fn no_record_makes_a_neighbours_encryption_key_ours() {
             "spec": {"containers": [{"name": "claude-relay", "image": "a", "env": [{"name": "ENCRYPTION_KEY",
                 "valueFrom": {"secretKeyRef": {"name": "next-door-encryption-key", "key": "encryption-key"}}}]}]}}}});
     plane.ensure(&deployment.to_string());
-    // Somebody who may write ConfigMaps says that it is ours.
+    // A user who may write ConfigMaps claims that the Deployment is ours.
     let name = "configmap/relay-bundle.relay-loki.1";
     let stored = plane.get("neighbours", name);
     let mut generation =
@@ -337,7 +337,7 @@ fn no_record_makes_a_neighbours_encryption_key_ours() {
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(plane.has("neighbours", "deployment/next-door"));
-    // Where the key would really change, only a Secret of our own is named for deletion.
+    // If the key would really change, the message names only our own Secret for deletion.
     make(&vault.site, "own", &["encryption-key"]);
     vault.profile(&["encryptionKey = { existing = { name = \"own\", key = \"encryption-key\" } }"]);
     let ran = vault.apply(&vault.build(), &[]);
@@ -348,7 +348,7 @@ fn no_record_makes_a_neighbours_encryption_key_ours() {
         ran.stderr
     );
     assert!(!ran.stderr.contains("next-door"), "{}", ran.stderr);
-    // Where no relay runs, neither.
+    // The same holds if no relay runs.
     let labels =
         ["app.kubernetes.io/managed-by=relay-bundle", "app.kubernetes.io/instance=next-door"];
     plane.kubectl(

@@ -1,4 +1,4 @@
-//! `apply` is killed, or asked to stop, at each request that it makes; then it is run again.
+//! Kills or interrupts `apply` at each of its requests, and then runs it again.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::state::{State, objects, secrets, state, uids};
 
 const MOMENTS: [When; 3] = [When::Before, When::During, When::After];
 
-/// What an upgrade takes away: it is pruned.
+/// Settings whose objects an upgrade prunes.
 const OLD: [&str; 3] = [
     "serviceAccount.name=\"own\"",
     "podDisruptionBudget.enabled=true",
@@ -25,13 +25,13 @@ const NEW: [&str; 1] = ["config.logLevel=\"debug\""];
 
 const CONSENT: [&str; 2] = ["--first-install", "--no-recovery"];
 
-/// A namespace in which something is to be brought to a state.
+/// A namespace in which a change is tested.
 struct Drill {
     site: Site,
     bundle: Utf8PathBuf,
 }
 
-/// What is brought to a cluster.
+/// The change to the cluster.
 #[derive(Clone, Copy)]
 enum Change {
     FirstInstall,
@@ -56,7 +56,7 @@ impl Drill {
             }
         };
         let bundle = site.build("loki-logging", settings);
-        // What comes into every namespace by itself must not come while two states are compared.
+        // Kubernetes must not add its own objects to the namespace while two states are compared.
         site.versions();
         Some(Self { site, bundle })
     }
@@ -100,7 +100,7 @@ impl Drill {
     }
 }
 
-/// What a run that nothing disturbs leads to, and the requests in it that write.
+/// The result of an undisturbed run, and its write requests.
 struct Undisturbed {
     state: State,
     writes: Vec<usize>,
@@ -116,14 +116,14 @@ fn undisturbed(namespace: &str, change: Change) -> Option<Undisturbed> {
     Some(Undisturbed { state: state(&drill.objects(), namespace), writes, requests: seen.len() })
 }
 
-/// How far a run came.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reached {
-    /// It ended before the request that was to be disturbed.
+    /// The run ended before the request.
     End,
-    /// The request; before it nothing had been written.
+    /// The run reached the request without a previous write.
     Request,
-    /// The request, after others that write.
+    /// The run reached the request after a previous write.
     Write,
 }
 
@@ -151,7 +151,7 @@ fn kill(drill: &Drill, number: usize, when: When, wanted: &State) -> Reached {
         drill.assert_state(&then, &state(&before, drill.namespace()), &what);
         return reached;
     }
-    // That a lock which was left behind expires is seen elsewhere.
+    // Another test checks that an abandoned lock expires.
     drill.finish(&["--break-lock"], &what);
 
     let after = drill.objects();
@@ -167,7 +167,7 @@ fn kill(drill: &Drill, number: usize, when: When, wanted: &State) -> Reached {
     reached
 }
 
-/// Asks a run to stop at one request, and runs it again if it had begun to write.
+/// Interrupts a run at one request, and runs it again if it had begun to write.
 fn interrupt(drill: &Drill, number: usize, when: When, wanted: &State) -> Reached {
     let what = format!("{}, request {number}, {when:?}", drill.namespace());
     let (plane, namespace) = (drill.plane(), drill.namespace());
@@ -176,7 +176,7 @@ fn interrupt(drill: &Drill, number: usize, when: When, wanted: &State) -> Reache
     let (ended, proxy) = drill.run(number, Fault::Signal(Signal::TERM, when), &[]);
     let reached = Reached::of(&proxy, number);
     match (ended.code, ended.signal) {
-        // Before it takes the lock there is nothing to clean up.
+        // Before the run takes the lock, there is nothing to clean up.
         (None, Some(signal)) => {
             assert_eq!((signal, reached), (Signal::TERM.as_raw(), Reached::Request), "{what}");
             drill.assert_state(&drill.objects(), &state(&before, namespace), &what);
@@ -193,11 +193,11 @@ fn interrupt(drill: &Drill, number: usize, when: When, wanted: &State) -> Reache
                 || !drill.site.head("relay-loki").as_object().unwrap().contains_key("lock");
             assert!(is_free, "{what}: {}", ended.stderr);
         }
-        // It was so far that the rest was to be done.
+        // The run was so far advanced that it finished.
         (Some(0), _) => assert!(proxy.seen().len() < number + 3, "{what}: {}", ended.stderr),
         _ => panic!("{what}: {ended:?}"),
     }
-    // Nobody has to be waited for.
+    // The lock is free, so the run does not wait.
     drill.finish(&[], &what);
 
     drill.assert_state(&drill.objects(), wanted, &what);
@@ -206,7 +206,7 @@ fn interrupt(drill: &Drill, number: usize, when: When, wanted: &State) -> Reache
 
 type Disturb = fn(&Drill, usize, When, &State) -> Reached;
 
-/// Disturbs one write after the other, each time at another moment of it.
+/// Disturbs each write in turn, each at another moment.
 fn disturb_writes(name: &str, change: Change, each: usize, disturb: Disturb) {
     let Some(undisturbed) = undisturbed(name, change) else { return };
     for (index, number) in undisturbed.writes.iter().enumerate().step_by(each) {
@@ -215,7 +215,7 @@ fn disturb_writes(name: &str, change: Change, each: usize, disturb: Disturb) {
     }
 }
 
-/// Disturbs every request at one moment of it.
+/// Disturbs every request at the same moment.
 fn disturb_all(name: &str, change: Change, when: When, disturb: Disturb) {
     let Some(undisturbed) = undisturbed(name, change) else { return };
     let (mut runs, mut writes, mut drill) = (0, 0, None);
@@ -225,7 +225,7 @@ fn disturb_all(name: &str, change: Change, when: When, disturb: Disturb) {
             .unwrap_or_else(|| Drill::begin(&format!("{name}-{number}"), change).unwrap());
         match disturb(&place, number, when, &undisturbed.state) {
             Reached::End => break,
-            // Nothing has happened to it.
+            // The namespace is unchanged, so the next run can use it.
             Reached::Request => drill = Some(place),
             Reached::Write => writes += 1,
         }
@@ -271,7 +271,8 @@ fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
 
     let slept = started.times_asleep();
     proxy.signal(Signal::TERM);
-    // It has heard the first once it waits again; two that come at once are one.
+    // The program has received the first signal once it sleeps again; two simultaneous signals
+    // would count as one.
     while started.times_asleep() == slept {
         assert!(start.elapsed() < Duration::from_mins(1));
         std::thread::sleep(Duration::from_millis(20));
@@ -291,8 +292,9 @@ fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
     drill.finish(&["--break-lock"], "twice");
 }
 
-// What follows is too much for each time: some ten minutes each. To be run when the order of writes
-// changes: `cargo test --test cluster -- --ignored --nocapture killed::`.
+// The following tests take some ten minutes each. Run them when the order of writes changes:
+//
+//     cargo test --test cluster -- --ignored --nocapture killed::
 
 #[test]
 #[ignore = "kills a hundred runs"]

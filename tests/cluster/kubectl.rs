@@ -1,4 +1,4 @@
-//! The way of those who apply with kubectl: the verified manifests on a pipe, or a folder for git.
+//! Tests the use with kubectl: verified manifests through a pipe, or in a folder for git.
 
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,11 @@ fn diff(site: &Site, files: &[&str], input: &str) -> Ran {
     site.plane.fed(&[&["diff", "--server-side"], files].concat(), input)
 }
 
-/// Asserts that kubectl comes to see no difference. It asks for each object twice, as it is and as
-/// it would be, so it also shows what a controller has written in between: the status of what was
-/// just made, or the number of pods by an autoscaler.
+/// Asserts that kubectl eventually shows no difference.
+///
+/// `kubectl diff` requests each object twice, as it is and as it would be. So it also shows changes
+/// by controllers in between: the status of a new object, or the number of pods set by an
+/// autoscaler.
 #[track_caller]
 fn comes_to_differ_from_nothing(site: &Site, files: &[&str], input: &str) {
     let deadline = Instant::now() + Duration::from_mins(1);
@@ -68,7 +70,7 @@ fn nothing_of_an_altered_bundle_reaches_kubectl() {
     let site = site.with_namespace();
     let bundle = site.build("dev", &[]);
     let mut bytes = fs_err::read(&bundle).unwrap();
-    // A letter of the last manifest.
+    // A character of the last manifest.
     let at = bytes.len() - 2048;
     bytes[at] ^= 1;
     fs_err::write(&bundle, bytes).unwrap();

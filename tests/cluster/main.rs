@@ -1,6 +1,6 @@
-//! `apply` on a real control plane, which this program starts and takes with it.
+//! Tests with a real control plane, which this program starts and ends.
 //!
-//! Without the programs of `.ci/cluster-tools` the tests say that they are skipped; with
+//! Without the programs of `.ci/cluster-tools` the tests report that they are skipped; with
 //! `CI=true` that is a failure.
 #![allow(clippy::duplicate_mod, reason = "bundles and registries have images of their own")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

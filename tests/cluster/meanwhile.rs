@@ -1,5 +1,5 @@
-//! What others write while a bundle is planned and applied, or have added to what it applied:
-//! nothing is merged in silence.
+//! Tests concurrent writes by other managers during plan and apply, and fields that they added to
+//! applied objects: none is merged silently.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +12,7 @@ use crate::site::Site;
 
 const RELAY: &str = "relay-dev-claude-relay";
 
-/// Makes a Service of the name that the bundle's has, once, as somebody else.
+/// Creates a Service with the bundle's name, once, as another manager.
 fn intrude(plane: &ControlPlane, namespace: &str, done: &AtomicBool) {
     if !done.swap(true, Ordering::SeqCst) {
         let service = format!(
@@ -32,7 +32,7 @@ fn an_object_that_somebody_makes_after_the_plan_is_not_written_to() {
     let Some(site) = Site::new("meanwhile-plan") else { return };
     let (plane, namespace, done) = (site.plane, site.namespace.clone(), AtomicBool::new(false));
     let proxy = Proxy::before(plane, move |seen| {
-        // The lock is taken once the plan is made.
+        // The run takes the lock after it has made the plan.
         if seen.method == "POST" && seen.is_write() && seen.path.contains("/configmaps") {
             intrude(plane, &namespace, &done);
         }
@@ -73,7 +73,7 @@ fn an_object_that_somebody_makes_in_the_moment_of_the_write_is_told_and_the_run_
     assert!(ended.stderr.contains("was made by intruder in the very moment"), "{}", ended.stderr);
     assert!(ended.stderr.contains("what was written to it was taken back"), "{}", ended.stderr);
     assert!(ended.stderr.contains("generation 1 stays pending"), "{}", ended.stderr);
-    // It is the other's as before, and nothing of it is taken without leave.
+    // The Service still belongs to the other manager, and is not taken over without consent.
     let again = site.apply(&bundle, &["--yes"]);
     assert_eq!(again.code, 4, "{}", again.stderr);
     assert!(again.stderr.contains("its fields are those of intruder"), "{}", again.stderr);
@@ -107,7 +107,7 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
     let status = || site.call(&["status", "-n", "additions", "--name", "relay-dev"]).stdout;
     assert!(status().contains(&told), "{}", status());
 
-    // What the bundle states and is otherwise is no addition.
+    // A changed field of the bundle is not an addition.
     let (image, scale) = ("claude-relay=evil:1", "--replicas=4");
     site.plane.kubectl(&["-n", "additions", "set", "image", &deployment, image]);
     site.plane.kubectl(&["-n", "additions", "scale", &deployment, scale]);

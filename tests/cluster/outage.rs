@@ -1,4 +1,4 @@
-//! The servers go away and come back, or are not the ones that they should be.
+//! Tests servers that stop and restart, or are not the expected ones.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
     let stop_once = |is_stopped: &Arc<AtomicBool>| {
         let is_stopped = Arc::clone(is_stopped);
         move |seen: &Seen| {
-            // Objects are applied one after the other: nobody else comes here meanwhile.
+            // Objects are applied sequentially, so no other request gets here concurrently.
             if seen.is_write()
                 && seen.path.contains("/services/")
                 && !is_stopped.load(Ordering::SeqCst)
@@ -29,7 +29,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
         }
     };
 
-    // It comes back soon.
+    // The server restarts soon.
     let is_stopped = Arc::new(AtomicBool::new(false));
     let proxy = Proxy::before(plane, stop_once(&is_stopped));
     let bundle = site.build("dev", &[]);
@@ -45,7 +45,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
     let state = site.head("relay-dev")["generations"][0]["state"].clone();
     match ended.code {
         Some(0) => assert_eq!(state, "deployed"),
-        // A machine that is busy may take longer than a run is patient.
+        // On a busy machine, the restart may exceed the run's timeout.
         Some(4) => {
             assert_eq!(state, "pending", "{}", ended.stderr);
             site.applied(&bundle, &["--break-lock"]);
@@ -53,7 +53,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
         _ => panic!("{ended:?}"),
     }
 
-    // It stays away.
+    // The server stays down.
     let proxy = Proxy::before(plane, stop_once(&Arc::new(AtomicBool::new(false))));
     let next = site.build("dev", &["service.annotations={a=\"b\"}"]);
     let ended = site.apply_through(&proxy, &next, &[]);

@@ -1,5 +1,5 @@
-//! What the plan sees before anything is written: conflicts, strangers, volumes, what cannot
-//! change, what pods run into.
+//! Tests the problems that the plan finds before anything is written: conflicts, foreign objects,
+//! volumes, immutable fields, and obstacles for pods.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::site::{Ran, Site};
 
 const RELAY: &str = "relay-dev-claude-relay";
 
-/// Returns the plan as data, also of one that cannot be carried out.
+/// Returns the plan as data, even if it cannot be executed.
 fn planned(site: &Site, bundle: &camino::Utf8Path, arguments: &[&str]) -> (i32, Value, String) {
     let all: Vec<&str> =
         ["--dry-run", "--json"].into_iter().chain(arguments.iter().copied()).collect();
@@ -19,7 +19,7 @@ fn planned(site: &Site, bundle: &camino::Utf8Path, arguments: &[&str]) -> (i32, 
     (ran.code, report, ran.stderr)
 }
 
-/// Runs `apply --yes`, which must refuse, say all of `reasons`, and write nothing; the plan says
+/// Runs `apply --yes`, which must fail with all `reasons` and write nothing; the plan must report
 /// the same.
 #[track_caller]
 fn refused(site: &Site, bundle: &camino::Utf8Path, arguments: &[&str], reasons: &[&str]) -> Ran {
@@ -113,7 +113,7 @@ fn what_somebody_else_made_is_taken_over_only_with_leave() {
         "{report}"
     );
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
-    // Another installation of this program is somebody else, too.
+    // Another installation of this program counts as a different owner, too.
     let name = ["release.name=\"relay-two\"", "fullnameOverride=\"relay-dev-claude-relay\""];
     refused(&site, &site.build("dev", &name), &[], &["it belongs to the installation `relay-dev`"]);
 }
@@ -142,7 +142,7 @@ fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alo
         &[],
         &["a claim cannot shrink: the bundle that runs asks for 2Gi"],
     );
-    // Whoever goes back has been there.
+    // A rollback may ask for less, because the smaller size has run before.
     let report = site.applied(&sized("1Gi", "a_"), &[]);
     assert!(
         warnings(&report).contains("it has 2Gi and stays as it is; the bundle asks for 1Gi"),
@@ -181,7 +181,7 @@ fn everything_that_is_in_the_way_is_named_at_once() {
         "ingress.enabled=true",
         "ingress.className=\"no-ingress\"",
         "ingress.hosts=[{ host = \"relay.example.internal\" }]",
-        // Its autoscalers are of a version that no newer server has.
+        // The bundle's autoscalers have an API version that newer servers do not serve.
         "kubernetes.version=\"1.22\"",
         "autoscaling.enabled=true",
     ];
@@ -247,9 +247,9 @@ fn pods_that_would_not_be_admitted_are_in_the_plan() {
     refused(&site, &bundle, &[], &["maximum memory usage per Container is 200Mi"]);
     site.plane.kubectl(&["-n", namespace, "delete", "limitrange", "tight"]);
 
-    // A namespace that enforces *restricted* takes the pods as they are.
+    // A namespace that enforces *restricted* accepts the pods unchanged.
     site.applied(&bundle, &[]);
-    // Who restarts Redis needs no more room than it had; who adds a relay does.
+    // A restart of Redis needs no additional quota, but a further relay pod does.
     site.limit(&json!({"pods": "2"}));
     let no_room = |setting: &str| site.build("dev", &["release.createNamespace=false", setting]);
     let (code, report, stderr) =
@@ -260,7 +260,7 @@ fn pods_that_would_not_be_admitted_are_in_the_plan() {
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
 }
 
-/// A policy of the cluster that denies what `expression` does not hold for, in one namespace.
+/// Returns a cluster policy that denies objects in one namespace unless `expression` holds.
 fn policy(name: &str, resource: (&str, &str), expression: &str) -> String {
     let (group, resource) = resource;
     format!(
@@ -317,7 +317,7 @@ fn words_of_a_policy_become_no_remedy_and_no_verdict_of_another_kind() {
     }
 }
 
-/// Waits until a policy acts: the API server learns of it some time after it is stored.
+/// Waits until a policy is active: the API server loads it some time after it is stored.
 fn await_policy(site: &Site, probe: &str) {
     let start = std::time::Instant::now();
     while site.plane.fed(&["create", "--dry-run=server", "-f", "-"], probe).code == 0 {
@@ -369,8 +369,9 @@ fn a_policy_that_denies_pods_is_in_the_plan() {
     site.applied(&site.build("dev", &["images.registry=\"registry.example.internal\""]), &[]);
 }
 
-/// Applies a bundle where the pods of one controller alone are denied: the plan cannot see it.
-/// `set` is what makes them.
+/// Applies a bundle while only the pods of one controller are denied, which the plan cannot see.
+///
+/// `set` begins the expected line about the set that creates them.
 fn denied(namespace: &str, controller: &str, set: &str) {
     let Some(site) = Site::new(namespace) else { return };
     let site = site.with_namespace();
@@ -439,8 +440,7 @@ subjects: [{kind: ServiceAccount, name: operator, namespace: no-pods}]
     assert!(ran.stdout.contains("no pod was tried: we may not create pods"), "{}", ran.stdout);
 }
 
-/// Takes the node selectors from Deployments: to us it is the same as a server that does not know
-/// them.
+/// Removes the node selectors from Deployments, like a server that does not know the field.
 const DROPPING: &str = "
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy
@@ -479,7 +479,7 @@ fn a_field_that_the_server_drops_is_in_the_plan() {
         "name",
     ]);
     if !served.contains("mutatingadmissionpolicies") {
-        // Every field that the oldest server would drop by itself is refused by `build`.
+        // `build` rejects every field that the oldest server would drop by itself.
         let version = site.plane.kubectl(&["get", "--raw", "/version"]);
         assert!(version.contains("\"minor\": \"30\""), "{version}");
         return;
@@ -489,7 +489,7 @@ fn a_field_that_the_server_drops_is_in_the_plan() {
     let said =
         "Deployment/relay-dev-claude-relay: the server drops spec.template.spec.nodeSelector";
 
-    // The API server learns of the policy some time after it is stored.
+    // The API server loads the policy some time after it is stored.
     let start = std::time::Instant::now();
     while !warnings(&planned(&site, &bundle, &[]).1).contains(said) {
         assert!(
@@ -505,8 +505,8 @@ fn plan_with_unserved_kind_names_its_api_once_with_a_remedy() {
     let Some(site) = Site::new("unserved") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &["serviceMonitor.enabled=true"]);
-    // Other tests install the CustomResourceDefinition. This is how the API server answers without
-    // it.
+    // Other tests install the CustomResourceDefinition, so the proxy gives the API server's answer
+    // without it.
     let proxy = Proxy::before(site.plane, |seen: &Seen| {
         if seen.path.starts_with("/apis/monitoring.coreos.com") {
             Fault::Answer(404, "content-type: text/plain; charset=utf-8", "404 page not found\n")

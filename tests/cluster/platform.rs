@@ -1,10 +1,10 @@
-//! What the platform's people have made before `production` comes.
+//! The objects that a platform team creates before `production` is installed.
 
 use serde_json::json;
 
 use crate::control_plane::ControlPlane;
 
-/// What all namespaces have in common.
+/// The objects that all namespaces share.
 const PLATFORM: &str = "
 apiVersion: v1
 kind: Namespace
@@ -16,7 +16,7 @@ metadata: {name: nginx}
 spec: {controller: example.internal/nginx}
 ";
 
-/// What is in the namespace, and beside it.
+/// The objects in the namespace, and in the one for monitoring.
 const CONTRACT: &str = "
 apiVersion: v1
 kind: Namespace
@@ -50,13 +50,14 @@ type: kubernetes.io/dockerconfigjson
 stringData: {.dockerconfigjson: '{}'}
 ";
 
-/// Returns the setting that has the ServiceMonitor in a namespace that is the installation's alone:
-/// its name is that of the release, and one cluster serves many tests.
+/// Returns the setting that moves the ServiceMonitor into a namespace of this installation alone.
+///
+/// The ServiceMonitor is named after the release, and one cluster serves many tests.
 pub(crate) fn own_monitoring(namespace: &str) -> String {
     format!("serviceMonitor.namespace=\"{namespace}-monitoring\"")
 }
 
-/// Makes it, in a namespace that is there.
+/// Creates the objects for an existing namespace.
 #[track_caller]
 pub(crate) fn ensure(plane: &ControlPlane, namespace: &str) {
     plane.ensure(PLATFORM);
@@ -64,7 +65,7 @@ pub(crate) fn ensure(plane: &ControlPlane, namespace: &str) {
     plane.ensure(&CONTRACT.replace("NAMESPACE", namespace));
 }
 
-/// Has the cluster serve a kind, whose objects may say anything.
+/// Installs a CustomResourceDefinition that accepts any fields.
 #[track_caller]
 pub(crate) fn serve(plane: &ControlPlane, group: &str, kind: &str) {
     let singular = kind.to_lowercase();

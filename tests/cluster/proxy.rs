@@ -1,5 +1,5 @@
-//! A proxy between the program and the API server: it sees every request, and spoils those that a
-//! test names.
+//! A proxy between the program and the API server that records every request, and injects faults
+//! into those that a test selects.
 
 use std::io::{self, BufReader, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,64 +14,65 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::control_plane::ControlPlane;
 
-/// What happens to a request.
+/// A fault to inject into a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// Nothing: it is passed on, and so is the answer.
+    /// No fault: the request and the answer are forwarded.
     None,
-    /// This is the answer; the server is not asked.
+    /// The proxy sends this answer without asking the server.
     Answer(u16, &'static str, &'static str),
-    /// The server does it, and this is the answer.
+    /// The server handles the request, but the proxy sends this answer.
     Instead(&'static str),
-    /// The connection is cut before the server is asked.
+    /// The proxy closes the connection before it asks the server.
     Cut,
-    /// The server does it; the connection is cut when the answer is due.
+    /// The server handles the request, but the proxy closes the connection instead of answering.
     CutAfter,
-    /// The server does it; half of the answer comes.
+    /// The server handles the request, but the proxy sends only half of the answer.
     Truncate,
-    /// The server does it; a byte of the answer comes at a time, many seconds long.
+    /// The server handles the request, but the proxy sends the answer byte by byte, for many
+    /// seconds.
     Drip,
-    /// The server is not asked; the answer has no end.
+    /// The proxy sends an endless answer without asking the server.
     Flood,
-    /// The server does it; the answer comes late.
+    /// The server handles the request, but the proxy delays the answer.
     Stall(Duration),
-    /// The program is killed.
+    /// The proxy kills the program.
     Kill(When),
-    /// The program gets a signal; the request is passed on, and so is the answer.
+    /// The proxy sends a signal to the program, and forwards the request and the answer.
     Signal(Signal, When),
 }
 
-/// At which moment of a request.
+/// The moment of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// The server has not seen it.
+    /// The server has not received it.
     Before,
-    /// The server has it; whether it does it is not known.
+    /// The server has received it, but may not have handled it.
     During,
-    /// The server has done it; the answer is not passed on yet.
+    /// The server has handled it, but the answer is not forwarded yet.
     After,
 }
 
-/// A request that came.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// Counted from 1.
+    /// The position among all requests, from 1.
     pub(crate) number: usize,
     pub(crate) method: String,
-    /// With its query.
+    /// The path with its query.
     pub(crate) path: String,
     pub(crate) at: Instant,
 }
 
 impl Seen {
-    /// Tells whether it may change what is stored.
+    /// Returns whether the request may change stored data.
     pub(crate) fn is_write(&self) -> bool {
         self.method != "GET"
             && !self.path.contains("dryRun=All")
             && !self.path.ends_with("accessreviews")
     }
 
-    /// Tells whether it is about an object of the bundle, not about the record.
+    /// Returns whether the request writes an object of the bundle, not the record.
     pub(crate) fn is_object_write(&self) -> bool {
         self.is_write()
             && !self.path.contains("/configmaps/relay-bundle.")
@@ -79,14 +80,14 @@ impl Seen {
     }
 
     fn is_record_creation(&self) -> bool {
-        // Objects of the bundle are applied; only the record, and Secrets, are created.
+        // Objects of the bundle are applied; only the record and Secrets are created.
         self.method == "POST" && self.path.contains("/configmaps")
     }
 }
 
 type Script = Box<dyn Fn(&Seen) -> Fault + Send + Sync>;
 
-/// The proxy; it listens until it is dropped.
+/// The proxy, which listens until it is dropped.
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -103,7 +104,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Stands before a control plane; `script` says what happens to a request.
+    /// Starts a proxy for a control plane; `script` chooses the fault of each request.
     pub(crate) fn before(
         plane: &ControlPlane,
         script: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
@@ -111,7 +112,7 @@ impl Proxy {
         Self::listen(Some(Upstream::of(plane)), Box::new(script))
     }
 
-    /// Stands before nothing: whoever connects is counted.
+    /// Starts a proxy without a server, which only counts connections.
     pub(crate) fn before_nothing() -> Self {
         Self::listen(None, Box::new(|_| Fault::Cut))
     }
@@ -137,14 +138,14 @@ impl Proxy {
                 }
                 of_thread.connections.fetch_add(1, Ordering::SeqCst);
                 let (stream, shared) = (stream.unwrap(), Arc::clone(&of_thread));
-                // A client that goes away is what many tests are about.
+                // Many tests make the client disappear, so errors are ignored.
                 std::thread::spawn(move || serve(&stream, &shared).ok());
             }
         });
         Self { address, shared }
     }
 
-    /// Returns a kubeconfig of a cluster that is here.
+    /// Returns a kubeconfig with the proxy as the cluster's server.
     pub(crate) fn kubeconfig(&self) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: \"http://{}\"}}}}]\n\
@@ -153,7 +154,7 @@ impl Proxy {
         )
     }
 
-    /// Says who gets the signals.
+    /// Sets the process that receives the signals.
     pub(crate) fn program_is(&self, process: u32) {
         let pid = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
         *self.shared.program.lock().unwrap() = Some(pid);
@@ -165,12 +166,12 @@ impl Proxy {
         self.shared.signal(signal);
     }
 
-    /// Returns what came so far.
+    /// Returns the requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// Returns how many connections were made.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -179,7 +180,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.is_closed.store(true, Ordering::SeqCst);
-        // The listener looks again when somebody comes.
+        // A connection wakes the listener, which then sees that it is closed.
         TcpStream::connect(self.address).ok();
     }
 }
@@ -196,7 +197,7 @@ impl Shared {
     fn signal(&self, signal: Signal) {
         let program = self.program.lock().unwrap();
         let program = self.is_started.wait_while(program, |program| program.is_none()).unwrap();
-        // It may have ended meanwhile, for another reason.
+        // The program may have ended for another reason.
         kill_process(program.unwrap(), signal).ok();
     }
 
@@ -205,7 +206,7 @@ impl Shared {
     }
 }
 
-/// A request or an answer: its first line, the headers that matter, and the body.
+/// A request or an answer: its first line, the relevant headers, and the body.
 struct Message {
     first: String,
     headers: Vec<String>,
@@ -213,7 +214,7 @@ struct Message {
 }
 
 impl Message {
-    /// Reads a head, and as much body as it says; none at the end of the stream.
+    /// Reads a head and the body that it announces; `None` at the end of the stream.
     fn read(stream: &mut impl io::BufRead) -> io::Result<Option<Self>> {
         let mut lines = Vec::new();
         loop {
@@ -238,7 +239,7 @@ impl Message {
                 body.resize(length.parse().map_err(io::Error::other)?, 0);
                 stream.read_exact(&mut body)?;
             }
-            // An answer of HTTP/1.0 ends with its connection.
+            // An HTTP/1.0 answer ends with its connection.
             None if first.starts_with("HTTP/") => drop(stream.read_to_end(&mut body)?),
             None => {}
         }
@@ -258,7 +259,7 @@ impl Message {
     }
 }
 
-/// The API server, as its administrator reaches it.
+/// The API server, with the administrator's credentials.
 struct Upstream {
     address: SocketAddr,
     config: Arc<ClientConfig>,
@@ -285,7 +286,7 @@ impl Upstream {
         let session =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, TcpStream::connect(self.address)?);
-        // The older protocol knows no pieces: an answer ends with its connection.
+        // HTTP/1.0 has no chunked encoding, so an answer ends with its connection.
         stream.write_all(&request.head(&request.first.replace("HTTP/1.1", "HTTP/1.0")))?;
         stream.write_all(&request.body)?;
         stream.flush()?;
@@ -329,7 +330,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes an answer so that something of it comes all the time, and the end not for minutes.
+/// Writes an answer so slowly that data keeps coming, but the end takes minutes.
 fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
     out.write_all(head)?;
     for byte in body {
@@ -339,7 +340,7 @@ fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes an answer until nobody reads it any more.
+/// Writes an endless answer until the client stops reading.
 fn flood(mut out: &TcpStream) -> io::Result<()> {
     out.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"a\": \"")?;
     let piece = vec![b'x'; 1 << 16];
@@ -348,7 +349,7 @@ fn flood(mut out: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Returns what is answered; none if the connection is cut.
+/// Returns the answer, or `None` if the connection is to close.
 fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Option<Message>> {
     let with = |body: &str, first: String, headers: Vec<String>| Message {
         first,

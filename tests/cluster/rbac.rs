@@ -1,5 +1,5 @@
-//! `rbac`: with the printed Roles everything can be done, and without any rule of them nothing is
-//! begun.
+//! Tests `rbac`: the printed Roles suffice for every command, and without any one of their rules no
+//! command begins to write.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::site::{Ran, Site, apply, run};
 
 const ACCOUNT: &str = "deployer";
 
-/// Applies what `rbac` prints, and waits until the API server knows of it.
+/// Applies the output of `rbac`, and waits until the API server enforces it.
 fn grant(site: &Site, arguments: &[&str]) {
     let account = format!("{}:{ACCOUNT}", site.namespace);
     let all = [&["rbac", "--service-account", &account], arguments].concat();
@@ -29,7 +29,7 @@ fn grant(site: &Site, arguments: &[&str]) {
     }
 }
 
-/// Applies what `rbac` prints for bundles, and returns a kubeconfig that has these rights alone.
+/// Applies the output of `rbac` for bundles, and returns a kubeconfig with only these permissions.
 pub(crate) fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
     grant(site, &bundles.iter().map(|path| path.as_str()).collect::<Vec<_>>());
     let namespace = site.namespace.as_str();
@@ -37,7 +37,7 @@ pub(crate) fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
     kubeconfig_of(site, ACCOUNT)
 }
 
-/// Returns a kubeconfig with a token of a service account of the namespace.
+/// Returns a kubeconfig with a token of a ServiceAccount in the namespace.
 pub(crate) fn kubeconfig_of(site: &Site, account: &str) -> Utf8PathBuf {
     let token = site.plane.kubectl(&["-n", &site.namespace, "create", "token", account]);
     let config = site.plane.kubectl(&["config", "view", "--raw", "--minify", "-o", "json"]);
@@ -74,7 +74,7 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
 
     let consent = ["--yes", "--first-install", "--no-recovery"];
     let installed = may(&[&["apply", first.as_str()], &trust[..], &consent].concat(), 0).stderr;
-    // Its Redis is elsewhere.
+    // The bundle uses an external Redis.
     assert!(!installed.contains("volumes were not looked at"), "{installed}");
     let shown = may(&[&["apply", second.as_str(), "--dry-run"], &trust[..]].concat(), 0);
     assert!(!shown.stderr.contains("not checked: "), "{}", shown.stderr);
@@ -139,7 +139,7 @@ fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with
     may(site, &kubeconfig, &adopt, 0);
 
     assert_eq!(helm.traces(), [""; 0]);
-    // They are taken back, and all goes on without them.
+    // The permissions for the adoption are revoked, and later commands work without them.
     grant(site, &[bundle.as_str()]);
     settle(site, ACCOUNT, &given, namespace, false);
     let trust = ["apply", bundle.as_str(), "--trust", "trust.toml", "--yes", "--json"];
@@ -147,7 +147,7 @@ fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with
     assert_eq!(again["done"]["written"], 0, "{again:#}");
 }
 
-/// Waits until the API server knows what a Role gives to a service account of the namespace.
+/// Waits until the API server enforces a change of a ServiceAccount's permissions.
 pub(crate) fn settle(site: &Site, account: &str, rule: &Value, namespace: &str, is_given: bool) {
     let (group, resource) =
         (rule["apiGroups"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
@@ -170,7 +170,7 @@ pub(crate) fn settle(site: &Site, account: &str, rule: &Value, namespace: &str, 
     }
 }
 
-/// What is in the namespace but for what its platform made.
+/// Returns the objects of the namespace, except those of the platform.
 fn written(site: &Site) -> Vec<String> {
     site.versions().into_iter().filter(|line| !line.contains(ACCOUNT)).collect()
 }
@@ -182,7 +182,7 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
     platform::ensure(site.plane, &site.namespace);
     let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
     let kubeconfig = deployer(&site, &[&bundle]);
-    // Its monitor is elsewhere.
+    // The bundle's ServiceMonitor is in another namespace.
     let written = || (written(&site), site.plane.list("rbac-each-monitoring", "servicemonitors"));
     let before = written();
     let printed = [
@@ -200,7 +200,7 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
             site.plane.replace(&without);
             settle(&site, ACCOUNT, &rule, namespace, false);
 
-            // What was there before can be looked at less: that is said, and no reason to refuse.
+            // Without a rule that only reads, the plan may skip checks: it says so, and succeeds.
             let only_looks =
                 rule["verbs"] == json!(["get"]) && rule["resources"][0] != "namespaces";
             let only_looks = only_looks && rule.get("resourceNames").is_some();

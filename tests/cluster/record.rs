@@ -1,5 +1,4 @@
-//! What reads the record: `status`, `history`, and that nobody believes a record that is damaged or
-//! forged.
+//! Tests `status`, `history`, and that no command trusts a damaged or forged record.
 
 use relay_bundle::rollout::packed::pack;
 use serde_json::{Value, json};
@@ -40,7 +39,7 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
     assert!(ran.stderr.contains("nothing is installed in namespace status"), "{}", ran.stderr);
     site.applied(&bundle, &[]);
 
-    // All is well.
+    // The installation is healthy.
     let ran = status();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("nothing was verified"), "{}", ran.stderr);
@@ -54,7 +53,7 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
     assert!(ran.stdout.contains("verified    the deployed bundle\n"), "{}", ran.stdout);
     assert!(!ran.stderr.contains("nothing was verified"), "{}", ran.stderr);
 
-    // Somebody deletes one object, and deletes and makes another.
+    // One object is deleted, and another is deleted and recreated.
     site.plane.kubectl(&["-n", "status", "delete", "pdb/relay-dev-claude-relay"]);
     site.plane.kubectl(&["-n", "status", "delete", "service/relay-dev-redis"]);
     site.plane.kubectl(&[
@@ -86,7 +85,7 @@ fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
         site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     assert_eq!(site.apply(&bad, &["--yes", "--timeout", "2"]).code, 4);
 
-    // A machine that is busy may take a moment until the pod says what it lacks.
+    // On a busy machine, it may take a moment until the pod reports the reason.
     let start = std::time::Instant::now();
     let found = loop {
         let ran = site.call(&["status", "-n", "status-pending", "--json"]);
@@ -173,7 +172,8 @@ fn history_lists_the_generations_newest_first() {
     assert!(ran.stdout.starts_with("   3  deployed "), "{}", ran.stdout);
 }
 
-/// A way to damage a record: what it is, in which ConfigMap, and how; none for one that is deleted.
+/// A way to damage a record: its description, the ConfigMap, and the change; `None` deletes the
+/// ConfigMap.
 type Damage<'a> = (&'static str, &'static str, Option<Box<dyn Fn(&mut Value) + 'a>>);
 
 #[expect(clippy::too_many_lines, reason = "one table")]
@@ -309,7 +309,7 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
     ];
     let another = pack(&fs_err::read(&first).unwrap()).unwrap();
     let installed = || -> Vec<String> {
-        // The record itself is what this test writes.
+        // The test itself writes the record.
         site.versions().into_iter().filter(|line| !line.contains("relay-bundle.")).collect()
     };
     let before = installed();
@@ -333,7 +333,8 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
             "create"
         };
 
-        // All read it by the same door: two of them for each damage, and each of them for some.
+        // All commands share one reader: each damage is tested with two commands, and each command
+        // with some damages.
         for reader in [readers[number % 6], readers[(number + 3) % 6]] {
             let ran = site.call(reader);
             assert_eq!(ran.code, 4, "{what}: {}: {}", reader[0], ran.stderr);
@@ -348,7 +349,7 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
     }
     assert_eq!(installed(), before);
 
-    // The way out that the message names.
+    // The remedy that the message names.
     let labels = "app.kubernetes.io/instance=relay-dev,app.kubernetes.io/component in (record, record-generation)";
     site.plane.kubectl(&["-n", "forged", "delete", "configmap", "-l", labels]);
     assert!(!site.plane.has("forged", "configmap/relay-bundle.relay-dev.2"));

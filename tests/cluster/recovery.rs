@@ -1,5 +1,5 @@
-//! What is generated is kept before it is written, comes back from there, and is generated once
-//! whatever happens.
+//! Tests that generated secrets are backed up before they are written, can be restored from the
+//! backup, and are generated only once, even after failures.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ const VALUES: [(&str, &str); 4] = [
     (GENERATED, "redis-password"),
 ];
 
-/// Returns the values that are live, as `secret/key` and value.
+/// Returns the live values, as `secret/key` and value.
 fn live(vault: &Vault) -> Vec<(String, String)> {
     vault.values(&VALUES)
 }
@@ -50,7 +50,7 @@ fn what_is_generated_is_in_the_record_and_in_a_file_for_those_who_may_recover_it
     assert_eq!(live.len(), VALUES.len());
     assert_eq!(recovered(&bytes, KEYS[0]), live);
     assert_eq!(vault.copies(), [String::from_utf8(bytes).unwrap()]);
-    // Another apply generates nothing, and keeps nothing.
+    // Another apply generates and backs up nothing.
     assert_eq!(vault.applied(&bundle, &[])["generated"], json!([]));
     assert_eq!(vault.copies().len(), 1);
     is_silent(&vault);
@@ -101,7 +101,7 @@ fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
         .collect();
     assert_eq!(changed, [format!("{GENERATED}/jwt-secret")]);
     assert_eq!(recovered(vault.copies().last().unwrap().as_bytes(), KEYS[0]), after);
-    // What was there before can still be recovered.
+    // The previous values can still be recovered.
     assert_eq!(recovered(vault.copies()[0].as_bytes(), KEYS[0]), before);
     assert_eq!(vault.applied(&second, &["--allow-regenerate"])["done"]["written"], 0);
     assert_eq!(live(&vault), after);
@@ -111,7 +111,7 @@ fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("an old value does not come back"), "{}", ran.stderr);
     assert_eq!(live(&vault), after);
-    // Going back to a generation that wanted the old one keeps the new one.
+    // A rollback to a generation that generated the old value keeps the new one.
     let ran = vault.call(&[
         "rollback",
         "--to",
@@ -152,8 +152,8 @@ fn no_change_of_form_changes_the_encryption_key() {
         assert_eq!(vault.site.versions(), versions, "{line}");
     }
 
-    // The same key in another form is no change: generated, sealed, kept by others, and generated
-    // again.
+    // Another form of the same key does not change it: generated, sealed, in a foreign Secret, and
+    // generated again.
     vault.profile(&[&other]);
     let sealed = vault.seal("config.encryptionKey", &key);
     let kept_by_others = "encryptionKey = { existing = { name = \"own\", key = \"same\" } }";
@@ -218,19 +218,19 @@ fn init_makes_what_apply_would_and_nothing_else() {
     let (code, report, _) = init(&["--yes"]);
     assert_eq!((code, &report["generated"], &report["sealed"]), (0, &json!([]), &json!([])));
 
-    // Neither consent nor identity is needed any more.
+    // Consent and identity are no longer needed.
     vault.applied(&bundle, &[]);
     assert_eq!(live(&vault), before);
     is_silent(&vault);
     vault.is_silent(&["an-admin-password-of-the-operator"]);
 }
 
-/// Tells whether a request writes a Secret or the copies of what is generated.
+/// Returns whether a request writes a Secret or a backup of generated secrets.
 fn is_about_secrets(seen: &Seen) -> bool {
     seen.is_write() && (seen.path.contains("/secrets") || seen.path.contains("/configmaps"))
 }
 
-/// Runs `secrets init` through a proxy that does something at the n-th write.
+/// Runs `secrets init` through a proxy that injects a fault into the n-th write.
 fn init_with(
     vault: &Vault,
     bundle: &Utf8Path,
@@ -306,14 +306,14 @@ fn is_silent_after_init(vault: &Vault, whole: &[(String, String)]) {
     }
 }
 
-/// Runs `secrets init` while somebody else creates a Secret with a key just before it is created.
+/// Runs `secrets init` while another manager creates the same Secret just before.
 fn overtaken(vault: &Vault, bundle: &Utf8Path, secret: &'static str, key: &'static str) -> Ended {
     let (plane, namespace) = (vault.site.plane, vault.site.namespace.clone());
     let script = move |seen: &Seen| {
         if seen.method == "POST" && seen.path.contains("/secrets") {
             let value = format!("--from-literal={key}=of-somebody-else-and-32-characters");
             let make = ["-n", &namespace, "create", "secret", "generic", secret, &value];
-            // The second time it is there.
+            // The second call fails, because the Secret exists.
             plane.command(&make).output().unwrap();
         }
         Fault::None
@@ -336,7 +336,7 @@ fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
     let Some(vault) = Vault::new("overtaken") else { return };
     let bundle = vault.build();
 
-    // The first Secret: nothing of ours is there.
+    // The first Secret is overtaken before anything is written.
     let ended = overtaken(&vault, &bundle, KEY, "encryption-key");
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     let said = format!("somebody else has made or changed Secret/{KEY} at the same moment");
@@ -348,7 +348,7 @@ fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
     );
     assert_eq!((files(&vault), vault.copies()), (Vec::new(), Vec::new()));
 
-    // The second: the first is kept in a copy of what is there.
+    // The second Secret is overtaken: a backup of the existing secrets keeps the first.
     vault.site.plane.kubectl(&["-n", "overtaken", "delete", "secret", KEY]);
     let ended = overtaken(&vault, &bundle, GENERATED, "jwt-secret");
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
@@ -360,7 +360,7 @@ fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
     assert_eq!(recovered(&kept[0].1, KEYS[0]), now);
     assert_eq!(recovered(vault.copies()[0].as_bytes(), KEYS[0]), now);
 
-    // What is there by then counts, and nobody is left without a word about it.
+    // The next run uses the existing values, and warns about them.
     let ran = vault.call(&["secrets", "init", bundle.as_str(), "--trust", "trust.toml", "--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let taken = format!("warning: Secret/{GENERATED} is used unchanged");
@@ -410,7 +410,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     assert_eq!(report["secrets"].as_array().unwrap().len(), names.len());
     let before = all();
     assert_eq!(before[0][2], true);
-    // From the record alone: no bundle is at hand.
+    // The record alone suffices, without the bundle.
     let recorded = [
         "secrets",
         "backup",
@@ -425,7 +425,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     let of = |file: &str, key| recovered(&fs_err::read(vault.site.path().join(file)).unwrap(), key);
     assert_eq!(of("recorded.age", KEYS[0]), of("backup.age", KEYS[1]));
 
-    // Another key opens nothing; what is there with the same values stays.
+    // Another key cannot open the file, and existing objects with the same values stay.
     assert_eq!(restore(&["--identity", "key", "--yes"]).0, 2);
     let (code, stdout, stderr) = restore(&["--identity", "other", "--yes"]);
     let report: Value = serde_json::from_str(&stdout).unwrap();
@@ -442,7 +442,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     assert_eq!(all(), before);
     assert_eq!(vault.applied(&bundle, &[])["done"]["written"], 0);
 
-    // One value differs: nothing is written.
+    // If one value differs, nothing is written.
     let patch = r#"{"stringData":{"jwt-secret":"another"}}"#;
     let name = format!("secret/{GENERATED}");
     vault.site.plane.kubectl(&["-n", "backup", "patch", &name, "--type=merge", "-p", patch]);
@@ -510,7 +510,7 @@ fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encry
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
     assert_eq!(brought_back, installed);
-    // Another key, for another volume.
+    // A new key for a new volume.
     let (key, volume) = look();
     assert!(key != installed.0 && volume != installed.1);
 }

@@ -1,4 +1,4 @@
-//! What is refused, and that nothing has happened then.
+//! Tests that a rejected bundle has no effect on the cluster.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::site::{Site, apply, build, prepare, write_trust};
 
-/// A kubeconfig whose cluster is a listener that we watch.
+/// Writes a kubeconfig with the test's listener as the server.
 pub(crate) fn kubeconfig(folder: &Utf8Path, listener: &TcpListener) -> Utf8PathBuf {
     let server = format!("http://{}", listener.local_addr().unwrap());
     let text = format!(
@@ -41,7 +41,8 @@ fn nothing_is_asked_of_the_cluster_before_the_bundle_is_verified() {
         assert!(listener.accept().is_err(), "byte {at}: a connection was made");
     }
 
-    // The same command with the good bundle does connect: the listener would have seen it.
+    // The same command with the good bundle does connect, so the listener would have seen a
+    // connection.
     listener.set_nonblocking(false).unwrap();
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -103,7 +104,7 @@ fn an_older_bundle_is_refused_by_the_record_alone() {
     let Some(site) = Site::new("replay") else { return };
     let (old, new) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
     site.applied(&new, &[]);
-    // Another operator's machine, which knows nothing.
+    // The machine of another operator, without a state.
     fs_err::remove_dir_all(site.path().join(".local")).unwrap();
     let before = site.versions();
 

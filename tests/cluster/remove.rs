@@ -1,5 +1,5 @@
-//! `remove`: everything that was installed goes, pods first; data, keys and the record stay, and an
-//! apply finds them.
+//! Tests `remove`: it deletes everything that was installed, pods first; data, keys and the record
+//! remain, and the next apply finds them.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::site::Site;
 const KINDS: &str = "deployments,replicasets,statefulsets,pods,services,configmaps,secrets,serviceaccounts,\
                      persistentvolumeclaims,networkpolicies,poddisruptionbudgets,ingresses,horizontalpodautoscalers";
 
-/// What is in the namespace but for what Kubernetes puts there itself.
+/// Returns the objects of the namespace, except those that Kubernetes itself adds.
 fn left(site: &Site) -> Vec<String> {
     let objects = site.plane.list(&site.namespace, KINDS);
     let name = |object: &Value| {
@@ -85,7 +85,7 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
     assert_eq!(status.code, 1, "{}", status.stderr);
     assert!(status.stdout.contains("removed"), "{}", status.stdout);
 
-    // There is nothing to remove any more; and what ran can be gone back to, with the same data and
+    // Nothing is left to remove, and a rollback restores the installation with the same data and
     // keys.
     assert_eq!(site.called(&remove)["delete"], serde_json::json!([]));
     let report = site.called(&["rollback", "-n", "remove", "--trust", "trust.toml"]);
@@ -104,14 +104,15 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
 fn what_others_made_stays_and_a_removal_that_was_killed_is_run_again() {
     let Some(site) = Site::new("remove-again") else { return };
     site.applied(&site.build("dev", &["serviceAccount.name=\"own\""]), &[]);
-    // Somebody deletes it and makes another one of that name; and somebody else has taken over one
-    // of ours.
+    // The object is deleted and recreated under the same name, and another manager has taken over
+    // one of our objects.
     site.plane.kubectl(&["-n", "remove-again", "delete", "serviceaccount/own"]);
     site.plane.kubectl(&["-n", "remove-again", "create", "serviceaccount", "own"]);
     let service = "service/relay-dev-redis";
     let label = "app.kubernetes.io/managed-by=somebody";
     site.plane.kubectl(&["-n", "remove-again", "label", "--overwrite", service, label]);
-    // As a run leaves it that is killed after its first objects: a Deployment goes after its pods.
+    // The state after a run that is killed after its first objects: a Deployment is deleted after
+    // its pods.
     let deployment = "deployment/relay-dev-claude-relay";
     site.plane.kubectl(&["-n", "remove-again", "delete", "--cascade=foreground", deployment]);
     let name = "configmap/relay-bundle.relay-dev";

@@ -1,5 +1,4 @@
-//! The hand-over between the bundle and an autoscaler: whoever has the say, the number of pods
-//! never drops.
+//! Tests the handover between the bundle and an autoscaler: the number of pods never drops.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
@@ -10,14 +9,14 @@ use serde_json::Value;
 use crate::control_plane::ControlPlane;
 use crate::site::Site;
 
-/// Every state of the Deployments of a namespace from a moment on.
+/// Records every state of a namespace's Deployments from a moment on.
 pub(crate) struct Counts {
     child: Child,
     file: tempfile::NamedTempFile,
 }
 
 impl Counts {
-    /// Begins to watch; there is a Deployment already.
+    /// Starts to watch; a Deployment must exist already.
     pub(crate) fn of(plane: &ControlPlane, namespace: &str) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=1");
@@ -33,12 +32,12 @@ impl Counts {
         counts
     }
 
-    /// Returns the states so far, once one of them is what is waited for.
+    /// Returns the states so far, as soon as `is_it` holds for one of them.
     fn until(&self, is_it: impl Fn(&Value) -> bool) -> Vec<Value> {
         let start = Instant::now();
         loop {
             let text = fs_err::read_to_string(self.file.path()).unwrap();
-            // The last line may be half written.
+            // The last line may be incomplete.
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             let object = |line| serde_json::from_str::<Value>(line).unwrap()["object"].take();
             let objects: Vec<Value> = whole.lines().map(object).collect();
@@ -50,8 +49,8 @@ impl Counts {
         }
     }
 
-    /// Returns the numbers of pods that were wanted, the least that were ready, and how many states
-    /// there were, until the Deployment had this version.
+    /// Returns the desired numbers of pods, the smallest number of ready pods, and the number of
+    /// states, up to this version of the Deployment.
     pub(crate) fn end(mut self, version: &Value) -> (BTreeSet<i64>, i64, usize) {
         let objects = self.until(|object| object["metadata"]["resourceVersion"] == *version);
         self.child.kill().unwrap();
@@ -117,19 +116,19 @@ fn what_an_autoscaler_has_made_of_the_number_is_left_to_it_and_comes_back_when_i
     let counts = Counts::of(site.plane, &site.namespace);
     let replicas = || site.plane.get(&site.namespace, RELAY)["spec"]["replicas"].clone();
 
-    // The autoscaler raises the number to its least.
+    // The autoscaler raises the number of pods to its minimum.
     let scaled = site.build("dev", &more);
     site.applied(&scaled, &[]);
     assert_eq!(replicas(), 5);
     assert_eq!(site.applied(&scaled, &[])["done"]["written"], 0);
-    // The bundle has the say again, and says another number than the autoscaler.
+    // The bundle takes the field back with another number than the autoscaler's.
     let report = site.applied(&site.build("dev", &["replicaCount=4"]), &[]);
     let forced =
         report["steps"].as_array().unwrap().iter().find_map(|step| step.get("forced")).unwrap();
     assert_eq!(forced[0]["field"], ".spec.replicas");
     assert_eq!(replicas(), 4);
     assert!(site.plane.list(&site.namespace, "horizontalpodautoscalers").is_empty());
-    // A person who scales is somebody else: nothing is taken from them.
+    // A user who scales is a different owner, whose field is not taken.
     site.plane.kubectl(&["-n", &site.namespace, "scale", RELAY, "--replicas=6"]);
     let ran = site.apply(&site.build("dev", &["replicaCount=5"]), &["--yes"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);

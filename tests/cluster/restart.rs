@@ -1,4 +1,5 @@
-//! `restart`: new pods, once, and nothing that a later apply or comparison would stumble over.
+//! Tests `restart`: it replaces pods once, and does not interfere with later applies or
+//! comparisons.
 
 use serde_json::Value;
 
@@ -41,8 +42,8 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
         assert_eq!(object["status"]["readyReplicas"], 1);
     }
 
-    // The bundle again, and another one that changes nothing of the pods: the annotations stay, and
-    // the pods.
+    // The same bundle, and another one that does not change the pods, keep the annotations and the
+    // pods.
     let before = components.map(|component| pods(&site, component));
     let annotation = |kind: &str| {
         let object = site.plane.get(&site.namespace, kind);
@@ -56,7 +57,7 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
         &[],
     );
     assert_eq!(components.map(|component| pods(&site, component)), before);
-    // A change of the pods: still there, so that a comparison has nothing to tell.
+    // A change of the pods keeps the annotations, so that a comparison reports no difference.
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
     assert_eq!(kinds.map(annotation), noted);
     assert!(noted.iter().all(Value::is_string), "{noted:?}");
@@ -85,7 +86,7 @@ fn only_what_is_installed_is_restarted_and_trouble_is_named() {
     assert_eq!(asked.code, 2, "{}", asked.stderr);
     assert_eq!(site.versions(), before);
 
-    // New pods cannot run; the old one does.
+    // New pods cannot run, but the old one can.
     let patch = r#"[{"op":"add","path":"/spec/template/metadata/annotations/relay-bundle.test~1fail","value":"ImagePullBackOff"}]"#;
     site.plane.kubectl(&[
         "-n",

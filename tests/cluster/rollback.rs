@@ -1,11 +1,12 @@
-//! Going back: from the record alone, verified again, and never to what is not trusted any more.
+//! Tests rollbacks: from the record alone, verified again, and never to content that is no longer
+//! trusted.
 
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use crate::site::Site;
 
-/// The installation of a test that uses the profile `dev`.
+/// Returns the command line of a rollback in the site's namespace.
 fn to<'a>(site: &'a Site, more: &[&'a str]) -> Vec<&'a str> {
     let own = ["rollback", "-n", &site.namespace, "--trust", "trust.toml"];
     own.into_iter().chain(more.iter().copied()).collect()
@@ -40,7 +41,7 @@ fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
     let floor =
         site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev")["data"]["state.json"]
             .clone();
-    // Another operator's machine: no bundle, no state.
+    // The machine of another operator has neither the bundle nor a state.
     fs_err::remove_dir_all(site.path().join(".local")).unwrap();
     for file in site.path().read_dir_utf8().unwrap().map(Result::unwrap) {
         if file.path().extension() == Some("tar") {
@@ -65,7 +66,7 @@ fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
     let record = site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev");
     assert_eq!(record["data"]["state.json"], floor, "the floor does not move");
 
-    // What is there already is not written again.
+    // Unchanged objects are not written again.
     let before = site.versions();
     assert_eq!(site.called(&to(&site, &["--to", "3"]))["done"]["written"], 0);
     assert_eq!(site.versions(), before);
@@ -145,8 +146,7 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
     assert_ne!(site.versions(), before);
 }
 
-/// Puts the bundle of one file into the record of a generation, as whoever can write ConfigMaps
-/// could.
+/// Replaces the bundle in the record of a generation, as any user who can write ConfigMaps could.
 fn replace_recorded(site: &Site, generation: u64, archive: &Utf8Path) {
     let packed = relay_bundle::rollout::packed::pack(&fs_err::read(archive).unwrap()).unwrap();
     let name = format!("configmap/relay-bundle.relay-dev.{generation}");
@@ -189,7 +189,7 @@ fn a_record_whose_bundle_was_replaced_is_not_trusted() {
         assert_eq!(ran.code, 3, "{archive}: {}", ran.stderr);
         assert!(ran.stderr.starts_with(&format!("error: {code}: ")), "{archive}: {}", ran.stderr);
     }
-    // Whoever forges the head as well cannot bring what was signed for another place.
+    // Even with a forged head, a bundle that was signed for another place is rejected.
     let elsewhere = crate::site::build(site.path(), "dev", "back-elsewhere", 99, &[]);
     let ran = crate::site::run(site.path(), &["inspect", elsewhere.as_str(), "--json"]);
     let content: Value = serde_json::from_str(&ran.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! Rollouts: what is written, waited for, recorded and pruned.
+//! Tests which objects a rollout writes, waits for, records and prunes.
 
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn what_the_new_bundle_has_not_goes_after_the_rollout_and_what_others_made_stays
     site.applied(&site.build("dev", &with), &[]);
     assert!(site.plane.has(&site.namespace, "pdb/relay-dev-claude-relay"));
     assert!(site.plane.has(&site.namespace, "serviceaccount/own"));
-    // Somebody deletes it and makes another one of that name.
+    // The object is deleted and recreated under the same name.
     site.plane.kubectl(&["-n", &site.namespace, "delete", "serviceaccount/own"]);
     site.plane.kubectl(&["-n", &site.namespace, "create", "serviceaccount", "own"]);
 
@@ -129,7 +129,7 @@ fn a_literal_secret_changes_and_no_report_shows_it() {
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let secret = site.plane.get(&site.namespace, "secret/relay-dev-claude-relay-literal");
-    // The base64 of the new value.
+    // The new value in base64.
     assert!(secret["data"].to_string().contains("YW5vdGhlci1saXRlcmFs"), "{secret}");
     for hidden in
         ["another-literal", "development-only", "YW5vdGhlci1saXRlcmFs", "ZGV2ZWxvcG1lbnQtb25seQ"]
@@ -145,7 +145,7 @@ fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
     let bundle = site.build("dev", &[]);
     let report = site.applied(&bundle, &[]);
     assert_eq!(report["done"]["generation"], 1);
-    // As a run leaves it that is killed after its last object.
+    // The state after a run that is killed after its last object.
     let name = "configmap/relay-bundle.relay-dev";
     let mut record = site.plane.get(&site.namespace, name);
     let mut head = site.head("relay-dev");
@@ -162,7 +162,7 @@ fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
     let after = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
     assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"]);
 
-    // As a run leaves it that is killed when nothing is pending.
+    // The state after a run that is killed while nothing is pending.
     let mut record = site.plane.get(&site.namespace, name);
     let mut head = site.head("relay-dev");
     head["lock"] = json!({"heartbeat": 9, "holder": "process 2 (dead)"});

@@ -1,5 +1,5 @@
-//! Sealed secrets: opened in memory, before anything is asked; written where they differ, and said
-//! nowhere.
+//! Tests sealed secrets: opened in memory before any question, written only if they differ, and
+//! never printed.
 
 use std::process::Command;
 
@@ -40,7 +40,7 @@ fn sealed_values_are_opened_with_the_identity_and_written_once() {
     assert_eq!(vault.value(SEALED, "jwt-secret").unwrap(), JWT);
     assert_eq!(vault.value(SEALED, "admin-password").unwrap(), ADMIN);
 
-    // What has not changed is not opened, and not written.
+    // An unchanged secret is neither opened nor written.
     let before = vault.site.versions();
     for arguments in [&[][..], &["--identity", "key"]] {
         assert_eq!(vault.applied(&bundle, arguments)["done"]["written"], 0);
@@ -99,7 +99,8 @@ fn a_wrong_identity_and_a_swapped_file_are_refused_before_a_connection_is_made()
     assert!(ran.stderr.contains("none of the given keys opens it"), "{}", ran.stderr);
     assert!(ran.stderr.contains(&format!("its recipients are {}", KEYS[0].1)), "{}", ran.stderr);
 
-    // A file of stock age states no place: only the key shows that it is for another one.
+    // A file from plain age does not state its place: only opening it with the key shows that it
+    // belongs elsewhere.
     if let Some(age) = find("age", "age") {
         let place = format!("{}/{SEALED}/admin-password", vault.site.namespace);
         let mut frame =

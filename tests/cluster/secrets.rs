@@ -1,4 +1,4 @@
-//! Secrets: generated once, with consent, and never again.
+//! Tests secrets that are generated once, with consent, and never again.
 
 use crate::site::Site;
 
@@ -58,7 +58,7 @@ fn a_lost_encryption_key_is_never_replaced() {
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains("the relay has run here"), "{}", ran.stderr);
 
-    // Even without a record, the volume of Redis says that there is data.
+    // Even without a record, Redis's volume proves that there is data.
     site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap/relay-bundle.relay-loki"]);
     let ran = site.apply(&bundle, &consent);
     assert_eq!(ran.code, 4, "{}", ran.stderr);

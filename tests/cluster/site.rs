@@ -1,5 +1,5 @@
-//! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its
-//! own.
+//! A site of a builder and an operator: a folder with profiles, keys and a trust policy, and a
+//! namespace of its own.
 
 use std::collections::BTreeSet;
 use std::process::Output;
@@ -21,13 +21,13 @@ pub(crate) struct Site {
     pub(crate) namespace: String,
     folder: tempfile::TempDir,
     serial: AtomicU32,
-    /// None where a test stops the servers: then the watches end.
+    /// `None` if the test stops the servers, which ends the watches.
     watcher: Option<&'static Watcher>,
-    /// Whether the test itself takes away what pods name.
+    /// Whether the test itself deletes objects that pods reference.
     takes_away: AtomicBool,
 }
 
-/// What a command printed, and how it ended.
+/// The output and the exit code of a command.
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -46,8 +46,10 @@ impl Ran {
 }
 
 impl Site {
-    /// Makes a place for a test; none where no control plane can be. When it goes, everything that
-    /// a live pod has named must have been there at each moment.
+    /// Returns a site for a test, or `None` without a control plane.
+    ///
+    /// When it is dropped, it asserts that every object that a live pod referenced existed at each
+    /// moment.
     pub(crate) fn new(namespace: &str) -> Option<Self> {
         let plane = control_plane()?;
         let mut site = Self::on(plane, namespace);
@@ -55,7 +57,7 @@ impl Site {
         Some(site)
     }
 
-    /// Makes a place for a test on a control plane of its own.
+    /// Returns a site on a control plane of its own.
     pub(crate) fn on(plane: &'static ControlPlane, namespace: &str) -> Self {
         static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
         let is_new = TAKEN.lock().unwrap().insert(namespace.to_owned());
@@ -86,21 +88,21 @@ impl Site {
         Utf8Path::from_path(self.folder.path()).unwrap()
     }
 
-    /// Makes the namespace.
+    /// Creates the namespace.
     pub(crate) fn with_namespace(self) -> Self {
         self.plane.kubectl(&["create", "namespace", &self.namespace]);
         self
     }
 
-    /// Builds and signs a profile for the namespace; each bundle has a higher serial than the one
-    /// before.
+    /// Builds and signs a profile for the namespace; each bundle has a higher serial than the
+    /// previous one.
     #[track_caller]
     pub(crate) fn build(&self, profile: &str, settings: &[&str]) -> Utf8PathBuf {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
         build(self.path(), profile, &self.namespace, serial, settings)
     }
 
-    /// Runs a command of this program in the site's folder.
+    /// Runs a command in the site's folder.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         run(self.path(), arguments)
     }
@@ -111,14 +113,15 @@ impl Site {
         apply(self.path(), bundle, kubeconfig, arguments)
     }
 
-    /// Runs a command of a cluster.
+    /// Runs a command with the cluster's kubeconfig.
     pub(crate) fn call(&self, arguments: &[&str]) -> Ran {
         let cluster = ["--kubeconfig", self.plane.kubeconfig.to_str().unwrap()];
         let all: Vec<&str> = arguments.iter().copied().chain(cluster).collect();
         run(self.path(), &all)
     }
 
-    /// Runs a command of a cluster with `--yes`, which must succeed, and returns its report.
+    /// Runs a command with the cluster's kubeconfig and `--yes`, which must succeed, and returns
+    /// its report.
     #[track_caller]
     pub(crate) fn called(&self, arguments: &[&str]) -> Value {
         let all: Vec<&str> = arguments.iter().copied().chain(["--yes", "--json"]).collect();
@@ -137,15 +140,16 @@ impl Site {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns every object of the namespace with its version: the same twice if nothing was
+    /// Returns every object of the namespace with its version: equal results mean that nothing was
     /// written.
     #[track_caller]
     pub(crate) fn versions(&self) -> Vec<String> {
         versions(self.plane, &self.namespace)
     }
 
-    /// Runs something that is patient for so long only, and then must say why it failed: a machine
-    /// that is busy may need more than one run until the cluster knows.
+    /// Runs a command with a timeout until its error contains `why`.
+    ///
+    /// On a busy machine, the cluster may need more than one run to report the reason.
     #[track_caller]
     pub(crate) fn until_said(&self, why: &str, run: impl Fn(&Self) -> Ran) -> Ran {
         let start = Instant::now();
@@ -159,8 +163,9 @@ impl Site {
         }
     }
 
-    /// Waits until no pod is about to go: a set counts such a one no more, and what it names is
-    /// still named.
+    /// Waits until no pod is terminating.
+    ///
+    /// A ReplicaSet no longer counts a terminating pod, but the pod's references still count.
     #[track_caller]
     pub(crate) fn await_leaving_pods(&self) {
         let start = Instant::now();
@@ -171,8 +176,9 @@ impl Site {
         }
     }
 
-    /// Limits what the pods of the namespace may use, and waits until the limits count: before,
-    /// whatever they limit is refused for another reason.
+    /// Sets a quota for the pods of the namespace, and waits until it is counted.
+    ///
+    /// Before that, the server rejects pods for another reason.
     #[track_caller]
     pub(crate) fn limit(&self, hard: &Value) {
         let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard},
@@ -189,19 +195,20 @@ impl Site {
         }
     }
 
-    /// Returns the watcher of what pods name.
+    /// Returns the watcher of the pods' references.
     pub(crate) fn watcher(&self) -> &'static Watcher {
         self.watcher.unwrap()
     }
 
-    /// Asserts that everything was there that live pods have named so far, and returns how many
-    /// moments were looked at.
+    /// Asserts that all references of live pods existed so far, and returns the number of moments
+    /// checked.
     #[track_caller]
     pub(crate) fn references_hold(&self) -> usize {
         self.watcher().references_hold(&self.namespace)
     }
 
-    /// Asserts the same for the last time: from here on the test itself takes away what pods name.
+    /// Asserts the same for the last time: after this, the test itself deletes objects that pods
+    /// reference.
     #[track_caller]
     pub(crate) fn takes_away_what_pods_name(&self) {
         self.references_hold();
@@ -222,7 +229,7 @@ impl Drop for Site {
         if !is_over && self.watcher.is_some() {
             self.references_hold();
         }
-        // What is left of a namespace disturbs nobody; the control plane goes soon.
+        // The rest of the namespace disturbs no other test, and the control plane ends soon.
         let arguments =
             ["delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"];
         self.plane.command(&arguments).output().ok();
@@ -251,7 +258,7 @@ pub(crate) fn prepare(folder: &Utf8Path) {
     .unwrap();
 }
 
-/// Writes a policy that trusts the key for everything that is shipped.
+/// Writes a policy that trusts the key for all shipped profiles.
 pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
     let public = key().public();
     let (id, base64) = (public.id(), public.to_base64());
@@ -270,7 +277,7 @@ pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
     write_trusted(&folder.join("trust.toml"), &text);
 }
 
-/// Writes a file that nobody else can change, whatever the umask.
+/// Writes a file that no other user can change, independent of the umask.
 pub(crate) fn write_trusted(path: &Utf8Path, text: &str) {
     fs_err::write(path, text).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
@@ -290,7 +297,7 @@ pub(crate) fn build(
     let (namespace, serial) = (format!("release.namespace=\"{namespace}\""), serial.to_string());
     let mut arguments =
         vec!["build", profile, "--key", "key.pem", "--serial", &serial, "--archive"];
-    // Another store each time: one that has the content keeps the statement that it has.
+    // A new store each time, because a store keeps the statement of content that it already has.
     let store = format!("store-{serial}");
     arguments.extend([archive.as_str(), "--store", &store, "--set", &namespace]);
     arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
@@ -313,7 +320,7 @@ pub(crate) fn apply(
 pub(crate) fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
     command.args(arguments).current_dir(folder).env_clear().env("HOME", folder);
-    // No registry of the internet is asked for images.
+    // The tests must not query registries on the internet.
     command.env("HTTPS_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1,localhost");
     Ran::of(command.output().unwrap())
 }

@@ -1,7 +1,7 @@
-//! Output of the commands that talk to a cluster, reviewed as a whole.
+//! Snapshots of the complete output of commands that talk to a cluster.
 //!
-//! `INSTA_UPDATE=always cargo test --test cluster snapshots::` writes what the commands print now
-//! into `snapshots/`; then read the diff.
+//! `INSTA_UPDATE=always cargo test --test cluster snapshots::` writes the current output into
+//! `snapshots/`; review the diff.
 
 mod adoption;
 mod installation;
@@ -28,9 +28,9 @@ const CLUSTER_FILTERS: [(&str, &str); 6] = [
     // The holder of the lock.
     (r"\bby uid \d+ on \S+ since\b", "by uid [n] on [host] since"),
     (r"\bprocess \d+ \(", "process [n] ("),
-    // Older servers show a value of Go.
+    // Older servers print a Go value.
     (r"Invalid value: .*: field is immutable", "Invalid value: [value]: field is immutable"),
-    // Older servers store other fields of a StatefulSet that states none of them.
+    // Older servers store further fields of a StatefulSet that sets none of them.
     (r#"(?m)^ +"creationTimestamp": null,\n"#, ""),
     (r#"(?m)^ +"maxUnavailable": 1,\n( +"partition": 0)$"#, "$1"),
     (r"… \d+ more lines", "… [n] more lines"),
@@ -59,7 +59,7 @@ fn see_asked(site: &Site, name: &str, dialogues: &[(&str, &[&str])]) {
     }
 }
 
-/// Leaves out a plan that is longer than a screen; another snapshot has it.
+/// Omits a plan that is longer than a screen, because another snapshot contains it.
 fn without_long_plan(screen: &str) -> String {
     let lines: Vec<&str> = screen.split_inclusive('\n').collect();
     if lines.len() < 60 {
@@ -98,7 +98,7 @@ fn typed(site: &Site, line: &str) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
     command.args(line.split_whitespace()).current_dir(site.path()).env_clear();
     command.env("HOME", site.path()).env("KUBECONFIG", &site.plane.kubeconfig);
-    // No registry of the internet is asked for images.
+    // The tests must not query registries on the internet.
     command.env("HTTPS_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1,localhost");
     Ran::of(command.output().unwrap())
 }

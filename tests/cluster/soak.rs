@@ -1,7 +1,8 @@
-//! Many upgrades and rollbacks of random changes, one after the other: what is live always equals
-//! the bundle, generated secrets never change, and no object is left over.
+//! Runs many upgrades and rollbacks of random changes: the live state must always equal the bundle,
+//! generated secrets must never change, and no object may be left over.
 //!
-//! `RELAY_BUNDLE_SOAK=200` makes 200 of them, and `RELAY_BUNDLE_SOAK_SEED=7` other ones.
+//! `RELAY_BUNDLE_SOAK=200` makes 200 changes, and `RELAY_BUNDLE_SOAK_SEED=7` chooses different
+//! ones.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +11,10 @@ use serde_json::Value;
 
 use crate::site::Site;
 
-/// How many changes there are if nobody says.
+/// The default number of changes.
 const CHANGES: u64 = 12;
 
-/// What each change chooses from: of every line one, independently.
+/// The choices of each change: one item of every line, independently.
 const CHOICES: [&[&[&str]]; 9] = [
     &[
         &[],
@@ -52,7 +53,7 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// xorshift64*: the same seed, the same changes.
+/// xorshift64*: the same seed yields the same changes.
 struct Dice(u64);
 
 impl Dice {
@@ -64,7 +65,7 @@ impl Dice {
         usize::try_from((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end).unwrap()
     }
 
-    /// Chooses settings; a later choice of a key takes the place of an earlier one.
+    /// Chooses settings; a later choice for a key replaces an earlier one.
     fn settings(&mut self) -> Vec<&'static str> {
         let chosen = CHOICES.iter().flat_map(|choices| choices[self.below(choices.len())]);
         let mut settings: Vec<&'static str> = Vec::new();
@@ -81,7 +82,7 @@ fn name(object: &Value) -> String {
     format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
 }
 
-/// Returns the objects of a plan, all of which must be as they are wanted.
+/// Returns the objects of a plan, all of which must be unchanged.
 #[track_caller]
 fn all_kept(report: &Value) -> BTreeSet<String> {
     let steps = report["steps"].as_array().unwrap();
@@ -95,7 +96,7 @@ fn all_kept(report: &Value) -> BTreeSet<String> {
     steps.iter().map(name).collect()
 }
 
-/// Returns the ConfigMaps that revisions and pods name.
+/// Returns the ConfigMaps that revisions and pods reference.
 fn named(site: &Site) -> BTreeSet<String> {
     still_named(
         &site.plane.list(&site.namespace, "pods,replicasets,controllerrevisions"),
@@ -103,8 +104,8 @@ fn named(site: &Site) -> BTreeSet<String> {
     )
 }
 
-/// Checks that nothing is there of ours but the bundle's objects, and what an old revision, or a
-/// pod, still names or has named before the last run.
+/// Asserts that the only objects of the installation are the bundle's, and ConfigMaps that an old
+/// revision or a pod references or referenced before the last run.
 fn nothing_is_left_over(site: &Site, wanted: &BTreeSet<String>, before: &BTreeSet<String>) {
     let kinds = "configmaps,secrets,serviceaccounts,services,persistentvolumeclaims,deployments,statefulsets,\
                  poddisruptionbudgets,networkpolicies,ingresses,horizontalpodautoscalers";
@@ -130,7 +131,8 @@ fn nothing_is_left_over(site: &Site, wanted: &BTreeSet<String>, before: &BTreeSe
             continue;
         }
         let is_named = object["kind"] == "ConfigMap" && named.contains(text);
-        // Its revision may have gone since the run looked; then the next run deletes it.
+        // Its revision may have been deleted since the run; then the next run deletes the
+        // ConfigMap.
         assert!(is_named, "{} is left over", name(&object));
         assert!(retained.contains(text), "{} is forgotten", name(&object));
     }

@@ -1,4 +1,4 @@
-//! A run of `apply` that is under way, through a proxy.
+//! A running command that reaches the cluster through a proxy.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
@@ -10,17 +10,17 @@ use crate::site::Site;
 
 pub(crate) struct Started(Child);
 
-/// How a run ended, and what it said.
+/// The exit code, the signal and the messages of a run.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// None if a signal ended it.
+    /// `None` if a signal ended the run.
     pub(crate) code: Option<i32>,
     pub(crate) signal: Option<i32>,
     pub(crate) stderr: String,
 }
 
 impl Site {
-    /// Begins to apply a bundle through a proxy.
+    /// Starts to apply a bundle through a proxy.
     pub(crate) fn start(&self, proxy: &Proxy, bundle: &Utf8Path, arguments: &[&str]) -> Started {
         start(self.path(), proxy, bundle, arguments)
     }
@@ -36,7 +36,7 @@ impl Site {
     }
 }
 
-/// Begins to apply a bundle through a proxy, in a folder with a policy.
+/// Starts to apply a bundle through a proxy, in a folder with a policy.
 pub(crate) fn start(
     folder: &Utf8Path,
     proxy: &Proxy,
@@ -46,12 +46,12 @@ pub(crate) fn start(
     spawn(folder, proxy, &[&["apply", bundle.as_str()], arguments].concat())
 }
 
-/// Begins to run a command about a bundle through a proxy, in a folder with a policy.
+/// Starts a command for a bundle through a proxy, in a folder with a policy.
 pub(crate) fn spawn(folder: &Utf8Path, proxy: &Proxy, arguments: &[&str]) -> Started {
     spawn_as_it_is(folder, proxy, &[arguments, &["--trust", "trust.toml", "--yes"]].concat())
 }
 
-/// Begins to run a command through a proxy.
+/// Starts a command through a proxy.
 pub(crate) fn spawn_as_it_is(folder: &Utf8Path, proxy: &Proxy, arguments: &[&str]) -> Started {
     let kubeconfig = tempfile::Builder::new().suffix(".kubeconfig").tempfile_in(folder).unwrap();
     let (_, kubeconfig) = kubeconfig.keep().unwrap();
@@ -66,12 +66,12 @@ pub(crate) fn spawn_as_it_is(folder: &Utf8Path, proxy: &Proxy, arguments: &[&str
 }
 
 impl Started {
-    /// Returns the number of its process.
+    /// Returns the process ID.
     pub(crate) fn process(&self) -> u32 {
         self.0.id()
     }
 
-    /// Returns how often it has had nothing to do and has waited.
+    /// Returns how often the process has slept, waiting for work.
     pub(crate) fn times_asleep(&self) -> u64 {
         let status = fs_err::read_to_string(format!("/proc/{}/status", self.process())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
@@ -82,7 +82,7 @@ impl Started {
         self.0.try_wait().unwrap().is_none()
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process ends.
     pub(crate) fn end(self) -> Ended {
         let output = self.0.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

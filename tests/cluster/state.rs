@@ -1,5 +1,5 @@
-//! Everything that an installation has in its namespace, in a form that is the same for every
-//! installation like it.
+//! Reads the state of an installation's namespace in a normalized form, which is equal for equal
+//! installations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
 
-/// Everything but pods, whose names are random, and what the cluster itself puts into each
+/// All kinds except pods, whose names are random, and except the cluster's own objects in each
 /// namespace.
 const KINDS: &str = "configmaps,secrets,serviceaccounts,persistentvolumeclaims,services,statefulsets,deployments,\
                      replicasets,controllerrevisions,ingresses,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers";
 
-/// What the server and controllers decide, and choose otherwise each time.
+/// Fields that the server and controllers set to different values each time.
 const CHOSEN: [&str; 6] = [
     "/spec/clusterIP",
     "/spec/clusterIPs",
@@ -25,13 +25,13 @@ const CHOSEN: [&str; 6] = [
 /// The objects of a namespace by kind and name.
 pub(crate) type State = BTreeMap<String, Value>;
 
-/// Returns what is in a namespace.
+/// Returns the objects of a namespace.
 #[track_caller]
 pub(crate) fn objects(plane: &ControlPlane, namespace: &str) -> Vec<Value> {
     plane.list(namespace, KINDS)
 }
 
-/// Returns what is in a namespace, without what is another one in each.
+/// Returns the objects of a namespace without the values that differ in each namespace.
 #[track_caller]
 pub(crate) fn state(objects: &[Value], namespace: &str) -> State {
     let uids = uids(objects).into_values().collect();
@@ -40,7 +40,7 @@ pub(crate) fn state(objects: &[Value], namespace: &str) -> State {
     plain.map(|object| (name(object), same(object.clone(), &uids, namespace))).collect()
 }
 
-/// Returns the uids of objects.
+/// Returns the UIDs of objects.
 pub(crate) fn uids(objects: &[Value]) -> BTreeMap<String, String> {
     objects.iter().map(|object| (name(object), text(object, "/metadata/uid"))).collect()
 }
@@ -80,15 +80,15 @@ fn same(mut object: Value, uids: &BTreeSet<String>, namespace: &str) -> Value {
     serde_json::from_str(&object.to_string().replace(namespace, "NAMESPACE")).unwrap()
 }
 
-/// Of values that are random, how long they are.
+/// Replaces random values by their length.
 fn generated(secret: &mut Value) {
     for value in secret["data"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
         *value = value.as_str().unwrap().len().into();
     }
 }
 
-/// Of the record, what does not depend on the bundle and the time: and whether the uids that it
-/// names are those that live.
+/// Removes from the record the parts that depend on the bundle and the time, and replaces each UID
+/// by whether it is live.
 fn record(object: &mut Value, uids: &BTreeSet<String>) {
     let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) else { return };
     data.remove("state.json");

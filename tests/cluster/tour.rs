@@ -1,6 +1,6 @@
-//! The README's tour with the part that needs a cluster, run as it is written.
+//! Runs the README's tour, with the part that needs a cluster, exactly as written.
 //!
-//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test cluster tour` writes what the commands really print
+//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test cluster tour` writes the real output of the commands
 //! into the README.
 
 use std::path::Path;
@@ -31,7 +31,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
         console::run(folder.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line)
     };
 
-    // What the first part prints is the matter of another test; here it makes the bundle and the
+    // Another test checks the output of the first part, which here only creates the bundle and the
     // policy.
     console::play(before, run);
     let played = console::play_but_for(without_ids, on_a_cluster, run);
@@ -45,8 +45,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     }
 }
 
-/// Replaces the ids of the entries of a store: the keys that the tour makes are part of its
-/// bundles.
+/// Replaces the IDs of a store's entries, because the tour's keys are part of its bundles.
 fn without_ids(text: &str) -> String {
     let is_id = |id: &str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut parts = text.split("bundles/");

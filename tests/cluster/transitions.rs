@@ -1,5 +1,5 @@
-//! Every shipped profile becomes every other one, in place: it works, or is refused before anything
-//! is written.
+//! Upgrades every shipped profile to every other one in place: the upgrade works, or is rejected
+//! before anything is written.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -28,8 +28,10 @@ volumeBindingMode: WaitForFirstConsumer
 allowVolumeExpansion: true
 ";
 
-/// What the profiles want besides the platform's; the values that `dev` writes out, so that no form
-/// of a secret changes one.
+/// The objects that the profiles need besides the platform's.
+///
+/// The values are those that `dev` contains in clear text, so that a change of a secret's form does
+/// not change its value.
 const SECRETS: &str = "
 apiVersion: v1
 kind: Secret
@@ -50,7 +52,7 @@ stringData: {jwt-secret: development-only, admin-password: change-me-in-dev, red
 const NAME: &str = "release.name=\"relay\"";
 const CONSENT: [&str; 2] = ["--first-install", "--no-recovery"];
 
-/// A namespace with all that any profile wants.
+/// Returns a site with all objects that any profile needs.
 fn place(namespace: &str) -> Option<Site> {
     let site = Site::new(namespace)?.with_namespace();
     platform::ensure(site.plane, namespace);
@@ -59,7 +61,7 @@ fn place(namespace: &str) -> Option<Site> {
     Some(site)
 }
 
-/// Builds a profile under the one name that all transitions have.
+/// Builds a profile under the name that all transitions share.
 #[track_caller]
 fn build(site: &Site, profile: &str, settings: &[&str]) -> Utf8PathBuf {
     let monitoring = platform::own_monitoring(&site.namespace);
@@ -67,7 +69,7 @@ fn build(site: &Site, profile: &str, settings: &[&str]) -> Utf8PathBuf {
     site.build(profile, &own.chain(settings.iter().copied()).collect::<Vec<_>>())
 }
 
-/// Returns what of an installation is there and is neither in the plan nor kept on purpose.
+/// Returns the objects of an installation that are neither in the plan nor kept on purpose.
 fn orphans(site: &Site, plan: &Value) -> Vec<String> {
     let name = |object: &Value| {
         format!("{}/{}", object["kind"].as_str().unwrap(), object["name"].as_str().unwrap())
@@ -92,7 +94,7 @@ fn orphans(site: &Site, plan: &Value) -> Vec<String> {
     live.iter().filter(is_ours).map(named).filter(|name| !known.contains(name)).collect()
 }
 
-/// Applies one profile and then another, which must work, and leave what it says and nothing else.
+/// Applies one profile and then another; the second must work, and leave only its own objects.
 #[track_caller]
 fn becomes(from: &str, to: &str, settings: &[&str]) {
     let Some(site) = place(&format!("{from}-{to}-{}", settings.len())) else { return };
@@ -114,8 +116,8 @@ fn becomes(from: &str, to: &str, settings: &[&str]) {
     assert_eq!(orphans(&site, &plan), Vec::<String>::new(), "{from} to {to}");
 }
 
-/// Applies one profile and then another, which must be refused for the volume of Redis, and write
-/// nothing.
+/// Applies one profile and then another; the second must be rejected because of Redis's volume, and
+/// write nothing.
 #[track_caller]
 fn is_refused(from: &str, to: &str) {
     let Some(site) = place(&format!("{from}-{to}")) else { return };
@@ -135,7 +137,7 @@ fn an_autoscaler_that_was_still_at_work_when_it_went_does_not_have_the_last_word
     let Some(site) = place("last-word") else { return };
     site.applied(&build(&site, "production", &[]), &CONSENT);
     let bundle = build(&site, "dev", &[]);
-    // Its controller writes once more, after the Deployment was applied.
+    // The autoscaler's controller writes once more after the Deployment is applied.
     let (plane, namespace) = (site.plane, site.namespace.clone());
     let stage = Mutex::new(0);
     let proxy = Proxy::before(site.plane, move |seen| {

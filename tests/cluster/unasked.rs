@@ -1,4 +1,5 @@
-//! The cluster is asked nothing before everything is checked that can be checked without it.
+//! Tests that the program sends no request to the cluster before it has made all checks that need
+//! none.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -33,14 +34,15 @@ impl Desk {
         fs_err::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
-    /// Runs a command that needs no cluster, which must succeed.
+    /// Runs a command without a cluster, which must succeed.
     #[track_caller]
     fn ok(&self, arguments: &[&str]) {
         let ran = run(self.folder(), arguments);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 
-    /// The cluster does not answer.
+    /// Asserts that a bundle is rejected if the cluster does not answer whether it runs the
+    /// content.
     #[track_caller]
     fn refuses_unless_deployed(&self, bundle: &Utf8Path, why: &str) {
         let ended = start(self.folder(), &self.proxy, bundle, &[]).end();

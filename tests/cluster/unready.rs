@@ -1,4 +1,5 @@
-//! What does not become ready is named with its reason, and so is what goes away meanwhile.
+//! Tests that objects that do not become ready are reported with the reason, and so are objects
+//! that are deleted during the run.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -8,10 +9,10 @@ use serde_json::json;
 use crate::proxy::{Fault, Proxy};
 use crate::site::Site;
 
-/// Applies a bundle whose relay does not become ready until it is said why, in a line about that
-/// pod or its set.
+/// Applies a bundle whose relay does not become ready, until a line about its pod or ReplicaSet
+/// states the reason.
 ///
-/// A machine that is busy may need more than one run: each waits for so long only.
+/// On a busy machine, more than one run may be needed, because each has a timeout.
 #[track_caller]
 fn unready(site: &Site, settings: &[&str], wanted: &str) {
     let bundle = site.build("dev", settings);
@@ -71,7 +72,7 @@ fn trouble_is_told_once_as_soon_as_it_is_there_and_a_restart_meanwhile_says_what
     site.applied(&site.build("dev", &[]), &[]);
     let bundle = site.build("dev", &["nodeSelector={disk=\"none\"}"]);
 
-    // The cluster may need some time to know it.
+    // The cluster may need some time to report it.
     let ran = site.until_said("trouble  relay-dev-claude-relay-", |site| {
         site.apply(&bundle, &["--yes", "--timeout", "8"])
     });
@@ -114,7 +115,7 @@ fn a_rollout_that_was_given_up_goes_on_when_what_it_lacked_is_there() {
     kubectl(&["wait", deployment, "--timeout=60s", "--for", given_up]);
     kubectl(&["patch", deployment, "-p", &patch(600)]);
 
-    // The node comes while it is waited for.
+    // The node appears during the wait.
     let node = kubectl(&["get", "nodes", "-o", "name"]).lines().next().unwrap().to_owned();
     let plane = site.plane;
     let looked = Mutex::new(0);
@@ -138,7 +139,7 @@ fn a_quota_that_does_not_let_all_pods_in_is_named_with_the_set_that_asked() {
     let Some(site) = Site::new("no-quota") else { return };
     let site = site.with_namespace();
     site.applied(&site.build("dev", &[]), &[]);
-    // There is room for one pod more: the plan tries one.
+    // The quota allows one more pod, and the plan tests one.
     let used = site.plane.list("no-quota", "pods").len();
     site.limit(&json!({"pods": (used + 1).to_string()}));
 
@@ -202,13 +203,13 @@ fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
         |name: &'static str| move || drop(plane.kubectl(&["-n", "deleted", "delete", name]));
     let changed = site.build("dev", &["config.logLevel=\"info\"", "service.annotations={a=\"b\"}"]);
 
-    // Before it is applied: it is created.
+    // An object that is deleted before it is applied is created.
     let proxy = at_first_service(&site, delete("service/relay-dev-claude-relay"));
     let ended = site.apply_through(&proxy, &changed, &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(plane.has("deleted", "service/relay-dev-claude-relay"));
 
-    // While it is waited for.
+    // An object is deleted during the wait.
     let again = site.build("dev", &["config.logLevel=\"warn\"", "service.annotations={a=\"c\"}"]);
     let proxy = at_first_service(&site, delete("statefulset/relay-dev-redis"));
     let ended = site.apply_through(&proxy, &again, &[]);
@@ -221,7 +222,7 @@ fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
     site.applied(&again, &[]);
     assert!(plane.has("deleted", "statefulset/relay-dev-redis"));
 
-    // The record itself.
+    // The record itself is deleted.
     let last = site.build("dev", &["config.logLevel=\"error\"", "service.annotations={a=\"d\"}"]);
     let proxy = at_first_service(&site, delete("configmap/relay-bundle.relay-dev"));
     let ended = site.apply_through(&proxy, &last, &[]);
@@ -234,7 +235,7 @@ fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
     site.applied(&last, &[]);
 }
 
-/// Makes a namespace that is deleted stay until it is released.
+/// Keeps a deleted namespace until it is released.
 fn hold(site: &Site) {
     let name = &site.namespace;
     site.plane.ensure(&format!(
@@ -256,7 +257,7 @@ fn release(site: &Site) {
     ]);
 }
 
-/// Does something once, before the first Service is written.
+/// Runs an action once, before the first Service is written.
 fn at_first_service(site: &Site, act: impl FnOnce() + Send + 'static) -> Proxy {
     let act = Mutex::new(Some(act));
     Proxy::before(site.plane, move |seen| {

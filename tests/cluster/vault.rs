@@ -1,4 +1,4 @@
-//! A site with secrets that are known, and that must be said nowhere.
+//! A site with known secrets that must not be printed anywhere.
 
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ pub(crate) const KEY: &str = "relay-loki-claude-relay-encryption-key";
 pub(crate) const GENERATED: &str = "relay-loki-claude-relay-generated";
 pub(crate) const SEALED: &str = "relay-loki-claude-relay-sealed";
 
-/// Key pairs for tests, which open nothing else.
+/// Key pairs that only tests use.
 pub(crate) const KEYS: [(&str, &str); 2] = [
     (
         "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33",
@@ -29,11 +29,13 @@ pub(crate) const KEYS: [(&str, &str); 2] = [
     ),
 ];
 
-/// A place whose installation generates its secrets, but for those that a test seals. The files
-/// `key` and `other` have the private keys; what is generated can be recovered with the first.
+/// A site whose installation generates its secrets, except for those that a test seals.
+///
+/// The files `key` and `other` hold the private keys; the first one can recover the generated
+/// secrets.
 pub(crate) struct Vault {
     pub(crate) site: Site,
-    /// Everything that was printed.
+    /// All output so far.
     said: RefCell<String>,
 }
 
@@ -52,8 +54,8 @@ impl Vault {
         Some(vault)
     }
 
-    /// Writes the profile: the shipped one, whose secrets are recovered by the first key, with
-    /// these lines in `[config]`.
+    /// Writes the shipped profile with the first key as recovery recipient, and with these lines in
+    /// `[config]`.
     pub(crate) fn profile(&self, config: &[&str]) {
         self.profile_for(&[KEYS[0].1], config);
     }
@@ -68,7 +70,7 @@ impl Vault {
         fs_err::write(self.site.path().join("profiles/loki-logging.toml"), text).unwrap();
     }
 
-    /// Seals a value, and returns the line of the profile.
+    /// Seals a value, and returns the profile's line for it.
     pub(crate) fn seal(&self, key: &str, value: &str) -> String {
         let name = key.rsplit('.').next().unwrap().to_lowercase();
         write_private(&self.site.path().join("value"), value);
@@ -116,12 +118,12 @@ impl Vault {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Runs a command of the cluster.
+    /// Runs a command with the cluster's kubeconfig.
     pub(crate) fn call(&self, arguments: &[&str]) -> Ran {
         self.hear(self.site.call(arguments))
     }
 
-    /// Remembers what a command has said.
+    /// Records the output of a command.
     pub(crate) fn hear(&self, ran: Ran) -> Ran {
         self.said.borrow_mut().extend([ran.stdout.as_str(), ran.stderr.as_str()]);
         ran
@@ -133,12 +135,12 @@ impl Vault {
         self.hear(ran)
     }
 
-    /// Returns a value of a Secret; none if that or the key is not there.
+    /// Returns a value of a Secret, or `None` if the Secret or the key does not exist.
     pub(crate) fn value(&self, secret: &str, key: &str) -> Option<String> {
         self.values(&[(secret, key)]).pop().map(|(_, value)| value)
     }
 
-    /// Returns those values that are there, as `secret/key` and value.
+    /// Returns the existing values, as `secret/key` and value.
     pub(crate) fn values(&self, wanted: &[(&str, &str)]) -> Vec<(String, String)> {
         let secrets = self.site.plane.list(&self.site.namespace, "secrets");
         let value = |(secret, key): &(&str, &str)| {
@@ -164,8 +166,8 @@ impl Vault {
         (1..100).filter_map(copy).collect()
     }
 
-    /// Fails if a value, or what could tell it, was printed, or is anywhere in the namespace but in
-    /// a Secret's data.
+    /// Asserts that no value, and no text that reveals one, was printed or is in the namespace
+    /// outside of a Secret's data.
     #[track_caller]
     pub(crate) fn is_silent(&self, values: &[&str]) {
         let kinds = "configmaps,secrets,deployments,statefulsets,replicasets,controllerrevisions,pods,events,services";
@@ -180,7 +182,7 @@ impl Vault {
         let (objects, said) = (objects.to_string(), self.said.borrow());
         assert!(objects.len() > 1000 && !said.is_empty());
         for value in values {
-            // The middle, as it looks wherever in a text it begins.
+            // The middle of the value in base64, for each alignment in a text.
             let encoded = |shift: usize| {
                 let text = STANDARD.encode(format!("{}{value}", "x".repeat(shift)));
                 text[4..text.len() - 4].to_owned()
@@ -201,7 +203,7 @@ pub(crate) fn write_private(path: &Utf8Path, text: &str) {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Returns what an encrypted copy has, as `secret/key` and value.
+/// Returns the content of an encrypted backup, as `secret/key` and value.
 pub(crate) fn recovered(file: &[u8], (private, _): (&str, &str)) -> Vec<(String, String)> {
     let identities = Identities::parse(private.as_bytes()).ok().unwrap();
     let recovery = Recovery::open(file, &identities).ok().unwrap();

@@ -1,4 +1,4 @@
-//! Whether anything was written, whatever the cluster's own controllers write meanwhile.
+//! Detects writes to a namespace, ignoring those of the cluster's own controllers.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,16 @@ use crate::control_plane::ControlPlane;
 const KINDS: &str = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
                      ingresses,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers";
 
-/// Who writes when it likes: what a claim is bound to and how large it has become, how many pods
-/// are ready, which revision is rolled out, what an autoscaler has seen.
+/// Controllers that write at any time: the binding and size of PVCs, the number of ready pods, the
+/// current revision, the metrics of an autoscaler.
 const CONTROLLERS: [&str; 3] = ["kube-controller-manager", "kube-scheduler", "kwok"];
 
-/// What Kubernetes puts into every namespace, some time after it is made.
+/// The objects that Kubernetes adds to every namespace, some time after its creation.
 const FURNITURE: [(&str, &str); 2] =
     [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
 
-/// Returns every object of a namespace with its version: the same twice if nobody but the
-/// controllers has written.
+/// Returns every object of a namespace with its version: equal results mean that only controllers
+/// have written.
 #[track_caller]
 pub(crate) fn versions(plane: &ControlPlane, namespace: &str) -> Vec<String> {
     let start = Instant::now();
@@ -51,7 +51,7 @@ fn is_active(plane: &ControlPlane, namespace: &str) -> bool {
 }
 
 fn version(mut object: Value) -> String {
-    // What has no status is written by nobody else.
+    // Controllers do not write objects without a status.
     if object.as_object_mut().unwrap().remove("status").is_some() {
         forget_controllers(&mut object);
         object["metadata"]["resourceVersion"] =
@@ -61,8 +61,7 @@ fn version(mut object: Value) -> String {
     format!("{}/{} {}", object["kind"], metadata["name"], metadata["resourceVersion"])
 }
 
-/// Takes away the annotations of controllers, that they own them, and how often an object was
-/// written.
+/// Removes the controllers' annotations and field ownership, and the resource version.
 fn forget_controllers(object: &mut Value) {
     let metadata = object["metadata"].as_object_mut().unwrap();
     metadata.remove("resourceVersion");
@@ -79,6 +78,6 @@ fn forget_controllers(object: &mut Value) {
             annotations.map(|annotations| annotations.remove(name));
         }
     }
-    // The first annotation may have been a controller's.
+    // An empty map is removed, because its only entry may have been a controller's annotation.
     metadata.retain(|_, value| *value != Value::Object(serde_json::Map::new()));
 }

@@ -1,8 +1,8 @@
-//! The reference watcher: at each moment, everything that a live pod names is there. The simulated
-//! kubelets would not mind.
+//! Checks at each moment that all references of live pods exist, which the simulated kubelets do
+//! not check.
 //!
-//! One watch of each kind sees all namespaces from before the first test on; each test asks about
-//! its own.
+//! One watch per kind covers all namespaces, starting before the first test; each test queries its
+//! own namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
@@ -22,13 +22,13 @@ const RESOURCES: [(&str, &str); 4] = [
     ("PersistentVolumeClaim", "persistentvolumeclaims"),
 ];
 
-/// Watches the control plane that the tests share.
+/// A watcher of the control plane that the tests share.
 pub(crate) struct Watcher {
     plane: &'static ControlPlane,
     seen: Arc<Seen>,
 }
 
-/// What happened in each namespace, by the version of the whole cluster at which it did.
+/// The events of each namespace, by the cluster's resource version.
 type Seen = Mutex<BTreeMap<String, BTreeMap<u64, Event>>>;
 
 #[derive(Clone)]
@@ -37,15 +37,14 @@ struct Event {
     name: String,
     uid: String,
     is_there: bool,
-    /// Whether the containers of a pod run, or will.
+    /// Whether the containers of a pod run, or will run.
     is_live: bool,
-    /// What a pod names, by kind and name.
+    /// The objects that a pod references, by kind and name.
     names: Vec<(String, String)>,
 }
 
 impl Watcher {
-    /// Returns the one watcher; it begins when it is first asked for, which is before any test has
-    /// done anything.
+    /// Returns the shared watcher, which starts on the first call, before any test writes.
     pub(crate) fn of(plane: &'static ControlPlane) -> &'static Self {
         static WATCHER: OnceLock<Watcher> = OnceLock::new();
         WATCHER.get_or_init(|| Self::begin(plane))
@@ -64,8 +63,8 @@ impl Watcher {
         Self { plane, seen }
     }
 
-    /// Asserts that everything in a namespace was there that live pods have named so far, and
-    /// returns how many moments were looked at.
+    /// Asserts that all references of live pods in a namespace existed so far, and returns the
+    /// number of moments checked.
     #[track_caller]
     pub(crate) fn references_hold(&self, namespace: &str) -> usize {
         let (missed, moments) = self.missed(namespace);
@@ -73,8 +72,7 @@ impl Watcher {
         moments
     }
 
-    /// Returns what live pods of a namespace named while it was not there, and how many moments
-    /// were looked at.
+    /// Returns the references of live pods to missing objects, and the number of moments checked.
     fn missed(&self, namespace: &str) -> (BTreeSet<String>, usize) {
         let events = self.settle(namespace);
         let moments = events.len();
@@ -100,7 +98,8 @@ impl Watcher {
         (missed, moments)
     }
 
-    /// Returns how many pods of a namespace named an object at once, at most, until they were gone.
+    /// Returns the maximum number of pods that referenced an object at the same time, including
+    /// terminating pods.
     pub(crate) fn at_once(&self, namespace: &str, kind: &str, name: &str) -> usize {
         let target = (kind.to_owned(), name.to_owned());
         let mut there: BTreeSet<String> = BTreeSet::new();
@@ -116,7 +115,7 @@ impl Watcher {
         most
     }
 
-    /// Waits until the watches have told all that is so now in a namespace.
+    /// Waits until the watches have reported the current state of a namespace.
     fn settle(&self, namespace: &str) -> BTreeMap<u64, Event> {
         let kinds = RESOURCES.map(|(_, resource)| resource).join(",");
         let start = Instant::now();
@@ -145,15 +144,16 @@ impl Watcher {
     }
 }
 
-/// Notes what happens to the objects of a kind, as long as the control plane lives. The server may
-/// end a watch when it likes: the next one goes on where that has stopped.
+/// Records the events of a kind as long as the control plane lives.
+///
+/// The server may end a watch at any time; the next watch continues from there.
 fn follow(plane: &ControlPlane, kind: &'static str, resource: &str, mut from: u64, seen: &Seen) {
     loop {
         let path =
             format!("/api/v1/{resource}?watch=1&timeoutSeconds=86400&resourceVersion={from}");
         let mut command = plane.command(&["get", "--raw", &path]);
         let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        // A line that is cut short is told again.
+        // The next watch repeats an incomplete line.
         let lines = BufReader::new(watch.stdout.take().unwrap()).lines().map_while(Result::ok);
         for event in lines.map_while(|line| serde_json::from_str::<Value>(&line).ok()) {
             let object = &event["object"];
@@ -194,7 +194,7 @@ fn is_live(pod: &Value) -> bool {
         && !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
-/// Returns what a pod names, by kind and name.
+/// Returns the objects that a pod references, by kind and name.
 fn named(pod: &Value) -> Vec<(String, String)> {
     let workload = json!({"kind": "Deployment", "metadata": {"namespace": "-"}, "spec": {"template": {"spec": pod["spec"]}}});
     let targets = references(&workload).into_keys();

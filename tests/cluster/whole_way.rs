@@ -1,5 +1,5 @@
-//! The way of images as docs/images.md describes it, from a tag at an upstream registry to a
-//! rollback inside the gap.
+//! Follows images as docs/images.md describes, from a tag in an upstream registry to a rollback
+//! inside the gap.
 //!
 //! | connected side | inside the gap |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | the tag moves: `lock --update`, `fetch`, `build --images since:` | |
 //! | | `verify`, `push`, `apply`, `rollback` |
 //!
-//! Only files cross the gap: the operator has a folder of their own, and the upstream registry is
-//! gone for the second half.
+//! Only files cross the gap: the operator has a separate folder, and the upstream registry is
+//! stopped for the second half.
 
 use std::collections::BTreeSet;
 
@@ -24,24 +24,24 @@ use crate::site::{Ran, Site, run, write_trusted};
 const NAMESPACE: &str = "whole-way";
 const RELAY: &str = "wei-shaw/claude-relay-service";
 const TAG: &str = "v1.1.314";
-/// Larger than a part.
+/// The size of a layer that exceeds one part.
 const LARGE_BYTES: usize = 1_200_000;
 
-/// The connected side: a folder, and the registry that the images come from.
+/// The connected side: a folder, and the source registry of the images.
 struct Builder {
     folder: Utf8PathBuf,
     upstream: Registry,
 }
 
-/// The side inside the gap: a folder of its own, a cluster, and the site's registry.
+/// The side inside the gap: a separate folder, a cluster, and the site's registry.
 struct Operator {
     site: Site,
     registry: Registry,
-    /// Stands before the registry; the manifests name it.
+    /// The proxy of the registry, which the manifests name.
     proxy: Proxy,
 }
 
-/// Starts everything; `dev` names the site's registry from here on.
+/// Starts everything, and sets the site's registry in `dev`.
 fn gap() -> Option<(Builder, Operator)> {
     let site = Site::new(NAMESPACE)?;
     let upstream = Registry::start(Program::DockerRegistry, Access::Plain)?;
@@ -51,7 +51,7 @@ fn gap() -> Option<(Builder, Operator)> {
     let profile = fs_err::read_to_string(&path).unwrap();
     let profile =
         profile.replace("namespace = \"relay-dev\"", &format!("namespace = \"{NAMESPACE}\""));
-    // The shipped digest of Redis is that of an image that the tests do not have.
+    // The profile's digest of Redis belongs to an image that the tests do not have.
     let more =
         format!("\n[images]\nregistry = \"{}\"\n\n[redis.image]\ndigest = \"\"\n", proxy.address);
     fs_err::write(path, profile + &more).unwrap();
@@ -74,7 +74,7 @@ impl Builder {
         succeeded(&run(&self.folder, &words));
     }
 
-    /// Brings files into the gap.
+    /// Copies files into the gap.
     fn carry(&self, prefix: &str, operator: &Operator) {
         for item in self.folder.read_dir_utf8().unwrap().map(Result::unwrap) {
             if item.file_name().starts_with(prefix) {
@@ -104,8 +104,7 @@ impl Operator {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns the digests of the configs and layers that were uploaded, and forgets the requests
-    /// so far.
+    /// Returns the digests of the uploaded configs and layers, and clears the recorded requests.
     fn uploaded(&self) -> BTreeSet<String> {
         let requests = self.proxy.requests();
         self.proxy.release();
@@ -115,7 +114,7 @@ impl Operator {
             .collect()
     }
 
-    /// Returns each pod of the relay and the image that it was made for.
+    /// Returns each pod of the relay with its image.
     fn relay_pods(&self) -> BTreeSet<(String, String)> {
         let pods = self.site.plane.list(&self.site.namespace, "pods");
         let image =
@@ -136,8 +135,7 @@ impl Operator {
         assert_eq!(images, [wanted].into());
     }
 
-    /// Asserts that `apply` names an absent image and the command that brings it, and touches
-    /// nothing.
+    /// Asserts that `apply` names a missing image and the command to push it, and changes nothing.
     #[track_caller]
     fn apply_is_blocked(&self, file: &str, image: &Image) {
         let before = (self.relay_pods(), self.site.versions());
@@ -168,7 +166,7 @@ fn digests(images: &[&Image]) -> BTreeSet<String> {
     images.iter().flat_map(|image| &image.blobs).map(|blob| blob.digest.clone()).collect()
 }
 
-/// Removes all manifests without a tag, which it shows with one of its own.
+/// Removes all untagged manifests, and proves it with one of its own.
 #[track_caller]
 fn collect_garbage(registry: &Registry) {
     let stray = image_of(&[b"stray"]);
@@ -211,7 +209,7 @@ fn images_go_from_a_tag_to_a_rollback_as_the_page_says() {
     roll_back(&operator, &old);
 }
 
-/// Brings in the full archive, which comes in parts.
+/// Installs the full archive, which arrives in parts.
 fn install(operator: &Operator, old: &Image, redis: &Image) {
     assert!(operator.file("first.tar.part002").exists() && !operator.file("first.tar").exists());
     succeeded(&operator.run("join first.tar.parts --out first.tar"));
@@ -226,7 +224,7 @@ fn install(operator: &Operator, old: &Image, redis: &Image) {
     operator.runs(old);
 }
 
-/// Brings in the delta; garbage collection leaves the new image to its own tag.
+/// Upgrades with the delta; garbage collection leaves the tag to the new image.
 fn upgrade(operator: &Operator, new: &Image) {
     let missing = operator.run("verify delta.tar --trust trust.toml --images all");
     assert_eq!(missing.code, 1, "{}", missing.stderr);
@@ -235,7 +233,7 @@ fn upgrade(operator: &Operator, new: &Image) {
 
     let report = operator.report("push delta.tar --trust trust.toml");
 
-    // The config and one layer; the large layer is there.
+    // The config and one layer; the registry already has the large layer.
     let uploaded = [0, 2].map(|number| new.blobs[number].digest.clone());
     assert_eq!((&report["sent"], operator.uploaded()), (&json!(2), uploaded.into()));
     let pushed = report["images"].as_array().unwrap();
@@ -248,7 +246,7 @@ fn upgrade(operator: &Operator, new: &Image) {
     operator.runs(new);
 }
 
-/// Goes back to the old image, which survived the garbage collection by the tag that stayed.
+/// Rolls back to the old image, which survived garbage collection because of its remaining tag.
 fn roll_back(operator: &Operator, old: &Image) {
     let report = operator.report("rollback -n whole-way --trust trust.toml --yes");
 

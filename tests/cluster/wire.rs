@@ -1,5 +1,5 @@
-//! Whoever answers in place of the API server gets neither the machine's memory, nor all its time,
-//! nor a secret.
+//! Tests a hostile API server: it can neither exhaust the machine's memory or block a run forever,
+//! nor obtain a secret.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn is_head(seen: &Seen) -> bool {
     seen.method == "PUT" && seen.path.contains("/configmaps/relay-bundle.relay-dev?")
 }
 
-/// Spoils the first request that is meant.
+/// Injects a fault into the first matching request.
 fn once(
     is_it: impl Fn(&Seen) -> bool + Send + Sync,
     fault: Fault,
@@ -92,7 +92,7 @@ fn whoever_asks_to_stop_while_the_lock_is_written_waits_some_seconds_and_leaves_
         assert!(start.elapsed() < Duration::from_mins(1));
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Whatever ends it, what it has in memory comes to no disk.
+    // The process never writes a core dump, however it ends.
     let limits = fs_err::read_to_string(format!("/proc/{}/limits", started.process())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert!(
@@ -110,7 +110,7 @@ fn whoever_asks_to_stop_while_the_lock_is_written_waits_some_seconds_and_leaves_
     assert!(!site.head("relay-dev").as_object().unwrap().contains_key("lock"));
 }
 
-/// A value of the profile, and what a webhook says of the Secret that has it.
+/// A value of the profile, and a webhook's answer that quotes the Secret with this value.
 const VALUE: &str = "change-me-in-dev";
 const QUOTED: &str = r#"{"kind": "Status", "code": 422, "reason": "Invalid",
     "message": "Secret is invalid: stringData: {\"adminPassword\": \"change-me-in-dev\"}",
