@@ -1,8 +1,7 @@
-//! What is wrong with the settings of an output, before Fluent Bit finds out at three in the
-//! morning.
+//! Checks the settings of an output before Fluent Bit reads them.
 //!
-//! `fluent-bit --dry-run` says "successful" to most of this: it looks at names at best, never at
-//! values.
+//! `fluent-bit --dry-run` reports success for most of these mistakes: at best it checks names,
+//! never values.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +17,16 @@ pub enum Severity {
     Warning,
 }
 
-/// What sort of mistake a problem is.
+/// The kind of mistake that a problem reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProblemKind {
-    /// No such property: Fluent Bit would exit.
+    /// The output lacks this property: Fluent Bit would exit.
     UnknownProperty,
     /// The same property in two spellings.
     DuplicateProperty,
     /// The bundle sets this property itself.
     Reserved,
-    /// The plugin refuses this property although it lists it.
+    /// The plugin lists this property but refuses it.
     Unsupported,
     /// The image is older than the property.
     TooNew,
@@ -37,18 +36,18 @@ pub enum ProblemKind {
     ForbiddenCharacter,
     /// `${…}`, which Fluent Bit would expand.
     Variable,
-    /// A credential in plain sight; whether that is allowed depends on the environment.
+    /// A credential in clear text; whether it is allowed depends on the environment.
     SecretLiteral,
     MissingProperty,
     /// Two settings that the plugin refuses together.
     Conflict,
-    /// librdkafka does not list it: it would be skipped with a line in the log.
+    /// librdkafka does not list it: it would skip it and log a line.
     UnknownToLibrdkafka,
-    /// The image is perhaps older than the property.
+    /// The image may be older than the property.
     MaybeTooNew,
     /// Accepted and ignored.
     NoEffect,
-    /// It works, until it loses records or trusts the wrong peer.
+    /// It works until it loses records or trusts the wrong peer.
     Risky,
 }
 
@@ -63,11 +62,11 @@ impl ProblemKind {
     }
 }
 
-/// One finding about the settings of an output. Texts never repeat a value that may be a
+/// One finding about the settings of an output. Its texts never repeat a value that may be a
 /// credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The property as it was written; of a missing one, its name.
+    /// The property as written in the profile, or the name of a missing one.
     pub key: String,
     pub kind: ProblemKind,
     /// A fragment in lower case.
@@ -90,10 +89,10 @@ impl Problem {
     }
 }
 
-/// The settings by property name in lower case, each with its key as it was written.
+/// The settings by lower-case property name, each with its key as written.
 pub(super) type Settings<'a> = BTreeMap<String, (&'a str, &'a OutputValue)>;
 
-/// Returns everything that is wrong with `config` for an output of an image; `None` is an image of
+/// Returns all problems of `config` for an output of an image; `None` stands for an image of
 /// unknown version.
 pub fn check(
     output: Output,
@@ -119,7 +118,7 @@ pub fn check(
         problems.extend(check_one(output, image, key, value));
         settings.insert(key.to_ascii_lowercase(), (key, value));
     }
-    // What is wrong by itself needs no second finding.
+    // A property that is invalid on its own needs no second finding.
     let mut together = rules::check(output, &settings);
     together.retain(|problem| problems.iter().all(|found: &Problem| found.key != problem.key));
     problems.extend(together);
@@ -150,7 +149,7 @@ fn check_one(
     of_value.into_iter().chain(age_problem(image, key, property)).collect()
 }
 
-/// What the bundle decides for the one output that it has.
+/// The properties that the bundle sets itself, because it has exactly one output.
 const RESERVED: &[&str] = &["name", "match", "match_regex", "active", "condition", "processors"];
 
 fn reserved(output: Output, key: &str) -> Option<Problem> {
@@ -261,7 +260,7 @@ fn check_rdkafka(key: &str, name: &str, value: &OutputValue) -> Vec<Problem> {
         secret,
         since: Since::Always,
     };
-    // Its booleans are the texts `true` and `false`.
+    // librdkafka's booleans are the texts `true` and `false`.
     let of_value = if matches!(value, OutputValue::Bool(_)) {
         None
     } else {
@@ -411,7 +410,9 @@ fn is_retry_limit(text: &str) -> bool {
     positive || words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-/// A header is a token, a space and a value; `Name: value` would send a name that ends in a colon.
+/// Returns whether a text is a token, a space and a value.
+///
+/// `Name: value` would send a header whose name ends in a colon.
 fn is_header(text: &str) -> bool {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     text.split_once(' ').is_some_and(|(name, value)| {
@@ -419,8 +420,7 @@ fn is_header(text: &str) -> bool {
     })
 }
 
-/// Returns whether the value of a property is a credential; false for a property that the output
-/// has not.
+/// Returns whether the value of a property is a credential; false if the output lacks the property.
 pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
     match rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
         Some(name) => rdkafka::is_secret(name),
@@ -428,12 +428,12 @@ pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
     }
 }
 
-/// Returns whether a property is a credential of librdkafka, whatever its value.
+/// Returns whether a property is a credential of librdkafka, independent of its value.
 pub fn is_librdkafka_secret(key: &str) -> bool {
     rdkafka::librdkafka_name(key).is_some_and(rdkafka::is_secret)
 }
 
-/// Returns whether a text of a property that is not always a credential is one this time.
+/// Returns whether this text is a credential, for a property that holds one only sometimes.
 fn holds_credential(property: &Property, text: &str) -> bool {
     match property.kind {
         Kind::Header => {
@@ -451,9 +451,11 @@ fn holds_credential(property: &Property, text: &str) -> bool {
     }
 }
 
-/// Fluent Bit expands `${…}` in every value, an unknown one to nothing, and 5.1.1 expands the
-/// outcome once more; there is no way to escape it. So only the variables that the sidecar has for
-/// certain may stand in a value.
+/// Returns a problem if the text has a variable that the sidecar may lack.
+///
+/// Fluent Bit expands `${…}` in every value, replaces an unknown variable by nothing, and 5.1.1
+/// expands the result once more. A `${` cannot be escaped, so a value may only use the variables
+/// that the sidecar always has.
 fn variable_problem(key: &str, text: &str) -> Option<Problem> {
     let stranger =
         variables(text).any(|name| !name.is_some_and(|name| config::METADATA.contains(&name)));
@@ -529,7 +531,8 @@ fn expectation(kind: Kind) -> String {
     }
 }
 
-/// Control characters, and those that YAML readers take for line breaks.
+/// Returns whether a character is a control character, or one that YAML readers treat as a line
+/// break.
 fn is_forbidden(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }

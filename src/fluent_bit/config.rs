@@ -1,7 +1,6 @@
-//! The sidecar's whole configuration, as data; the module that writes YAML makes text of it.
+//! Builds the sidecar's whole configuration as data; `render::yaml` turns it into text.
 //!
-//! Strings stay strings: `"on"` and `"+0800"` are quoted by the writer, and every number is an
-//! integer.
+//! Strings stay strings: the writer quotes `"on"` and `"+0800"`, and every number is an integer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,33 +10,35 @@ use super::property::{Kind, Output};
 use super::value::{OutputValue, parse_integer, parse_switch};
 use super::{defaults, fields, rdkafka};
 
-/// The variables that say where a record comes from. The sidecar must have all of them: each
-/// becomes a field of every record, and with an empty one Fluent Bit does not start.
+/// The variables with the origin of a record: node, pod and namespace.
+///
+/// The sidecar must have all of them: each becomes a field of every record, and Fluent Bit does not
+/// start if one is empty.
 pub const METADATA: [&str; 3] = ["NODE_NAME", "POD_NAME", "POD_NAMESPACE"];
 
 const TAG: &str = "claude-relay";
 const PARSER: &str = "claude-relay-json";
 
-/// What the configuration depends on.
+/// The inputs of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigInput<'a> {
-    /// The offset from UTC of the times that the relay writes, which carry none.
+    /// The offset from UTC of the relay's timestamps, which carry no time zone.
     pub timezone_offset_hours: i32,
     pub output: Output,
-    /// The settings of the output; [`super::check`] found no errors in them.
+    /// The settings of the output; [`super::check`] must have found no errors in them.
     pub settings: &'a BTreeMap<String, OutputValue>,
-    /// Where the relay's log files are.
+    /// The folder of the relay's log files.
     pub logs_dir: &'a str,
-    /// A volume that Fluent Bit can write to: offsets and buffers.
+    /// The folder for offsets and buffers, on a volume that Fluent Bit can write to.
     pub state_dir: &'a str,
-    /// How long Fluent Bit may go on sending after it was told to stop.
+    /// How long Fluent Bit may keep sending after SIGTERM.
     pub grace_seconds: u32,
-    /// The address that the relay listens on: the kubelet reaches the sidecar's server in the same
-    /// way.
+    /// The address that the sidecar's HTTP server listens on: the relay's own, because the kubelet
+    /// reaches both in the same way.
     pub http_listen: &'a str,
-    /// Where the probes ask.
+    /// The port of the HTTP server, which the probes use.
     pub http_port: u16,
-    /// The fields that leave the pod as they are, beside [`super::FIELDS`].
+    /// The fields that leave the pod unchanged, in addition to [`super::FIELDS`].
     pub extra_fields: &'a BTreeSet<&'a str>,
 }
 
@@ -59,12 +60,12 @@ fn service(input: &ConfigInput) -> Value {
         "flush": 1,
         "grace": input.grace_seconds,
         "log_level": "info",
-        // Reloading is left off: that server has no authentication.
+        // Hot reload stays off: the HTTP server has no authentication.
         "http_server": "on",
         "http_listen": input.http_listen,
         "http_port": input.http_port,
         "hot_reload": "off",
-        // Without it the path is unknown to some versions and always good in others.
+        // Without it, some versions do not serve the health path, and others always report success.
         "health_check": "on",
         "storage.path": format!("{}/buffer", input.state_dir),
         "storage.delete_irrecoverable_chunks": "on",
@@ -89,8 +90,8 @@ fn time_offset(hours: i32) -> String {
 }
 
 fn tail(input: &ConfigInput) -> Value {
-    // The main log has what the error and security logs repeat; a rotated file goes on as `.log.1`
-    // before it is packed.
+    // The error and security logs only repeat lines of the main log, so they are left out. A
+    // rotated file is named `.log.1` until it is compressed.
     let files = [
         "claude-relay-[0-9]*.log",
         "claude-relay-[0-9]*.log.[0-9]*",
@@ -102,32 +103,34 @@ fn tail(input: &ConfigInput) -> Value {
         "name": "tail",
         "tag": TAG,
         "path": paths.join(","),
-        // The last two hold OAuth tokens in clear text.
+        // The last two patterns match logs with OAuth tokens in clear text.
         "exclude_path": "*.gz,*auth-detail*,*token-refresh*",
         "parser": PARSER,
         "db": format!("{}/tail.db", input.state_dir),
         "db.locking": "on",
-        // An inode alone is used again by the next file.
+        // Offsets belong to an inode and a name, because the next file may reuse the inode.
         "db.compare_filename": "on",
         "read_from_head": "on",
-        // Under load the relay rotates and packs a file within seconds.
+        // Under load, the relay rotates and compresses a file within seconds.
         "refresh_interval": 1,
         "rotate_wait": 10,
-        // The relay's lines reach 50,000 characters; a longer one than the buffer is skipped, not
-        // the whole file.
+        // The relay's lines reach 50,000 characters. Fluent Bit skips a line that exceeds the
+        // buffer, not the whole file.
         "buffer_max_size": "1M",
         "skip_long_lines": "on",
         "storage.type": "filesystem",
     })
 }
 
-/// The names of the pod come last, so that no record brings its own.
+/// Returns the filters; the pod's metadata comes last, so that no record can set its own.
 fn filters(input: &ConfigInput) -> [Value; 3] {
     let [keep, clean] = fields::filters(TAG, input.extra_fields);
     [keep, clean, metadata()]
 }
 
-/// `Set` overwrites; `record_modifier` would add a second key of the same name.
+/// Returns the filter that adds the pod's metadata to each record.
+///
+/// `Set` overwrites a key; `record_modifier` would add a second key of the same name.
 fn metadata() -> Value {
     let set = METADATA.map(|name| format!("{} ${{{name}}}", name.to_lowercase()));
     json!({"name": "modify", "match": TAG, "set": set})
@@ -142,8 +145,9 @@ fn output(input: &ConfigInput) -> Value {
     Value::Object(settings.into_iter().collect::<Map<_, _>>())
 }
 
-/// Returns a setting under its canonical name and with one spelling for each meaning, so that a
-/// profile that only changes letter case restarts nothing.
+/// Returns a setting under its canonical name and in one spelling for each meaning.
+///
+/// A change of letter case in a profile must not restart the pods.
 fn setting(output: Output, key: &str, value: &OutputValue) -> (String, Value) {
     if let Some(name) = rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
         let name = rdkafka::canonical(name).unwrap_or(name);

@@ -1,22 +1,22 @@
-//! What the sidecar does where a profile is silent and Fluent Bit's own default loses or duplicates
-//! records.
+//! Defaults of the sidecar for properties that a profile leaves unset, if Fluent Bit's own default
+//! loses or duplicates records.
 //!
 //! | output | property | ours | because Fluent Bit's own |
 //! |---|---|---|---|
 //! | all but s3 | `retry_limit` | `no_limits` | 1 drops a chunk after the second failure |
 //! | all but s3 | `storage.total_limit_size` | `256M` | none lets the buffer fill its volume |
 //! | stdout | `format` | `json_lines` | is msgpack's text form |
-//! | forward | `require_ack_response` | on | off counts what is written to a socket as delivered |
+//! | forward | `require_ack_response` | on | off counts records written to a socket as delivered |
 //! | es | `suppress_type_name` | on | off is refused by Elasticsearch 8 |
-//! | es | `generate_id` | on, but beside `id_key` | off stores a record twice after a retry |
-//! | loki | `line_format` | `json` | the same; stated |
+//! | es | `generate_id` | on without `id_key` | off stores a record twice after a retry |
+//! | loki | `line_format` | `json` | is the same, but not explicit |
 //! | loki | `labels` | job, namespace and pod | `job=fluent-bit` mixes the streams of all pods |
 //! | http, kafka | `format` | `json` | differs between versions |
-//! | kafka | `rdkafka.log.connection.close` | false | true logs an error whenever an idle connection ends |
-//! | s3 | `retry_limit` | 5 | 1 wastes uploads; 5 is the most that the plugin makes of any number |
+//! | kafka | `rdkafka.log.connection.close` | false | true logs an error when an idle one ends |
+//! | s3 | `retry_limit` | 5 | 1 wastes uploads; the plugin never tries more than 5 times |
 //! | s3 | `store_dir` | on the state volume | lies on the root file system, which is read-only |
 //! | s3 | `store_dir_limit_size` | `256M` | none lets the buffer fill its volume |
-//! | s3 | `compression` | gzip where `s3_key_format` ends in `.gz` | none stores plain JSON under that name |
+//! | s3 | `compression` | gzip if `s3_key_format` ends in `.gz` | none stores plain JSON as `.gz` |
 //! | s3 | `total_file_size` | `50M` with `use_put_object` | 100M is refused there |
 
 use std::collections::BTreeMap;
@@ -26,12 +26,13 @@ use serde_json::{Value, json};
 use super::property::Output;
 use super::value::{OutputValue, parse_size};
 
-/// How much an output may keep on disk while its receiver is away.
+/// The most that an output may keep on disk while its receiver is unreachable.
 const BUFFER_LIMIT: &str = "256M";
 const BUFFER_LIMIT_BYTES: i64 = 256_000_000;
 
-/// Adds what the profile left open to the settings of an output, which stand under their names in
-/// lower case.
+/// Adds the defaults of properties that the profile leaves unset.
+///
+/// The keys of `settings` are property names in lower case.
 pub(super) fn fill(output: Output, state_dir: &str, settings: &mut BTreeMap<String, Value>) {
     let mut default = |name: &str, value: Value| {
         settings.entry(name.to_owned()).or_insert(value);
@@ -62,7 +63,7 @@ pub(super) fn fill(output: Output, state_dir: &str, settings: &mut BTreeMap<Stri
     fill_dependent(output, settings);
 }
 
-/// The defaults that hang on another setting.
+/// Adds the defaults that depend on another setting.
 fn fill_dependent(output: Output, settings: &mut BTreeMap<String, Value>) {
     if output == Output::Es && !settings.contains_key("id_key") {
         settings.entry("generate_id".to_owned()).or_insert(json!("on"));
@@ -81,7 +82,8 @@ fn fill_dependent(output: Output, settings: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// Returns how many bytes an output may keep on disk, for the size of the volume.
+/// Returns the number of bytes that an output may keep on disk, which determines the size of the
+/// volume.
 pub fn buffer_bytes(output: Output, config: &BTreeMap<String, OutputValue>) -> i64 {
     let name =
         if output == Output::S3 { "store_dir_limit_size" } else { "storage.total_limit_size" };
@@ -94,7 +96,7 @@ pub fn buffer_bytes(output: Output, config: &BTreeMap<String, OutputValue>) -> i
     bytes.unwrap_or(BUFFER_LIMIT_BYTES)
 }
 
-/// Returns whether a retry limit is one of the spellings of none.
+/// Returns whether a retry limit has one of the spellings of "unlimited".
 pub(super) fn is_unlimited(value: &OutputValue) -> bool {
     match value {
         OutputValue::Bool(limited) => !limited,

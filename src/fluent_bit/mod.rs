@@ -1,9 +1,9 @@
-//! Fluent Bit as it really is: its output plugins and their properties, which versions of it are
-//! fit for use, and the configuration of the sidecar that ships the relay's log files.
+//! Fluent Bit's output plugins and their properties, the versions that are fit for use, and the
+//! configuration of the sidecar that ships the relay's log files.
 //!
-//! Pure knowledge: nothing here knows profiles or Kubernetes. [`check`] says what Fluent Bit would
-//! refuse, or accept and get wrong; [`config`] builds the whole `fluent-bit.yaml` from settings
-//! that passed it.
+//! This module knows neither profiles nor Kubernetes. [`check`] finds the settings that Fluent Bit
+//! would refuse, or accept and get wrong; [`config`] builds the whole `fluent-bit.yaml` from
+//! settings that passed it.
 
 mod check;
 mod config;

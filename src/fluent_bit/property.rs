@@ -1,4 +1,4 @@
-//! The output plugins, and what is known about a property of one.
+//! The output plugins and the rules for each of their properties.
 
 use super::table;
 use super::version::Version;
@@ -15,7 +15,7 @@ pub enum Output {
     S3,
 }
 
-/// A name that is no output plugin, and the one that was perhaps meant.
+/// A name that matches no output plugin, and the most similar one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not an output of Fluent Bit")]
 pub struct UnknownOutput {
@@ -27,7 +27,7 @@ impl Output {
     pub const ALL: [Self; 7] =
         [Self::Stdout, Self::Forward, Self::Es, Self::Loki, Self::Http, Self::Kafka, Self::S3];
 
-    /// Returns the plugin's name, in the spelling that every version knows.
+    /// Returns the plugin's name in the spelling that every version knows.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
@@ -40,12 +40,11 @@ impl Output {
         }
     }
 
-    /// Parses a plugin's name; `elasticsearch` is another name of `es`, and letter case does not
-    /// count.
+    /// Parses a plugin's name, ignoring letter case; `elasticsearch` is an alias of `es`.
     ///
     /// # Errors
     ///
-    /// When there is no such plugin among those that are supported.
+    /// If no supported plugin has this name.
     pub fn parse(name: &str) -> Result<Self, UnknownOutput> {
         let lower = name.to_ascii_lowercase();
         if lower == "elasticsearch" {
@@ -61,7 +60,7 @@ impl Output {
         })
     }
 
-    /// Returns the properties of the plugin itself; the generic ones not included.
+    /// Returns the plugin's own properties, without the generic ones.
     pub fn properties(self) -> &'static [Property] {
         match self {
             Self::Stdout => table::STDOUT,
@@ -74,22 +73,21 @@ impl Output {
         }
     }
 
-    /// Returns the generic properties that Fluent Bit accepts here, whether or not they have an
-    /// effect.
+    /// Returns the generic properties that Fluent Bit accepts here, with or without an effect.
     pub fn generic(self) -> impl Iterator<Item = &'static Property> {
         let tls = if self == Self::Stdout { &[] } else { table::TLS };
         table::EVERYWHERE.iter().chain(table::NETWORK).chain(tls)
     }
 
-    /// Returns the property of that name, in any letter case; the plugin's own before a generic
-    /// one.
+    /// Returns the property with a name, ignoring letter case; the plugin's own properties precede
+    /// the generic ones.
     pub fn property(self, name: &str) -> Option<&'static Property> {
         let mut all = self.properties().iter().chain(self.generic());
         all.find(|property| property.name.eq_ignore_ascii_case(name))
     }
 
-    /// Returns whether the plugin opens connections itself, so that `host`, `port` and `net.*` mean
-    /// something.
+    /// Returns whether the plugin uses Fluent Bit's own connections, which `host`, `port` and
+    /// `net.*` configure.
     pub fn is_network(self) -> bool {
         !matches!(self, Self::Stdout | Self::Kafka)
     }
@@ -101,25 +99,25 @@ pub struct Property {
     /// Its name in the manual, in lower case.
     pub name: &'static str,
     pub kind: Kind,
-    /// What Fluent Bit 5.1.1 takes when nobody says.
+    /// The default of Fluent Bit 5.1.1.
     pub default: Option<&'static str>,
-    /// Whether its value is a credential.
+    /// Whether the value is a credential.
     pub secret: bool,
     pub since: Since,
 }
 
 impl Property {
-    /// Returns whether it may be given several times, as a list.
+    /// Returns whether the property may be set several times, as a list.
     pub fn multiple(&self) -> bool {
         matches!(self.kind, Kind::Header | Kind::Pair)
     }
 }
 
-/// What a property's value looks like; bounds are inclusive.
+/// The form of a property's value; bounds are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
-    /// A text, or `false` for none.
+    /// A text, or `false` for no text.
     TextOrFalse,
     /// A host name or address, without scheme, port and path.
     Host,
@@ -127,7 +125,7 @@ pub enum Kind {
     Path,
     /// Starts with `http://` or `https://`.
     Url,
-    /// Texts with commas between them.
+    /// Texts separated by commas.
     List,
     /// A name, a space, a value; several in a list.
     Header,
@@ -139,14 +137,14 @@ pub enum Kind {
         min: i64,
         max: i64,
     },
-    /// Bytes, with a suffix K, M or G that counts in thousands.
+    /// Bytes, with an optional suffix K, M or G in powers of 1,000.
     Size {
         min: i64,
         max: i64,
     },
     /// A size, or `false` for no limit.
     SizeOrFalse,
-    /// Seconds, or a number with one of s, m, h, d.
+    /// Seconds, or a number followed by s, m, h or d.
     Time,
     /// A positive number, `no_limits` or `no_retries`.
     Retries,
@@ -155,15 +153,15 @@ pub enum Kind {
 /// The first version of Fluent Bit that knows a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
-    /// At or before the oldest image that is accepted.
+    /// Known to every accepted image.
     Always,
     Version(Version),
-    /// Later than 2.2.0, at the latest in 5.1.1.
+    /// Added after 2.2.0, and known to 5.1.1.
     Recent,
 }
 
-/// Returns the candidate that `name` is probably a slip of; separators and letter case do not
-/// count.
+/// Returns the candidate that `name` is probably a misspelling of, ignoring separators and letter
+/// case.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
@@ -226,8 +224,8 @@ mod tests {
 
     #[test]
     fn the_tables_have_as_many_properties_as_the_real_plugins() {
-        // The counts of Fluent Bit 5.1.1; of Kafka without the `rdkafka.` prefix, which is a rule
-        // of its own.
+        // The counts of Fluent Bit 5.1.1. Kafka's count leaves out the `rdkafka.` prefix, which has
+        // a rule of its own.
         let wanted = [3, 17, 39, 21, 48, 21, 41];
 
         assert_eq!(Output::ALL.map(|output| output.properties().len()), wanted);

@@ -1,30 +1,30 @@
-//! The configuration names of librdkafka 2.12.1, global and per topic, that can be set from a text.
+//! The configuration properties of librdkafka 2.12.1, global and per topic, that accept a text.
 //!
-//! Fluent Bit hands everything after `rdkafka.` to librdkafka and goes on without what that does
-//! not know.
+//! Fluent Bit passes everything after `rdkafka.` to librdkafka, and continues if librdkafka does
+//! not know the property.
 
 use super::property::nearest;
 
-/// Where a property of the kafka output is one of librdkafka.
+/// The prefix of the kafka output's properties that belong to librdkafka.
 pub(super) const PREFIX: &str = "rdkafka.";
 
-/// Returns librdkafka's name in a property, without the prefix, whose letter case does not count.
+/// Returns the librdkafka property without the prefix, whose letter case does not matter.
 pub(super) fn librdkafka_name(property: &str) -> Option<&str> {
     let (prefix, name) = property.split_at_checked(PREFIX.len())?;
     prefix.eq_ignore_ascii_case(PREFIX).then_some(name)
 }
 
-/// Returns librdkafka's own spelling of a name that it knows.
+/// Returns librdkafka's own spelling of a property that it knows.
 pub(super) fn canonical(name: &str) -> Option<&'static str> {
     NAMES.iter().copied().find(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Returns the name that `name` is probably a slip of.
+/// Returns the property that `name` is probably a misspelling of.
 pub(super) fn suggestion(name: &str) -> Option<&'static str> {
     nearest(name, NAMES.iter().copied())
 }
 
-/// Returns whether a property of librdkafka is a credential.
+/// Returns whether a property of librdkafka holds a credential.
 pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }

@@ -1,14 +1,15 @@
-//! Rules about settings together: what is missing, what contradicts, what has no effect, what loses
-//! records.
+//! Rules between settings: missing, contradictory and ineffective properties, and settings that
+//! lose records.
 
 use super::check::{Problem, ProblemKind, Settings};
 use super::property::Output;
 use super::value::{OutputValue, parse_size, parse_switch};
 
-/// The largest object of a single PUT, and what is taken without `total_file_size`.
+/// The largest object of a single PUT, and the default of `total_file_size`.
 const S3_PUT_MAX: i64 = 50_000_000;
 const S3_OBJECT_DEFAULT: i64 = 100_000_000;
-/// The smallest and usual part of a multipart upload, and the largest without compression.
+/// The smallest part of a multipart upload, which is also the default, and the largest without and
+/// with compression.
 const S3_PART_MIN: i64 = 5_242_880;
 const S3_PART_MAX: i64 = 50_000_000;
 const S3_COMPRESSED_PART_MAX: i64 = 5_000_000_000;
@@ -34,7 +35,7 @@ fn has(settings: &Settings, name: &str) -> bool {
     settings.contains_key(name)
 }
 
-/// Returns the value of a boolean property that is set to one.
+/// Returns the value of a property that is set to a boolean.
 pub(super) fn switch(settings: &Settings, name: &str) -> Option<bool> {
     match settings.get(name)?.1 {
         OutputValue::Bool(value) => Some(*value),
@@ -51,7 +52,7 @@ fn bytes(settings: &Settings, name: &str) -> Option<i64> {
     }
 }
 
-/// Returns a problem at a property, if that is set.
+/// Returns a problem at a property, if the property is set.
 fn at(
     settings: &Settings,
     name: &str,
@@ -66,7 +67,8 @@ fn missing(name: &str, message: String, help: &str) -> Problem {
     Problem::new(name, ProblemKind::MissingProperty, message, help)
 }
 
-/// Without a host Fluent Bit sends to 127.0.0.1, which is the pod itself.
+/// Returns a problem if an output lacks a receiver: without a host, Fluent Bit sends to 127.0.0.1,
+/// the pod itself.
 fn host(output: Output, settings: &Settings) -> Option<Problem> {
     let elsewhere = match output {
         Output::Forward => &["host", "upstream", "unix_path"][..],
@@ -194,7 +196,7 @@ fn s3(settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-/// The plugin's own start-up checks, which no dry run makes.
+/// Repeats the plugin's own start-up checks, which no dry run makes.
 fn s3_sizes(settings: &Settings) -> Option<Problem> {
     let conflict =
         |name, message: &str, help: &str| at(settings, name, ProblemKind::Conflict, message, help);
@@ -250,8 +252,10 @@ fn tls(output: Output, settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-/// Fluent Bit takes these from every output and forgets them where the plugin does not connect
-/// itself.
+/// Returns the network properties that have no effect.
+///
+/// Fluent Bit accepts them for every output, and ignores them if the plugin does not use its
+/// connections.
 fn without_network(output: Output, settings: &Settings) -> Vec<Problem> {
     if output.is_network() {
         return Vec::new();

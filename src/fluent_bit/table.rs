@@ -1,12 +1,12 @@
-//! Every property of the seven outputs and the generic ones, as Fluent Bit 5.1.1 itself lists them.
+//! The properties of the seven outputs and the generic ones, as Fluent Bit 5.1.1 itself lists them.
 //!
-//! Left out are the generic properties that select what is routed (the sidecar has one route), and
-//! `tls.verify_client_cert`, which outputs list and refuse.
+//! Two kinds are left out: generic properties that select the records to route, because the sidecar
+//! has one route, and `tls.verify_client_cert`, which outputs list and refuse.
 
 use super::property::{Kind, Property, Since};
 use super::version::Version;
 
-/// Numbers are read into a C `int`.
+/// Fluent Bit reads numbers into a C `int`.
 pub(super) const INT_MAX: i64 = 2_147_483_647;
 const INT_MIN: i64 = -2_147_483_648;
 /// The largest integer that canonical JSON holds.

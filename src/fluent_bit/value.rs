@@ -1,4 +1,4 @@
-//! Values of properties: what they are in a profile, and how Fluent Bit reads them.
+//! Values of properties as profiles write them, and as Fluent Bit parses them.
 
 use super::table::INT_MAX;
 use crate::model::digest::Digest;
@@ -11,20 +11,20 @@ pub enum OutputValue {
     Text(String),
     /// Several values of one property: texts and secrets.
     List(Vec<Self>),
-    /// The value comes from a Secret, by way of this environment variable of the sidecar.
+    /// A value from a Secret, passed in this environment variable of the sidecar.
     Secret(String),
 }
 
-/// Older versions copy a variable's name into 64 bytes without looking.
+/// Older versions copy a variable's name into 64 bytes without checking its length.
 const ENV_NAME_MAX: usize = 63;
 
-/// Returns the environment variable that carries the secret of a property; `index` for an item of a
+/// Returns the environment variable that carries the secret of a property, or of item `index` of a
 /// list.
 pub fn env_name(property: &str, index: Option<usize>) -> String {
     let tail = index.map(|index| format!("_{index}")).unwrap_or_default();
     let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name: String = property.chars().map(upper).collect();
-    // A prefix of our own: Fluent Bit and the AWS client give meaning to some plain names.
+    // The prefix avoids plain names to which Fluent Bit and the AWS client give a meaning.
     let full = format!("OUT_{name}{tail}");
     if full.len() <= ENV_NAME_MAX {
         return full;
@@ -33,7 +33,7 @@ pub fn env_name(property: &str, index: Option<usize>) -> String {
     format!("OUT_{}_{digest}{tail}", &name[..40])
 }
 
-/// Returns what Fluent Bit takes a word for, if it is one of those that it accepts as a boolean.
+/// Returns the boolean that Fluent Bit reads from a word, or `None` for any other text.
 pub(super) fn parse_switch(text: &str) -> Option<bool> {
     let is = |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if is(["true", "on", "yes"]) {
@@ -42,8 +42,7 @@ pub(super) fn parse_switch(text: &str) -> Option<bool> {
     is(["false", "off", "no"]).then_some(false)
 }
 
-/// Returns the bytes that a size stands for: digits and perhaps K, M or G (or KB, MB, GB), in
-/// thousands.
+/// Returns a size in bytes: digits with an optional K, M or G (or KB, MB, GB) in powers of 1,000.
 pub(super) fn parse_size(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let unit = match text[digits..].to_ascii_uppercase().as_str() {
@@ -56,7 +55,7 @@ pub(super) fn parse_size(text: &str) -> Option<i64> {
     text[..digits].parse::<i64>().ok()?.checked_mul(unit)
 }
 
-/// Returns the seconds that a time stands for: digits and perhaps s, m, h or d.
+/// Returns a time in seconds: digits with an optional s, m, h or d.
 pub(super) fn parse_time(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let unit = match text[digits..].to_ascii_lowercase().as_str() {
@@ -70,14 +69,14 @@ pub(super) fn parse_time(text: &str) -> Option<i64> {
     (seconds <= INT_MAX).then_some(seconds)
 }
 
-/// Returns an integer in plain decimal digits.
+/// Parses an integer in plain decimal digits.
 pub(super) fn parse_integer(text: &str) -> Option<i64> {
     let bare = text.strip_prefix('-').unwrap_or(text);
     bare.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Returns what stands between `${` and `}` for each variable of a text; `None` for one that does
-/// not end.
+/// Returns the text between `${` and `}` for each variable of a text; `None` for a variable without
+/// an end.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = Option<&str>> {
     text.split("${").skip(1).map(|rest| rest.split_once('}').map(|(name, _)| name))
 }

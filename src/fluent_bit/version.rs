@@ -1,9 +1,11 @@
-//! Which Fluent Bit an image holds, judged by its tag, and which are too old.
+//! Reads the version of Fluent Bit from an image's tag, and rejects versions that are too old.
 
 use std::fmt;
 
-/// A version of Fluent Bit. A floating tag such as `4.2` lacks the last part, and stands for its
-/// newest.
+/// A version of Fluent Bit.
+///
+/// A floating tag such as `4.2` lacks the last part, and stands for the newest version of its
+/// series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
     major: u32,
@@ -11,17 +13,17 @@ pub struct Version {
     patch: Option<u32>,
 }
 
-/// The oldest that reads `parsers` from a YAML configuration.
+/// The oldest version that reads `parsers` from a YAML configuration.
 pub(super) const OLDEST: Version = Version::exact(3, 2, 0);
-/// The one that the table of properties describes.
+/// The version that the table of properties describes.
 pub(super) const DESCRIBED: Version = Version::exact(5, 1, 1);
 
-/// CVE-2024-4323, memory corruption through the built-in HTTP server: the first bad and the first
-/// good version.
+/// CVE-2024-4323, memory corruption through the built-in HTTP server: the first affected version
+/// and the first fixed one.
 const CVE_FROM: Version = Version::exact(2, 0, 7);
 const CVE_FIXED: Version = Version::exact(3, 0, 4);
 
-/// No real version has a larger part; a date used as a tag has.
+/// The largest part of a real version; a date used as a tag exceeds it.
 const PART_MAX: u32 = 999;
 
 impl Version {
@@ -29,8 +31,8 @@ impl Version {
         Self { major, minor: Some(minor), patch: Some(patch) }
     }
 
-    /// Returns whether this version, or the newest that a floating tag stands for, is `other` or
-    /// newer.
+    /// Returns whether this version is `other` or newer; a floating tag counts as the newest of its
+    /// series.
     pub fn is_at_least(self, other: Self) -> bool {
         self.newest() >= other.newest()
     }
@@ -47,7 +49,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A version that must not run.
+/// A version that the check rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooOld(pub Version);
 
@@ -68,13 +70,14 @@ impl fmt::Display for TooOld {
 
 impl std::error::Error for TooOld {}
 
-/// Returns the version that an image tag states: `5.1.1`, `v3.2.0`, `5.1.1-debug`, `4.2`. `None`
-/// for a tag that states none, such as `latest`: then nobody can tell here whether the image will
-/// do.
+/// Returns the version in an image tag, such as `5.1.1`, `v3.2.0`, `5.1.1-debug` or `4.2`.
+///
+/// `None` for a tag without a version, such as `latest`: the tag alone does not show whether the
+/// image is suitable.
 ///
 /// # Errors
 ///
-/// When the version is older than 3.2.
+/// If the version is older than 3.2.
 pub fn parse_tag(tag: &str) -> Result<Option<Version>, TooOld> {
     match parse(tag) {
         Some(version) if !version.is_at_least(OLDEST) => Err(TooOld(version)),

@@ -1,19 +1,19 @@
-//! Every diagnostic code, with what `explain` says about it.
+//! The diagnostic codes with the explanations that `explain` prints.
 
 use std::sync::LazyLock;
 
-/// The text is a page of the documentation too: a heading `## CODE TITLE` for each, and the
-/// explanation below.
+/// The text of all codes, also a page of the documentation: a heading `## CODE TITLE` for each
+/// code, followed by the explanation.
 const TEXT: &str = include_str!("codes.md");
 
 /// One code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
-    /// `RB0101`.
+    /// The code, such as `RB0101`.
     pub code: &'static str,
-    /// What it is about, in a few words.
+    /// The subject in a few words.
     pub title: &'static str,
-    /// What is wrong, why it matters and how to mend it: Markdown, mostly with an example.
+    /// The problem, its consequences and the remedy, as Markdown, mostly with an example.
     pub explanation: &'static str,
 }
 
@@ -28,7 +28,7 @@ static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Returns every code, in ascending order.
+/// Returns all codes in ascending order.
 pub fn all() -> &'static [Code] {
     &CODES
 }

@@ -1,10 +1,10 @@
-//! Trees to typed values: one serde door for our own types and for Kubernetes' ones, and every
-//! mistake at once.
+//! Decodes trees into typed values through serde, for our own types and Kubernetes' types alike,
+//! and reports every mistake at once.
 //!
-//! serde stops at the first mistake. So a mistake is noted, the value that holds it is taken out of
-//! the tree (the default takes its place), and the tree is read again: a profile has few mistakes,
-//! and each one makes it smaller. A key that no type asks for is seen because serde asks to skip
-//! its value, whoever's type it is.
+//! serde stops at the first mistake. So the decoder notes the mistake, removes the value that holds
+//! it from the tree (the default takes its place), and reads the tree again: a profile has few
+//! mistakes, and each one makes the tree smaller. The decoder finds unknown keys of any type
+//! because serde asks to skip their values.
 
 use std::cell::RefCell;
 use std::fmt::{self, Display};
@@ -17,10 +17,11 @@ use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
 use super::{masking, mode_text, removed, secrets, suggest};
 use crate::model::credential::holds_credential;
 
-/// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can
-/// be made of it.
+/// Returns the typed value of `tree` and adds each mistake to `diagnostics`; `None` if no value can
+/// be read.
 ///
-/// A value that is wrong is replaced by the one that `defaults` has at its path, or left out.
+/// The value of `defaults` at the same path replaces a wrong value; without a default, the value is
+/// left out.
 pub fn decode<T: DeserializeOwned>(
     tree: &mut Node,
     defaults: &Node,
@@ -48,8 +49,7 @@ pub fn decode<T: DeserializeOwned>(
                     error
                 };
                 let error = error.with_mode(&path, tree.get(&path));
-                // A value that a table lacks may be one that was refused in it, or stand under a
-                // key that no type knows.
+                // A table may lack a value because it was rejected, or because its key is misspelt.
                 let is_about = |inner: &Path| inner.starts_with(&path) && *inner != path;
                 let (misspelt, unknown): (Vec<_>, Vec<_>) =
                     unknown.into_iter().partition(|unknown| is_about(&unknown.path));
@@ -68,8 +68,9 @@ pub fn decode<T: DeserializeOwned>(
     None
 }
 
-/// How many values are read at most, over all rounds: a huge file is not read a hundred times to
-/// find a hundred mistakes.
+/// The largest number of values to read over all rounds.
+///
+/// The decoder must not read a huge file a hundred times to find a hundred mistakes.
 const READS_MAX: usize = 1_000_000;
 
 fn rounds(tree: &Node) -> usize {
@@ -83,8 +84,8 @@ fn rounds(tree: &Node) -> usize {
     (READS_MAX / count(tree)).clamp(8, DIAGNOSTICS_MAX)
 }
 
-/// Takes the value at `path` out of the tree, or puts the default in its place; false when there is
-/// nothing left.
+/// Removes the value at `path` from the tree, or replaces it by the default; returns false if
+/// nothing is left to remove.
 fn prune(tree: &mut Node, defaults: &Node, path: &Path) -> bool {
     let Some((parent, last)) = path.split_last() else { return false };
     let default = defaults
@@ -105,7 +106,7 @@ fn prune(tree: &mut Node, defaults: &Node, path: &Path) -> bool {
     removed || prune(tree, defaults, &parent)
 }
 
-/// A key that no type asked for, and the keys that could have stood there.
+/// An unknown key, and the keys that are valid in its place.
 struct Unknown {
     path: Path,
     origin: Origin,
@@ -139,7 +140,7 @@ fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// What went wrong at one value.
+/// A mistake at one value.
 #[derive(Debug)]
 pub struct DecodeError {
     code: &'static str,
@@ -154,7 +155,7 @@ impl DecodeError {
         Self { code, message, help: None, path: None, origin: None }
     }
 
-    /// Notes where it happened, unless a value further in has done so.
+    /// Adds the place of the mistake, unless a value further inside has set it.
     fn at(mut self, way: Way<'_>, origin: Origin) -> Self {
         if self.path.is_none() {
             self.path = Some(way.path());
@@ -163,7 +164,7 @@ impl DecodeError {
         self
     }
 
-    /// Takes out of the message what it repeats of a value that may be a secret.
+    /// Removes from the message a quoted text that may be a secret.
     fn without(mut self, node: Option<&Node>) -> Self {
         if matches!(node.map(|node| &node.value), Some(Value::Text(_)))
             && self.message.starts_with('`')
@@ -173,7 +174,7 @@ impl DecodeError {
         self
     }
 
-    /// Says how TOML writes a mode that is a text: `"0400"`.
+    /// Adds a hint for a mode that is a text, such as `"0400"`.
     fn with_mode(mut self, path: &Path, node: Option<&Node>) -> Self {
         let is_mode = path.0.last().and_then(Segment::as_key).is_some_and(mode_text::is_mode_key);
         if let (true, Some(Value::Text(text))) = (is_mode, node.map(|node| &node.value)) {
@@ -197,7 +198,7 @@ impl DecodeError {
     }
 }
 
-/// Returns the path as the reference names it: without indices.
+/// Returns the path as the reference writes it: without indices.
 fn path_of_keys(path: &Path) -> Path {
     Path(path.0.iter().filter(|segment| matches!(segment, Segment::Key(_))).cloned().collect())
 }
@@ -212,7 +213,7 @@ impl std::error::Error for DecodeError {}
 
 impl de::Error for DecodeError {
     fn custom<T: Display>(message: T) -> Self {
-        // Our own types say `what is wrong; what to do`.
+        // Our own types write `problem; remedy`.
         let text = message.to_string();
         match text.split_once("; ") {
             Some((what, help)) => {
@@ -254,7 +255,7 @@ impl de::Error for DecodeError {
     }
 }
 
-/// Returns what a Rust type expects in TOML's words.
+/// Returns TOML's name for the expected Rust type.
 fn in_toml_words(expected: &str) -> &str {
     match expected {
         "a sequence" => "an array",
@@ -268,8 +269,10 @@ fn in_toml_words(expected: &str) -> &str {
     }
 }
 
-/// Names a type and never a value: it may be a secret in the wrong place, a number too. The line is
-/// shown where it may be.
+/// Returns the name of the type that was found, never the value.
+///
+/// Any value, even a number, may be a secret in the wrong place. The diagnostic shows the line if
+/// its source allows it.
 fn describe(found: Unexpected<'_>) -> String {
     match found {
         Unexpected::Bool(_) => "a boolean".to_owned(),
@@ -281,11 +284,11 @@ fn describe(found: Unexpected<'_>) -> String {
     }
 }
 
-/// Reads one node; `unknown` collects the keys whose values nobody wants.
+/// Reads one node; `unknown` collects the keys whose values serde skips.
 struct NodeDeserializer<'a> {
     node: &'a Node,
     way: Way<'a>,
-    /// Where this node's key stands, and the keys known beside it.
+    /// The origin of this node's key, and the known keys of its table.
     key: Option<(Origin, &'static [&'static str])>,
     unknown: &'a RefCell<Vec<Unknown>>,
 }
@@ -350,7 +353,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         let (way, origin) = (self.way, self.node.origin);
-        // `cpu = 1` is what people write; Kubernetes itself reads it as the quantity "1".
+        // Users write `cpu = 1`; Kubernetes itself reads it as the quantity "1".
         if let ("Quantity", Value::Integer(number)) = (name, &self.node.value) {
             let text: StringDeserializer<DecodeError> = number.to_string().into_deserializer();
             return visitor.visit_newtype_struct(text);
@@ -378,7 +381,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
         result.map_err(|error| error.at(way, origin))
     }
 
-    /// Somebody skips this value: its key is one that no type knows.
+    /// Records an unknown key: serde skips the value of a key that the type does not know.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if let Some((origin, known)) = self.key {
             self.unknown.borrow_mut().push(Unknown { path: self.way.path(), origin, known });
@@ -455,7 +458,7 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
     }
 }
 
-/// The keys whose values are Kubernetes' own types.
+/// The keys whose values have Kubernetes' own types.
 pub const FRAGMENTS: [&str; 23] = [
     "affinity",
     "extraContainers",
@@ -482,11 +485,11 @@ pub const FRAGMENTS: [&str; 23] = [
     "topologySpreadConstraints",
 ];
 
-/// Reports the required keys of Kubernetes' types that are missing in the tree at the end of `way`.
+/// Reports required keys of Kubernetes' types that the tree at `way` lacks.
 ///
-/// Those types turn a missing required key into an empty value instead of refusing it, but always
-/// write it back: so it is a key that `written` (the typed value, written back) has and the tree
-/// has not.
+/// Those types turn a missing required key into an empty value instead of rejecting it, but always
+/// serialize it. So a missing key occurs in `written`, the typed value serialized again, but not in
+/// the tree.
 pub fn report_missing(
     tree: &Node,
     written: &serde_json::Value,

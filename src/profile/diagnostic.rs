@@ -1,11 +1,11 @@
-//! What is wrong with a profile: data; `ui/diagnostic.rs` shows it.
+//! The findings about a profile, as data; `ui/diagnostic.rs` shows them.
 
 use super::node::{Origin, Path};
 
-/// More than this many mistakes are one mistake: the wrong file.
+/// The maximum number of findings; a text with more mistakes is probably the wrong file.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
-/// The warning of images that are named by a tag, which most profiles begin with.
+/// The warning about images that are named by a tag, which most new profiles have.
 const COMMON: &str = "RB0402";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,16 +14,16 @@ pub enum Severity {
     Warning,
 }
 
-/// One finding: a stable code, a place, what is wrong, what to do.
+/// One finding: a stable code, a place, the problem and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub code: &'static str,
     pub severity: Severity,
-    /// A fragment in lower case: it follows `error[RB0017]: `.
+    /// A fragment in lower case, which follows `error[RB0017]: `.
     pub message: String,
-    /// Where the cause was written.
+    /// The origin of the cause.
     pub origin: Option<Origin>,
-    /// The key that it is about.
+    /// The key that the finding concerns.
     pub path: Option<Path>,
     pub help: Option<String>,
 }
@@ -63,7 +63,7 @@ impl Diagnostic {
     }
 }
 
-/// The findings about one profile, in the order of the text when [`Diagnostics::sort`]ed.
+/// The findings about one profile; [`Diagnostics::sort`] puts them into the order of the text.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
@@ -84,7 +84,7 @@ impl Diagnostics {
         self.0.iter_mut().for_each(change);
     }
 
-    /// Leaves warnings out, but for those of keys that `concerns`.
+    /// Removes warnings, except those about keys that `concerns` accepts.
     pub fn only_warnings_of(&mut self, concerns: &dyn Fn(&str) -> bool) {
         let is_about = |diagnostic: &Diagnostic| {
             diagnostic.path.as_ref().is_none_or(|path| concerns(&path.to_string()))
@@ -104,7 +104,7 @@ impl Diagnostics {
         )
     }
 
-    /// Returns how many errors there are.
+    /// Returns the number of errors.
     pub fn errors(&self) -> usize {
         self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
     }
@@ -113,13 +113,15 @@ impl Diagnostics {
         self.errors() > 0
     }
 
-    /// Sorts by place, errors first where two share one, and keeps [`DIAGNOSTICS_MAX`]: errors
-    /// before warnings. What is true of nearly every profile comes last.
+    /// Sorts by place, with errors first at the same place, and keeps the first [`DIAGNOSTICS_MAX`]
+    /// findings, errors before warnings.
+    ///
+    /// The warning that nearly every profile has comes last.
     pub fn sort(&mut self) {
         self.0.sort_by_key(|diagnostic| diagnostic.severity);
         self.0.truncate(DIAGNOSTICS_MAX);
         self.0.sort_by(|a, b| {
-            // Later layers come first: the user's own file before what it extends.
+            // Later layers come first: the user's own file before its bases.
             let place = |d: &Diagnostic| d.origin.map(|o| (usize::MAX - o.source, o.start, o.end));
             let is_common = |d: &Diagnostic| d.code == COMMON;
             is_common(a)

@@ -1,6 +1,6 @@
 //! The words that a profile may have anywhere: names of keys, and values of closed lists.
 //!
-//! What is not among them may be part of a secret.
+//! Any other word may be part of a secret, so messages must not show it.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::schema;
 
-/// The names of all keys, sorted, a line each. A profile with a warning needs them, and building
-/// the schema costs more than rendering.
+/// The names of all keys, sorted, one per line.
+///
+/// Every profile with a warning needs them, and building the schema costs more than rendering.
 const KEY_NAMES: &str = include_str!("key_names.txt");
 
 static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
@@ -20,12 +21,12 @@ static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     values
 });
 
-/// Returns whether some table of a profile has a key of this name.
+/// Returns whether any table of a profile has a key of this name.
 pub fn is_key_name(name: &str) -> bool {
     is_line_of_sorted(KEY_NAMES, name)
 }
 
-/// Searches by halves, without a list of the lines.
+/// Returns whether a sorted text has a line, by binary search without a list of the lines.
 fn is_line_of_sorted(mut text: &str, wanted: &str) -> bool {
     while !text.is_empty() {
         let middle = text.floor_char_boundary(text.len() / 2);
@@ -40,7 +41,7 @@ fn is_line_of_sorted(mut text: &str, wanted: &str) -> bool {
     false
 }
 
-/// Returns whether a word is the name of a key or of a choice.
+/// Returns whether a word is the name of a key, or a value of a closed list.
 pub fn is_known(word: &str) -> bool {
     is_key_name(word) || VALUES.contains(word)
 }

@@ -1,12 +1,13 @@
-//! Finds the lock of the images, and whether it lists a profile.
+//! Reads the image lock of a profile.
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::overlay::ProfileFiles;
 use crate::images::lock::{LOCK_FILE, Lock, RESTORE_LOCK};
 use crate::model::text::Label;
 
-/// Returns the lock if it lists `profile`. A lock that cannot be read is an error for every
-/// profile: it may list this one.
+/// Returns the lock if it lists `profile`.
+///
+/// An unreadable lock is an error for every profile, because it may list this one.
 pub(super) fn read(
     profile: &Label,
     files: &dyn ProfileFiles,

@@ -1,4 +1,4 @@
-//! The output of Fluent Bit: from the profile's words to those of `fluent_bit`.
+//! Translates the profile's Fluent Bit output into the types of `fluent_bit`.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub fn output(settings: &Settings) -> Output {
     }
 }
 
-/// Returns the plugin's properties; a secret is the environment variable that carries it.
+/// Returns the plugin's properties; a secret becomes the environment variable that carries it.
 pub fn output_settings(settings: &Settings) -> BTreeMap<String, fluent_bit::OutputValue> {
     let config = &settings.storage.logs.fluentbit.output.config;
     config.iter().map(|(key, value)| (key.clone(), translate(key, None, value))).collect()
@@ -38,7 +38,7 @@ fn translate(key: &str, index: Option<usize>, value: &OutputValue) -> fluent_bit
     }
 }
 
-/// Makes secrets of the plain texts of property `key`, so that they reach Fluent Bit through a
+/// Turns the plain texts of property `key` into secrets, so that they reach Fluent Bit through a
 /// Secret.
 pub(super) fn make_secret(settings: &mut Settings, key: &str) {
     fn convert(value: &mut OutputValue) {

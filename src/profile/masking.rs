@@ -1,10 +1,10 @@
-//! What people may see of a profile's text: names, but no secrets.
+//! Masks secrets in a profile's text, and keeps the names.
 //!
-//! | text | what is shown |
+//! | text | shown lines |
 //! |---|---|
-//! | TOML | every line, with stars over values that are secrets, sound like one or resemble one, and over keys inside of them |
-//! | not TOML | only lines of known words without quotes: a piece of a secret may stand anywhere |
-//! | a link out of the profiles' folder, or with PEM in it | no line: it may be any file |
+//! | TOML | every line; secrets, values like them, and keys inside them are masked |
+//! | not TOML | only unquoted known words: any other text may contain part of a secret |
+//! | a link out of the profiles' folder, or a text with PEM | none: it may be any file |
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,11 +18,11 @@ use crate::model::credential::{
     credentials, holds_pem, may_assign_secret, may_hold_login, resembles_secret, sounds_secret,
 };
 
-/// A text whose secrets are covered, line by line.
+/// A text whose lines are shown with secrets masked.
 pub struct ShownText<'a> {
     text: &'a str,
     tree: Node,
-    /// Keys that stand where a secret does: whichever line repeats them.
+    /// Keys in the place of a secret; they are masked in every line that repeats them.
     keys: BTreeSet<&'a str>,
     lines: Lines,
 }
@@ -33,20 +33,20 @@ enum Lines {
     None,
 }
 
-/// One line as people may see it: of the same length as the line that was written.
+/// One masked line, as long as the original.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ShownLine {
-    /// Where it begins in the text.
+    /// The byte offset of the line in the text.
     pub start: usize,
     pub text: String,
 }
 
 impl<'a> ShownText<'a> {
-    /// Reads a text once more, for what may be shown of it.
+    /// Parses a text to find out which lines may be shown.
     pub fn new(text: &'a str, visibility: Visibility) -> Self {
         let mut problems = Diagnostics::default();
         let tree = parse(0, text, &mut problems);
-        // A number that is too large is the one problem that leaves the tree whole.
+        // RB0004, a number that is too large, is the only problem that leaves the tree complete.
         let is_whole = problems.iter().all(|problem| problem.code == "RB0004");
         let lines = match visibility {
             Visibility::Places => Lines::None,
@@ -61,7 +61,7 @@ impl<'a> ShownText<'a> {
         Self { text, tree, keys, lines }
     }
 
-    /// Returns the line that has the byte at `offset`, if it may be shown.
+    /// Returns the line with the byte at `offset`, if it may be shown.
     pub fn line_at(&self, offset: usize) -> Option<ShownLine> {
         let offset = self.text.floor_char_boundary(offset);
         let start = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
@@ -92,7 +92,7 @@ impl<'a> ShownText<'a> {
     }
 }
 
-/// Returns `text` with stars over every secret, and over every line that may not be shown.
+/// Returns `text` with stars in place of every secret and every line that may not be shown.
 pub fn mask(text: &str) -> String {
     let shown = ShownText::new(text, Visibility::Lines);
     let mut start = 0;
@@ -104,7 +104,7 @@ pub fn mask(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns whether the value at `path` is a secret, or may be one.
+/// Returns whether the value at `path` is or may be a secret.
 pub(super) fn is_hidden(tree: &Node, path: &Path) -> bool {
     let mut steps = Vec::new();
     let mut node = tree;
@@ -126,14 +126,14 @@ pub(super) fn is_hidden(tree: &Node, path: &Path) -> bool {
     is_secret(node, &steps)
 }
 
-/// One step from the root of a tree to a value, with what stands beside it.
+/// One step from the root of a tree to a value, with its sibling values.
 #[derive(Clone, Copy)]
 enum Step<'a> {
     Key(&'a Table, &'a str),
     Index(&'a [Node], usize),
 }
 
-/// Collects the places of secrets that are in `line`; `steps` is the way to `node`.
+/// Collects the ranges of secrets in `line`; `steps` lead to `node`.
 fn collect<'a>(
     node: &'a Node,
     line: &Range<usize>,
@@ -164,7 +164,7 @@ fn collect<'a>(
     }
 }
 
-/// Collects the places of keys that stand where a secret does and are no words of ours.
+/// Collects the ranges of unknown keys in the place of a secret.
 fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<Step<'a>>, hidden: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(table) => {
@@ -188,11 +188,11 @@ fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<Step<'a>>, hidden: &mut Vec<
     }
 }
 
-/// Returns whether a value is a secret: by its key, by one further out, by what stands beside it,
-/// or by itself.
+/// Returns whether a value is a secret, judged by its key, an outer key, its siblings or its own
+/// text.
 fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
     let text = match &node.value {
-        // A switch tells nothing; a number may be a password without its quotes.
+        // A boolean reveals nothing; a number may be a password without quotes.
         Value::Bool(_) => return false,
         Value::Text(text) => text.as_str(),
         _ => "",
@@ -203,14 +203,14 @@ fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
     is_in_secret(text, steps) && !is_reference(&path_of(steps), &node.value)
 }
 
-/// Returns whether a value, of which this is the text, stands where a secret does.
+/// Returns whether the value with this text stands in the place of a secret.
 fn is_in_secret(text: &str, steps: &[Step<'_>]) -> bool {
     let mut path = Path::default();
     let mut found = false;
     for step in steps {
         match *step {
             Step::Index(items, index) => {
-                // An option may be written without the sign between its name and its value.
+                // An argument may join an option's name and value without a separator.
                 let is_option = is_argument(&path) && resembles_secret(text);
                 found = found || is_option || follows_option(items, index);
                 path = path.index(index);
@@ -238,13 +238,13 @@ fn path_of(steps: &[Step<'_>]) -> Path {
 
 fn is_secret_key(path: &Path, key: &str) -> bool {
     if sounds_secret(key) {
-        // Those of ours that take a secret are known by their paths.
+        // Our own keys for secrets are recognised by their paths.
         return !is_name(path, key) && !is_key(path);
     }
     is_unknown_property(path) || !known_words::is_key_name(key) && resembles_secret(key)
 }
 
-/// Returns whether a dot has come into the name of a secret: `adminPass.word`.
+/// Returns whether a dot splits the name of a secret, as in `adminPass.word`.
 fn is_torn(before: Option<&Segment>, key: &str) -> bool {
     let Some(before) = before.and_then(Segment::as_key) else { return false };
     !known_words::is_key_name(before)
@@ -253,7 +253,7 @@ fn is_torn(before: Option<&Segment>, key: &str) -> bool {
 }
 
 /// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`,
-/// with either key misspelt perhaps.
+/// even if one of the two keys is misspelt.
 fn is_in_pair(table: &Table, key: &str) -> bool {
     let names_secret = |(name, entry): (&String, &Entry)| match &entry.node.value {
         Value::Text(text) if name != key => {
@@ -266,19 +266,19 @@ fn is_in_pair(table: &Table, key: &str) -> bool {
         && table.iter().any(names_secret)
 }
 
-/// Returns whether `path` is a list of arguments of a program.
+/// Returns whether `path` leads to a program's list of arguments.
 fn is_argument(path: &Path) -> bool {
     matches!(path.0.last().and_then(Segment::as_key), Some("args" | "command"))
 }
 
-/// Returns whether an item is the value of an option before it: `["--password", "…"]`.
+/// Returns whether an item is the value of the option before it: `["--password", "…"]`.
 fn follows_option(items: &[Node], index: usize) -> bool {
     let before = index.checked_sub(1).and_then(|before| items.get(before)).map(|node| &node.value);
     matches!(before, Some(Value::Text(text)) if text.starts_with('-') && sounds_secret(text))
 }
 
-/// Returns whether a line of a text that is not TOML tells nothing but names of keys and choices,
-/// and small numbers behind them.
+/// Returns whether a line of a text that is not TOML contains only names of keys, choices and small
+/// numbers.
 fn has_known_words_only(line: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_sign = |c: char| " \t[]{}=,.".contains(c);

@@ -1,4 +1,4 @@
-//! Profiles: text to checked settings, with every mistake named at once.
+//! Turns a profile's text into checked settings, and reports every mistake at once.
 //!
 //! `overlay` (layers of trees) -> `decode` (typed settings) -> `check` (rules between keys) ->
 //! `resolve` (decisions).
@@ -39,18 +39,18 @@ use unshown::UnshownTexts;
 
 use crate::model::text::Label;
 
-/// What came of reading a profile.
+/// The result of reading a profile.
 pub struct Loaded {
-    /// The profile; `None` when there are errors.
+    /// The profile; `None` if there are errors.
     pub profile: Option<Profile>,
-    /// Everything that was found, in the order of the text.
+    /// All findings, in the order of the text.
     pub diagnostics: Diagnostics,
     pub sources: Sources,
-    /// All layers in one, with the place of each value.
+    /// All layers merged, with the origin of each value.
     pub tree: Node,
 }
 
-/// Reads profile `name` with what it extends and `sets` on top, and checks it.
+/// Reads profile `name` with its bases, lays `sets` on top, and checks the result.
 pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
     let mut diagnostics = Diagnostics::default();
     let layers = overlay::overlay(name, sets, files, &mut diagnostics);
@@ -74,7 +74,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
     Loaded { profile, diagnostics, sources, tree }
 }
 
-/// Finds required keys of Kubernetes' types that are missing.
+/// Reports missing required keys of Kubernetes' types.
 fn report_missing(tree: &Node, settings: &Settings, diagnostics: &mut Diagnostics) {
     let written =
         serde_json::to_value(settings).expect("settings have string keys and write themselves");

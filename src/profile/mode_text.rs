@@ -1,21 +1,22 @@
-//! Modes of files as people write them: in octal, whatever the format takes the digits for.
+//! File modes as users write them: in octal digits, even if the format reads the digits as decimal.
 
-/// The most that Kubernetes takes.
+/// The largest mode that Kubernetes accepts.
 pub(super) const MODE_MAX: i64 = 0o777;
 
-/// Returns whether a key of a volume is the mode of a file.
+/// Returns whether a key of a volume holds a file mode.
 pub fn is_mode_key(key: &str) -> bool {
     key == "defaultMode" || key == "mode"
 }
 
-/// Returns the mode whose octal digits stand in decimal: one that people give to files. Others,
-/// such as 420, which is 0o644, make no sense in octal.
+/// Returns the mode that a decimal number spells in octal digits, if it is a usual file mode.
+///
+/// Other numbers, such as 420, which is 0o644, make no sense in octal.
 pub fn meant(written: &str) -> Option<i64> {
     let mode = i64::from_str_radix(written, 8)
         .ok()
         .filter(|mode| written.len() == 3 && *mode <= MODE_MAX)?;
     let (owner, group, other) = (mode >> 6, mode >> 3 & 7, mode & 7);
-    // A class that cannot read can neither write nor execute, and the owner has the most
+    // A class without read permission has no other permission either, and the owner has the most
     // permissions.
     let is_sensible = |class: i64| class == 0 || class & 4 != 0;
     let is_within = |class: i64, wider: i64| class & !wider == 0;
@@ -23,7 +24,7 @@ pub fn meant(written: &str) -> Option<i64> {
     (is_usual && is_within(group, owner) && is_within(other, group)).then_some(mode)
 }
 
-/// Returns how TOML writes a mode of octal digits: `0400` is `0o400`.
+/// Returns the TOML spelling of a mode in octal digits: `0o400` for `0400`.
 pub fn in_toml(digits: &str) -> Option<String> {
     let is_mode =
         (3..=5).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
@@ -31,8 +32,8 @@ pub fn in_toml(digits: &str) -> Option<String> {
     Some(format!("0o{mode:o}"))
 }
 
-/// Returns how TOML writes the mode at `start` of a text that is not TOML because of its leading
-/// zero: `mode = 0400`.
+/// Returns the TOML spelling of the mode at `start` of a text that is not TOML because of the
+/// mode's leading zero: `mode = 0400`.
 pub fn in_toml_at(text: &str, start: usize) -> Option<String> {
     let (before, rest) = text.split_at_checked(start)?;
     let ends = |c: char| !c.is_ascii_alphanumeric();

@@ -1,6 +1,7 @@
-//! A profile as a tree: what was written, and where.
+//! A profile as a tree that remembers where each value was written.
 //!
-//! Layers (defaults, files, `--set`) become trees of this type, are merged, and only then typed.
+//! Layers (defaults, files, `--set`) become trees of this type, and are typed only after they are
+//! merged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,50 +27,50 @@ impl Origin {
     }
 }
 
-/// What kind of layer a source is.
+/// The kind of layer that a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
-    /// The defaults that are part of the program.
+    /// The defaults compiled into the program.
     Default,
     /// A profile file.
     File,
-    /// An argument `--set path=value`.
+    /// A `--set path=value` argument.
     Set,
 }
 
-/// What may be shown of a source.
+/// How much of a source messages may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// Its lines, with stars over secrets.
+    /// Its lines, with secrets masked.
     Lines,
-    /// Places in it, and no line: a link leads to it that may lead to any file, such as a private
+    /// Line and column only: a link points to it, and could point to any file, such as a private
     /// key.
     Places,
 }
 
-/// One text that settings came from.
+/// One text that contains settings.
 #[derive(Clone)]
 pub struct Source {
     pub kind: SourceKind,
-    /// What messages call it: a path, or `--set`.
+    /// The name in messages: a path, or `--set`.
     pub name: String,
     pub text: String,
     pub visibility: Visibility,
 }
 
 impl Source {
-    /// Returns the lines that people may see. The text is parsed again for that.
+    /// Returns the lines that messages may show. This parses the text again.
     pub fn shown(&self) -> ShownText<'_> {
         ShownText::new(&self.text, self.visibility)
     }
 
-    /// Returns the text of an argument, with stars in place of secrets.
+    /// Returns the text of an argument with secrets masked.
     pub fn argument(&self) -> String {
         masking::mask(&self.text)
     }
 }
 
-/// All texts that a profile came from; [`Origin::source`] is an index into it.
+/// All texts of a profile; [`Origin::source`] is an index into them.
 #[derive(Clone, Default)]
 pub struct Sources(Vec<Source>);
 
@@ -84,7 +85,7 @@ impl Sources {
         &self.0[index]
     }
 
-    /// Returns the indices of the texts of which this may be shown.
+    /// Returns the indices of the texts with this visibility.
     pub fn indices_with(&self, visibility: Visibility) -> impl Iterator<Item = usize> {
         self.0
             .iter()
@@ -93,7 +94,7 @@ impl Sources {
             .map(|(index, _)| index)
     }
 
-    /// Returns `name:line:column` of an origin, or `default`.
+    /// Returns the place of an origin: `name:line:column`, `default`, or the `--set` argument.
     pub fn place(&self, origin: Origin) -> String {
         let source = self.get(origin.source);
         match source.kind {
@@ -107,14 +108,16 @@ impl Sources {
     }
 }
 
-/// Returns the line and the column (in characters) of a byte offset; both count from 1.
+/// Returns the line and the column (in characters) of a byte offset; both start at 1.
 pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(offset)];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// A value with the place it came from. No `Debug`: it may hold a secret.
+/// A value with its origin.
+///
+/// It has no `Debug` because it may hold a secret.
 #[derive(Clone)]
 pub struct Node {
     pub value: Value,
@@ -125,9 +128,9 @@ pub struct Node {
 pub enum Value {
     Bool(bool),
     Integer(i64),
-    /// The TOML text of a number that is not an integer: it is never computed with.
+    /// The TOML text of a number that is not an integer; nothing computes with it.
     Float(String),
-    /// TOML's dates: nothing in a profile is one, but a message should say so.
+    /// A TOML date: no key takes one, but a message should name the type.
     Datetime(String),
     Text(String),
     Array(Vec<Node>),
@@ -144,7 +147,7 @@ pub struct Entry {
 }
 
 impl Value {
-    /// Returns what TOML calls this type, with an article.
+    /// Returns TOML's name of this type, with an article.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Bool(_) => "a boolean",
@@ -191,7 +194,7 @@ impl Node {
         self.as_table().into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
 
-    /// Takes out the value at `path`.
+    /// Removes the key at `path` from its table.
     pub fn remove(&mut self, path: &Path) {
         let parent =
             path.split_last().and_then(|(parent, last)| Some((self.get_mut(&parent)?, last)));
@@ -200,7 +203,7 @@ impl Node {
         }
     }
 
-    /// Returns where the deepest existing part of `path` was written.
+    /// Returns the origin of the deepest existing part of `path`.
     pub fn nearest_origin(&self, path: &Path) -> Origin {
         let mut node = self;
         for segment in &path.0 {
@@ -215,7 +218,7 @@ impl Node {
         node.origin
     }
 
-    /// Lays `upper` over this node: tables merge key by key, everything else is replaced.
+    /// Lays `upper` over this node: tables merge key by key, any other value is replaced.
     pub fn merge(&mut self, upper: Self) {
         match (&mut self.value, upper.value) {
             (Value::Table(lower), Value::Table(upper_table)) => {
@@ -240,7 +243,7 @@ impl Node {
     }
 }
 
-/// The way to a value: `ingress.hosts[0].host`.
+/// The path to a value: `ingress.hosts[0].host`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(pub Vec<Segment>);
 
@@ -251,7 +254,7 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// Returns the key, if this is one.
+    /// Returns the key, or `None` for an index.
     pub fn as_key(&self) -> Option<&str> {
         match self {
             Self::Key(key) => Some(key),
@@ -261,7 +264,7 @@ impl Segment {
 }
 
 impl Path {
-    /// Returns the path of a text of keys and indices, `a.b[0].c`; keys are taken as they are.
+    /// Parses a path of keys and indices, `a.b[0].c`; keys are taken verbatim.
     pub fn of(text: &str) -> Self {
         let mut segments = Vec::new();
         for part in text.split('.').filter(|part| !part.is_empty()) {
@@ -316,8 +319,9 @@ impl From<&Self> for Path {
     }
 }
 
-/// The way to a value, as a chain on the stack: whoever walks a tree makes a [`Path`] of it only
-/// when there is something to say.
+/// The path to a value as a chain on the stack.
+///
+/// Code that walks a tree builds a [`Path`] only when it has something to report.
 #[derive(Clone, Copy)]
 pub enum Way<'a> {
     From(&'a Path),

@@ -1,4 +1,5 @@
-//! Layers: defaults < `extends`, from left to right < the profile < `--set`.
+//! Merges the layers of a profile: defaults < `extends`, from left to right < the profile <
+//! `--set`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,45 +12,46 @@ use super::{explain, parse, secrets, suggest};
 use crate::model::credential;
 use crate::model::text::Label;
 
-/// How many files one profile may be made of.
+/// The largest number of files that one profile may consist of.
 const FILES_MAX: usize = 64;
 
-/// The index of the defaults among a profile's sources: they are read first.
+/// The index of the defaults among a profile's sources: the defaults are read first.
 pub const DEFAULT_SOURCE: usize = 0;
 
-/// The text of the lowest layer.
+/// The text of the lowest layer, the defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// Where profile files come from; the shell reads a folder, tests have a map.
+/// The source of profile files: a folder for the shell, a map for tests.
 pub trait ProfileFiles {
-    /// Returns the name for messages and the bytes of profile `name`.
+    /// Returns the file name for messages and the bytes of profile `name`.
     ///
     /// # Errors
     ///
-    /// With the reason in words when it cannot be read.
+    /// Returns the reason if it cannot be read.
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String>;
 
-    /// Returns what messages may show of profile `name`.
+    /// Returns how much of profile `name` messages may show.
     fn visibility(&self, name: &str) -> Visibility;
 
     /// Returns the bytes of a file below the profiles' folder.
     ///
     /// # Errors
     ///
-    /// With the reason in words when it cannot be read.
+    /// Returns the reason if it cannot be read.
     fn file(&self, path: &str) -> Result<Vec<u8>, String>;
 
-    /// Returns the text of the lock of the images; none if there is no lock.
+    /// Returns the text of the image lock, or `None` without a lock.
     ///
     /// # Errors
     ///
-    /// With the reason in words when it cannot be read.
+    /// Returns the reason if it cannot be read.
     fn images_lock(&self) -> Result<Option<String>, String> {
         Ok(None)
     }
 
-    /// Returns whether the checks judge what [`ProfileFiles::file`] returns. A command that seals
-    /// files, or judges them itself, says no.
+    /// Returns whether the checks inspect the files that [`ProfileFiles::file`] returns.
+    ///
+    /// Commands that seal files, or inspect them themselves, return false.
     fn judges_sealed(&self) -> bool {
         true
     }
@@ -58,14 +60,15 @@ pub trait ProfileFiles {
     fn names(&self) -> Vec<String>;
 }
 
-/// A profile with everything that it builds on, merged; not typed yet.
+/// A profile merged with all its bases; not typed yet.
 pub struct Layers {
     pub defaults: &'static Node,
     pub merged: Node,
     pub sources: Sources,
 }
 
-/// Reads profile `name` and what it extends, and lays `sets` (each `path=value`) on top.
+/// Reads profile `name` and the profiles that it extends, and lays `sets` (each `path=value`) on
+/// top.
 pub fn overlay(
     name: &str,
     sets: &[String],
@@ -86,7 +89,7 @@ pub fn overlay(
     Layers { defaults, merged, sources }
 }
 
-/// The lowest layer, parsed once: many profiles are read in one run.
+/// The lowest layer, parsed only once because one run may read many profiles.
 static DEFAULT_TREE: LazyLock<Node> =
     LazyLock::new(|| parse::parse(DEFAULT_SOURCE, DEFAULTS, &mut Diagnostics::default()));
 
@@ -102,8 +105,10 @@ fn add_source(source: Source, sources: &mut Sources, diagnostics: &mut Diagnosti
     parse::parse(index, &sources.get(index).text, diagnostics)
 }
 
-/// Lays a layer over what is below. A secret whose form is another one there is replaced, not
-/// merged: it has one source.
+/// Merges a layer into the layers below it.
+///
+/// A secret has one source, so a secret in another form replaces the one below instead of merging
+/// with it.
 fn lay(merged: &mut Node, layer: Node) {
     for path in secrets::forms(&layer) {
         let below = merged.get(&path).map(Node::keys);
@@ -123,8 +128,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Lays profile `name` over `merged`, after what it extends; `from` is where another profile
-    /// names it.
+    /// Lays the bases of profile `name` and then the profile itself over `merged`; `from` is the
+    /// place in another profile that names it.
     fn add(
         &mut self,
         name: &str,
@@ -199,7 +204,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the names in `extends` that are strings; others are found when the tree is typed.
+/// Returns the names in `extends` that are strings; typing the tree reports the others.
 fn bases(tree: &Node) -> Vec<(String, Origin)> {
     let list = tree.get(&Path::of("extends")).map(|node| &node.value);
     let Some(Value::Array(items)) = list else { return Vec::new() };
@@ -233,7 +238,7 @@ fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
             refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into())
         })?;
     let path = path.trim();
-    // Nothing of the argument is shown before it is known that it holds no secret.
+    // The message must not show the argument before the path is known to hold no secret.
     if !path.chars().all(|c| c.is_alphanumeric() || "-_.[]/\"'".contains(c)) {
         let help = "write keys with dots between them, such as --set config.logLevel='\"debug\"'";
         return Err(refuse(
@@ -259,7 +264,7 @@ fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
     secrets::first_secret(&layer).map_or(Ok(layer), |secret| Err(refuse_set(&secret).into()))
 }
 
-/// Refuses a path that is a secret's, or would be but for a slip.
+/// Rejects a path that belongs to a secret, or is probably a misspelt one.
 fn refuse_secret(path: &Path) -> Result<(), Box<Diagnostic>> {
     if secrets::may_be_secret(path) {
         return Err(refuse_set(path).into());
@@ -279,7 +284,7 @@ fn refuse_set(secret: &Path) -> Diagnostic {
         .help("arguments are seen by others and kept in the recipe: write it in the profile")
 }
 
-/// Returns what is wrong with a value that is not TOML, and what was meant.
+/// Returns the problem of a value that is not TOML, and a suggestion.
 fn not_toml(path: &str, value: &str) -> (&'static str, String) {
     let switch = value.to_ascii_lowercase();
     match switch.as_str() {
@@ -295,14 +300,14 @@ fn not_toml(path: &str, value: &str) -> (&'static str, String) {
     }
 }
 
-/// Returns whether a value is one word for one key, so that no part of it can be a secret's.
+/// Returns whether a value is a single word for a known key, so that it cannot contain part of a
+/// secret.
 fn is_word_for(path: &str, value: &str) -> bool {
     let is_word = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c));
     is_word && explain::is_key(&Path::of(path)) && !credential::holds_credential(value)
 }
 
-/// Takes away a digest that belongs to another tag: one that was written in a layer below the
-/// tag's.
+/// Clears a digest that belongs to another tag, because a layer below the tag's sets it.
 fn drop_outdated_digests(tree: &mut Node) {
     for image in
         ["image", "redis.image", "storage.logs.fluentbit.image", "serviceMonitor.exporter.image"]

@@ -1,8 +1,9 @@
-//! TOML text to a tree; every syntax error of the text at once, the first of each line.
+//! Parses TOML text into a tree, and reports every syntax error of the text, but only the first of
+//! each line.
 //!
-//! The parser goes on after an error, and may take a piece of a value for a key: where a comma is
-//! missing, a password. So of a text with errors only keys stay that a profile may have; every
-//! message names the keys of this tree.
+//! The parser continues after an error, and may take part of a value for a key, such as part of a
+//! password after a missing comma. The tree of a text with errors therefore keeps only keys that a
+//! profile may have, because messages name the keys of the tree.
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -13,13 +14,13 @@ use super::mode_text;
 use super::node::{Entry, Node, Origin, Table, Value};
 use crate::model::nesting;
 
-/// A profile larger than this is not a profile.
+/// The maximum size of a profile in bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// The longest key that anybody takes is that of an annotation: 253 + 1 + 63 bytes.
+/// The maximum length of a key; the longest valid key is an annotation's, with 253 + 1 + 63 bytes.
 const KEY_BYTES_MAX: usize = 512;
 
-/// Returns the tree of a text that is `sources[source]`; what is not TOML is reported and left out.
+/// Returns the tree of a text that is `sources[source]`; syntax errors are reported and left out.
 pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
     let whole = Origin::new(source, 0..0);
     let empty = Node { value: Value::Table(Table::new()), origin: whole };
@@ -51,11 +52,11 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
     }
 }
 
-/// Which keys of a text become keys of the tree.
+/// The keys of a text that become keys of the tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keys {
     All,
-    /// Those that a profile may have somewhere: the text has errors.
+    /// Keys that a profile may have anywhere, because the text has errors.
     Known,
 }
 
@@ -63,7 +64,7 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
     let (mut reported, mut end_of_line) = (0, 0);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        // One mistake often makes the parser stumble again on the same line.
+        // One mistake often causes further errors on the same line.
         if reported > 0 && span.start <= end_of_line {
             continue;
         }
@@ -84,8 +85,7 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
             (_, Some(mode)) => format!("TOML writes octal numbers with `0o`: write `{mode}`"),
             _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`".to_owned(),
         };
-        // What the parser took for a key after the mistake may be a value, so no unknown key is
-        // reported.
+        // A key after the mistake may really be part of a value, so unknown keys are not reported.
         let help = if reported == 1 {
             format!("{help}; more problems may follow once this is fixed")
         } else {
@@ -97,7 +97,7 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
     }
 }
 
-/// Returns what is wrong with a key, whatever type reads it.
+/// Returns the problem of a key that no type may have.
 fn refused_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> {
     if key.len() > KEY_BYTES_MAX {
         return Some((
@@ -151,11 +151,11 @@ impl Converter<'_> {
     }
 
     fn integer(&mut self, integer: &DeInteger<'_>, origin: Origin) -> Value {
-        // Beyond 2^53 readers of JSON disagree about a number.
+        // JSON readers disagree about numbers beyond 2^53.
         let exact = |value: &i64| value.unsigned_abs() < 1 << 53;
         let value = i64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(exact);
         if value.is_none() {
-            // The number may be a password without its quotes: the message does not repeat it.
+            // The number may be a password without quotes, so the message does not repeat it.
             let message = "the number is not an integer below 2^53";
             let help = "write a smaller number; a string of digits needs quotes";
             self.diagnostics.push(Diagnostic::error("RB0004", message).at(origin).help(help));

@@ -1,40 +1,41 @@
-//! Where in the text of a profile a line belongs that states one more key: TOML opens no table
-//! twice.
+//! Finds the place in a profile's text for a line that sets one more key.
+//!
+//! TOML forbids a second header for the same table.
 
 use serde_json::json;
 use toml::de::DeTable;
 use toml::{Spanned, Table, Value};
 
-/// A line, and where it goes.
+/// A line and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     pub line: String,
     pub place: Where,
 }
 
-/// Where a line goes; lines are counted from 1.
+/// The place of a line; lines are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Where {
     /// Above the first table.
     Top,
     /// Directly below the header of this table.
     Under { table: String, at: usize },
-    /// In place of what is there.
+    /// In place of this line.
     Instead { at: usize },
-    /// Into this table, which is written otherwise than below a header.
+    /// Into this table, which the text does not write below a header.
     Into { table: String },
 }
 
 /// A header such as `[config]`.
 struct Header {
-    /// The number of its line, and where in the text that ends.
+    /// The number of its line, and the offset of the end of that line.
     line: usize,
     end: usize,
     path: Vec<String>,
 }
 
-/// Finds out where `key = value` goes; none if that is no TOML by itself, as where the key is an
-/// item of a list.
+/// Returns the place of `key = value`; `None` if that is not TOML by itself, for example because
+/// the key is an item of a list.
 pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
     let path = only_path(&format!("{key} = 0").parse::<Table>().ok()?)?;
     let added = format!("a = {value}").parse::<Table>().ok()?.remove("a")?;
@@ -60,7 +61,7 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
     for Header { line: at, end, path: of } in above {
         let line = line_from(of.len());
         if is_right(*end, &line) {
-            // Without the comment that the line may have: it may hold anything.
+            // The header without the line's comment, which may contain anything.
             let table = format!("[{}]", dotted(of));
             return Some(Placement { line, place: Where::Under { table, at: *at } });
         }
@@ -72,7 +73,7 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
     Some(Placement { line: line_from(depth), place: Where::Into { table: dotted(&path[..depth]) } })
 }
 
-/// Returns the keys of a table that has but one at each level.
+/// Returns the path of a table that has exactly one key at each level.
 fn only_path(table: &Table) -> Option<Vec<String>> {
     let mut path = Vec::new();
     let mut table = Some(table);
@@ -89,8 +90,8 @@ fn headers(text: &str) -> Vec<Header> {
     for (index, whole) in text.split_inclusive('\n').enumerate() {
         end += whole.len();
         let trimmed = whole.trim();
-        // What only looks like one, within a text of several lines, is found out when the line is
-        // tried there.
+        // A line of a multi-line string may look like a header; `placement` detects that by parsing
+        // the text with the new line in place.
         let is_one =
             trimmed.starts_with('[') && !trimmed.starts_with("[[") && whole.ends_with('\n');
         if let Some(path) =
@@ -106,7 +107,7 @@ fn is_above(table: &[String], path: &[String]) -> bool {
     table.len() < path.len() && path.starts_with(table)
 }
 
-/// Returns the keys as TOML has them, with dots between them.
+/// Returns the keys as a dotted TOML key.
 fn dotted(path: &[String]) -> String {
     let is_bare = |key: &String| {
         !key.is_empty()
@@ -122,7 +123,7 @@ fn find<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
     table.get(last)
 }
 
-/// Sets a value; nothing if something else than a table is in the way.
+/// Sets a value; returns `None` if the path leads through a value that is not a table.
 fn set(table: &mut Table, path: &[String], value: Value) -> Option<()> {
     let (last, above) = path.split_last()?;
     let table = above.iter().try_fold(table, |table, key| {
@@ -132,7 +133,7 @@ fn set(table: &mut Table, path: &[String], value: Value) -> Option<()> {
     Some(())
 }
 
-/// Returns the number of the line in which a key is stated, if it is.
+/// Returns the number of the line that sets a key, if there is one.
 fn line_of(text: &str, path: &[String]) -> Option<usize> {
     let parsed = DeTable::parse(text).ok()?;
     let mut table = parsed.get_ref();

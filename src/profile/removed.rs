@@ -1,19 +1,19 @@
-//! Keys that earlier releases took, and what replaces them.
+//! Keys of earlier releases, and their replacements.
 
 use super::node::Path;
 
-/// A key that is an error now.
+/// A key that is now an error.
 #[derive(Debug)]
 pub struct Removed {
     pub key: &'static str,
     /// The diagnostic's code.
     pub code: &'static str,
-    /// Why the key is gone: it follows `the key was removed: `.
+    /// The reason, which follows `the key was removed: `.
     pub why: &'static str,
     pub help: &'static str,
 }
 
-/// What a proxy in the relay's environment does: the reason and the remedy of RB0307.
+/// The effect of a proxy in the relay's environment: the reason and the remedy of RB0307.
 pub const PROXY_WHY: &str = "Console accounts would send their requests to the proxy in clear text, API keys included, and Claude accounts would not use it";
 pub const PROXY_HELP: &str = "remove it, name the proxy in each account of the relay, and let it through in `networkPolicy.egressTo`";
 

@@ -1,44 +1,43 @@
-//! What the bundle itself puts into the relay's pods: a profile may not use these names for
-//! something else.
+//! The names that the bundle itself uses in the relay's pods, and that a profile must not reuse.
 
 use super::settings::Settings;
 
-/// The containers of ours.
+/// The bundle's own containers.
 pub const CONTAINERS: [&str; 4] = ["claude-relay", "fluent-bit", "json-exporter", "prepare"];
 
-/// The volumes of ours.
+/// The bundle's own volumes.
 pub const VOLUMES: [&str; 6] =
     ["data", "exporter-config", "external-data", "fluent-bit-config", "fluent-bit-state", "logs"];
 
 impl Settings {
-    /// Returns the volumes of ours that a container of the profile may mount: they are there with
-    /// these settings.
+    /// Returns the bundle's volumes that exist with these settings, and that the profile's own
+    /// containers may mount.
     pub fn shared_volumes(&self) -> Vec<&'static str> {
         let external = self.storage.data.external.enabled.then_some("external-data");
         ["data", "logs"].into_iter().chain(external).collect()
     }
 }
 
-/// Where the relay's container mounts ours, and where it would find settings beside its
-/// environment.
+/// The mount paths of the bundle's volumes in the relay's container, and `.env`, where the relay
+/// would read further settings.
 pub const MOUNT_PATHS: [&str; 4] = ["/app/.env", "/app/data", "/app/external-data", "/app/logs"];
 
-/// The names of our containers' ports; Services find a port by its name.
+/// The port names of the bundle's containers; Services reference ports by name.
 pub const PORT_NAMES: [&str; 3] = ["fluent-bit", "http", "metrics"];
 
-/// The port at which Fluent Bit answers probes.
+/// The port on which Fluent Bit answers probes.
 pub const FLUENT_BIT_PORT: i64 = 2020;
 
-/// Labels of pods that selectors and tools of ours go by.
+/// The pod labels that selectors and the bundle's tools depend on.
 pub const POD_LABELS: [&str; 4] = [
     "app.kubernetes.io/name",
     "app.kubernetes.io/instance",
     "app.kubernetes.io/component",
-    // The Deployment's own controller writes this one.
+    // The Deployment controller sets this label.
     "pod-template-hash",
 ];
 
-/// Labels that every object has.
+/// The labels of every object.
 pub const OBJECT_LABELS: [&str; 6] = [
     "app.kubernetes.io/name",
     "app.kubernetes.io/instance",
@@ -48,13 +47,13 @@ pub const OBJECT_LABELS: [&str; 6] = [
     "app.kubernetes.io/version",
 ];
 
-/// What annotations of ours start with.
+/// The prefixes of the bundle's own annotations.
 pub const ANNOTATION_PREFIXES: [&str; 1] = ["checksum/"];
 
-/// The variable that the bundle sets for itself: each pod's folder of logs is called by it.
+/// The variable that the bundle sets for itself; it names each pod's log folder.
 pub const POD_NAME: &str = "POD_NAME";
 
-/// Variables that the relay reads and that hold credentials.
+/// The variables with credentials that the relay reads.
 pub const SECRET_ENVIRONMENT: [&str; 7] = [
     "ANTIGRAVITY_OAUTH_CLIENT_SECRET",
     "AWS_ACCESS_KEY_ID",
@@ -65,8 +64,8 @@ pub const SECRET_ENVIRONMENT: [&str; 7] = [
     "WEB_SESSION_SECRET",
 ];
 
-/// The variables from which the relay's HTTP client takes a proxy for URLs with `https`; letter
-/// case does not count.
+/// The variables from which the relay's HTTP client takes a proxy for `https` URLs, in any letter
+/// case.
 const PROXY_ENVIRONMENT: [&str; 4] =
     ["ALL_PROXY", "HTTPS_PROXY", "NPM_CONFIG_HTTPS_PROXY", "NPM_CONFIG_PROXY"];
 

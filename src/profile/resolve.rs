@@ -1,4 +1,4 @@
-//! Decisions that several renderers share: names, images, secrets. Pure functions of the settings.
+//! Decisions that several renderers share: names, images and secrets. All functions are pure.
 
 use std::collections::BTreeMap;
 
@@ -14,36 +14,37 @@ use crate::model::digest::Digest;
 use crate::model::secret::SecretForm;
 use crate::model::text::{Label, Tag, split_registry};
 
-/// A profile that is free of errors: the input of everything below.
+/// A profile without errors: the input of `render` and of every later stage.
 pub struct Profile {
     /// The profile's name.
     pub name: Label,
     pub settings: Settings,
     pub names: Names,
-    /// The encrypted files that the secrets name, by path below the profiles' folder.
+    /// The encrypted files of the secrets, by path below the profiles' folder.
     pub sealed: BTreeMap<String, Vec<u8>>,
-    /// The arguments `--set`, as they were given.
+    /// The `--set` arguments as given.
     pub sets: Vec<String>,
-    /// The lock of the images; none unless it lists this profile.
+    /// The image lock, if it lists this profile.
     pub lock: Option<Lock>,
 }
 
-/// The app name of the chart: part of names and the value of a selector.
+/// The chart's app name: part of object names and the value of a selector label.
 pub const APP_NAME: &str = "claude-relay";
 
 /// The names of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// The value of the label `app.kubernetes.io/name` of the relay.
+    /// The value of the relay's label `app.kubernetes.io/name`.
     pub app: String,
-    /// The name of the relay's objects, and what most others start with.
+    /// The name of the relay's objects, and the prefix of most other names.
     pub full: String,
     /// The name of Redis's objects.
     pub redis: String,
 }
 
 impl Names {
-    /// Applies the chart's rule: the release's name if it contains the app's, otherwise both.
+    /// Returns the names by the chart's rule: the release's name if it contains the app's name,
+    /// otherwise both joined.
     pub fn of(settings: &Settings) -> Self {
         let release = settings.release.name.as_str();
         let app = match settings.name_override.as_str() {
@@ -57,7 +58,7 @@ impl Names {
         );
         let mut redis =
             if release.contains("redis") { release.to_owned() } else { format!("{release}-redis") };
-        // A release called `claude-relay-redis` would give both the same name.
+        // A release named `claude-relay-redis` would give both the same name.
         if redis == full {
             redis.push_str("-redis");
         }
@@ -87,7 +88,8 @@ pub enum Purpose {
     EncryptionKey,
     AdminPassword,
     RedisPassword,
-    /// A property of the Fluent Bit output, in lower case, and the place in its list.
+    /// A property of the Fluent Bit output, in lower case, and the secret's index if the value is a
+    /// list.
     Output {
         property: String,
         index: Option<usize>,
@@ -95,7 +97,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Returns the key in Secrets of ours; the chart's, where it has one.
+    /// Returns the key in generated Secrets: the chart's key, if the chart has one.
     pub fn data_key(&self) -> String {
         match self {
             Self::JwtSecret => "jwt-secret".into(),
@@ -110,20 +112,20 @@ impl Purpose {
     }
 }
 
-/// A secret as a pod refers to it.
+/// A secret as a pod references it.
 pub struct SecretRef<'a> {
     pub purpose: Purpose,
     pub form: &'a SecretForm,
     /// The name of the Secret.
     pub object: String,
-    /// The key in it.
+    /// The key in the Secret.
     pub key: String,
-    /// What changes when pods that consume it must restart; never derived from a value.
+    /// A token that changes when the secret's consumers must restart; never derived from the value.
     pub token: String,
 }
 
 impl Profile {
-    /// Returns the secret of `purpose`, if this profile uses one.
+    /// Returns the secret of `purpose`, if the profile uses one.
     pub fn secret(&self, purpose: &Purpose) -> Option<SecretRef<'_>> {
         let form = self.form(purpose)?;
         let full = &self.names.full;
@@ -164,7 +166,7 @@ impl Profile {
         }
     }
 
-    /// Returns the path of the key that states the secret of `purpose`.
+    /// Returns the path of the profile key that configures the secret of `purpose`.
     pub fn key_of(&self, purpose: &Purpose) -> Path {
         let config = &self.settings.storage.logs.fluentbit.output.config;
         let path = match purpose {
@@ -183,12 +185,12 @@ impl Profile {
         Path::of(path)
     }
 
-    /// Returns the name of the Secret of all values that are sealed.
+    /// Returns the name of the Secret that holds all sealed values.
     pub fn sealed_object(&self) -> String {
         format!("{}-sealed", self.names.full)
     }
 
-    /// Returns every secret that a pod of this profile consumes, in a fixed order.
+    /// Returns every secret that the profile's pods consume, in a fixed order.
     pub fn secrets(&self) -> Vec<SecretRef<'_>> {
         let fixed = [
             Purpose::JwtSecret,
@@ -202,7 +204,7 @@ impl Profile {
 }
 
 impl Settings {
-    /// Returns whether more than one pod of the relay can run at once.
+    /// Returns whether more than one pod of the relay can run at the same time.
     pub fn can_scale(&self) -> bool {
         if self.autoscaling.enabled {
             self.autoscaling.max_replicas.get() > 1
@@ -211,18 +213,18 @@ impl Settings {
         }
     }
 
-    /// Returns whether Fluent Bit runs beside the relay.
+    /// Returns whether Fluent Bit runs as a sidecar of the relay.
     pub fn has_fluent_bit(&self) -> bool {
         let logs = &self.storage.logs;
         logs.fluentbit.enabled && matches!(logs.mode, LogMode::Fluentbit | LogMode::Forward)
     }
 
-    /// Returns whether the metrics exporter runs beside the relay.
+    /// Returns whether the metrics exporter runs as a sidecar of the relay.
     pub fn has_exporter(&self) -> bool {
         self.service_monitor.enabled && self.service_monitor.exporter.enabled
     }
 
-    /// Returns the output plugin of Fluent Bit.
+    /// Returns Fluent Bit's output plugin.
     pub fn output_kind(&self) -> OutputKind {
         let forward = self.storage.logs.mode == LogMode::Forward;
         self.storage.logs.fluentbit.output.kind.unwrap_or(if forward {
@@ -245,7 +247,7 @@ impl Settings {
         }
     }
 
-    /// Returns the uses of secrets by the output of Fluent Bit.
+    /// Returns the secrets of Fluent Bit's output.
     pub fn output_secrets(&self) -> impl Iterator<Item = Purpose> {
         let config = &self.storage.logs.fluentbit.output.config;
         config.iter().filter(|_| self.has_fluent_bit()).flat_map(|(key, value)| {
@@ -263,7 +265,7 @@ impl Settings {
         })
     }
 
-    /// Returns the name by which the relay reaches Redis, and its port.
+    /// Returns the host name and port at which the relay reaches Redis.
     pub fn redis_address(&self, names: &Names) -> (String, i64) {
         if self.redis.enabled {
             (names.redis.clone(), self.redis.service.port.get())
@@ -276,19 +278,19 @@ impl Settings {
 /// An image as a container names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImageRef {
-    /// `registry/repository:tag@digest`, in the cluster.
+    /// `registry/repository:tag@digest`, as the cluster pulls it.
     pub reference: String,
-    /// The same before the rewrite of `images.registry`: where a mirror gets it.
+    /// The reference before the rewrite by `images.registry`: the source of a mirror.
     pub source: String,
     pub pull_policy: PullPolicy,
 }
 
-/// Returns whether a reference names its registry; what that is otherwise, each node decides.
+/// Returns whether a reference names its registry; otherwise each node's configuration decides.
 pub fn names_registry(reference: &str) -> bool {
     split_registry(reference).0.is_some()
 }
 
-/// Returns `reference` as it is called in `registry`; as it is when that is empty.
+/// Returns `reference` moved to `registry`, or unchanged if `registry` is empty.
 fn in_registry(registry: &str, reference: &str) -> String {
     let (_, path) = split_registry(reference);
     if registry.is_empty() { reference.to_owned() } else { format!("{registry}/{path}") }
@@ -305,7 +307,7 @@ impl Profile {
         self.pin(self.settings.relay_image())
     }
 
-    /// Returns the reference in the cluster of an image that the profile's own container names.
+    /// Returns the cluster's reference of an image that one of the profile's own containers names.
     pub fn own_image(&self, source: &str) -> String {
         self.pin(self.settings.own_image(source)).reference
     }
@@ -316,7 +318,7 @@ impl Profile {
         images.map(|image| (image.reference.clone(), image)).collect()
     }
 
-    /// Returns what the lock says of the image that `source` names.
+    /// Returns the lock's entry for the image that `source` names.
     pub fn locked(&self, source: &str) -> Option<&LockedImage> {
         let source: Reference = source.parse().ok()?;
         self.lock.as_ref()?.images.get(&source)
@@ -329,7 +331,7 @@ impl Profile {
     }
 }
 
-/// Returns the reference that `image` states; `tag` is for an image without one.
+/// Returns the reference in an image's settings, with `tag` if the settings have no tag.
 fn source_of(image: &Image, tag: &str) -> String {
     let mut source = in_registry(image.registry.as_str(), image.repository.as_str());
     let tag = if image.tag.as_str().is_empty() { tag } else { image.tag.as_str() };
@@ -342,8 +344,10 @@ fn source_of(image: &Image, tag: &str) -> String {
     source
 }
 
-/// Returns where images come from, by their name in the cluster without a digest, out of the
-/// settings in a recipe. Settings of another version of the language may lack some.
+/// Returns the sources of images by their name in the cluster without a digest, read from the
+/// settings in a recipe.
+///
+/// Settings that another version wrote may lack some images.
 pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
     let text =
         |pointer: &str| settings.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -365,17 +369,17 @@ pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
 }
 
 impl Settings {
-    /// Returns the reference of `image` after the rewrite of `images.registry`; `tag` is for an
-    /// image without one.
+    /// Returns the reference of `image` after the rewrite by `images.registry`, with `tag` if the
+    /// image has no tag.
     pub fn image_ref(&self, image: &Image, tag: Option<&Tag>) -> ImageRef {
         let source = source_of(image, tag.map_or("", Tag::as_str));
-        // A tag may move, a digest cannot; either is fetched once unless a profile says otherwise.
+        // Nodes pull once by default, for a tag, which may move, as for a digest, which cannot.
         let pull_policy =
             image.pull_policy.or(self.images.pull_policy).unwrap_or(PullPolicy::IfNotPresent);
         ImageRef { reference: self.mirrored(&source), source, pull_policy }
     }
 
-    /// Returns an image that a profile's own container names after the rewrite of
+    /// Returns an image of one of the profile's own containers after the rewrite by
     /// `images.registry`.
     pub fn own_image(&self, source: &str) -> ImageRef {
         let pull_policy = self.images.pull_policy.unwrap_or(PullPolicy::IfNotPresent);
@@ -392,7 +396,7 @@ impl Settings {
         self.image_ref(&self.image, Some(&version))
     }
 
-    /// Returns the images of the profile's own containers, by the key that sets them.
+    /// Returns the images of the profile's own containers with the path of the key that sets each.
     pub fn own_images(&self) -> impl Iterator<Item = (Path, ImageRef)> {
         [("initContainers", &self.init_containers), ("extraContainers", &self.extra_containers)]
             .into_iter()
@@ -405,14 +409,14 @@ impl Settings {
             .filter_map(|(path, own)| Some((path, self.own_image(own.image.as_deref()?))))
     }
 
-    /// Returns the images of this program's workloads that the pods of this profile run, in the
-    /// order of their keys.
+    /// Returns the images of the bundle's own workloads that this profile's pods run, in the order
+    /// of their keys.
     pub fn images_used(&self) -> impl Iterator<Item = (WorkloadImage, ImageRef)> {
         let used = WorkloadImage::ALL.into_iter().filter(|image| image.is_used(self));
         used.map(|image| (image, image.resolve(self)))
     }
 
-    /// Returns each image that the pods of this profile run, by the key that sets it.
+    /// Returns each image that this profile's pods run, with the path of the key that sets it.
     pub fn all_images(&self) -> impl Iterator<Item = (Path, ImageRef)> {
         let ours = self.images_used().map(|(image, resolved)| (Path::of(image.path()), resolved));
         ours.chain(self.own_images())

@@ -1,8 +1,8 @@
-//! The JSON Schema of a profile, and the list of its keys; made when somebody asks.
+//! Builds the JSON Schema of a profile and the list of its keys on first use.
 //!
-//! The types of `settings` give the shape, `defaults.toml` the defaults. Our own types stand where
-//! they are used, so that each key has a place of its own; Kubernetes' types stay definitions,
-//! closed and with short descriptions.
+//! The types of `settings` determine the structure, `defaults.toml` the defaults. Our own types are
+//! inlined, so that each key has a place of its own. Kubernetes' types stay definitions, closed and
+//! with short descriptions.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,11 +16,12 @@ use super::overlay::DEFAULTS;
 use super::parse;
 use super::settings::Settings;
 
-/// How much of a description of Kubernetes' is kept: its first sentence, up to this many
-/// characters.
+/// The maximum length in characters of a description from Kubernetes, which is cut to its first
+/// sentence.
 const DESCRIPTION_MAX: usize = 120;
 
-/// The definition of a secret: the only one of ours that is used in several places.
+/// The definition of a secret: the only definition of ours that is not inlined, because several
+/// keys use it.
 const SECRET: &str = "Secret";
 
 const REF: &str = "#/$defs/";
@@ -39,14 +40,14 @@ pub fn schema() -> &'static Value {
     &SCHEMA
 }
 
-/// Returns the schema as the file that is committed: sorted, indented, with a newline at its end.
+/// Returns the text of the committed schema file: sorted, indented, with a newline at the end.
 pub fn text() -> String {
     format!("{:#}\n", schema())
 }
 
-/// Returns the path of every key of ours, sorted; not the keys inside Kubernetes' fragments.
+/// Returns the paths of all our own keys, sorted, without the keys inside Kubernetes' fragments.
 ///
-/// A key of the tables of an array is written `ingress.hosts[].host`.
+/// A key inside an array of tables is written `ingress.hosts[].host`.
 pub fn key_paths() -> &'static [String] {
     &KEY_PATHS
 }
@@ -105,7 +106,7 @@ fn is_kubernetes(name: &str) -> bool {
     name.starts_with("io.k8s.")
 }
 
-/// Puts our own definitions where they are used; what is said at the place of use wins.
+/// Inlines our own definitions; annotations at the place of use win.
 fn inline(schema: &mut Value, definitions: &Map<String, Value>) {
     let own = definition(schema).filter(|name| !is_kubernetes(name) && *name != SECRET);
     if let Some(found) = own.and_then(|name| definitions.get(name)).cloned()
@@ -118,8 +119,9 @@ fn inline(schema: &mut Value, definitions: &Map<String, Value>) {
     each_child(schema, &mut |child| inline(child, definitions));
 }
 
-/// Calls `visit` with every schema directly inside a schema: only there do keywords have their
-/// meaning.
+/// Calls `visit` for every direct subschema.
+///
+/// Keywords have their meaning only there.
 fn each_child(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
     let Some(fields) = schema.as_object_mut() else { return };
     for (keyword, value) in fields {
@@ -136,7 +138,7 @@ fn each_child(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
     }
 }
 
-/// Removes what TOML has not (null) and validators refuse (formats of integers), and closes
+/// Removes `null`, which TOML lacks, and formats of integers, which validators reject, and closes
 /// objects.
 fn tidy(schema: &mut Value) {
     if let Some(fields) = schema.as_object_mut() {
@@ -180,7 +182,7 @@ fn remove_null(fields: &mut Map<String, Value>) {
     }
 }
 
-/// Cuts the descriptions of a definition of Kubernetes' to their first sentence.
+/// Cuts the descriptions of a Kubernetes definition to their first sentence.
 fn shorten(schema: &mut Value) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
         *text = first_sentence(text);
@@ -206,7 +208,7 @@ fn first_sentence(text: &str) -> String {
     format!("{}…", words.trim_end_matches([',', ';', ':', '(']))
 }
 
-/// States what two types of Kubernetes' that are not objects take.
+/// Replaces the schemas of two Kubernetes types that are not objects.
 fn replace_scalar(name: &str, schema: &mut Value) {
     if name.ends_with(".Quantity") {
         *schema = json!({
@@ -219,8 +221,9 @@ fn replace_scalar(name: &str, schema: &mut Value) {
     }
 }
 
-/// Drops `required` of our tables, which a profile may leave out for those below it, but not of an
-/// array's items.
+/// Removes `required` from our own tables, but not from the items of arrays.
+///
+/// A profile may leave keys to the layers below it.
 fn make_optional(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
     if !fields.contains_key("properties") {
@@ -259,7 +262,7 @@ fn to_json(node: &Node) -> Value {
     }
 }
 
-/// Keeps the definitions that the schema reaches.
+/// Removes unreferenced definitions.
 fn keep_used(definitions: &mut Map<String, Value>, root: &Value) {
     fn reach(schema: &Value, definitions: &Map<String, Value>, used: &mut BTreeSet<String>) {
         if let Some(name) = definition(schema)

@@ -1,4 +1,4 @@
-//! Which keys hold secrets, and how they are kept out of messages.
+//! Recognises the keys that hold secrets, and keeps their values out of messages.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ pub use crate::model::credential::sounds_secret;
 use crate::model::secret::{Counter, GeneratedLength};
 use crate::model::text::{AgeFile, DataKey, ObjectName};
 
-/// The keys that take a secret; the credentials of Fluent Bit outputs are found by their names.
+/// The keys that take a secret; credentials of Fluent Bit outputs are recognised by their names.
 pub const SECRET_KEYS: [&str; 5] = [
     "config.jwtSecret",
     "config.encryptionKey",
@@ -21,14 +21,15 @@ pub const SECRET_KEYS: [&str; 5] = [
 
 const OUTPUT_CONFIG: &str = "storage.logs.fluentbit.output.config";
 
-/// Returns whether a value at `path` is a secret or inside one.
+/// Returns whether the value at `path` is a secret or part of one.
 pub fn is_secret_path(path: &Path) -> bool {
     let known = SECRET_KEYS.iter().any(|key| rest_below(path, key).is_some());
     known || is_output_credential(path)
 }
 
-/// Returns what of a path is below a key; nothing if it leads elsewhere. Every value of a text is
-/// asked for it, so no path is made of the key.
+/// Returns the rest of a path below a key, or `None` if the path leads elsewhere.
+///
+/// The function runs for every value of a text, so it must not build a [`Path`] from the key.
 fn rest_below<'a>(path: &'a Path, key: &str) -> Option<&'a [Segment]> {
     let mut rest = path.0.as_slice();
     for part in key.split('.') {
@@ -43,15 +44,15 @@ fn rest_below<'a>(path: &'a Path, key: &str) -> Option<&'a [Segment]> {
 
 fn is_output_credential(path: &Path) -> bool {
     let Some(rest) = rest_below(path, OUTPUT_CONFIG) else { return false };
-    // An argument's path has the dots of `rdkafka.ssl.key.pem` and perhaps its quotes.
+    // The path of an argument contains the dots of `rdkafka.ssl.key.pem`, and possibly quotes.
     let keys: Vec<&str> = rest.iter().filter_map(Segment::as_key).collect();
     let property = keys.join(".");
     is_librdkafka_secret(property.trim_matches(['"', '\'']))
         || last_key(path).is_some_and(sounds_secret)
 }
 
-/// Returns whether `path` is that of a property which no output of Fluent Bit has: perhaps a
-/// misspelt credential.
+/// Returns whether `path` is a property that no output of Fluent Bit has: it may be a misspelt
+/// credential.
 pub(super) fn is_unknown_property(path: &Path) -> bool {
     let property = rest_below(path, OUTPUT_CONFIG).and_then(|rest| rest.first()?.as_key());
     property.is_some_and(|key| {
@@ -60,8 +61,8 @@ pub(super) fn is_unknown_property(path: &Path) -> bool {
     })
 }
 
-/// Returns whether the key at `path` sounds like a secret and is none that takes something else,
-/// such as `config.defaultTokenLimit`.
+/// Returns whether the key at `path` sounds like a secret, and is not a known key for something
+/// else, such as `config.defaultTokenLimit`.
 pub fn may_be_secret(path: &Path) -> bool {
     let sounds = path
         .0
@@ -71,15 +72,15 @@ pub fn may_be_secret(path: &Path) -> bool {
     is_secret_path(path) || sounds && !is_key(path)
 }
 
-/// Returns whether a key on the way to `path` is none of a profile's and may be a misspelt secret,
-/// such as `config.jwtSecrt`.
+/// Returns whether `path` contains an unknown key that may be a misspelt secret, such as
+/// `config.jwtSecrt`.
 pub fn may_be_misspelt(path: &Path) -> bool {
     let mut keys = path.0.iter().filter_map(Segment::as_key);
     let is_free = !explain::is_key(path) || rest_below(path, OUTPUT_CONFIG).is_some();
     is_free && keys.any(|key| !known_words::is_key_name(key) && resembles_secret(key))
 }
 
-/// Returns `path` as messages may show it: up to a key inside of a secret that is no word of ours.
+/// Returns `path` cut before the first unknown key inside a secret, as messages may show it.
 pub fn shown_path(path: &Path) -> Path {
     let is_hidden = |&at: &usize| {
         let key = path.0[at].as_key();
@@ -89,7 +90,7 @@ pub fn shown_path(path: &Path) -> Path {
     Path(path.0[..end].to_vec())
 }
 
-/// Returns whether one of the keys on the way is a secret's, or may be a misspelt one.
+/// Returns whether one of the keys in a path is a secret's, or may be a misspelt one.
 fn is_inside_secret(way: &[Segment]) -> bool {
     (1..=way.len()).any(|end| {
         let path = Path(way[..end].to_vec());
@@ -99,7 +100,7 @@ fn is_inside_secret(way: &[Segment]) -> bool {
     })
 }
 
-/// Returns whether a profile has a key of ours at `path`.
+/// Returns whether `path` is one of our own keys.
 pub(super) fn is_key(path: &Path) -> bool {
     let name = path.to_string();
     schema::key_paths().iter().any(|known| known == name.as_str())
@@ -124,7 +125,7 @@ pub fn first_secret(layer: &Node) -> Option<Path> {
     find(layer, &Path::default())
 }
 
-/// Returns the paths at which a layer states a secret, or a property of an output that may be one.
+/// Returns the paths at which a layer sets a secret, or an output property that may be one.
 pub fn forms(layer: &Node) -> Vec<Path> {
     let output = Path::of(OUTPUT_CONFIG);
     let properties =
@@ -138,7 +139,7 @@ fn last_key(path: &Path) -> Option<&str> {
     path.0.iter().rev().find_map(Segment::as_key)
 }
 
-/// Keys that sound like secrets and take names of objects, files or a number.
+/// Keys that sound like secrets, but take the name of an object or file, or a number.
 const NAMES: [&str; 6] = [
     "secretName",
     "imagePullSecrets",
@@ -148,8 +149,10 @@ const NAMES: [&str; 6] = [
     "tokenExpirationSeconds",
 ];
 
-/// Returns whether a value inside of a secret is what its key takes: the name of a Secret, the key
-/// in one, an encrypted file, or a number. Anything else there may be the secret itself.
+/// Returns whether a value inside a secret only refers to it: the name of a Secret, a key in a
+/// Secret, an encrypted file, or a number.
+///
+/// Any other value there may be the secret itself.
 pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
     let keys: Vec<&str> = path.0.iter().filter_map(Segment::as_key).collect();
     match (keys.as_slice(), value) {
@@ -170,8 +173,8 @@ fn is_a<T: FromStr>(text: &str) -> bool {
     text.parse::<T>().is_ok()
 }
 
-/// Returns whether a key that sounds like a secret takes names: `secret` does as the source of a
-/// volume.
+/// Returns whether a key that sounds like a secret takes a name, as `secret` does as the source of
+/// a volume.
 pub(super) fn is_name(path: &Path, key: &str) -> bool {
     NAMES.contains(&key) || (key == "secret" && rest_below(path, "extraVolumes").is_some())
 }

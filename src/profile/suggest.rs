@@ -1,25 +1,26 @@
-//! Did-you-mean.
+//! Suggestions for misspelt words.
 
 use super::node::Path;
 use super::{removed, schema};
 
 const WORD_BYTES_MAX: usize = 128;
 
-/// Returns the text of `known` that `found` was most likely meant to be.
+/// Returns the item of `known` that `found` is most likely a misspelling of.
 pub fn among<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    // Nobody misspells a word of this length, and the comparison takes the product of both lengths.
+    // A longer word is hardly a misspelling, and the time of the comparison grows with the product
+    // of both lengths.
     if found.len() > WORD_BYTES_MAX {
         return None;
     }
     let lower = found.to_lowercase();
     let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
     let near = known.iter().map(|candidate| (distance(candidate), *candidate)).min()?;
-    // A third of the letters may differ: more is another word.
+    // At most a third of the letters may differ; beyond that it is another word.
     (near.0 <= found.chars().count().max(near.1.chars().count()) / 3).then_some(near.1)
 }
 
-/// Returns the help for an unknown key: the nearest key beside it, or the same or a near key
-/// elsewhere.
+/// Returns the hint for an unknown key: the nearest key of the same table, or the same or a similar
+/// key elsewhere.
 pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
     if let Some(removed) = removed::find(path) {
         return format!("the key was removed: {}; {}", removed.why, removed.help);
@@ -45,7 +46,7 @@ pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
     format!("the keys here are {}", list(beside))
 }
 
-/// Returns the help for an unknown key inside of a secret: the keys that may stand there.
+/// Returns the hint for an unknown key inside a secret: the keys that are valid there.
 pub fn key_of_secret(key: &str, beside: &[&str]) -> String {
     match among(key, beside) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -1,5 +1,7 @@
-//! Values that no message may repeat: those of a text that is not TOML, in which any value may be a
-//! piece of a secret, and those of a link that may lead to any file.
+//! Removes values from messages that must not show them.
+//!
+//! These are the values of a text that is not TOML, in which any value may be part of a secret, and
+//! the values of a link that may point to any file.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +9,18 @@ use super::diagnostic::Diagnostics;
 use super::known_words;
 use super::node::{Node, Sources, Value, Visibility};
 
-/// How much of a text a message repeats, at the least.
+/// The number of characters to search for; messages repeat at least this much of a text.
 const REPEATED_CHARS: usize = 80;
 
-/// A shorter text is part of many words: only where it is quoted is it repeated.
+/// The minimum length of a text to search for without quotes, because shorter texts are part of
+/// many words.
 const UNQUOTED_CHARS_MIN: usize = 4;
 
-/// The texts and numbers that are not repeated, as messages write them.
+/// The texts and numbers to remove, as messages write them.
 pub(super) struct UnshownTexts(BTreeSet<String>);
 
 impl UnshownTexts {
-    /// Collects the texts and numbers of `tree`, before any is taken out of it because it is wrong.
+    /// Collects the texts and numbers of `tree`, which must still contain the invalid ones.
     pub(super) fn new(tree: &Node, sources: &Sources, diagnostics: &Diagnostics) -> Self {
         let mut hidden: BTreeSet<usize> = diagnostics
             .iter()
@@ -32,7 +35,7 @@ impl UnshownTexts {
         Self(texts)
     }
 
-    /// Takes the texts out of findings.
+    /// Removes the texts from findings.
     pub(super) fn redact(&self, diagnostics: &mut Diagnostics) {
         if self.0.is_empty() {
             return;

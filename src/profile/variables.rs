@@ -1,7 +1,8 @@
-//! Which key becomes which environment variable of the relay. Tests hold the tables against the
-//! schema and the renderers.
+//! Maps keys to environment variables of the relay.
+//!
+//! Tests compare the tables with the schema and the renderers.
 
-/// The keys that become a variable of the relay's `ConfigMap`.
+/// The keys that become variables in the relay's ConfigMap.
 pub const VARIABLES: [(&str, &str); 33] = [
     ("config.accountTestSchedulerEnabled", "ACCOUNT_TEST_SCHEDULER_ENABLED"),
     ("config.adminSessionTimeout", "ADMIN_SESSION_TIMEOUT"),
@@ -38,7 +39,7 @@ pub const VARIABLES: [(&str, &str); 33] = [
     ("redis.service.port", "REDIS_PORT"),
 ];
 
-/// The secrets, with the variables that carry them, and the containers that see those.
+/// The keys of secrets, the variables that carry them, and the containers with these variables.
 pub const SECRET_VARIABLES: [(&str, &str, &str); 5] = [
     ("config.adminPassword", "ADMIN_PASSWORD", "init container prepare"),
     ("config.encryptionKey", "ENCRYPTION_KEY", "container claude-relay"),

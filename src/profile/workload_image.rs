@@ -1,4 +1,4 @@
-//! The images that this program's own workloads run.
+//! The images of the bundle's own workloads.
 
 use super::resolve::ImageRef;
 use super::settings::{Image, Settings};
@@ -35,7 +35,7 @@ impl WorkloadImage {
         }
     }
 
-    /// Returns the tag of an image that states none.
+    /// Returns the tag of an image that sets none.
     pub fn default_tag(self, app_version: &str) -> &str {
         match self {
             Self::Relay => app_version,

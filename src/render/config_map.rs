@@ -1,4 +1,4 @@
-//! ConfigMaps: immutable, and named by what is in them.
+//! Renders ConfigMaps, which are immutable and named by their content.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +18,24 @@ pub fn is_named_by_content(object: &Value) -> bool {
     object.get("immutable") == Some(&Value::Bool(true)) && named.as_deref() == Some(text)
 }
 
-/// Returns the name of a ConfigMap: its base, and the first ten digits of the hash of its content.
+/// Returns the name of a ConfigMap: its base and the first ten digits of its content's hash.
 fn name(base: &str, data: &Value) -> Result<String, NotCanonical> {
     let named =
         Canonical::of_tree(json!({"kind": "ConfigMap", "name": base, "data": data}))?.digest();
     Ok(format!("{base}-{}", named.short(10)))
 }
 
-/// A ConfigMap's content under the name that follows from it.
+/// The content of a ConfigMap, and the name derived from it.
 pub(super) struct Content {
     pub name: String,
     pub data: BTreeMap<String, String>,
-    /// What the pods' `checksum/` annotation says.
+    /// The value of the pods' `checksum/` annotation.
     pub checksum: Digest,
 }
 
 impl Content {
-    /// Names `data` after `base` and the first ten digits of its hash: a name never means two
-    /// contents.
+    /// Names `data` by `base` and the first ten digits of its hash, so that a name never stands for
+    /// two contents.
     pub(super) fn of(base: &str, data: BTreeMap<String, String>) -> Self {
         let canonical = |value| Canonical::of_tree(value).expect("strings have a canonical form");
         let checksum = canonical(json!(data)).digest();

@@ -20,16 +20,16 @@ use crate::model::text::log_size_bytes;
 use crate::profile::resolve::{Profile, Purpose};
 use crate::profile::settings::{AccessMode, LogMode};
 
-/// The relay's container, also the one that the autoscaler measures.
+/// The name of the relay's container, which the autoscaler measures.
 pub(super) const CONTAINER: &str = "claude-relay";
 
-/// The time in which Services and Ingresses learn that a pod goes: the relay stops accepting at
-/// once.
+/// The delay before SIGTERM, in which Services and Ingresses remove the pod: the relay itself stops
+/// accepting connections at once.
 const PRE_STOP_SECONDS: i64 = 15;
-/// The relay cuts open streams this long after SIGTERM.
+/// The relay closes open streams this long after SIGTERM.
 const RELAY_GRACE_SECONDS: i64 = 10;
 const MARGIN_SECONDS: i64 = 5;
-/// Room for a start that waits for a price list which no firewall answers for: 72 × 5 s.
+/// A start may wait for a price list while a firewall drops the request: 72 × 5 s.
 const STARTUP_PERIOD_SECONDS: i32 = 5;
 const STARTUP_FAILURES: i32 = 72;
 
@@ -37,7 +37,7 @@ const DATA_PATH: &str = "/app/data";
 pub(super) const LOGS_VOLUME: &str = "logs";
 pub(super) const LOGS_PATH: &str = "/app/logs";
 const EXTERNAL_DATA_PATH: &str = "/app/external-data";
-/// The relay skips its own set-up, which would print the password, when this file is there.
+/// If this file exists, the relay skips its own setup, which would print the password.
 const INIT_FILE: &str = "/app/data/init.json";
 
 /// The ConfigMaps that the relay's pods consume.
@@ -52,12 +52,11 @@ pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
     Deployment {
         metadata: metadata(profile, Component::Relay, profile.names.full.clone()),
         spec: DeploymentSpec {
-            // With an autoscaler the number is its own: a field here would take pods away at each
-            // apply.
+            // The autoscaler owns this field: setting it would remove pods at each apply.
             replicas: (!settings.autoscaling.enabled).then(|| settings.replica_count.as_i32()),
             selector: selector(profile, Component::Relay),
             strategy: Some(strategy(profile)),
-            // Longer than the slowest start, so that a slow one is not reported as stuck.
+            // Longer than the slowest start, which must not be reported as stuck.
             progress_deadline_seconds: Some(STARTUP_PERIOD_SECONDS * STARTUP_FAILURES + 240),
             revision_history_limit: Some(10),
             template: PodTemplateSpec {
@@ -89,7 +88,7 @@ fn shares_single_volume(profile: &Profile) -> bool {
     logs || storage.data.external.enabled && single(storage.data.external.access_mode)
 }
 
-/// Returns the strategy with every field written out: what we own we can also change.
+/// Returns the strategy with every field set, because apply can only change fields that it owns.
 fn strategy(profile: &Profile) -> DeploymentStrategy {
     let rolling = RollingUpdateDeployment {
         max_surge: Some(IntOrString::Int(1)),
@@ -115,7 +114,8 @@ fn strategy(profile: &Profile) -> DeploymentStrategy {
     }
 }
 
-/// Returns what restarts the pods when it changes: the data that they consume, and nothing else.
+/// Returns the annotations that restart the pods when the data that they consume changes, and only
+/// then.
 fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, String> {
     let mut annotations = profile.settings.pod_annotations.clone();
     let checksums = [
@@ -146,7 +146,7 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     }
     let mut sidecar_grace = 0;
     if let Some(content) = contents.fluent_bit {
-        // A native sidecar stops after the relay, so that its last lines are shipped.
+        // A native sidecar stops after the relay, so that it ships the relay's last lines.
         let native = settings.kubernetes.version.at_least(29);
         if native { &mut init_containers } else { &mut containers }
             .push(fluent_bit::container(profile, native));
@@ -163,7 +163,7 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
         affinity: settings.affinity.clone(),
         automount_service_account_token: Some(false),
         containers,
-        // Kubernetes would add REDIS_PORT=tcp://… for a Service that is called redis.
+        // Kubernetes would set REDIS_PORT=tcp://… for a Service named redis.
         enable_service_links: Some(false),
         image_pull_secrets: pod::list(&settings.image_pull_secrets),
         init_containers: Some(init_containers),
@@ -185,7 +185,7 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     }
 }
 
-/// Returns the spread constraints; one without a selector counts the relay's pods.
+/// Returns the spread constraints; those without a selector count the relay's pods.
 fn spread(profile: &Profile) -> Vec<TopologySpreadConstraint> {
     let with_selector = |own: &TopologySpreadConstraint| {
         let own = own.clone();
@@ -204,18 +204,18 @@ fn environment_source(content: &Content) -> Vec<EnvFromSource> {
     vec![EnvFromSource { config_map_ref: Some(source), ..EnvFromSource::default() }]
 }
 
-/// Returns the container that waits for Redis and writes the first administrator.
+/// Returns the init container that waits for Redis and creates the first administrator.
 fn prepare(profile: &Profile, environment: &Content) -> Container {
     let settings = &profile.settings;
     let image = profile.relay_image();
     let password = profile
         .secret(&Purpose::AdminPassword)
         .map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
-    // The relay's own mounts bring the file; without them Node.js would warn of it at each start.
+    // Only the relay's own mounts contain the file; without them Node.js would warn at each start.
     let no_authorities =
         (!settings.config.node_extra_ca_certs.as_str().is_empty()).then(|| EnvVar {
             name: "NODE_EXTRA_CA_CERTS".into(),
-            // Empty, and stated in the only way in which a server keeps it.
+            // An empty value, set in the only form that the server keeps.
             value: None,
             value_from: None,
         });
@@ -300,8 +300,9 @@ fn health_probe(period_seconds: i32, failures: i32) -> Probe {
     }
 }
 
-/// Returns a probe that a stalled Redis does not trip: `/health` hangs with it, and restarts would
-/// help nobody.
+/// Returns a liveness probe that succeeds even while Redis stalls.
+///
+/// `/health` would hang with Redis, and a restart would not help.
 fn liveness_probe() -> Probe {
     Probe {
         tcp_socket: Some(TCPSocketAction { port: http_port(), host: None }),
@@ -312,7 +313,7 @@ fn liveness_probe() -> Probe {
     }
 }
 
-/// Returns whether several pods write their logs to one volume, each into a folder of its own.
+/// Returns whether several pods write their logs to one volume, each into its own folder.
 fn logs_per_pod(profile: &Profile) -> bool {
     let logs = &profile.settings.storage.logs;
     logs.mode == LogMode::Pvc
@@ -342,10 +343,10 @@ fn logs_volume(profile: &Profile) -> Volume {
     }
 }
 
-/// Returns the room for everything that the relay keeps of its logs, and not less than 1 GiB.
+/// Returns the size limit for all log files that the relay keeps, at least 1 GiB.
 ///
-/// Six kinds of files follow `logMaxSize` and `logMaxFiles`; two more keep 30 files of 10 MiB
-/// whatever those say.
+/// Six kinds of files follow `logMaxSize` and `logMaxFiles`; two more always keep 30 files of 10
+/// MiB.
 fn logs_size_limit(profile: &Profile) -> String {
     const MIB: u64 = 1 << 20;
     let config = &profile.settings.config;

@@ -1,4 +1,5 @@
-//! The relay's ConfigMap: every setting that reaches it as an environment variable, once.
+//! Renders the relay's ConfigMap: each setting that reaches the relay as an environment variable,
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +21,8 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
     } else {
         (settings.external_redis.database.get(), settings.external_redis.tls)
     };
-    // With several pods, one that starts must not touch what the others hold, and tests would run
-    // once in each.
+    // If several pods may run, a starting pod must not reset the state of the others, and scheduled
+    // tests would run once in each pod.
     let alone = !settings.can_scale();
     let fixed = [
         (
@@ -76,7 +77,7 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
     fixed.into_iter().chain(set).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Returns the heap of Node.js in MiB: what the profile says, or three quarters of the memory
+/// Returns the heap size of Node.js in MiB: the profile's setting, or three quarters of the memory
 /// limit.
 fn old_space_mb(profile: &Profile) -> Option<i64> {
     let settings = &profile.settings;

@@ -1,4 +1,5 @@
-//! The sidecar that turns the relay's JSON figures into Prometheus's format: `json_exporter`.
+//! Renders `json_exporter`, the sidecar that converts the relay's JSON figures into Prometheus's
+//! format.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +13,21 @@ use super::config_map::Content;
 use super::{pod, security, service, yaml};
 use crate::profile::resolve::Profile;
 
-/// Where `json_exporter` fetches and converts.
+/// The path at which `json_exporter` fetches and converts the figures.
 pub const PROBE_PATH: &str = "/probe";
-/// The part of its configuration that a scrape names.
+/// The module of its configuration that a scrape requests.
 pub const MODULE: &str = "default";
-/// A page that costs nothing and is served as long as the process works.
+/// A cheap page that the process serves as long as it works.
 pub const LIVENESS_PATH: &str = "/";
 
 const CONFIG_PATH: &str = "/etc/json-exporter";
 const CONFIG_FILE: &str = "config.yml";
 const VOLUME: &str = "exporter-config";
-/// The image's user is a name, which Kubernetes cannot tell from root; this is its number.
+/// The number of the image's user, because Kubernetes cannot verify that a user name is not root.
 const NOBODY: i64 = 65_534;
 
-/// Name, place in the relay's JSON, and meaning of each metric. All may fall, so all are gauges.
+/// The name, the path in the relay's JSON and the description of each metric. All values may fall,
+/// so all are gauges.
 const METRICS: [(&str, &str, &str); 9] = [
     ("claude_relay_api_keys", "{ .totalApiKeys }", "API keys in the database."),
     (
@@ -65,7 +67,7 @@ pub fn metric_names() -> impl Iterator<Item = &'static str> {
 
 /// Returns the configuration of `json_exporter`.
 pub fn config() -> String {
-    // json_exporter ignores keys that it does not know, `valueType` among them.
+    // json_exporter ignores unknown keys, such as `valueType`.
     let metric = |(name, path, help): (&str, &str, &str)| json!({"name": name, "path": path, "help": help, "type": "value", "valuetype": "gauge"});
     yaml::to_yaml(&json!({"modules": {MODULE: {"metrics": METRICS.map(metric)}}}))
 }
@@ -82,14 +84,15 @@ pub(super) fn target(profile: &Profile) -> String {
     format!("http://127.0.0.1:{}{}", settings.config.port, settings.service_monitor.path)
 }
 
-/// Returns the content of the `ConfigMap`; its checksum goes into the pods' annotations.
+/// Returns the content of the ConfigMap; its checksum goes into the pods' annotations.
 pub(super) fn content(profile: &Profile) -> Content {
     let data = BTreeMap::from([(CONFIG_FILE.to_owned(), config())]);
     Content::of(&format!("{}-exporter-config", profile.names.full), data)
 }
 
-/// Returns the sidecar. It has no readiness probe: where metrics fail, requests must still be
-/// served.
+/// Returns the sidecar.
+///
+/// It has no readiness probe, because the relay must serve requests even if its metrics fail.
 pub(super) fn container(profile: &Profile) -> Container {
     let exporter = &profile.settings.service_monitor.exporter;
     let image = profile.image_ref(&exporter.image);
@@ -130,7 +133,7 @@ pub(super) fn container(profile: &Profile) -> Container {
     }
 }
 
-/// Returns the volume that brings the sidecar's configuration.
+/// Returns the volume with the sidecar's configuration.
 pub(super) fn volume(content: &Content) -> Volume {
     let source =
         ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };

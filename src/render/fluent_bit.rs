@@ -1,4 +1,4 @@
-//! The Fluent Bit sidecar: its container, its configuration and its volumes.
+//! Renders the Fluent Bit sidecar: its container, configuration and volumes.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::model::text::LogField;
 use crate::profile::logs::{output, output_settings};
 use crate::profile::resolve::{Profile, Purpose};
 
-/// How long Fluent Bit may deliver what it has after SIGTERM.
+/// How long Fluent Bit may keep delivering after SIGTERM.
 pub(super) const GRACE_SECONDS: i64 = 20;
 
 const CONFIG_VOLUME: &str = "fluent-bit-config";
@@ -25,7 +25,7 @@ const STATE_PATH: &str = "/fluent-bit/state";
 const CONFIG_FILE: &str = "fluent-bit.yaml";
 const PORT: i32 = 2020;
 
-/// Returns the ConfigMap with the configuration; credentials stand in it as `${NAME}`.
+/// Returns the ConfigMap with the configuration, in which credentials are `${NAME}`.
 pub(super) fn content(profile: &Profile) -> Content {
     let settings = &profile.settings;
     let config = fluent_bit::config(&ConfigInput {
@@ -70,8 +70,8 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
         resources: Some(fluentbit.resources.clone()),
         restart_policy: native.then(|| "Always".into()),
         security_context: Some(security::container()),
-        // A native sidecar that is not started would keep the relay from starting: logs are not
-        // worth that.
+        // A startup probe of a native sidecar could keep the relay from starting, and logs do not
+        // justify that.
         startup_probe: (!native).then(|| probe(2, 30)),
         liveness_probe: Some(probe(30, 4)),
         volume_mounts: Some(vec![
@@ -83,7 +83,7 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
     }
 }
 
-/// Returns what records say about their pod, and the credentials of the output.
+/// Returns the variables with the pod's metadata for records, and the credentials of the output.
 fn environment(profile: &Profile) -> Vec<EnvVar> {
     let fields = ["spec.nodeName", "metadata.name", "metadata.namespace"];
     let metadata = fluent_bit::METADATA
@@ -100,8 +100,9 @@ fn environment(profile: &Profile) -> Vec<EnvVar> {
     metadata.chain(credentials).collect()
 }
 
-/// Returns a probe of the server itself: one of the destination would take the relay out of service
-/// with it.
+/// Returns a probe of Fluent Bit's own HTTP server.
+///
+/// A probe of the destination would take the relay out of service together with it.
 fn probe(period_seconds: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
@@ -120,7 +121,7 @@ pub(super) fn volumes(profile: &Profile, content: &Content) -> Vec<Volume> {
     let config =
         ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
     let settings = &profile.settings;
-    // What waits for the destination, with room for the offsets and for half-written chunks.
+    // The buffered records, with room for the offsets and for half-written chunks.
     let buffered = fluent_bit::buffer_bytes(output(settings), &output_settings(settings));
     let mebibytes = buffered.unsigned_abs() / (1 << 20) + 128;
     vec![

@@ -1,4 +1,4 @@
-//! The `HorizontalPodAutoscaler`.
+//! Renders the `HorizontalPodAutoscaler`.
 
 use k8s_openapi::api::autoscaling::v2::{
     ContainerResourceMetricSource, CrossVersionObjectReference, HPAScalingPolicy, HPAScalingRules,
@@ -11,9 +11,9 @@ use super::labels::{Component, metadata};
 use super::{deployment, pod};
 use crate::profile::resolve::Profile;
 
-/// The longest stream: load must have been low for as long before a pod goes.
+/// The time of low load before a pod is removed: the duration of the longest stream.
 const SCALE_DOWN_WINDOW_SECONDS: i32 = 600;
-/// The time between two pods that go; each end of a pod resets the queues of all.
+/// The time between the removal of two pods; each removal resets the queues of all pods.
 const SCALE_DOWN_PERIOD_SECONDS: i32 = 300;
 const SCALE_UP_PERIOD_SECONDS: i32 = 15;
 
@@ -47,8 +47,8 @@ pub(super) fn render(profile: &Profile) -> Value {
     object
 }
 
-/// Returns a metric of the relay alone where the API has that: the sidecars' idleness would hide
-/// its load.
+/// Returns a metric of the relay's container alone, if the API supports that: idle sidecars would
+/// hide its load.
 fn metric(profile: &Profile, resource: &str, percent: i32) -> MetricSpec {
     let target = MetricTarget {
         type_: "Utilization".into(),
@@ -72,7 +72,8 @@ fn metric(profile: &Profile, resource: &str, percent: i32) -> MetricSpec {
     }
 }
 
-/// Up at once, down slowly: a pod that goes cuts its streams.
+/// Returns a behavior that scales up at once and down slowly, because removing a pod interrupts its
+/// streams.
 fn behavior() -> HorizontalPodAutoscalerBehavior {
     let policy = |type_: &str, value, period_seconds| HPAScalingPolicy {
         type_: type_.into(),

@@ -1,4 +1,4 @@
-//! The `HTTPRoute`: the Ingress's rules for those who have moved on to the Gateway API.
+//! Renders the `HTTPRoute`, the Ingress's rules for users of the Gateway API.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::routes::{Backend, Route, routes};
 use crate::profile::resolve::Profile;
 use crate::profile::settings::PathType;
 
-/// The first releases of the API take no more matches in one rule.
+/// The largest number of matches in one rule that the first releases of the API accept.
 const MATCHES_MAX: usize = 8;
 
 pub(super) fn render(profile: &Profile) -> Value {
@@ -42,9 +42,9 @@ fn rule(profile: &Profile, backend: Backend, matches: &[Value]) -> Value {
         "matches": matches,
         "backendRefs": [{"name": backend.service(profile), "port": backend.port(profile)}],
     });
-    // 0 s is no limit: several gateways cut a stream after 15 s by default. The field is in the
-    // API's standard channel from 1.2; `ingress.presets = false` leaves it out for older ones,
-    // which refuse what they do not know.
+    // 0 s means no limit: several gateways end a stream after 15 s by default. The API's standard
+    // channel has the field since 1.2; `ingress.presets = false` omits it for older versions, which
+    // reject unknown fields.
     if backend == Backend::Relay && profile.settings.ingress.presets {
         rule["timeouts"] = json!({"request": "0s"});
     }

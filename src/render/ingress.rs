@@ -1,4 +1,4 @@
-//! The Ingress, with what streaming needs of the usual controllers.
+//! Renders the Ingress, with the annotations that streaming needs for the usual controllers.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{pod, service};
 use crate::profile::resolve::Profile;
 use crate::profile::settings::{IngressHost, IngressTls};
 
-/// Names the class in a way that Kubernetes refuses beside `ingressClassName`.
+/// The annotation that names the class; Kubernetes rejects it together with `ingressClassName`.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 pub(super) fn render(profile: &Profile) -> Ingress {
@@ -35,7 +35,7 @@ pub(super) fn render(profile: &Profile) -> Ingress {
     }
 }
 
-/// Returns the class: of the key, otherwise of the old annotation, which itself is not rendered.
+/// Returns the class from the key, or else from the old annotation, which itself is not rendered.
 fn class(profile: &Profile) -> Option<&str> {
     let ingress = &profile.settings.ingress;
     let annotation = ingress.annotations.get(CLASS_ANNOTATION).map_or("", String::as_str);
@@ -55,23 +55,22 @@ fn annotations(profile: &Profile, class: &str) -> BTreeMap<String, String> {
     annotations
 }
 
-/// Returns the annotations that let answers stream for as long as the relay itself lets them.
+/// Returns the annotations that let answers stream for as long as the relay itself allows.
 ///
 /// - nginx: for both controllers of that name, the community's and the vendor's; each ignores the
 ///   other's keys.
 /// - haproxy: likewise for both (`haproxy-ingress.github.io`, `haproxy.org`). Neither buffers
-///   answers, the vendor's has no limit of bodies, and both know the client's time-out only as a
+///   answers, the vendor's does not limit bodies, and both support the client's timeout only as a
 ///   global setting.
-/// - traefik: none. It passes answers on as they come, waits without limit and has no limit of
-///   bodies; its time-outs belong to the entry points (`respondingTimeouts`), out of an Ingress's
-///   reach.
+/// - traefik: not needed. Traefik streams answers, waits without limit and does not limit bodies;
+///   its timeouts belong to the entry points (`respondingTimeouts`), which an Ingress cannot set.
 fn presets(profile: &Profile, class: &str) -> Vec<(&'static str, String)> {
     let config = &profile.settings.config;
-    // The relay ends a silent request after 600 s whatever its own limit is; the proxy must not be
-    // first.
+    // The relay ends an idle request after 600 s, regardless of its own limit; the proxy must not
+    // end it earlier.
     let seconds = (config.request_timeout.get() + 999) / 1000;
     let seconds = seconds.max(600) + 5;
-    // So that the relay, not the proxy, refuses a body that is too large: it says so in JSON.
+    // The relay, not the proxy, should reject a body that is too large, because its answer is JSON.
     let body = format!("{}m", config.request_max_size_mb.get() + 4);
     if class.contains("nginx") {
         vec![

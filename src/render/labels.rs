@@ -8,7 +8,7 @@ use crate::profile::resolve::Profile;
 
 pub(super) type Labels = BTreeMap<String, String>;
 
-/// What an object is part of: it decides name label and version.
+/// The component of an object, which determines its name label and its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Component {
     Relay,
@@ -28,7 +28,8 @@ fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// Returns the labels that selectors use: exactly the chart's, so that its pods can be taken over.
+/// Returns the labels that selectors use: exactly the chart's, so that `adopt` can take over its
+/// pods.
 pub(super) fn selector_labels(profile: &Profile, component: Component) -> Labels {
     let instance = profile.settings.release.name.as_str();
     pairs([
@@ -45,8 +46,9 @@ pub(super) fn selector(profile: &Profile, component: Component) -> LabelSelector
     }
 }
 
-/// Returns the labels of a component's pods: no version, which would restart them with every
-/// release.
+/// Returns the labels of a component's pods.
+///
+/// They have no version, because that would restart the pods with every release.
 pub(super) fn pod_labels(profile: &Profile, component: Component) -> Labels {
     let mut labels = selector_labels(profile, component);
     let role = match component {

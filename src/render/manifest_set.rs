@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::model::object_key::ObjectKey;
 
-/// The kinds that are ever rendered, in apply order. The list is closed: a verifier refuses
-/// everything else.
+/// The kinds of all rendered objects, in apply order. The list is closed: a verifier rejects any
+/// other kind.
 ///
-/// Each has its group, and the short name that its files carry.
+/// Each entry has the group, the kind and the short name in file names.
 pub const KINDS: [(&str, &str, &str); 14] = [
     ("", "Namespace", "ns"),
     ("networking.k8s.io", "NetworkPolicy", "netpol"),
@@ -50,7 +50,7 @@ impl Manifest {
     }
 }
 
-/// Objects by phase, then name; no two share kind and name.
+/// Objects by phase, then name, unique by kind and name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManifestSet {
     manifests: BTreeMap<(usize, String), Manifest>,
@@ -58,7 +58,7 @@ pub struct ManifestSet {
 }
 
 impl ManifestSet {
-    /// Adds an object. A second one of the same kind and name is remembered as a duplicate.
+    /// Adds an object; a second one of the same kind and name is recorded as a duplicate.
     pub fn add(&mut self, object: &impl Serialize) {
         let object = serde_json::to_value(object)
             .expect("Kubernetes' types have string keys and write themselves");
@@ -90,7 +90,7 @@ impl ManifestSet {
         self.manifests.is_empty()
     }
 
-    /// Returns the objects that another one of the same kind and name kept out.
+    /// Returns the objects that were left out because an earlier one has the same kind and name.
     pub fn duplicates(&self) -> &[ObjectKey] {
         &self.duplicates
     }

@@ -1,5 +1,5 @@
-//! A profile to objects: pure functions, one kind a file. Every decision which objects there are is
-//! in [`render`].
+//! Renders a profile into objects, with pure functions and one file per kind. Only [`render`]
+//! decides which objects exist.
 
 pub mod config_map;
 mod deployment;
@@ -37,7 +37,8 @@ use manifest_set::ManifestSet;
 use crate::profile::resolve::Profile;
 use crate::profile::settings::LogMode;
 
-/// Rises if, and only if, the same profile renders to other bytes than before.
+/// The version of the renderers: it increases if, and only if, the same profile renders to other
+/// bytes than before.
 pub const RENDER_ABI: u32 = 3;
 
 /// Renders a profile.
@@ -73,7 +74,7 @@ pub fn render(profile: &Profile) -> ManifestSet {
     set
 }
 
-/// The relay's pods, and what they consume.
+/// Adds the relay's Deployment and the objects that its pods use.
 fn relay(profile: &Profile, set: &mut ManifestSet) {
     let settings = &profile.settings;
     let environment = environment::content(profile);
@@ -101,7 +102,7 @@ fn relay(profile: &Profile, set: &mut ManifestSet) {
     }
 }
 
-/// How requests reach the relay's pods.
+/// Adds the Services and routes through which requests reach the relay's pods.
 fn routes_and_services(profile: &Profile, set: &mut ManifestSet) {
     let settings = &profile.settings;
     set.add(&service::relay(profile));
@@ -119,7 +120,7 @@ fn routes_and_services(profile: &Profile, set: &mut ManifestSet) {
     }
 }
 
-/// The Redis of the bundle.
+/// Adds the bundle's own Redis.
 fn redis(profile: &Profile, set: &mut ManifestSet) {
     let content = redis::content(profile);
     set.add(&content.render(profile, Component::Redis));

@@ -1,4 +1,4 @@
-//! The Namespace, where a profile wants it made.
+//! Renders the Namespace, if the profile asks for one.
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,7 +11,7 @@ pub(super) fn render(profile: &Profile) -> Namespace {
     let mut meta =
         metadata(profile, Component::Relay, profile.settings.release.namespace.to_string());
     let labels = meta.labels.get_or_insert_default();
-    // The namespace is no part of a component, and outlives every version.
+    // The namespace does not belong to a component, and outlives every version.
     labels.remove("app.kubernetes.io/component");
     labels.remove("app.kubernetes.io/version");
     labels.extend(NAMESPACE_LABELS.map(|(label, value)| (label.to_owned(), value.to_owned())));

@@ -1,7 +1,7 @@
-//! `NetworkPolicy` objects: who may talk to the pods, and to whom these may talk.
+//! Renders the `NetworkPolicy` objects for traffic to and from the pods.
 //!
-//! Policies add up, so a changed one must be there before the old one goes: the name says what it
-//! allows.
+//! Policies add up, so a changed policy must exist before the old one is removed: its name
+//! identifies its content.
 
 use std::net::IpAddr;
 
@@ -18,11 +18,12 @@ use crate::profile::resolve::Profile;
 
 const DNS_PORT: i32 = 53;
 
-/// Returns the policy of the relay's pods: out only to DNS, Redis and what the profile names.
+/// Returns the policy of the relay's pods: egress only to DNS, Redis and the profile's
+/// destinations.
 pub(super) fn relay(profile: &Profile) -> NetworkPolicy {
     let settings = &profile.settings;
-    // Metrics have no wider circle than the relay: the exporter fetches any URL that it is asked
-    // for.
+    // Metrics must not be open to more clients than the relay: the exporter fetches any URL that it
+    // is asked for.
     let exporter = settings.has_exporter().then(|| settings.service_monitor.exporter.port.as_i32());
     let ports = [settings.config.port.as_i32()]
         .into_iter()
@@ -43,7 +44,7 @@ pub(super) fn relay(profile: &Profile) -> NetworkPolicy {
     policy(profile, Component::Relay, &profile.names.full, ingress, Some(egress))
 }
 
-/// Returns the policy of the Redis pod: in only from the relay, out to nowhere.
+/// Returns the policy of the Redis pod: ingress only from the relay, no egress.
 pub(super) fn redis(profile: &Profile) -> NetworkPolicy {
     let ingress = NetworkPolicyIngressRule {
         from: Some(vec![pods(profile, Component::Relay)]),
@@ -72,7 +73,7 @@ fn policy(
     }
 }
 
-/// Names must resolve whatever else is closed; without peers, at any server.
+/// Returns the rule for DNS: names must always resolve; without peers it allows any server.
 fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
     let dns = &profile.settings.network_policy.dns;
     let cache =
@@ -90,7 +91,7 @@ fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
     }
 }
 
-/// Returns the pods of a component, in the release's namespace.
+/// Returns the peer that selects a component's pods in the release's namespace.
 fn pods(profile: &Profile, component: Component) -> NetworkPolicyPeer {
     NetworkPolicyPeer {
         pod_selector: Some(selector(profile, component)),
@@ -98,8 +99,7 @@ fn pods(profile: &Profile, component: Component) -> NetworkPolicyPeer {
     }
 }
 
-/// Returns a port by its number: not every network plug-in resolves names, least of all on the way
-/// out.
+/// Returns a port by number: not every network plugin resolves names, least of all for egress.
 fn port(protocol: &str, number: i32) -> NetworkPolicyPort {
     NetworkPolicyPort {
         port: Some(IntOrString::Int(number)),

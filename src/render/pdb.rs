@@ -1,4 +1,4 @@
-//! The `PodDisruptionBudget`.
+//! Renders the `PodDisruptionBudget`.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::labels::{Component, metadata, selector};
 use crate::profile::resolve::Profile;
 
-/// Returns whether a budget is rendered: with one pod at most it would block the drain of its node
-/// or say nothing.
+/// Returns whether a budget is rendered: with a single pod it would block the drain of its node or
+/// have no effect.
 pub(super) fn wanted(profile: &Profile) -> bool {
     profile.settings.pod_disruption_budget.enabled && profile.settings.can_scale()
 }
@@ -27,7 +27,7 @@ pub(super) fn render(profile: &Profile) -> Value {
             min_available: budget.min_available.clone(),
             max_unavailable,
             selector: Some(selector(profile, Component::Relay)),
-            // A pod that does not work must not hold up the drain of its node.
+            // A failing pod must not block the drain of its node.
             unhealthy_pod_eviction_policy: version.at_least(27).then(|| "AlwaysAllow".into()),
         }),
         ..PodDisruptionBudget::default()

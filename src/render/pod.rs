@@ -1,4 +1,4 @@
-//! Small parts of pods that several renderers use.
+//! Parts of pods that several renderers share.
 
 use std::collections::BTreeMap;
 
@@ -26,13 +26,12 @@ pub(super) fn resources(requests: (&str, &str), limits: (&str, &str)) -> Resourc
     }
 }
 
-/// Returns an amount of mebibytes in the spelling that the API server gives it, so that no
-/// difference shows later.
+/// Returns an amount of mebibytes in the API server's own spelling, so that no drift shows.
 pub(super) fn mebibytes(number: u64) -> String {
     if number.is_multiple_of(1024) { format!("{}Gi", number / 1024) } else { format!("{number}Mi") }
 }
 
-/// Returns a volume that goes with the pod.
+/// Returns an emptyDir volume, which is deleted with the pod.
 pub(super) fn empty_dir(name: &str, size_limit: impl Into<String>) -> Volume {
     let source = EmptyDirVolumeSource {
         size_limit: Some(Quantity(size_limit.into())),
@@ -41,7 +40,7 @@ pub(super) fn empty_dir(name: &str, size_limit: impl Into<String>) -> Volume {
     Volume { name: name.into(), empty_dir: Some(source), ..Volume::default() }
 }
 
-/// Returns a volume that a claim brings.
+/// Returns a volume backed by a PVC.
 pub(super) fn claim(name: &str, claim_name: impl Into<String>) -> Volume {
     let source = PersistentVolumeClaimVolumeSource {
         claim_name: claim_name.into(),
@@ -55,12 +54,12 @@ pub(super) fn mount(name: &str, path: &str) -> VolumeMount {
     VolumeMount { name: name.into(), mount_path: path.into(), ..VolumeMount::default() }
 }
 
-/// Returns a mount that cannot be written to.
+/// Returns a read-only mount of the whole volume `name`.
 pub(super) fn mount_read_only(name: &str, path: &str) -> VolumeMount {
     VolumeMount { read_only: Some(true), ..mount(name, path) }
 }
 
-/// Returns an environment variable whose value is a secret.
+/// Returns an environment variable with the value of a secret.
 pub(super) fn secret_env(name: impl Into<String>, secret: &SecretRef<'_>) -> EnvVar {
     let selector =
         SecretKeySelector { name: secret.object.clone(), key: secret.key.clone(), optional: None };
@@ -68,19 +67,19 @@ pub(super) fn secret_env(name: impl Into<String>, secret: &SecretRef<'_>) -> Env
     EnvVar { name: name.into(), value_from: Some(source), ..EnvVar::default() }
 }
 
-/// Returns an environment variable whose value is a field of the pod.
+/// Returns an environment variable with the value of a pod's field.
 pub(super) fn field_env(name: &str, field: &str) -> EnvVar {
     let selector = ObjectFieldSelector { api_version: Some("v1".into()), field_path: field.into() };
     let source = EnvVarSource { field_ref: Some(selector), ..EnvVarSource::default() };
     EnvVar { name: name.into(), value_from: Some(source), ..EnvVar::default() }
 }
 
-/// Returns the annotation that changes when pods must restart for a secret.
+/// Returns the annotation that changes when pods must restart because of a secret.
 pub(super) fn secret_token(secret: &SecretRef<'_>) -> (String, String) {
     (format!("checksum/secret-{}", secret.purpose.data_key()), secret.token.clone())
 }
 
-/// Returns `None` for an empty list: the API server drops it, and drift would show.
+/// Returns `None` for an empty list, which the API server would drop and drift would report.
 pub(super) fn list<T: Clone>(items: &[T]) -> Option<Vec<T>> {
     (!items.is_empty()).then(|| items.to_vec())
 }

@@ -1,4 +1,4 @@
-//! `PersistentVolumeClaims`. They are never pruned: what is in them outlives every release.
+//! Renders PVCs, which are never pruned: their data outlives every release.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) fn external_data_name(profile: &Profile) -> String {
     format!("{}-external-data", profile.names.full)
 }
 
-/// Returns the name of the claim with Redis's data: ours, or the one that the profile names.
+/// Returns the name of Redis's PVC: the bundle's own, or the one that the profile names.
 pub(super) fn redis_name(profile: &Profile) -> String {
     match profile.settings.redis.persistence.existing_claim.as_str() {
         "" => format!("{}-data", profile.names.redis),

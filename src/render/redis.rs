@@ -1,4 +1,4 @@
-//! The Redis of the bundle: one StatefulSet that holds everything.
+//! Renders the bundle's own Redis, a single StatefulSet.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(super) fn content(profile: &Profile) -> Content {
     let conf = redis_conf(RedisConf {
         port: u16::try_from(redis.service.port.get()).expect("a port by its type"),
         data_dir: DATA_PATH,
-        // The rest is for buffers and for the copy that a rewrite of the append-only file makes.
+        // The rest is for buffers, and for the copy during a rewrite of the append-only file.
         maxmemory_bytes: limit_bytes.map(|bytes| bytes / 4 * 3),
     });
     let files = [
@@ -89,7 +89,7 @@ pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet 
     StatefulSet {
         metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
         spec: StatefulSetSpec {
-            // A broken pod must not block the way back; the field can never be changed later.
+            // A broken pod must not block a rollback, and the field is immutable.
             pod_management_policy: Some("Parallel".into()),
             replicas: Some(1),
             revision_history_limit: Some(10),
@@ -142,7 +142,7 @@ fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
             security::pod(USER),
         )),
         service_account_name: Some(profile.names.redis.clone()),
-        // Saving a full data set takes time; a kill in the middle would lose the last second.
+        // Saving a full data set takes time; a kill during it would lose the last second.
         termination_grace_period_seconds: Some(60),
         tolerations: pod::list(&redis.tolerations),
         volumes: Some(volumes),

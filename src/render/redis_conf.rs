@@ -1,13 +1,14 @@
-//! The text of redis.conf. The password is not part of it: it reaches the server through standard
-//! input.
+//! Writes redis.conf.
+//!
+//! It does not contain the password, which reaches the server through standard input.
 
-/// What the configuration of the internal Redis depends on.
+/// The inputs of the internal Redis's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedisConf<'a> {
     pub port: u16,
-    /// The folder of the data volume, without characters that Redis would want quoted.
+    /// The folder of the data volume, without characters that Redis would require quotes for.
     pub data_dir: &'a str,
-    /// The share of the container's memory that keys may take; `None` where memory has no limit.
+    /// The part of the container's memory that keys may use; `None` without a memory limit.
     pub maxmemory_bytes: Option<u64>,
 }
 

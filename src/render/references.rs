@@ -1,10 +1,12 @@
-//! What objects refer to: read from the rendered objects themselves, so that nothing is forgotten.
+//! Finds the references of objects.
+//!
+//! It reads them from the rendered objects themselves, so that none is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// What is referred to: kind, namespace (empty for the cluster's), name.
+/// A referenced object: kind, namespace (empty for cluster-scoped objects) and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     pub kind: String,
@@ -12,7 +14,7 @@ pub struct Target {
     pub name: String,
 }
 
-/// The keys that are referred to; empty when the whole object is.
+/// The referenced keys; empty if the reference is to the whole object.
 pub type Keys = BTreeSet<String>;
 
 /// Returns the pod template of a workload.
@@ -22,12 +24,12 @@ pub fn pod_template(object: &Value) -> Option<&Value> {
     object.pointer("/spec/template").filter(|_| workload)
 }
 
-/// Returns the names of the Secrets with which nodes pull the images of a pod.
+/// Returns the names of a pod's image pull Secrets.
 pub fn pull_secrets(pod_spec: &Value) -> impl Iterator<Item = &str> {
     items(pod_spec, "imagePullSecrets").filter_map(|secret| secret["name"].as_str())
 }
 
-/// Returns everything that `object` refers to by name.
+/// Returns all objects that `object` references by name.
 pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
     let mut found = Found {
         namespace: text(&object["metadata"]["namespace"]).unwrap_or_default(),
@@ -91,7 +93,7 @@ impl Found {
         self.add(kind, "", name, []);
     }
 
-    /// A Secret or ConfigMap; one that is optional is not wanted.
+    /// Adds a Secret or ConfigMap, unless the reference is optional.
     fn data(
         &mut self,
         kind: &str,

@@ -1,11 +1,11 @@
-//! Which paths lead where: one list, for Ingress and `HTTPRoute` alike.
+//! Maps paths to backends: one list for Ingress and `HTTPRoute` alike.
 
 use super::service;
 use crate::model::text::UrlPath;
 use crate::profile::resolve::Profile;
 use crate::profile::settings::{IngressPath, PathType, Routes};
 
-/// What the relay really serves (v1.1.314); everything else is a 404, or not for the outside.
+/// The paths that the relay serves (v1.1.314); any other path is a 404, or not for outside clients.
 const KNOWN_PREFIXES: [&str; 14] = [
     "/api",
     "/antigravity",
@@ -60,8 +60,8 @@ pub(super) fn blocks(profile: &Profile) -> bool {
         && !settings.ingress.blocked_paths.is_empty()
 }
 
-/// Returns the routes of a host with the paths `own`: the blocked ones first, for controllers that
-/// take the first match.
+/// Returns the routes of a host with the paths `own`; blocked routes come first, for controllers
+/// that take the first match.
 pub(super) fn routes(profile: &Profile, own: &[IngressPath]) -> Vec<Route> {
     let ingress = &profile.settings.ingress;
     let mut routes: Vec<Route> = Vec::new();
@@ -77,7 +77,7 @@ pub(super) fn routes(profile: &Profile, own: &[IngressPath]) -> Vec<Route> {
     for path in &blocked {
         add(Route { path: (*path).into(), path_type: PathType::Prefix, backend: Backend::Blocked });
     }
-    // A longer or exact path would win over the blocked one that it lies in.
+    // A longer or exact path would win over the blocked path that contains it.
     let open = relay_paths(ingress.routes, own);
     for (path, path_type) in
         open.into_iter().filter(|(path, _)| !blocked.iter().any(|block| lies_in(path, block)))
@@ -87,8 +87,8 @@ pub(super) fn routes(profile: &Profile, own: &[IngressPath]) -> Vec<Route> {
     routes
 }
 
-/// Returns a host's paths; all if it names none, and the known ones instead of all if the profile
-/// says so.
+/// Returns a host's paths, or all paths if it names none; `Routes::Known` replaces all paths by the
+/// known ones.
 fn relay_paths(routes: Routes, own: &[IngressPath]) -> Vec<(String, PathType)> {
     let everything = [("/".to_owned(), PathType::Prefix)];
     let own = own.iter().map(|own| (own.path.to_string(), own.path_type));
@@ -108,7 +108,7 @@ fn known() -> Vec<(String, PathType)> {
     prefixes.into_iter().chain([("/".to_owned(), PathType::Exact)]).collect()
 }
 
-/// `/metrics` and `/metrics/` are one prefix.
+/// Returns a prefix without its final slash: `/metrics` and `/metrics/` are the same.
 fn prefix(path: &str) -> &str {
     path.trim_end_matches('/')
 }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::render::tests_support::profile;
 
-    /// `path type backend` of each route.
+    /// Returns `path type backend` for each route.
     fn lines(text: &str, own: &[(&str, PathType)]) -> Vec<String> {
         let own: Vec<IngressPath> = own
             .iter()

@@ -1,4 +1,4 @@
-//! The Secret with literal values; the other forms of a secret render no object.
+//! Renders the Secret with literal values; other forms of secrets render no object.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the Pod Security Standard *restricted* asks of every pod and container.
+//! Security contexts that meet the Pod Security Standard *restricted*.
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, PodSecurityContext, SeccompProfile, SecurityContext,
@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 use crate::model::kube_version::KubeVersion;
 use crate::profile::resolve::Profile;
 
-/// Returns the security context of a container that needs nothing.
+/// Returns the security context of a container without any privileges.
 pub(super) fn container() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
@@ -20,8 +20,8 @@ pub(super) fn container() -> SecurityContext {
     }
 }
 
-/// Takes out what servers of `version` would drop: a field that is not kept would be a difference
-/// at every apply.
+/// Removes fields that servers of `version` would drop: a dropped field would be a difference at
+/// every apply.
 pub(super) fn known_to(version: KubeVersion, context: PodSecurityContext) -> PodSecurityContext {
     let fs_group_change_policy = context.fs_group_change_policy.filter(|_| version.at_least(20));
     PodSecurityContext { fs_group_change_policy, ..context }
@@ -43,8 +43,8 @@ pub(super) fn pod(id: i64) -> PodSecurityContext {
     }
 }
 
-/// Gives a profile's own container what it left open, the restricted settings, and its image from
-/// the mirror.
+/// Completes one of the profile's own containers with the restricted settings that it leaves open,
+/// and with its image from the mirror.
 pub(super) fn restrict(profile: &Profile, own: &Container) -> Container {
     let restricted = container();
     let mut context = own.security_context.clone().unwrap_or_default();

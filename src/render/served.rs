@@ -1,8 +1,9 @@
-//! Which versions of Kubernetes serve the API versions that are rendered.
+//! Finds the versions of Kubernetes that serve the rendered API versions.
 
 use crate::model::kube_version::KubeVersion;
 
-/// API versions that a newer Kubernetes no longer serves, with the last that does.
+/// API versions that newer versions of Kubernetes no longer serve, with the last minor version that
+/// does.
 const REMOVED: [(&str, &str, u8); 2] = [
     ("autoscaling/v2beta2", "HorizontalPodAutoscaler", 25),
     ("policy/v1beta1", "PodDisruptionBudget", 24),

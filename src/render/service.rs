@@ -1,5 +1,4 @@
-//! The Services through which the relay and its metrics are reached, and the one through which
-//! nothing is.
+//! Renders the Services of the relay and its metrics, and the Service without endpoints.
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,14 +10,14 @@ use crate::model::number::Bounded;
 use crate::profile::resolve::Profile;
 use crate::profile::settings::ServiceType;
 
-/// The port of the relay's container, of its Service, and of the Service without endpoints.
+/// The port name of the relay's container, of its Service, and of the Service without endpoints.
 pub(super) const HTTP_PORT: &str = "http";
-/// The port of the exporter's container and of the Service in front of it.
+/// The port name of the exporter's container and of its Service.
 pub const METRICS_PORT: &str = "metrics";
-/// The port of the Service without endpoints.
+/// The port number of the Service without endpoints.
 pub(super) const BLOCKED_PORT: i32 = 80;
 
-/// The label that tells the relay's Services apart; a `ServiceMonitor` selects by it.
+/// The label that distinguishes the relay's Services; a `ServiceMonitor` selects by it.
 pub const ROLE_LABEL: &str = "app.kubernetes.io/component";
 pub const RELAY_ROLE: &str = "relay";
 pub const METRICS_ROLE: &str = "metrics";
@@ -32,8 +31,9 @@ pub(super) fn blocked_name(profile: &Profile) -> String {
     format!("{}-blocked", profile.names.full)
 }
 
-/// Returns the Service of the relay. Fields that its type does not take were refused with the
-/// profile.
+/// Returns the Service of the relay.
+///
+/// The checks of the profile have rejected fields that the Service's type does not accept.
 pub(super) fn relay(profile: &Profile) -> Service {
     let service = &profile.settings.service;
     let ranges: Vec<String> =
@@ -58,7 +58,7 @@ pub(super) fn relay(profile: &Profile) -> Service {
     }
 }
 
-/// Returns the Service of the exporter, for Prometheus alone.
+/// Returns the Service of the exporter, which only Prometheus uses.
 pub(super) fn metrics(profile: &Profile) -> Service {
     Service {
         metadata: role_metadata(profile, metrics_name(profile), METRICS_ROLE),
@@ -75,9 +75,10 @@ pub(super) fn metrics(profile: &Profile) -> Service {
     }
 }
 
-/// Returns the Service that blocked paths lead to: without a selector it never has endpoints, but
-/// it exists, so nobody else can take its name, and no controller refuses the whole Ingress for a
-/// backend that is missing.
+/// Returns the Service of blocked paths.
+///
+/// It has no selector, so it never has endpoints. It must exist so that no other Service can take
+/// its name, and no controller rejects the whole Ingress because of a missing backend.
 pub(super) fn blocked(profile: &Profile) -> Service {
     Service {
         metadata: role_metadata(profile, blocked_name(profile), BLOCKED_ROLE),
@@ -104,7 +105,7 @@ fn role_metadata(profile: &Profile, name: String, role: &str) -> ObjectMeta {
     metadata
 }
 
-/// Returns a port that leads to the container's port of the same name.
+/// Returns a port whose target is the container's port of the same name.
 fn port(name: &str, number: i32) -> ServicePort {
     ServicePort {
         name: Some(name.into()),

@@ -1,4 +1,5 @@
-//! ServiceAccounts: nothing in these pods talks to the API server, so none has a token.
+//! Renders the ServiceAccounts, which have no token because these pods never talk to the API
+//! server.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
@@ -6,7 +7,7 @@ use super::labels::{Component, metadata};
 use super::pod;
 use crate::profile::resolve::Profile;
 
-/// Returns the name of the account that the relay's pods run under.
+/// Returns the name of the ServiceAccount of the relay's pods.
 pub(super) fn relay_name(profile: &Profile) -> String {
     let account = &profile.settings.service_account;
     match (account.name.as_str(), account.create) {

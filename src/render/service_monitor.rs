@@ -1,4 +1,4 @@
-//! The `ServiceMonitor` of the Prometheus Operator.
+//! Renders the `ServiceMonitor` of the Prometheus Operator.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) fn render(profile: &Profile) -> Value {
     let mut metadata = metadata(profile, Component::Relay, profile.names.full.clone());
     metadata.namespace = Some(namespace.to_owned());
     metadata.annotations = pod::map(&monitor.annotations);
-    // A map has each key once, and the release is found by ours.
+    // Our own labels win over the profile's, because they identify the release.
     metadata.labels = Some(
         monitor.labels.clone().into_iter().chain(metadata.labels.unwrap_or_default()).collect(),
     );
@@ -45,7 +45,7 @@ fn service_labels(profile: &Profile) -> BTreeMap<String, String> {
     labels
 }
 
-/// Returns where the Services are; nothing where the `ServiceMonitor` is beside them.
+/// Returns the namespaces of the Services; `None` if the `ServiceMonitor` is in the same one.
 fn namespaces(wanted: &NamespaceSelector, own: &str, release: &str) -> Option<Value> {
     if wanted.any {
         Some(json!({"any": true}))

@@ -10,7 +10,7 @@ use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
 
-/// One profile in memory.
+/// A single profile in memory.
 struct Text<'a>(&'a str);
 
 impl ProfileFiles for Text<'_> {

@@ -1,8 +1,8 @@
-//! The one place that writes YAML, and reads back what it wrote.
+//! Writes YAML, and reads back only its own output. No other module writes YAML.
 //!
-//! `apiVersion`, `kind` and `metadata` first, then sorted; LF; no wrapped lines; strings that
-//! another reader would take for something else are quoted. So a value has one spelling, and
-//! [`from_yaml`] takes no other.
+//! `apiVersion`, `kind` and `metadata` come first, the other keys sorted; lines end in LF and are
+//! not wrapped; strings that another reader would misinterpret are quoted. So a value has one
+//! spelling, and [`from_yaml`] accepts no other.
 
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -18,29 +18,31 @@ pub fn to_yaml(value: &Value) -> String {
     text
 }
 
-/// A text that is not what [`to_yaml`] writes for any value.
+/// A text that [`to_yaml`] writes for no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidYaml {
     #[error("it is not UTF-8")]
     Encoding,
-    /// Not one document of YAML, or one with anchors, merges, duplicate keys or too much nesting.
+    /// Not a single YAML document, or one with anchors, merges, duplicate keys or too much nesting.
     #[error("{0}")]
     Syntax(String),
     #[error("it is YAML in another spelling than this program's, from byte {at} on")]
     Spelling { at: usize },
 }
 
-/// Maps, lists and scalars of one object: in memory one takes hundreds of times the two bytes that
-/// it can have in a text. The largest object of the profiles in the repository has about 1,000.
+/// The maximum number of maps, lists and scalars of one object.
+///
+/// In memory a node takes hundreds of times the two bytes that it may have in the text. The largest
+/// object of the profiles in the repository has about 1,000.
 const NODES_MAX: usize = 20_000;
 
-/// Says whether a value has more nodes than [`from_yaml`] reads; [`to_yaml`] writes it
+/// Returns whether a value has more nodes than [`from_yaml`] reads; [`to_yaml`] writes it
 /// nevertheless.
 pub fn is_too_large(value: &Value) -> bool {
     nodes(value) > NODES_MAX
 }
 
-/// Returns the number of maps, lists and scalars, keys of maps among them.
+/// Returns the number of maps, lists and scalars, including the keys of maps.
 fn nodes(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(nodes).sum(),
@@ -49,12 +51,12 @@ fn nodes(value: &Value) -> usize {
     }
 }
 
-/// Returns the value of which [`to_yaml`] writes these bytes.
+/// Returns the value for which [`to_yaml`] writes these bytes.
 ///
 /// # Errors
 ///
-/// When the bytes are no YAML, or are spelt otherwise: with anchors, tags, comments, several
-/// documents, or strings that another reader might take for numbers.
+/// If the bytes are not YAML, or have another spelling: anchors, tags, comments, several documents,
+/// or strings that another reader might take for numbers.
 pub fn from_yaml(bytes: &[u8]) -> Result<Value, InvalidYaml> {
     let text = std::str::from_utf8(bytes).map_err(|_| InvalidYaml::Encoding)?;
     let budget = serde_saphyr::budget! { max_aliases: 0, max_anchors: 0, max_documents: 1, max_merge_keys: 0, max_nodes: NODES_MAX };
@@ -75,7 +77,7 @@ pub fn from_yaml(bytes: &[u8]) -> Result<Value, InvalidYaml> {
     Err(InvalidYaml::Spelling { at })
 }
 
-/// Writes a tree whose outermost map has an object's usual keys in front.
+/// Writes a tree; the usual first keys of an object come first in the outermost map.
 struct Ordered<'a>(&'a Value);
 
 const FIRST: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -89,7 +91,7 @@ impl Serialize for Ordered<'_> {
     }
 }
 
-/// Writes a tree with sorted keys, whatever order the map has by itself.
+/// Writes a tree with sorted keys, independent of the map's own order.
 struct Tree<'a>(&'a Value);
 
 impl Serialize for Tree<'_> {
@@ -99,7 +101,8 @@ impl Serialize for Tree<'_> {
                 serializer.collect_map(sorted(fields).map(|(key, value)| (key, Tree(value))))
             }
             Value::Array(items) => serializer.collect_seq(items.iter().map(Tree)),
-            // Go's reader, which is kubectl's, takes such a tab for the indentation of a block.
+            // Go's YAML reader, which kubectl uses, takes such a tab for the indentation of a
+            // block.
             Value::String(text)
                 if text.contains('\t') && text.lines().any(|line| line.starts_with('\t')) =>
             {

@@ -24,7 +24,7 @@ fn only(output: Output, config: &Settings) -> Problem {
     found.remove(0)
 }
 
-/// The least that each output accepts without a word.
+/// Returns the minimal settings that each output accepts without a problem.
 fn least(output: Output) -> Settings {
     match output {
         Output::Stdout => settings! {},
@@ -516,6 +516,6 @@ fn ten_mistakes_are_ten_problems() {
         "http_passwd" = "hunter2", "header" = "broken", "compress" = "lz4", "retry_limit" = 0,
     };
 
-    // Each of them, and the host that is missing.
+    // One for each setting, and one for the missing host.
     assert_eq!(problems(Output::Http, &config).len(), 11);
 }

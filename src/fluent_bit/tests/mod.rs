@@ -1,4 +1,4 @@
-//! What is refused, what is warned of, and what the sidecar is told.
+//! Tests for errors, warnings and the sidecar's configuration.
 
 mod check;
 mod config;

@@ -21,7 +21,7 @@ fn value() -> impl Strategy<Value = OutputValue> {
     prop_oneof![4 => single.clone(), 1 => vec(single, 0..3).prop_map(OutputValue::List)]
 }
 
-/// Mostly real keys, some with their letters mixed, some misspelt, some nonsense.
+/// Generates mostly real keys, and some in upper case, cut off or random.
 fn key(output: Output) -> impl Strategy<Value = String> {
     let names: Vec<_> =
         output.properties().iter().chain(output.generic()).map(|property| property.name).collect();
@@ -55,7 +55,7 @@ proptest! {
     ) {
         let problems = check(output, None, &settings);
         prop_assert!(problems.iter().all(|problem| !problem.message.chars().any(char::is_control)));
-        // What is missing says nothing about what is there.
+        // An error at a missing property concerns none of the settings that are present.
         if problems.iter().any(|problem| problem.severity() == Severity::Error && settings.contains_key(&problem.key)) {
             return Ok(());
         }

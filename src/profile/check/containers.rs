@@ -1,5 +1,5 @@
-//! Containers of the profile beside ours: names, images, ports, probes, and what their kind does
-//! not allow.
+//! Checks the profile's own containers: names, images, ports, probes, and fields that their kind
+//! does not allow.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ fn contents(path: &Path, container: &Container, settings: &Settings, report: &mu
     let mounts = container.volume_mounts.as_deref().unwrap_or_default();
     volumes::mounts(&path.key("volumeMounts"), mounts, settings, report);
     let needed = container.resources.clone().unwrap_or_default();
-    // An ordinary init container has ended when load is measured.
+    // An ordinary init container has ended before the autoscaler measures the load.
     let runs_beside =
         !path.to_string().starts_with("initContainers") || container.restart_policy.is_some();
     resources::of_container(
@@ -115,7 +115,7 @@ fn contents(path: &Path, container: &Container, settings: &Settings, report: &mu
     );
 }
 
-/// Checks what depends on the kind of container: init, sidecar, ordinary.
+/// Checks the fields that depend on the kind of container: init, sidecar or ordinary.
 fn kind(path: &Path, container: &Container, is_init: bool, report: &mut Report<'_>) {
     let probes = [
         ("livenessProbe", &container.liveness_probe),
@@ -219,7 +219,8 @@ fn check_probe(path: &Path, is_readiness: bool, probe: &Probe, report: &mut Repo
     }
 }
 
-/// Containers of a pod share one network: a port belongs to one of them, and a name finds one port.
+/// Checks that each port number and each port name is used once, because the containers of a pod
+/// share one network.
 fn ports(settings: &Settings, report: &mut Report<'_>) {
     let mut taken: BTreeSet<(i64, String)> =
         ours(settings).into_iter().map(|port| (port, "TCP".to_owned())).collect();
@@ -279,7 +280,7 @@ fn check_port(
     }
 }
 
-/// Returns whether `name` is a service name as IANA has it.
+/// Returns whether `name` is an IANA service name.
 pub(super) fn is_port_name(name: &str) -> bool {
     is_dns_label(name)
         && name.len() <= 15

@@ -1,4 +1,5 @@
-//! Environment variables: valid, once, from one source, and not one that another key sets.
+//! Checks environment variables: each is valid, unique, has one source, and is not set by another
+//! key.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     variables(&path, &settings.extra_env, settings.is_dev(), report);
     for (index, variable) in settings.extra_env.iter().enumerate() {
         let keys = keys_of(&variable.name);
-        // A URL with a password can come from a Secret only here; it goes before the ConfigMap's.
+        // Only here can a URL with a password come from a Secret; it overrides the ConfigMap's
+        // variable.
         let from_secret =
             variable.value_from.as_ref().is_some_and(|from| from.secret_key_ref.is_some());
         if from_secret && variable.name == "PRICE_MIRROR_BASE_URL" {
@@ -156,7 +158,7 @@ fn is_field(field: &str) -> bool {
     PLAIN.contains(&field) || subscript.is_some_and(|key| is_qualified_name(&key.to_lowercase()))
 }
 
-/// Manifests are read by many: a credential does not belong into one.
+/// Reports credentials in clear text, because many users can read manifests.
 fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<'_>) {
     if is_dev || variable.value.as_ref().is_none_or(String::is_empty) {
         return;

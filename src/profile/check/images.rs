@@ -1,4 +1,4 @@
-//! Images: something that decides what runs, best a digest.
+//! Checks that each image has a tag or, better, a digest.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     }
 }
 
-/// Checks the tag of an image without a digest; returns whether it names a version, which a
+/// Checks the tag of an image without a digest; returns whether the tag names a version, which a
 /// registry may move.
 fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
     let at = format!("{path}.tag");
@@ -67,7 +67,7 @@ fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
     }
 }
 
-/// Warns once of all images that are named by a tag: a warning for each would hide the others.
+/// Warns once about all images that are named by a tag: one warning for each would hide the others.
 fn warn_of_tags(profile: &Profile, movable: &[(&str, &str)], report: &mut Report<'_>) {
     let Some(((first, tag), others)) = movable.split_first() else { return };
     let mut message = format!("only the tag `{tag}` says what runs, and a registry may move it");

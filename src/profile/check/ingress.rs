@@ -1,5 +1,5 @@
-//! Routes from outside: an Ingress or a Gateway's route that reaches the relay, and nothing that
-//! should be closed.
+//! Checks that an Ingress or HTTPRoute reaches the relay, and exposes no path that should be
+//! closed.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use crate::profile::settings::{Ingress, IngressHost, Routes, Settings};
 
 use super::Report;
 
-/// The old way to name a class.
+/// The annotation that named the class before `ingressClassName`.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
-/// The host of the defaults, kept from the chart: nobody can have it in the world.
+/// The chart's default host, which cannot be registered in the public DNS.
 const EXAMPLE_HOST: &str = "claude-relay.local";
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
-    // Rules that compare each with each are for lists of a sane length.
+    // The rules compare items pairwise, so they need lists of limited length.
     if !is_limited(settings, report) {
         return;
     }
@@ -134,7 +134,7 @@ fn tls(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns whether a certificate's host is for a route's host.
+/// Returns whether a certificate's host covers a route's host.
 fn is_for(certificate: &RouteHost, route: &RouteHost) -> bool {
     let (certificate, route) = (certificate.as_str(), route.as_str());
     let below = certificate
@@ -144,7 +144,8 @@ fn is_for(certificate: &RouteHost, route: &RouteHost) -> bool {
     route.is_empty() || certificate == route || below
 }
 
-/// D10: both together are refused by servers before 1.27, and mean two things on all.
+/// D10: servers before 1.27 reject the two together, and their combined meaning is ambiguous on all
+/// servers.
 fn class(ingress: &Ingress, report: &mut Report<'_>) {
     if !ingress.class_name.as_str().is_empty() && ingress.annotations.contains_key(CLASS_ANNOTATION)
     {

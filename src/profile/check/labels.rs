@@ -1,4 +1,4 @@
-//! Maps of labels and annotations, label selectors, and the names in fragments.
+//! Checks maps of labels and annotations, label selectors, and the names in fragments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use super::Report;
 
 type Map = BTreeMap<String, String>;
 
-/// What the API server takes in all annotations of an object.
+/// The API server's limit for the total size of an object's annotations.
 const ANNOTATION_BYTES_MAX: usize = 256 << 10;
 
 const KEY_RULE: &str = "a key is `name` or `prefix.example/name`; the name has at most 63 letters, \
@@ -114,7 +114,7 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
     }
 }
 
-/// Annotations are part of the manifests, as variables are.
+/// Reports credentials in annotations, which are part of the manifests.
 fn credentials(path: &str, map: &Map, report: &mut Report<'_>) {
     for (key, _) in map.iter().filter(|(_, value)| holds_credential(value)) {
         let message = "the annotation holds a credential in clear text";
@@ -159,7 +159,8 @@ pub(super) fn selector(path: &Path, selector: &LabelSelector, report: &mut Repor
 const LABEL_OPERATORS: [&str; 4] = ["In", "NotIn", "Exists", "DoesNotExist"];
 pub(super) const NODE_OPERATORS: [&str; 6] = ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"];
 
-/// Checks one line of a selector: a key, an operator and the values that this operator takes.
+/// Checks one requirement of a selector: a key, an operator and the values that this operator
+/// takes.
 pub(super) fn requirement(
     path: &Path,
     key: &str,

@@ -1,4 +1,4 @@
-//! `storage.logs`: modes that do what they say, and a sidecar whose image and output work.
+//! Checks `storage.logs`: modes that have their effect, and a sidecar whose image and output work.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::Report;
 const IMAGE_TAG: &str = "storage.logs.fluentbit.image.tag";
 const CONFIG: &str = "storage.logs.fluentbit.output.config";
 
-/// Checks the sidecar; makes secrets of the credentials that a profile for development writes out.
+/// Checks the sidecar, and turns the plain credentials of a development profile into secrets.
 pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
     modes(settings, report);
     if !settings.has_fluent_bit() {
@@ -36,7 +36,7 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
     format(settings, report);
 }
 
-/// What the profile sends beyond the fields without credentials.
+/// Warns about fields that the profile sends without removing credentials.
 fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("storage.logs.fluentbit.extraFields");
     for (index, field) in settings.storage.logs.fluentbit.extra_fields.iter().enumerate() {
@@ -47,7 +47,7 @@ fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns what a field of the relay's log holds.
+/// Describes the content of a field of the relay's log.
 fn content(field: &str) -> &'static str {
     match field {
         "req" | "res" | "query" | "body" => {
@@ -61,8 +61,9 @@ fn content(field: &str) -> &'static str {
     }
 }
 
-/// The first relay whose log files are JSON: of other lines none leaves the pod, because nothing
-/// tells what they hold.
+/// The first relay with log files in JSON.
+///
+/// Other lines do not leave the pod, because the sidecar cannot interpret them.
 const FIRST_JSON: (u32, u32, u32) = (1, 1, 273);
 
 fn format(settings: &Settings, report: &mut Report<'_>) {
@@ -77,7 +78,7 @@ fn format(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns the version that a tag such as `v1.1.314` names.
+/// Returns the version in a tag such as `v1.1.314`.
 fn relay_version(tag: &str) -> Option<(u32, u32, u32)> {
     let mut parts = tag.strip_prefix('v').unwrap_or(tag).split('.').map(str::parse);
     match (parts.next()?, parts.next()?, parts.next()?, parts.next()) {
@@ -86,11 +87,12 @@ fn relay_version(tag: &str) -> Option<(u32, u32, u32)> {
     }
 }
 
-/// The name of an annotation has at most 63 characters, and the one with a secret's revision starts
-/// with `secret-`.
+/// The name of an annotation has at most 63 characters, and that of a secret's revision starts with
+/// `secret-`.
 const SECRET_NAME_MAX: usize = 63 - "secret-".len();
 
-/// The names of a secret's variable, key and annotation follow from its property.
+/// Checks the properties from which the names of a secret's variable, key and annotation are
+/// derived.
 fn secrets(settings: &Settings, report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
     for purpose in settings.output_secrets() {
@@ -118,7 +120,7 @@ fn version(settings: &Settings, report: &mut Report<'_>) -> Option<Version> {
     let image = &settings.storage.logs.fluentbit.image;
     match parse_tag(image.tag.as_str()) {
         Ok(Some(version)) => Some(version),
-        // Without a tag and a digest there is an error of its own.
+        // Another check reports an image without a tag and a digest.
         Ok(None) if image.tag.as_str().is_empty() => None,
         Ok(None) => {
             let message =

@@ -1,4 +1,4 @@
-//! The memory limit of the relay: room for the heap, and for the bodies of requests.
+//! Checks that the relay's memory limit leaves room for the heap and for the bodies of requests.
 
 use super::{Report, resources};
 use crate::profile::settings::Settings;
@@ -32,13 +32,16 @@ fn heap(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Bodies are parsed, and kept as text for the log, before an API key is checked: anybody can send
-/// them.
+/// Checks the room for bodies.
+///
+/// The relay parses bodies, and keeps them as text for its log, before it checks the API key: any
+/// client can send them.
 fn bodies(settings: &Settings, report: &mut Report<'_>) {
     let limit = resources::memory_limit(&settings.resources);
     let heap_bytes =
         settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
-    // The heap has three quarters of the limit by default; a smaller one is as a smaller limit.
+    // The heap has three quarters of the limit by default, so a smaller heap counts as a smaller
+    // limit.
     let Some(memory) = [limit, heap_bytes.map(|bytes| bytes * 4 / 3)].into_iter().flatten().min()
     else {
         return;
@@ -62,14 +65,14 @@ fn bodies(settings: &Settings, report: &mut Report<'_>) {
     report.warning("RB0421", "config.requestMaxSizeMb", message, help);
 }
 
-/// The memory of the relay without requests.
+/// The relay's memory without requests.
 const IDLE_BYTES: i128 = 110 << 20;
-/// The memory that a body takes, in tenths of its size, where several are on their way; a single
-/// one takes 7 times its size.
+/// The memory that a body takes, in tenths of its size, if several bodies are in flight; a single
+/// body takes 7 times its size.
 const BODY_TENTHS: i128 = 37;
-/// The number of bodies at once that the memory must have room for.
+/// The number of concurrent bodies that must fit into memory.
 const BODIES_MIN: i128 = 2;
 
-/// Below this the relay is killed after a few requests: seen with 107 MiB at the start and 149 MiB
-/// after 120 requests.
+/// The minimum memory limit: with less, the relay is OOM-killed after a few requests. It used 107
+/// MiB at the start and 149 MiB after 120 requests.
 const RELAY_BYTES_MIN: i128 = 192 << 20;

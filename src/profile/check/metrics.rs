@@ -1,4 +1,4 @@
-//! `serviceMonitor`: a target that Prometheus can read.
+//! Checks `serviceMonitor`: Prometheus must be able to read the target.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,8 @@ fn endpoint(monitor: &ServiceMonitor, report: &mut Report<'_>) {
     }
 }
 
-/// A `ServiceMonitor` finds Services in the namespaces of its selector only.
+/// Checks that the namespace selector includes the release: a `ServiceMonitor` finds Services only
+/// there.
 fn found(settings: &Settings, report: &mut Report<'_>) {
     let selector = &settings.service_monitor.namespace_selector;
     let names: BTreeSet<&str> = selector.match_names.iter().map(Label::as_str).collect();
@@ -69,8 +70,8 @@ fn found(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Beside Prometheus, a monitor is accepted by a verifier only if it leads to the release and
-/// nowhere else.
+/// Checks a monitor in another namespace: a verifier accepts it only if it selects the release's
+/// namespace and no other.
 fn elsewhere(settings: &Settings, report: &mut Report<'_>) {
     let (monitor, release) = (&settings.service_monitor, &settings.release.namespace);
     if monitor.namespace.as_ref().is_none_or(|namespace| namespace == release) {

@@ -1,8 +1,8 @@
-//! Rules between keys, and rules of values that their types do not carry. Each finding has its code
-//! in `codes.md`.
+//! Checks rules between keys, and rules of values that their types do not enforce. `codes.md`
+//! explains the code of each finding.
 //!
-//! One file an area. A rule looks at typed settings and says what is wrong, where, and which key to
-//! change.
+//! Each file covers one area. A rule reads typed settings, and reports the problem, its place and
+//! the key to change.
 
 mod containers;
 mod environment;
@@ -36,15 +36,15 @@ use super::overlay::{DEFAULT_SOURCE, ProfileFiles};
 use super::resolve::Profile;
 use super::settings::Settings;
 
-/// Checks a typed profile; reads the encrypted files that it names.
+/// Checks a typed profile, and reads the encrypted files that it names.
 pub fn check(
     profile: &mut Profile,
     tree: &Node,
     files: &dyn ProfileFiles,
     diagnostics: &mut Diagnostics,
 ) {
-    // Where a text could not be read, a default may stand in for what was meant: nothing is said
-    // about defaults then.
+    // If a text could not be read, a default may stand in for a written value, so defaults produce
+    // no findings.
     let is_whole =
         !diagnostics.iter().any(|finding| ["RB0001", "RB0007", "RB0008"].contains(&finding.code));
     let broken = diagnostics.iter().filter(|finding| LANGUAGE.contains(&finding.code));
@@ -52,7 +52,7 @@ pub fn check(
     let refused = diagnostics.iter().filter(|finding| REFUSED.contains(&finding.code));
     let refused = refused.filter_map(|finding| finding.path.clone()).collect();
     let mut report = Report { tree, is_whole, broken, refused, diagnostics };
-    // First of all: it makes secrets of what a profile for development writes out.
+    // This check comes first: it turns the plain credentials of a development profile into secrets.
     logs::check(&mut profile.settings, &mut report);
     sealed::read(profile, files, &mut report);
     secrets::check(profile, &mut report);
@@ -84,10 +84,10 @@ pub fn check(
     }
 }
 
-/// The codes of keys that are not there, or not what they should be.
+/// The codes of unknown and missing keys, and of invalid values.
 const LANGUAGE: [&str; 4] = ["RB0002", "RB0003", "RB0004", "RB0005"];
 
-/// The codes of values that were refused: a default stands in their place, or nothing.
+/// The codes of rejected values, which are replaced by a default or left out.
 const REFUSED: [&str; 2] = ["RB0003", "RB0004"];
 
 /// Returns the path of the innermost item of an array that `path` leads into.
@@ -96,8 +96,10 @@ fn innermost_item(path: &Path) -> Option<Path> {
     Some(Path(path.0[..=last].to_vec()))
 }
 
-/// Returns whether what is at `path` is not what was written, because the value at `refused` was
-/// taken out: it is that value, inside of it, or the array that it was an item of.
+/// Returns whether the value at `path` differs from the written one because `refused` was removed.
+///
+/// That holds for the rejected value itself, for values inside it, and for the array that it was an
+/// item of.
 fn stands_in(path: &Path, refused: &Path) -> bool {
     let is_item_of = || {
         refused.starts_with(path) && matches!(refused.0.get(path.0.len()), Some(Segment::Index(_)))
@@ -105,15 +107,15 @@ fn stands_in(path: &Path, refused: &Path) -> bool {
     path.starts_with(refused) || is_item_of()
 }
 
-/// Collects findings; each is placed where its key was written.
+/// Collects findings, each at the origin of its key.
 struct Report<'a> {
     tree: &'a Node,
     /// Whether every text was read to its end.
     is_whole: bool,
-    /// Items of arrays with a key that could not be read: what they lack may be what that key was
-    /// meant to be.
+    /// Items of arrays with a key that could not be read: that key may stand for one that the item
+    /// lacks.
     broken: BTreeSet<Path>,
-    /// The values that were refused.
+    /// The paths of rejected values.
     refused: BTreeSet<Path>,
     diagnostics: &'a mut Diagnostics,
 }
@@ -140,7 +142,7 @@ impl Report<'_> {
     }
 
     fn push(&mut self, mut diagnostic: Diagnostic, path: &Path, help: impl Into<String>) {
-        // A default has no line to underline: the message has to name the key.
+        // A default has no line to underline, so the message names the key.
         diagnostic.message = format!("`{path}`: {}", diagnostic.message);
         if innermost_item(path).is_some_and(|item| self.broken.contains(&item)) {
             return;
@@ -155,14 +157,14 @@ impl Report<'_> {
         self.diagnostics.push(diagnostic.at(origin).on(path).help(help));
     }
 
-    /// Returns whether somebody wrote this key: a file or an argument, not the defaults.
+    /// Returns whether a file or an argument sets this key, not only the defaults.
     fn is_written(&self, path: &str) -> bool {
         self.tree.get(&Path::of(path)).is_some_and(|node| node.origin.source != DEFAULT_SOURCE)
     }
 }
 
 impl Settings {
-    /// Returns whether this is the environment with relaxed rules.
+    /// Returns whether the environment is `dev`, which relaxes the rules.
     fn is_dev(&self) -> bool {
         self.release.environment.as_str() == "dev"
     }

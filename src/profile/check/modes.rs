@@ -1,10 +1,10 @@
-//! Modes of files: people write them in octal, TOML reads `400` as decimal, and 400 is 0o620.
+//! Checks file modes: users write them in octal, but TOML reads `400` as decimal, and 400 is 0o620.
 
 use crate::profile::diagnostic::{Diagnostic, Diagnostics};
 use crate::profile::mode_text::{MODE_MAX, is_mode_key, meant};
 use crate::profile::node::{Node, Origin, Path, Sources, Value, Way};
 
-/// Checks the modes in `extraVolumes`. The source tells whether a number was written in octal.
+/// Checks the modes in `extraVolumes`; the source shows whether a number was written in octal.
 pub(in crate::profile) fn check(tree: &Node, sources: &Sources, diagnostics: &mut Diagnostics) {
     let path = Path::of("extraVolumes");
     let Some(volumes) = tree.get(&path) else { return };
@@ -41,7 +41,7 @@ fn collect(node: &Node, way: Way<'_>, modes: &mut Vec<(Path, i64, Origin)>) {
     }
 }
 
-/// Returns what is wrong with a mode, and what to write.
+/// Returns the problem of a mode and a remedy.
 fn problem(mode: i64, written: &str) -> Option<(String, String)> {
     let is_taken = (0..=MODE_MAX).contains(&mode);
     if let Some(meant) = meant(written) {

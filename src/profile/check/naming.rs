@@ -1,4 +1,4 @@
-//! Names that the settings lead to: short enough, and each for one object.
+//! Checks the names that the settings produce: each is short enough and unique.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,11 @@ use crate::profile::settings::{LogMode, Settings};
 
 use super::Report;
 
-/// The longest suffix makes `<name>-fluent-bit-config-<10 digits>`, which must fit into 100 bytes
-/// of a bundle's path with its folder, phase and kind; a Service's name `<name>-blocked` into 63.
+/// The limit for the release's full name.
+///
+/// The longest suffix makes `<name>-fluent-bit-config-<10 digits>`, which must fit with its folder,
+/// phase and kind into the 100 bytes of a path in a bundle. The Service name `<name>-blocked` must
+/// fit into 63.
 const FULL_NAME_MAX: usize = 50;
 
 pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
@@ -35,7 +38,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     }
 }
 
-/// Returns the key that decides the name of the relay's objects.
+/// Returns the key that determines the name of the relay's objects.
 fn place(settings: &Settings) -> &'static str {
     match (settings.fullname_override.as_str(), settings.name_override.as_str()) {
         ("", "") => "release.name",

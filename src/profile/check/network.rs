@@ -1,4 +1,4 @@
-//! Services, policies of the network, and whether what must be reached can be.
+//! Checks Services and network policies, and that every required destination is reachable.
 
 use std::net::IpAddr;
 
@@ -33,8 +33,10 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// The default finds the namespace of DNS by a label that Kubernetes sets itself, but only from
-/// 1.21 on; peers that a profile writes are checked by `versions`.
+/// Reports servers that do not support the default DNS peers.
+///
+/// The default selects the namespace of DNS by a label that Kubernetes itself sets, but only since
+/// 1.21. `versions` checks the peers that a profile sets.
 fn dns_of_old_clusters(settings: &Settings, report: &mut Report<'_>) {
     let version = settings.kubernetes.version;
     if !version.at_least(21) && !report.is_written("networkPolicy.dns.peers") {
@@ -138,7 +140,8 @@ fn ip_block(path: &Path, block: &IPBlock, report: &mut Report<'_>) {
     }
 }
 
-/// Returns the address as a number of 128 bits and the length of its network's prefix in them.
+/// Returns the address family, the address as a number of 128 bits, and the length of the network
+/// prefix in it.
 fn network(cidr: &str) -> Option<(bool, u128, u32)> {
     let (address, bits) = cidr.split_once('/')?;
     let bits: u32 = bits.parse().ok()?;
@@ -200,7 +203,8 @@ fn check_port(path: &Path, port: &NetworkPolicyPort, report: &mut Report<'_>) {
     }
 }
 
-/// A policy lets through only what it states; what the relay needs must be in it.
+/// Checks that the policy allows the destinations that the relay needs, because it blocks all
+/// others.
 fn egress(settings: &Settings, report: &mut Report<'_>) {
     let rules = &settings.network_policy.egress_to;
     let place = "networkPolicy.egressTo";
@@ -246,7 +250,7 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns whether a rule may let through a connection to `host`; selectors and names are given the
+/// Returns whether a rule may allow a connection to `host`; selectors and host names get the
 /// benefit of the doubt.
 fn lets_through(rule: &NetworkPolicyEgressRule, host: &str, port: i64) -> bool {
     let address = host.parse::<IpAddr>().ok();

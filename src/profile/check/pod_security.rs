@@ -1,5 +1,4 @@
-//! Every pod meets the Pod Security Standard *restricted*: what a profile sets must not take that
-//! away.
+//! Checks that no setting violates the Pod Security Standard *restricted*, which every pod meets.
 //!
 //! Missing fields need no rule: rendering lays the profile's security contexts over restricted
 //! ones.
@@ -19,7 +18,7 @@ use crate::profile::suggest;
 
 use super::Report;
 
-/// One broken requirement: whether it is broken, the field, what to write there.
+/// A requirement: whether it is violated, the field, and the remedy.
 type Rule = (bool, &'static str, &'static str);
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
@@ -44,7 +43,8 @@ fn refuse(path: &Path, rules: &[Rule], report: &mut Report<'_>) {
     }
 }
 
-/// Servers before 1.30 read from annotations of a pod how its containers are confined.
+/// Checks the pod annotations for AppArmor and seccomp, by which servers before 1.30 confine
+/// containers.
 fn annotations(settings: &Settings, report: &mut Report<'_>) {
     for (key, _) in settings.pod_annotations.iter().filter(|(key, value)| !is_confining(key, value))
     {
@@ -104,7 +104,7 @@ fn container(path: &Path, container: &Container, report: &mut Report<'_>) {
         let path = path.key("ports").index(index);
         refuse(&path, &[(port.host_port.is_some_and(|port| port != 0), "hostPort", help)], report);
     }
-    // A probe of another host turns the kubelet into a scanner of the node's network.
+    // A probe of another host would turn the kubelet into a scanner of the node's network.
     let help = "remove it: the pod's own address is the default";
     refuse(
         path,

@@ -1,13 +1,13 @@
-//! `redis` and `externalRedis`: one of the two, reachable, and with room.
+//! Checks `redis` and `externalRedis`: exactly one of them, reachable, and with enough memory.
 
 use crate::profile::settings::Settings;
 
 use super::{Report, resources};
 
-/// Redis itself and its append-only rewrite need this much before the first key.
+/// The memory that Redis and its append-only rewrite need before the first key.
 const MEMORY_BYTES_MIN: i128 = 64 << 20;
 
-/// The oldest that starts with the configuration of the bundle.
+/// The oldest major version that accepts the bundle's configuration.
 const MAJOR_MIN: u32 = 7;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
@@ -71,7 +71,9 @@ fn internal(settings: &Settings, report: &mut Report<'_>) {
     memory(settings, report);
 }
 
-/// The start script needs `appenddirname`, which Redis has from 7.0 on; `bind -::*` needs 6.2.
+/// Checks the version of the image.
+///
+/// The start script needs `appenddirname`, which Redis has since 7.0; `bind -::*` needs 6.2.
 fn image(settings: &Settings, report: &mut Report<'_>) {
     let tag = settings.redis.image.tag.as_str();
     if major(tag).is_some_and(|major| major < MAJOR_MIN) {
@@ -82,7 +84,7 @@ fn image(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns the major version that a tag names; `None` if it is not readable as one.
+/// Returns the major version in a tag, or `None` if it contains none.
 fn major(tag: &str) -> Option<u32> {
     let digits = tag.strip_prefix('v').unwrap_or(tag);
     let (number, rest) =

@@ -1,4 +1,4 @@
-//! `config`: what the relay would take for something else, or not reach.
+//! Checks `config` for values that the relay would misread, and addresses that it would not reach.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -36,7 +36,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// The settings become a ConfigMap, which many can read.
+/// Reports credentials: the settings become a ConfigMap, which many users can read.
 fn credentials(settings: &Settings, report: &mut Report<'_>) {
     if holds_credential(settings.config.price_mirror_base_url.as_str()) {
         let message = "the URL holds a password, and it would stand in a ConfigMap in clear text";
@@ -45,7 +45,8 @@ fn credentials(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// The kubelet and the Service come from outside the pod.
+/// Checks that the relay listens on all addresses: requests from the kubelet and the Service come
+/// from outside the pod.
 fn host(settings: &Settings, report: &mut Report<'_>) {
     let everywhere = settings
         .config
@@ -73,7 +74,7 @@ fn host(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns the keys with an address of IPv6 that pods or their clients have.
+/// Returns the keys with an IPv6 address of pods or their clients.
 fn ipv6_addresses(settings: &Settings) -> Vec<Path> {
     let is_ipv6 = |text: &str| text.contains(':');
     let (service, policy) = (&settings.service, &settings.network_policy);
@@ -96,7 +97,8 @@ fn ipv6_addresses(settings: &Settings) -> Vec<Path> {
     single.chain(ranges).chain(peers).collect()
 }
 
-/// The relay writes the bodies of requests and answers into its log, above all at `info` and below.
+/// Warns about log levels that expose bodies: the relay logs those of requests and answers, mainly
+/// at `info` and below.
 fn log_level(settings: &Settings, report: &mut Report<'_>) {
     if settings.is_dev() || matches!(settings.config.log_level, LogLevel::Error | LogLevel::Warn) {
         return;

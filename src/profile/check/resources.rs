@@ -1,4 +1,4 @@
-//! Requests and limits: valid amounts, limits not below requests, and none left out.
+//! Checks requests and limits: valid amounts, no limit below its request, and no missing ones.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::profile::suggest;
 
 use super::Report;
 
-/// The resources of Kubernetes itself; others have a domain in front.
+/// The resources of Kubernetes itself; the names of others have a domain as prefix.
 const NATIVE: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
@@ -38,7 +38,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Checks the resources of a container; where its pod is `scaled` by load a gap is an error.
+/// Checks the resources of a container; a missing request or limit is an error if the pod is
+/// `scaled` by load.
 pub(super) fn of_container(
     path: &Path,
     resources: &ResourceRequirements,
@@ -104,7 +105,7 @@ fn order(path: &Path, resources: &ResourceRequirements, report: &mut Report<'_>)
         let limit = amount(resources.limits.as_ref(), name);
         let message = match (request, limit) {
             (Some(request), Some(limit)) if request > limit => "the limit is below the request",
-            // What a node hands out whole cannot be overcommitted.
+            // Extended resources cannot be overcommitted.
             (Some(request), limit)
                 if !NATIVE.contains(&name.as_str()) && limit != Some(request) =>
             {

@@ -1,4 +1,4 @@
-//! How many pods run, how they are replaced, and how many a drain may take.
+//! Checks the number of pods, their replacement, and the number that a drain may evict.
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -37,7 +37,7 @@ fn autoscaling(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// A number of pods, or a share of them in percent.
+/// A number or a percentage of pods.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
     Pods(i64),
@@ -45,7 +45,7 @@ pub(super) enum Share {
 }
 
 impl Share {
-    /// Returns the share; `None` when it is neither a number from 0 nor a percentage.
+    /// Returns the share, or `None` if the value is neither a number from 0 nor a percentage.
     pub(super) fn of(value: &IntOrString) -> Option<Self> {
         match value {
             IntOrString::Int(pods) => (*pods >= 0).then_some(Self::Pods(i64::from(*pods))),
@@ -62,7 +62,7 @@ impl Share {
     }
 }
 
-/// Reports a value that is no share; a share of all pods may be at most 100 %.
+/// Reports an invalid share; a part of all pods (`is_part`) may be at most 100 %.
 fn share(path: &str, value: &IntOrString, is_part: bool, report: &mut Report<'_>) -> Option<Share> {
     let share =
         Share::of(value).filter(|share| !is_part || !matches!(share, Share::Percent(101..)));
@@ -149,7 +149,7 @@ fn budget(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns the fewest pods that run by design.
+/// Returns the minimum number of pods by configuration.
 fn lowest(settings: &Settings) -> i64 {
     match &settings.autoscaling {
         scaling if scaling.enabled => scaling.min_replicas.get(),

@@ -1,4 +1,4 @@
-//! Tolerations, affinity, spread and priority.
+//! Checks tolerations, affinity, topology spread and priority.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Sealed files: each is one that can be opened where the bundle is applied, and is for the place
-//! at which it is used.
+//! Checks that each sealed file belongs to its place, and can be opened where the bundle is
+//! applied.
 
 use crate::age_file::{Address, Form, FormError, Place, Stated};
 use crate::model::secret::sealed_path;
@@ -10,14 +10,14 @@ use crate::profile::resolve::Profile;
 
 use super::Report;
 
-/// A secret whose value is in a file, and that file.
+/// A secret with its value in a sealed file.
 struct Named {
-    /// The name of the profile.
+    /// The profile's name.
     profile: Label,
-    /// The key of the profile.
+    /// The profile key that configures the secret.
     path: Path,
     file: String,
-    /// Where the bundle uses it; nothing if the names of the release are not what Kubernetes takes.
+    /// The namespace, Secret and key of its use; `None` if Kubernetes would not accept these names.
     place: Option<Place>,
 }
 
@@ -61,7 +61,7 @@ fn named(profile: &Profile) -> Vec<Named> {
     named.collect()
 }
 
-/// Refuses a file that has the name of an earlier one, here or in the bundle.
+/// Rejects a file that has the same name as an earlier one, here or in the bundle.
 fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -> bool {
     let Named { path, file, .. } = secret;
     if earlier.iter().any(|earlier| earlier.file == *file) {
@@ -82,7 +82,7 @@ fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -
     true
 }
 
-/// Judges a file without a key.
+/// Checks a file without a key.
 fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Report<'_>) {
     let Named { profile, path, file, place } = secret;
     let form = match Form::of(bytes) {
@@ -121,7 +121,7 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
     }
 }
 
-/// Returns how to give a secret a file of its own: the one that it names is that of another site.
+/// Returns the hint for a secret whose file is sealed for another place: give it a file of its own.
 fn own_file(secret: &Named, place: &Place) -> String {
     let Named { profile, path, file, .. } = secret;
     let own = format!("secrets/{profile}-{}.age", place.key());
@@ -136,7 +136,8 @@ fn own_file(secret: &Named, place: &Place) -> String {
     )
 }
 
-/// Warns of an operator's key that does not open the file: it was named after the file was sealed.
+/// Warns about an operator's key that does not open the file, because it was added after the file
+/// was sealed.
 fn recipients(secret: &Named, address: &Address, wanted: &[AgeRecipient], report: &mut Report<'_>) {
     let lacking: Vec<&str> =
         address.lacking(wanted).into_iter().map(AgeRecipient::as_str).collect();

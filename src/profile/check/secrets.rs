@@ -1,4 +1,4 @@
-//! Secrets: no literal outside dev, nothing that cannot be had back, no key of somebody else's.
+//! Checks secrets: no literal outside `dev`, no unrecoverable value, and no example recipient.
 
 use crate::model::secret::SecretForm;
 use crate::model::text::AgeRecipient;
@@ -39,7 +39,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     examples("release.sealRecipients", &release.seal_recipients, report);
 }
 
-/// Warns of the public key of the shipped profiles.
+/// Warns about the public key of the shipped profiles.
 fn examples(key: &str, recipients: &[AgeRecipient], report: &mut Report<'_>) {
     for (index, _) in recipients.iter().enumerate().filter(|(_, recipient)| recipient.is_example())
     {

@@ -1,10 +1,10 @@
-//! Volumes: which pods may share them, and which servers know their access mode.
+//! Checks which pods may share volumes, and which servers know their access modes.
 
 use crate::profile::settings::{AccessMode, LogMode, Settings};
 
 use super::Report;
 
-/// The first minor version of Kubernetes 1 where `ReadWriteOncePod` is not in preview.
+/// The minor version of Kubernetes 1 in which `ReadWriteOncePod` became stable.
 const ONE_POD_SINCE: u8 = 29;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
@@ -40,8 +40,9 @@ fn one_pod(settings: &Settings, path: &str, mode: AccessMode, report: &mut Repor
     }
 }
 
-/// A volume for one node, or one pod, cannot be mounted by a second pod elsewhere: not in steady
-/// state, and not while an old pod makes way for a new one.
+/// Reports a volume that several pods would need but only one node, or one pod, may mount.
+///
+/// That includes rolling updates, during which the old and the new pod overlap.
 fn sharing(settings: &Settings, path: &str, mode: AccessMode, report: &mut Report<'_>) {
     let (place, mode) = (format!("{path}.accessMode"), mode.as_str());
     let rolling = settings

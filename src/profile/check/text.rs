@@ -1,4 +1,4 @@
-//! No control character anywhere: a newline in a value is how a setting turns into two.
+//! Rejects control characters in all values: a newline could turn one setting into two.
 
 use crate::profile::node::{Node, Path, Value, Way};
 use crate::profile::secrets::is_secret_path;
@@ -34,7 +34,7 @@ fn walk(node: &Node, way: Way<'_>, found: &mut Vec<(Path, char)>) {
         Value::Text(text) => {
             if let Some(character) = text.chars().find(|c| is_forbidden(*c)) {
                 let path = way.path();
-                // A secret has a rule of its own that says nothing about its value.
+                // Another rule covers secrets, and does not reveal the value.
                 if !is_secret_path(&path) {
                     found.push((path, character));
                 }
@@ -44,8 +44,8 @@ fn walk(node: &Node, way: Way<'_>, found: &mut Vec<(Path, char)>) {
     }
 }
 
-/// Control characters, and those that break lines or turn the direction of a text for some readers
-/// and not for others.
+/// Returns whether a character is a control character, a line separator, a byte order mark or a
+/// direction mark, which some readers interpret and others do not.
 fn is_forbidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -1,4 +1,4 @@
-//! Fields that older servers do not know: they would drop them in silence, or refuse the object.
+//! Checks for fields that older servers do not know, and would drop silently or reject.
 
 use crate::model::kube_version::KubeVersion;
 use crate::profile::decode::FRAGMENTS;
@@ -8,11 +8,11 @@ use crate::profile::settings::Settings;
 
 use super::Report;
 
-/// No version that is known has the field on by default.
+/// No known version enables the field by default.
 const NEVER: u8 = u8::MAX;
 
-/// A field by the start and the end of its path (indices left out), and the first minor version of
-/// Kubernetes 1 that honours it without a feature gate.
+/// The start and the end of a field's path (without indices), and the first minor version of
+/// Kubernetes 1 that supports the field without a feature gate.
 const FIELDS: [(&str, &str, u8); 38] = [
     ("affinity.podAffinity", ".namespaceSelector", 22),
     ("affinity.podAntiAffinity", ".namespaceSelector", 22),
@@ -27,7 +27,8 @@ const FIELDS: [(&str, &str, u8); 38] = [
     ("topologySpreadConstraints", "nodeTaintsPolicy", 26),
     ("topologySpreadConstraints", "matchLabelKeys", 27),
     ("networkPolicy", "ports.endPort", 22),
-    // The label that namespaces get by themselves: before that a selector on it finds none.
+    // Kubernetes sets this label on namespaces only since 1.21; on older servers a selector on it
+    // matches none.
     ("networkPolicy.egressTo", "matchLabels.kubernetes.io/metadata.name", 21),
     ("networkPolicy.ingressFrom", "matchLabels.kubernetes.io/metadata.name", 21),
     ("initContainers", "initContainers.restartPolicy", 29),
@@ -79,7 +80,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// `names` are the keys on the way, and as they were when this returns.
+/// Collects the fields with a minimum version; `names` holds the keys of the path, and is unchanged
+/// on return.
 fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8)>) {
     match &node.value {
         Value::Table(table) => {
@@ -106,7 +108,7 @@ fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8
 }
 
 fn since(names: &str) -> Option<u8> {
-    // The end first: it rules out nearly all.
+    // Comparing the end first rules out nearly all fields.
     let known =
         |(start, end, _): &&(&str, &str, u8)| names.ends_with(end) && names.starts_with(start);
     FIELDS.iter().find(known).map(|(.., minor)| *minor)

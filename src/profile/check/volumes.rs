@@ -1,4 +1,4 @@
-//! Extra volumes and what is mounted where.
+//! Checks extra volumes and mounts.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns whether a mount at `path` hides what is at `other`.
+/// Returns whether a mount at `path` hides `other`.
 fn covers(path: &str, other: &str) -> bool {
     let path = path.trim_end_matches('/');
     other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -87,7 +87,7 @@ fn source(path: &Path, volume: &Volume, report: &mut Report<'_>) {
     }
 }
 
-/// Checks the names inside a source that is allowed.
+/// Checks the names inside an allowed source.
 fn referenced(path: &Path, source: &Value, report: &mut Report<'_>) {
     let named = [("name", "a ConfigMap"), ("secretName", "a Secret"), ("claimName", "a claim")];
     for (key, what) in named {

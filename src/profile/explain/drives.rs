@@ -1,9 +1,10 @@
-//! Which fields of which objects a key drives. A test holds the table against the schema.
+//! The fields of objects that a key sets. A test compares the table with the schema.
 
 use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
 
-/// What keys drive besides variables. A key without a line here or there has that of the table it
-/// is in.
+/// The fields that keys set, in addition to variables.
+///
+/// A key without a line here or in the tables of variables has the fields of its table.
 pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("affinity", &["Deployment spec.template.spec.affinity"]),
     ("autoscaling", &["HorizontalPodAutoscaler <fullname>"]),
@@ -278,7 +279,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("topologySpreadConstraints", &["Deployment spec.template.spec.topologySpreadConstraints"]),
 ];
 
-/// Returns every key that a table here names.
+/// Returns every key that one of the tables names.
 pub fn named_keys() -> impl Iterator<Item = &'static str> {
     let variables = VARIABLES.iter().map(|(key, _)| *key);
     let secrets = SECRET_VARIABLES.iter().map(|(key, ..)| *key);
@@ -293,7 +294,7 @@ pub fn variable(key: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns the fields that a key drives, or else those of the nearest table around it.
+/// Returns the fields that a key sets, or else those of the nearest table around it.
 pub fn fields(key: &str) -> Vec<String> {
     let own = own_fields(key);
     match key.rsplit_once('.') {

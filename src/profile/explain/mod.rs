@@ -1,5 +1,6 @@
-//! What a key means, where a value came from, and the reference of all keys. All of it follows from
-//! the schema.
+//! Explains a key, finds the origin of a value, and writes the reference of all keys.
+//!
+//! All of it is derived from the schema.
 
 pub mod drives;
 mod origin;
@@ -16,40 +17,41 @@ use super::node::{Path, Segment};
 use super::schema;
 use super::{removed, suggest};
 
-/// What is known about a key.
+/// The documentation of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyDoc {
-    /// The key's path, as the reference writes it.
+    /// The key's path as the reference writes it.
     pub path: String,
     /// The type in words.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The default as TOML; `None` when there is none.
+    /// The default as TOML, if there is one.
     pub default: Option<String>,
-    /// What a value must be besides.
+    /// Further constraints on the value.
     pub constraints: Vec<String>,
     pub description: String,
-    /// The fields of manifests that it drives.
+    /// The fields of manifests that the key sets.
     pub drives: Vec<String>,
-    /// The environment variable that it becomes.
+    /// The environment variable that the key sets.
     pub variable: Option<String>,
     /// The keys of a table.
     pub children: Vec<String>,
 }
 
-/// A key that was found in the schema.
+/// A key of the schema.
 struct Found {
     /// The path as the reference writes it.
     path: String,
-    /// The nearest key of ours on the way: the same, unless the path goes on inside a type of
-    /// Kubernetes'.
+    /// The last key of our own in the path: the same as `path`, unless that continues inside a
+    /// Kubernetes type.
     ours: String,
-    /// The schema at the place of use, which says more than the definition that it refers to.
+    /// The schema at the place of use, which is more specific than the definition that it refers
+    /// to.
     schema: &'static Value,
 }
 
-/// Returns what is known about the key at `path`: `config.logLevel`, `ingress.hosts[0].host`,
+/// Returns the documentation of the key at `path`: `config.logLevel`, `ingress.hosts[0].host`,
 /// `resources.limits`.
 pub fn explain_key(path: &str) -> Option<KeyDoc> {
     let Found { path, ours, schema } = find(&Path::of(path))?;
@@ -66,12 +68,12 @@ pub fn explain_key(path: &str) -> Option<KeyDoc> {
     })
 }
 
-/// Returns whether a profile has a key at `path`, in a table with names of the user's own too.
+/// Returns whether a profile may have a key at `path`, including names that users choose.
 pub(super) fn is_key(path: &Path) -> bool {
     find(path).is_some()
 }
 
-/// Returns the help for a path that no key has.
+/// Returns the hint for a path without a key.
 pub fn unknown_key(path: &str) -> String {
     let mut known = Path::default();
     for segment in &Path::of(path).0 {
@@ -96,8 +98,8 @@ pub fn unknown_key(path: &str) -> String {
 fn find(path: &Path) -> Option<Found> {
     let mut found = Found { path: String::new(), ours: String::new(), schema: schema::schema() };
     for segment in &path.0 {
-        // An index is no key: the reference writes `hosts[].host`, people also `hosts[0].host` and
-        // `hosts.host`.
+        // Indices do not count: the reference writes `hosts[].host`, users also write
+        // `hosts[0].host` and `hosts.host`.
         let Segment::Key(key) = segment else { continue };
         let mut table = schema::resolve(found.schema);
         if let Some(items) = table.get("items") {

@@ -1,4 +1,4 @@
-//! Where each value of a loaded profile was written.
+//! Finds the origin of each value of a loaded profile.
 
 use crate::model::credential::{REDACTED, holds_credential};
 use serde::Serialize;
@@ -9,18 +9,18 @@ use crate::profile::Loaded;
 use crate::profile::node::{self, Node, Path, Segment};
 use crate::profile::{masking, secrets};
 
-/// A value of a profile, and where it was written.
+/// A value of a profile and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
     pub path: String,
-    /// The value as TOML, with secrets redacted; `None` when the key has none.
+    /// The value as TOML, with secrets redacted; `None` if the key has no value.
     pub value: Option<String>,
-    /// `profiles/production.toml:12:3`, `default`, `--set replicaCount=3`.
+    /// The place, such as `profiles/production.toml:12:3`, `default` or `--set replicaCount=3`.
     pub place: String,
 }
 
-/// Returns the value at `path` and its place; of a table, every value in it. Empty when no key has
-/// that path.
+/// Returns the value at `path` with its place, or every value of a table; empty if no key has that
+/// path.
 pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
     let path = Path::of(path);
     let mut settings = Vec::new();
@@ -37,7 +37,7 @@ pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
     settings
 }
 
-/// Returns a key that no layer sets: what it is then is part of its type.
+/// Returns a key that no layer sets, with the default of its type.
 fn unset(path: &Path) -> Option<Setting> {
     let has_index = path.0.iter().any(|segment| matches!(segment, Segment::Index(_)));
     let found = super::find(path).filter(|_| !has_index)?;
@@ -60,7 +60,7 @@ fn list(node: &Node, path: &Path, loaded: &Loaded, settings: &mut Vec<Setting>) 
     }
 }
 
-/// Returns a value of `tree` for people: references to secrets are shown, secrets are not.
+/// Returns a value of `tree` with secrets redacted; references to secrets are kept.
 fn shown(node: &Node, path: &Path, tree: &Node) -> Value {
     match &node.value {
         node::Value::Bool(value) => json!(value),

@@ -17,7 +17,7 @@ A key in the first column is written as a path: `config.logLevel = \"debug\"`, o
 `{ value, revision }`. A type *of Kubernetes* is what Kubernetes' own reference says, and is checked as strictly.
 ";
 
-/// Returns the reference of all keys: a table for each table of a profile.
+/// Returns the reference of all keys, with one table for each table of a profile.
 pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     section("", "The top level", schema::schema(), 2, &mut page);

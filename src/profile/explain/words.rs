@@ -1,11 +1,11 @@
-//! A schema in words, and a value as TOML.
+//! Describes a schema in words, and writes a value as TOML.
 
 use serde_json::Value;
 
 use crate::profile::schema;
 use crate::profile::suggest;
 
-/// Returns the schema of a key of a table, of any of its forms, or of a map's values.
+/// Returns the schema of a key of a table, of one of its forms, or of a map's values.
 pub(super) fn property<'a>(table: &'a Value, key: &str) -> Option<&'a Value> {
     let own = table.get("properties").and_then(|properties| properties.get(key));
     let form = || forms(table).find_map(|form| property(schema::resolve(form), key));
@@ -27,14 +27,14 @@ fn forms(schema: &Value) -> impl Iterator<Item = &Value> {
     schema.get("anyOf").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Returns the description at the place of use, or that of the type.
+/// Returns the description at the place of use, or else the type's.
 pub(super) fn description(schema: &Value) -> Option<&str> {
     let own = schema.get("description").and_then(Value::as_str);
     own.or_else(|| schema::resolve(schema).get("description")?.as_str())
 }
 
-/// Returns the type in words: `integer from 1 to 65535`, `array of strings`, `Container of
-/// Kubernetes`.
+/// Returns the type in words: `integer from 1 to 65535`, `array of strings` or
+/// `Container of Kubernetes`.
 pub(super) fn kind(schema: &Value) -> String {
     if let Some(name) = schema::definition(schema) {
         let short = name.rsplit('.').next().unwrap_or(name);
@@ -89,7 +89,7 @@ fn plural(kind: &str) -> String {
     }
 }
 
-/// Returns what a value must be besides its type, each a sentence's beginning.
+/// Returns the constraints on a value besides its type, each as a fragment.
 pub(super) fn constraints(schema: &Value) -> Vec<String> {
     let own = schema::resolve(schema);
     let mut list = Vec::new();
@@ -109,7 +109,7 @@ pub(super) fn constraints(schema: &Value) -> Vec<String> {
     list
 }
 
-/// Returns a value as it is written in a profile.
+/// Returns a value as TOML, as profiles write it.
 pub(super) fn toml(value: &Value) -> String {
     to_toml(value).to_string()
 }
