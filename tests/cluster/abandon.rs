@@ -29,7 +29,7 @@ impl Before {
     }
 }
 
-/// Returns the objects of the chart without ReplicaSets and ControllerRevisions, which count
+/// Returns the objects of the chart without `ReplicaSets` and `ControllerRevisions`, which count
 /// generations.
 fn chart_of(all: &[Value], helm: &Helm) -> State {
     let is_counted =

@@ -65,7 +65,7 @@ pub(crate) fn ensure(plane: &ControlPlane, namespace: &str) {
     plane.ensure(&CONTRACT.replace("NAMESPACE", namespace));
 }
 
-/// Installs a CustomResourceDefinition that accepts any fields.
+/// Installs a `CustomResourceDefinition` that accepts any fields.
 #[track_caller]
 pub(crate) fn serve(plane: &ControlPlane, group: &str, kind: &str) {
     let singular = kind.to_lowercase();

@@ -224,7 +224,7 @@ fn install(operator: &Operator, old: &Image, redis: &Image) {
     operator.runs(old);
 }
 
-/// Upgrades with the delta; garbage collection leaves the tag to the new image.
+/// Upgrades with the delta; its own tag protects the new image from garbage collection.
 fn upgrade(operator: &Operator, new: &Image) {
     let missing = operator.run("verify delta.tar --trust trust.toml --images all");
     assert_eq!(missing.code, 1, "{}", missing.stderr);
