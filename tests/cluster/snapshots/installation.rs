@@ -13,6 +13,7 @@ const BUDGET: &str = "podDisruptionBudget.maxUnavailable=1";
 const NO_IMAGE: &str = "podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}";
 
 #[test]
+#[ignore = "needs control planes that no other test has changed"]
 fn installation_commands_match_snapshots() {
     let Some(site) = Site::new("relay") else { return };
     // The serial of a bundle is in its name: `dev-1.tar` is the first.

@@ -9,6 +9,7 @@ use crate::rbac::{deployer, kubeconfig_of, settle};
 use crate::site::{Site, write_trusted};
 
 #[test]
+#[ignore = "needs control planes that no other test has changed"]
 fn cluster_errors_match_snapshots() {
     let Some(site) = Site::new("relay-nowhere") else { return };
     site.build("dev", &[]);
@@ -47,6 +48,7 @@ fn cluster_errors_match_snapshots() {
 }
 
 #[test]
+#[ignore = "needs control planes that no other test has changed"]
 fn trust_errors_match_snapshots() {
     let Some(site) = Site::new("relay-trust") else { return };
     site.build("dev", &[]);
@@ -101,6 +103,7 @@ fn trust_errors_match_snapshots() {
 }
 
 #[test]
+#[ignore = "needs control planes that no other test has changed"]
 fn namespace_obstacles_match_snapshots() {
     let Some(site) = Site::new("relay-way") else { return };
     site.build("dev", &["release.createNamespace=false"]);
