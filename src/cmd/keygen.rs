@@ -7,9 +7,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::ctx::Ctx;
 #[cfg(feature = "age")]
-use super::{age_key, clock};
+use super::age_key;
+use super::clock;
+use super::ctx::Ctx;
 use crate::cmd::args::key::{self, PassphraseArgs};
 use crate::cmd::args::trust::parse_key;
 use crate::cmd::exit_code::Outcome;

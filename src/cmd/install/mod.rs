@@ -27,7 +27,7 @@ use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::install::pod_dry_run;
 use crate::install::record::Turn;
-use crate::install::secrets::{self, Consent, Opened, RecoveryPlace};
+use crate::install::secrets::{Consent, Opened, RecoveryPlace};
 use crate::media::archive;
 use crate::model::command_line::command_line;
 use crate::model::digest::Digest;
@@ -182,7 +182,7 @@ impl Checked {
         let opened = args
             .identity
             .read()?
-            .map(|identities| secrets::open(&self.bundle, &identities))
+            .map(|identities| crate::install::secrets::open(&self.bundle, &identities))
             .transpose()?;
         Ok(Self { opened, ..self })
     }

@@ -19,7 +19,8 @@ use crate::install::ownership::{self, Leave, judge, tell_additions};
 use crate::install::preflight::{self, MissingGroup};
 use crate::install::record::{Journal, Turn, gave_back};
 #[cfg(feature = "age")]
-use crate::install::secrets::{self, Consent, Context, Makings};
+use crate::install::secrets::Consent;
+use crate::install::secrets::{self, Context, Makings};
 use crate::install::{observe, wait};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;

@@ -51,6 +51,7 @@ pub enum RecoveryPlace {
     Unknown,
 }
 
+#[cfg(feature = "age")]
 fn unknown_place() -> Failure {
     Failure::input(
         "it is not known where recovery files are kept: neither XDG_STATE_HOME nor HOME is a path",
@@ -174,7 +175,7 @@ mod with_age {
 mod without_age {
     use super::{
         AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, RecoveryPlace,
-        Secret, Utf8PathBuf, is_dev, nobody, unknown_place,
+        Secret, Utf8PathBuf, is_dev, nobody,
     };
 
     /// No value of this type exists.

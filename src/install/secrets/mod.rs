@@ -37,7 +37,6 @@ pub use keeper::RecoveryPlace;
 #[cfg(feature = "age")]
 pub use opening::open;
 pub use sealed::Opened;
-#[cfg(feature = "age")]
 pub use {generated::GENERATIONS, sealed::SEALED};
 
 /// Keys of Secrets whose values come from elsewhere.
