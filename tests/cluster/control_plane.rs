@@ -29,10 +29,20 @@ pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     PLANE.get_or_init(start).as_ref()
 }
 
-/// Starts a control plane for one test, which may stop its servers; it ends when the test calls
-/// `down`, or with this program.
-pub(crate) fn own_control_plane() -> Option<&'static ControlPlane> {
-    start().map(|plane| &*Box::leak(Box::new(plane)))
+/// A control plane for one test, which may stop its servers. It ends when this is dropped.
+pub(crate) struct OwnControlPlane {
+    pub(crate) plane: &'static ControlPlane,
+}
+
+/// Starts a control plane for one test.
+pub(crate) fn own_control_plane() -> Option<OwnControlPlane> {
+    start().map(|plane| OwnControlPlane { plane: Box::leak(Box::new(plane)) })
+}
+
+impl Drop for OwnControlPlane {
+    fn drop(&mut self) {
+        self.plane.down();
+    }
 }
 
 #[expect(
@@ -114,8 +124,7 @@ impl ControlPlane {
         }
     }
 
-    /// Ends the control plane.
-    pub(crate) fn down(&self) {
+    fn down(&self) {
         let status =
             Command::new(format!("{FOLDER}/down")).arg(self.folder()).stdin(Stdio::null()).status();
         assert!(status.unwrap().success());

@@ -29,7 +29,11 @@ pub(crate) struct Helm {
 impl Helm {
     /// Installs the chart; `None` without a control plane or helm.
     pub(crate) fn install(namespace: &str, values: &[&str]) -> Option<Self> {
-        let site = Site::new(namespace)?;
+        Self::install_at(Site::new(namespace)?, values)
+    }
+
+    /// Installs the chart; `None` without helm.
+    pub(crate) fn install_at(site: Site, values: &[&str]) -> Option<Self> {
         let program = site.plane.tools().ancestors().nth(2).unwrap().join("clients/helm");
         if !program.is_file() {
             skip("helm is missing: `.ci/tools` brings it");

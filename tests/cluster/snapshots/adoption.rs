@@ -1,14 +1,17 @@
 //! Adoption of a Helm release: refused, planned, interrupted, abandoned and done.
 
 use super::{see, see_asked};
+use crate::control_plane::own_control_plane;
 use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::proxy::{Fault, Proxy, When};
+use crate::site::Site;
 use crate::started::spawn;
 
 #[test]
-#[ignore = "needs control planes that no other test has changed"]
 fn adoption_commands_match_snapshots() {
-    let Some(helm) = Helm::install("relay-helm", &[ADMIN]) else { return };
+    let Some(own) = own_control_plane() else { return };
+    let site = Site::on(own.plane, "relay-helm");
+    let Some(helm) = Helm::install_at(site, &[ADMIN]) else { return };
     helm.build(&[]);
     helm.build(&["fullnameOverride=\"another\""]);
     see(

@@ -5,13 +5,14 @@ use relay_bundle::trust::key::PrivateKey;
 use serde_json::Value;
 
 use super::{applied, see};
+use crate::control_plane::own_control_plane;
 use crate::rbac::{deployer, kubeconfig_of, settle};
 use crate::site::{Site, write_trusted};
 
 #[test]
-#[ignore = "needs control planes that no other test has changed"]
 fn cluster_errors_match_snapshots() {
-    let Some(site) = Site::new("relay-nowhere") else { return };
+    let Some(own) = own_control_plane() else { return };
+    let site = Site::on(own.plane, "relay-nowhere");
     site.build("dev", &[]);
     let own = fs_err::read_to_string(&site.plane.kubeconfig).unwrap();
     let nowhere = own.replace(&site.plane.server().to_string(), "127.0.0.1:1");
@@ -48,9 +49,9 @@ fn cluster_errors_match_snapshots() {
 }
 
 #[test]
-#[ignore = "needs control planes that no other test has changed"]
 fn trust_errors_match_snapshots() {
-    let Some(site) = Site::new("relay-trust") else { return };
+    let Some(own) = own_control_plane() else { return };
+    let site = Site::on(own.plane, "relay-trust");
     site.build("dev", &[]);
     site.build("dev", &["config.logLevel=\"info\""]);
     let trust = fs_err::read_to_string(site.path().join("trust.toml")).unwrap();
@@ -103,9 +104,9 @@ fn trust_errors_match_snapshots() {
 }
 
 #[test]
-#[ignore = "needs control planes that no other test has changed"]
 fn namespace_obstacles_match_snapshots() {
-    let Some(site) = Site::new("relay-way") else { return };
+    let Some(own) = own_control_plane() else { return };
+    let site = Site::on(own.plane, "relay-way");
     site.build("dev", &["release.createNamespace=false"]);
     site.build("production", &[]);
     see(

@@ -4,7 +4,6 @@ use super::{see, see_asked};
 use crate::vault::{GENERATED, Vault};
 
 #[test]
-#[ignore = "needs control planes that no other test has changed"]
 fn secrets_commands_match_snapshots() {
     let Some(vault) = Vault::new("relay-loki") else { return };
     let site = &vault.site;
