@@ -184,7 +184,7 @@ impl Registry {
     ) -> Result<Authorization, RequestFailure> {
         let challenge = Challenge::choose(refusal.answer.all(&WWW_AUTHENTICATE));
         // Read the answer to its end, so that the connection can be reused.
-        let said = refusal.said();
+        let error = refusal.error();
         let place = &refusal.answer.place;
         let login = match wire {
             Wire::Tls => self.credentials.find(repository, self.helper_patience),
@@ -204,7 +204,7 @@ impl Registry {
             Some(Challenge::Basic) => login.as_ref().and_then(basic),
             Some(Challenge::Bearer(service)) => self.token(place, &service, login.as_ref())?,
         };
-        let denied = RegistryFault::Denied { code: 401, access, said };
+        let denied = RegistryFault::Denied { code: 401, access, error };
         header.map(|header| Authorization { header, access }).ok_or_else(|| denied.at(place))
     }
 

@@ -4,10 +4,12 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use http::HeaderValue;
 use serde_json::Value;
 
 use super::credentials::CredentialError;
 use super::redirect::REDIRECTS_MAX;
+use super::token::is_quoted;
 use crate::images::manifest::{BadManifest, MediaType, NoChild};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
@@ -15,7 +17,7 @@ use crate::model::url::without_user_info;
 use crate::proxy::ProxyError;
 
 /// The maximum length of a quoted registry message.
-const SAID_CHARACTERS_MAX: usize = 200;
+const REPORTED_CHARACTERS_MAX: usize = 200;
 
 /// A failed request to a registry.
 #[derive(Debug, thiserror::Error)]
@@ -91,10 +93,10 @@ pub enum RegistryFault {
     UnknownRepository,
     #[error("the registry lost the upload on the way")]
     UploadLost,
-    #[error("access denied{} (HTTP {code}){said}", without(*access))]
-    Denied { code: u16, access: LoginUse, said: String },
-    #[error("HTTP {code}{said}")]
-    Status { code: u16, retry_after: Option<Duration>, said: String },
+    #[error("access denied{} (HTTP {code}){error}", without(*access))]
+    Denied { code: u16, access: LoginUse, error: ReportedError },
+    #[error("HTTP {code}{error}")]
+    Status { code: u16, retry_after: Option<Duration>, error: ReportedError },
     /// The registry claims that a manifest has a digest other than its actual one.
     #[error("HTTP 400{said}")]
     MisreadDigest { said: String },
@@ -214,7 +216,7 @@ impl RegistryError {
     /// tag is immutable.
     pub fn is_refusal(&self) -> bool {
         match self.why {
-            RegistryFault::Denied { .. } | RegistryFault::MisreadDigest { .. } => true,
+            RegistryFault::Denied { .. } => true,
             RegistryFault::Status { code, .. } => {
                 (400..500).contains(&code) && !matches!(code, 408 | 429)
             }
@@ -249,29 +251,47 @@ impl RegistryFault {
     }
 }
 
-/// Returns the full message of an error answer as ` CODE: message`; empty if the body has no
-/// message.
-pub(super) fn said(body: &[u8]) -> String {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |key: &str| {
-        value.pointer(&format!("/errors/0/{key}")).and_then(Value::as_str).unwrap_or_default()
-    };
-    let words: Vec<&str> =
-        [text("code"), text("message")].into_iter().filter(|word| !word.is_empty()).collect();
-    if words.is_empty() {
-        return String::new();
+/// The first error that a registry reports in an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportedError {
+    code: String,
+    message: String,
+}
+
+impl ReportedError {
+    /// Reads the body of an answer; empty if it reports no error.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |key: &str| {
+            let text = value.pointer(&format!("/errors/0/{key}")).and_then(Value::as_str);
+            without_user_info(text.unwrap_or_default()).into()
+        };
+        Self { code: text("code"), message: text("message") }
     }
-    format!(" {}", without_user_info(&words.join(": ")))
+
+    /// Returns whether the error repeats the secret of an `Authorization` header.
+    pub(super) fn quotes(&self, header: &HeaderValue) -> bool {
+        is_quoted(header, &self.code) || is_quoted(header, &self.message)
+    }
+
+    /// Returns whether the error has this code of the distribution specification.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
 }
 
-/// Returns whether a registry message starts with the code for a wrong digest.
-pub(super) fn is_about_digest(said: &str) -> bool {
-    said.trim_start().starts_with("DIGEST_INVALID")
-}
-
-/// Truncates a registry message.
-pub(super) fn cut(said: &str) -> String {
-    said.chars().take(SAID_CHARACTERS_MAX + 1).collect()
+impl fmt::Display for ReportedError {
+    /// Writes the beginning of ` CODE: message`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [self.code.as_str(), self.message.as_str()];
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        if words.is_empty() {
+            return Ok(());
+        }
+        let text = words.join(": ");
+        let end = text.char_indices().nth(REPORTED_CHARACTERS_MAX).map_or(text.len(), |(at, _)| at);
+        write!(f, " {}", &text[..end])
+    }
 }
 
 #[cfg(test)]
@@ -289,8 +309,12 @@ mod tests {
         let digest = Digest::of(b"");
         let of_one = [
             RegistryFault::UnknownImage,
-            RegistryFault::Denied { code: 401, access: LoginUse::Anonymous, said: String::new() },
-            RegistryFault::Status { code: 500, retry_after: None, said: String::new() },
+            RegistryFault::Denied {
+                code: 401,
+                access: LoginUse::Anonymous,
+                error: ReportedError::default(),
+            },
+            RegistryFault::Status { code: 500, retry_after: None, error: ReportedError::default() },
             RegistryFault::MediaType("`text/html`".to_owned()),
             RegistryFault::WrongDigest { wanted: digest, found: digest },
             RegistryFault::Schema1,
@@ -311,7 +335,7 @@ mod tests {
         let denied = error(RegistryFault::Denied {
             code: 401,
             access: LoginUse::Anonymous,
-            said: " UNAUTHORIZED: no".to_owned(),
+            error: ReportedError { code: "UNAUTHORIZED".to_owned(), message: "no".to_owned() },
         });
         assert_eq!(
             denied.to_string(),
@@ -327,17 +351,14 @@ mod tests {
     #[test]
     fn words_of_the_registry_are_short_and_without_logins() {
         let of = |message: &str| {
-            said(
-                serde_json::json!({"errors": [{"code": "DENIED", "message": message}]})
-                    .to_string()
-                    .as_bytes(),
-            )
+            let body = serde_json::json!({"errors": [{"code": "DENIED", "message": message}]});
+            ReportedError::read(body.to_string().as_bytes()).to_string()
         };
         assert_eq!(of("no"), " DENIED: no");
         assert_eq!(of("see https://me:s3cret@h/x"), " DENIED: see https://h/x");
-        assert_eq!(cut(&of(&"\u{e9}".repeat(9_000))).chars().count(), 201);
+        assert_eq!(of(&"\u{e9}".repeat(9_000)).chars().count(), 201);
         for body in ["", "<html>", "{}", "{\"errors\":[]}", "{\"errors\":[{\"code\":1}]}"] {
-            assert_eq!(said(body.as_bytes()), "", "{body}");
+            assert_eq!(ReportedError::read(body.as_bytes()), ReportedError::default(), "{body}");
         }
     }
 }

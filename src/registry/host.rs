@@ -152,6 +152,18 @@ impl Repository {
     }
 }
 
+/// Returns whether two references name one repository and tag at one server, however the server is
+/// spelled.
+pub fn is_same_place(one: &Reference, other: &Reference) -> bool {
+    let place = |image: &Reference| {
+        let repository = Repository::locate(image, &[]);
+        let server = repository.address();
+        let server = server.strip_suffix(":443").unwrap_or(server).to_owned();
+        (server, repository.path, image.tag().map(str::to_owned))
+    };
+    place(one) == place(other)
+}
+
 /// Returns the host of a URI as it appears in image references, with its port unless that is the
 /// default.
 pub(super) fn host_of(uri: &Uri) -> String {
@@ -252,6 +264,18 @@ mod tests {
         assert_eq!(located("index.docker.io=m.example", "redis:8"), "m.example/library/redis");
         assert_eq!(located("ghcr.io=m.example", "redis:8"), "registry-1.docker.io/library/redis");
         assert_eq!(located("ghcr.io=docker.io/me", "ghcr.io/a/b"), "registry-1.docker.io/me/a/b");
+    }
+
+    #[test]
+    fn server_may_be_spelled_in_several_ways() {
+        let same =
+            |one: &str, other: &str| is_same_place(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(same("redis:8", "registry-1.docker.io/library/redis:8"));
+        assert!(same("index.docker.io/redis:8", "docker.io/library/redis:8"));
+        assert!(same("ghcr.io/a/b:1", "ghcr.io:443/a/b:1"));
+        for other in ["ghcr.io:5000/a/b:1", "ghcr.io/a/b:2", "ghcr.io/a/c:1", "quay.io/a/b:1"] {
+            assert!(!same("ghcr.io/a/b:1", other), "{other}");
+        }
     }
 
     #[test]

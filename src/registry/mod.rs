@@ -42,7 +42,7 @@ pub use credentials::{
     CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, Presence,
     RegistryCredentials,
 };
-pub use host::{InvalidHost, Mirror, PlainHost, RegistryPrefix};
+pub use host::{InvalidHost, Mirror, PlainHost, RegistryPrefix, is_same_place};
 pub use manifest::PulledManifest;
 pub use presence::Availability;
 pub use push::{BlobUpload, MountAnswer, TagTarget, UploadFailure};

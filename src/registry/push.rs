@@ -1,16 +1,16 @@
 //! Uploads blobs in a single request each, and manifests and tags, which are read back.
 
 use std::io::Read;
+use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
 use http::{Method, Uri};
 
 use super::client::{Call, Registry};
-use super::error::{
-    RegistryContent, RegistryError, RegistryFault, RequestFailure, is_about_digest,
-};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
 use super::host::Repository;
 use super::manifest::{ManifestName, PulledManifest};
+use super::presence::Availability;
 use super::reply::RegistryReply;
 use super::retry::delay;
 use super::upload_body::{CallBody, UploadBody};
@@ -21,6 +21,13 @@ use crate::model::digest::Digest;
 
 /// Blobs up to this size are kept in memory, so that they can be sent again.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
+
+/// How often to send a manifest again whose digest the registry disputes, and how long to wait before.
+///
+/// While another push writes the same blobs, a registry may read files of its own that are half
+/// written.
+const MISREADS_MAX: u32 = 2;
+const MISREAD_DELAY: Duration = Duration::from_secs(1);
 
 /// A config or layer to upload, and its target repository.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +136,7 @@ impl Registry {
     }
 
     /// Asks the registry to mount a blob from the repository of `from` into that of `image`, at the
-    /// same registry.
+    /// same registry, and asks whether it has done so.
     ///
     /// # Errors
     ///
@@ -137,10 +144,10 @@ impl Registry {
     /// mount counts as [`MountAnswer::Refused`].
     pub fn mount(
         &self,
-        image: &Reference,
-        digest: Digest,
+        upload: &BlobUpload,
         from: &Reference,
     ) -> Result<MountAnswer, RegistryError> {
+        let BlobUpload { image, digest, size } = *upload;
         let repository = self.repository(image);
         let path =
             format!("blobs/uploads/?mount=sha256:{digest}&from={}", self.repository(from).path);
@@ -158,7 +165,16 @@ impl Registry {
             }
         });
         let what = RegistryContent::Blob { image: image.clone(), digest };
-        answered.map_err(|failure| failure.pushing(what))
+        let answer = answered.map_err(|failure| failure.pushing(what))?;
+        if answer == MountAnswer::Refused {
+            return Ok(answer);
+        }
+        // Some registries and proxies answer 201 without mounting anything.
+        match self.has_blob(image, digest, size) {
+            Availability::There => Ok(MountAnswer::Mounted),
+            Availability::Absent => Ok(MountAnswer::Refused),
+            Availability::Unknown(error) => Err(error),
+        }
     }
 
     /// Uploads a manifest by digest, and checks it by reading it back.
@@ -211,14 +227,21 @@ impl Registry {
         let PulledManifest { media_type, bytes, digest } = manifest;
         let call = Call::new(Method::PUT, format!("manifests/{}", name.text()))
             .with(CONTENT_TYPE, media_type.as_str());
-        let sent = self.persist(|| {
+        let send = || {
             let reply = self.send_body(repository, &call, &mut CallBody::Bytes(bytes))?;
             match reply.answer.status {
                 200..=204 => Ok(()),
-                _ => Err(reply.refused(RegistryFault::UnknownRepository).of_manifest()),
+                _ => Err(reply.refused(RegistryFault::UnknownRepository)),
             }
-        });
-        sent?;
+        };
+        let mut misreads = 0;
+        while let Err(failure) = self.persist(send) {
+            if misreads == MISREADS_MAX || !is_misread(&failure) {
+                return Err(failure);
+            }
+            misreads += 1;
+            self.pause(MISREAD_DELAY);
+        }
         let found = self.manifest(repository, name)?;
         let (wanted, there) = (*digest, found.manifest.digest);
         if there != wanted {
@@ -278,17 +301,9 @@ impl Registry {
     }
 }
 
-impl RequestFailure {
-    /// Separates an incorrect error about the digest, which was computed locally, from a refusal of
-    /// the content.
-    fn of_manifest(self) -> Self {
-        match self.why {
-            RegistryFault::Status { code: 400, said, .. } if is_about_digest(&said) => {
-                RegistryFault::MisreadDigest { said }.at(&self.place)
-            }
-            _ => self,
-        }
-    }
+/// Returns whether a registry disputes the digest of a manifest, which was computed before.
+fn is_misread(failure: &RequestFailure) -> bool {
+    matches!(&failure.why, RegistryFault::Status { code: 400, error, .. } if error.is("DIGEST_INVALID"))
 }
 
 fn check_type(wanted: MediaType, found: MediaType) -> Result<(), RegistryFault> {

@@ -50,10 +50,7 @@ impl RegistryError {
 impl RegistryError {
     fn is_refused_manifest(&self) -> bool {
         matches!(*self.what, RegistryContent::Manifest { .. })
-            && matches!(
-                self.why,
-                RegistryFault::Status { code: 400, .. } | RegistryFault::MisreadDigest { .. }
-            )
+            && matches!(self.why, RegistryFault::Status { code: 400, .. })
     }
 }
 

@@ -3,9 +3,8 @@
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
 
-use super::error::{LoginUse, RegistryFault, RequestFailure, cut, said};
+use super::error::{LoginUse, RegistryFault, ReportedError, RequestFailure};
 use super::retry::retry_after;
-use super::token::is_quoted;
 use super::transport::HttpAnswer;
 
 /// The maximum size of an error or a token answer.
@@ -33,20 +32,20 @@ impl RegistryReply {
     pub(super) fn refused(mut self, missing: RegistryFault) -> RequestFailure {
         let code = self.answer.status;
         let retry_after = retry_after(self.answer.header(&RETRY_AFTER));
-        let said = self.said();
+        let error = self.error();
         let access = self.authorization.as_ref().map_or(LoginUse::Anonymous, |it| it.access);
         let why = match code {
-            401 | 403 if self.is_home => RegistryFault::Denied { code, access, said },
+            401 | 403 if self.is_home => RegistryFault::Denied { code, access, error },
             404 if self.is_home => missing,
-            _ => RegistryFault::Status { code, retry_after, said },
+            _ => RegistryFault::Status { code, retry_after, error },
         };
         why.at(&self.answer.place)
     }
 
-    /// Returns the message of an error answer, or nothing if it quotes our credentials.
-    pub(super) fn said(&mut self) -> String {
-        let said = said(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
-        let is_quoted = self.sent.iter().any(|header| is_quoted(header, &said));
-        if is_quoted { String::new() } else { cut(&said) }
+    /// Returns the reported error, unless it quotes what was sent.
+    pub(super) fn error(&mut self) -> ReportedError {
+        let error = ReportedError::read(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
+        let is_quoted = self.sent.iter().any(|header| error.quotes(header));
+        if is_quoted { ReportedError::default() } else { error }
     }
 }

@@ -6,9 +6,6 @@ use super::error::RegistryFault;
 
 /// The maximum number of retries of a failed request.
 const RETRIES_MAX: u32 = 5;
-/// The maximum number of retries for a manifest whose digest the registry computes incorrectly:
-/// while another push writes the same blobs, a registry may read its own half-written files.
-const MISREADS_MAX: u32 = 2;
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(16);
 /// The longest wait that `Retry-After` can cause: a rate limit may ask for hours.
@@ -25,7 +22,6 @@ pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
         RegistryFault::Connection(_) | RegistryFault::Silent { .. } => Some(backoff),
         // A resolver may be overloaded once; a misspelt name keeps failing.
         RegistryFault::UnknownHost => (failures == 1).then_some(backoff),
-        RegistryFault::MisreadDigest { .. } => (failures <= MISREADS_MAX).then_some(backoff),
         RegistryFault::Status { code: 408 | 429 | 500..=599, retry_after, .. } => {
             Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
         }
@@ -43,12 +39,13 @@ pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::error::ReportedError;
 
     fn status(code: u16, retry_after: Option<u64>) -> RegistryFault {
         RegistryFault::Status {
             code,
             retry_after: retry_after.map(Duration::from_secs),
-            said: String::new(),
+            error: ReportedError::default(),
         }
     }
 
@@ -66,13 +63,6 @@ mod tests {
                 .collect();
             assert_eq!(delays, [1, 2, 4, 8, 16], "{why:?}");
         }
-    }
-
-    #[test]
-    fn misread_digest_is_retried_twice() {
-        let why = RegistryFault::MisreadDigest { said: String::new() };
-        assert!(delay(1, &why).is_some() && delay(2, &why).is_some());
-        assert_eq!(delay(3, &why), None);
     }
 
     #[test]

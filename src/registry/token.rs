@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::challenge::TokenService;
 use super::client::Registry;
 use super::credentials::{LoginSecret, RegistryLogin};
-use super::error::{RegistryFault, RegistryPlace, RequestFailure};
+use super::error::{RegistryFault, RegistryPlace, ReportedError, RequestFailure};
 use super::host::Wire;
 use super::redirect::is_redirect;
 use super::reply::SMALL_BYTES_MAX;
@@ -71,7 +71,8 @@ impl Registry {
             }
             // Omit the message: it may quote our credentials.
             code => {
-                Err(RegistryFault::Status { code, retry_after, said: String::new() }.at(&place))
+                Err(RegistryFault::Status { code, retry_after, error: ReportedError::default() }
+                    .at(&place))
             }
         }
     }

@@ -29,12 +29,12 @@ fn refused(ran: &Ran, code: i32, words: &[&str]) {
 
 #[test]
 fn images_that_would_go_to_where_they_come_from_are_refused() {
-    let ran = push(&carried(), "all.tar", &[]);
-    refused(
-        &ran,
-        2,
-        &["ghcr.io/wei-shaw/claude-relay-service:v1.1.314@sha256:", "--registry HOST[/PREFIX]"],
-    );
+    let env = carried();
+    for (options, host) in [(&[][..], "ghcr.io"), (&["--registry", "ghcr.io:443"], "ghcr.io:443")] {
+        let ran = push(&env, "all.tar", options);
+        let image = format!("{host}/wei-shaw/claude-relay-service:v1.1.314@sha256:");
+        refused(&ran, 2, &[&image, "--registry HOST[/PREFIX]"]);
+    }
 }
 
 #[test]

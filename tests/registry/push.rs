@@ -273,23 +273,39 @@ fn content_that_cannot_be_read_is_no_failure_of_the_registry() {
 
 #[test]
 fn mount_names_blob_and_repository() {
-    let stub = Stub::start(|_, _| Answer::new(201, ""));
+    let stub = registry_that_mounts(200);
+    assert_eq!(mount(&stub, "b/c:1"), MountAnswer::Mounted);
     let digest = Digest::of(b"abc");
-    let (to, from) = (image(&stub, "a:1"), image(&stub, "b/c:1"));
-    let answer = Client::plain(&stub).registry.mount(&to, digest, &from).unwrap();
-    assert_eq!(answer, MountAnswer::Mounted);
-    assert_eq!(
-        stub.targets(),
-        [format!("POST /v2/a/blobs/uploads/?mount=sha256:{digest}&from=b/c")]
-    );
+    let wanted = [
+        format!("POST /v2/a/blobs/uploads/?mount=sha256:{digest}&from=b/c"),
+        format!("HEAD /v2/a/blobs/sha256:{digest}"),
+    ];
+    assert_eq!(stub.targets(), wanted);
+}
+
+#[test]
+fn mount_that_did_not_happen_is_refused() {
+    assert_eq!(mount(&registry_that_mounts(404), "b:1"), MountAnswer::Refused);
+}
+
+/// Claims to mount, and answers with this status when it is asked for the blob.
+fn registry_that_mounts(status: u16) -> Stub {
+    Stub::start(move |seen, _| match seen.method.as_str() {
+        "POST" => Answer::new(201, ""),
+        _ => Answer::new(status, ""),
+    })
+}
+
+fn mount(stub: &Stub, from: &str) -> MountAnswer {
+    let (to, from) = (image(stub, "a:1"), image(stub, from));
+    let upload = BlobUpload { image: &to, digest: Digest::of(b"abc"), size: 3 };
+    Client::plain(stub).registry.mount(&upload, &from).unwrap()
 }
 
 #[test]
 fn upload_that_a_mount_began_is_ended() {
     let stub = registry(|_, _| Answer::new(204, ""));
-    let (to, from) = (image(&stub, "a:1"), image(&stub, "b:1"));
-    let answer = Client::plain(&stub).registry.mount(&to, Digest::of(b"abc"), &from).unwrap();
-    assert_eq!(answer, MountAnswer::Refused);
+    assert_eq!(mount(&stub, "b:1"), MountAnswer::Refused);
     assert_eq!(stub.targets()[1], "DELETE /v2/a/blobs/uploads/1?_state=x");
 }
 
@@ -297,8 +313,6 @@ fn upload_that_a_mount_began_is_ended() {
 fn mount_that_is_denied_is_refused() {
     for status in [400, 403, 404, 405] {
         let stub = Stub::start(move |_, _| Answer::new(status, ""));
-        let (to, from) = (image(&stub, "a:1"), image(&stub, "b:1"));
-        let answer = Client::plain(&stub).registry.mount(&to, Digest::of(b"abc"), &from).unwrap();
-        assert_eq!(answer, MountAnswer::Refused, "{status}");
+        assert_eq!(mount(&stub, "b:1"), MountAnswer::Refused, "{status}");
     }
 }

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::images::list::{ImageList, ListedImage};
 use crate::images::reference::Reference;
 use crate::profile::resolve::image_sources;
-use crate::registry::RegistryPrefix;
+use crate::registry::{RegistryPrefix, is_same_place};
 
 /// An image of a bundle, and its destination.
 pub(super) struct Destination<'a> {
@@ -54,7 +54,7 @@ fn check_upstream(bundle: &Bundle, placed: &[Destination]) -> Result<(), Failure
         // An image without a known source comes from the registry in its reference.
         let source =
             source.and_then(|source| source.parse().ok()).unwrap_or_else(|| reference.clone());
-        source.without_digest().full() == image.without_digest().full()
+        is_same_place(&source, image)
     };
     let upstream: Vec<String> = placed
         .iter()

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
-use crate::registry::{Availability, MountAnswer, Registry};
+use crate::registry::{Availability, BlobUpload, MountAnswer, Registry};
 use crate::ui::progress::size;
 
 /// How a manifest, config or layer gets to its repository.
@@ -157,9 +157,8 @@ impl<'a> Survey<'a, '_> {
             if carriage == Carriage::Carried || self.orders.mode == Mode::DryRun {
                 return Ok(Some(Way::Mount(other.image.clone())));
             }
-            if self.registry.mount(&destination.image, digest, &other.image)?
-                == MountAnswer::Mounted
-            {
+            let upload = BlobUpload { image: &destination.image, digest, size: self.size(digest) };
+            if self.registry.mount(&upload, &other.image)? == MountAnswer::Mounted {
                 return Ok(Some(Way::Mounted));
             }
         }
@@ -172,10 +171,14 @@ impl<'a> Survey<'a, '_> {
         if let Some(known) = self.blobs.get(&place) {
             return Ok(*known);
         }
-        let size = self.images.get(&digest).expect("the blobs of an image are listed").size();
+        let size = self.size(digest);
         let found = is_there(self.registry.has_blob(&destination.image, digest, size))?;
         self.blobs.insert(place, found);
         Ok(found)
+    }
+
+    fn size(&self, digest: Digest) -> u64 {
+        self.images.get(&digest).expect("the blobs of an image are listed").size()
     }
 }
 

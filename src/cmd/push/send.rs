@@ -93,7 +93,10 @@ impl<'a> Sender<'a> {
         for (number, plan) in self.plans.iter().enumerate() {
             for (digest, way) in &plan.blobs {
                 let Way::Mount(from) = way else { continue };
-                match self.registry.mount(&plan.destination.image, *digest, from)? {
+                let size = self.images.get(digest).map_or(0, Carryable::size);
+                let image = &plan.destination.image;
+                let upload = BlobUpload { image, digest: *digest, size };
+                match self.registry.mount(&upload, from)? {
                     MountAnswer::Mounted => self.outcomes[number].mounted += 1,
                     MountAnswer::Refused => self.left.entry(*digest).or_default().push(number),
                 }
