@@ -257,7 +257,7 @@ type Harm = fn(&Utf8Path);
 /// Returns true for a reader's expected error.
 type Complaint = fn(&Fault) -> bool;
 
-const HARMS: [(&str, Harm, Complaint); 16] = [
+const HARMS: [(&str, Harm, Complaint); 18] = [
     (
         "a changed byte",
         |entry| put(entry.join("recipe.json"), "recipe.json: 0ne\n"),
@@ -293,8 +293,18 @@ const HARMS: [(&str, Harm, Complaint); 16] = [
     ),
     (
         "an empty folder",
+        |entry| fs::create_dir_all(entry.join("other/empty")).unwrap(),
+        |fault| matches!(fault, Fault::Form { name, form: Form::StrayFolder } if name == "other"),
+    ),
+    (
+        "the folder of an image layout",
         |entry| fs::create_dir_all(entry.join("blobs/sha256")).unwrap(),
-        |fault| matches!(fault, Fault::Form { name, form: Form::StrayFolder } if name == "blobs"),
+        |fault| matches!(fault, Fault::ImagesInFolder { name } if name == "blobs"),
+    ),
+    (
+        "the index of an image layout",
+        |entry| put(entry.as_std_path().join("index.json"), "{}"),
+        |fault| matches!(fault, Fault::ImagesInFolder { name } if name == "index.json"),
     ),
     (
         "a symbolic link in place of a file",

@@ -322,6 +322,12 @@ pub enum Fault {
     /// A file that is not listed, occurs twice, or is out of order.
     #[error("unexpected file `{}`", name.escape_debug())]
     Extra { name: String },
+    /// A folder has a file or folder of an image layout.
+    #[error(
+        "`{}` belongs to images, which a folder does not carry; `relay-bundle pack --images all` writes an archive that does",
+        name.escape_debug()
+    )]
+    ImagesInFolder { name: String },
     /// The archive has no bytes.
     #[error("the input is empty")]
     Empty,

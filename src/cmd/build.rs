@@ -215,7 +215,7 @@ impl Args {
         let carry =
             carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
         let Some(images) = &images else { return Ok((carry, None)) };
-        let fetch = format!("relay-bundle fetch {}", index.profile);
+        let fetch = self.store.fetch_line(index.profile.as_str());
         let lock =
             carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
         Ok((carry, lock))
@@ -297,7 +297,8 @@ impl Args {
         drop(serials);
         if let (Some(archive), Some((carry, _lock))) = (&archive, carry) {
             let target = self.target(archive, "");
-            write_archive(ctx, store, &registered.entry, (&target, carry))?;
+            let fetch = self.store.fetch_line(&format!("@{}", registered.entry));
+            write_archive(ctx, store, &registered.entry, (&target, carry, fetch))?;
         }
         let objects = count(index.objects.len(), "object");
         let state = if signers.is_empty() { "unsigned" } else { "signed" };
@@ -398,13 +399,12 @@ fn write_archive(
     ctx: &Ctx,
     store: &Store,
     entry: &EntryName,
-    (target, carry): (&Target<'_>, BTreeSet<Digest>),
+    (target, carry, fetch): (&Target<'_>, BTreeSet<Digest>, String),
 ) -> Result<(), Failure> {
     let (_, sums) = store.open(entry.as_str())?;
     let attestation = sums.attestation().map(<[u8]>::to_vec);
     let contents = sums.into_files()?.read_to_end()?;
     let images = images_of(&contents.files).map_err(Failure::bug)?;
-    let fetch = format!("relay-bundle fetch {entry}");
     let (attestation, files, images) = (attestation.as_deref(), &contents.files, images.as_ref());
     let cargo = Cargo { attestation, files, images, carry, fetch };
     let total = cargo.size();

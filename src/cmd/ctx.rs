@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::fsio::{self, ReadFileError, Waits};
 use crate::images::lock::{LOCK_BYTES_MAX, LOCK_FILE};
+use crate::model::command_line::command_line;
 use crate::model::text::Label;
 use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
@@ -15,6 +16,8 @@ use crate::profile::{self, Loaded};
 use crate::store::Store;
 use crate::ui::diagnostic;
 use crate::ui::printer::Printer;
+
+const DEFAULT_STORE: &str = "bundles";
 
 /// The context of a command, created once.
 pub struct Ctx {
@@ -39,8 +42,19 @@ pub struct ProfileArgs {
 #[derive(Debug, clap::Args)]
 pub struct StoreArgs {
     /// The folder of the store
-    #[arg(long, value_name = "DIR", default_value = "bundles")]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STORE)]
     pub store: Utf8PathBuf,
+}
+
+impl StoreArgs {
+    /// Returns the command that fetches the images of a bundle or profile into this store.
+    pub(super) fn fetch_line(&self, bundle: &str) -> String {
+        let mut words = vec!["fetch", bundle];
+        if self.store != DEFAULT_STORE {
+            words.extend(["--store", self.store.as_str()]);
+        }
+        command_line(words)
+    }
 }
 
 impl Ctx {

@@ -201,7 +201,7 @@ impl Args {
 
     /// Returns the command that fetches the images into the store.
     fn fetch(&self) -> String {
-        format!("relay-bundle fetch {}", self.bundle)
+        self.store.fetch_line(&self.bundle)
     }
 
     /// Reads the bundle again, up to its images.

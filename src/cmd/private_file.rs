@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use zeroize::Zeroizing;
@@ -13,6 +16,9 @@ use crate::fsio::open_for_reading;
 
 /// Part of the first and the last line of every private key in PEM.
 const SECRET: &[u8] = b"PRIVATE KEY";
+
+/// How long a pipe waits for a program that writes to it.
+const WRITER_WAIT: Duration = Duration::from_secs(10);
 
 /// Reads a file of at most `limit` bytes that only this user and root can read or change.
 ///
@@ -56,9 +62,25 @@ pub(super) fn read_file_or_pipe(
         _ => GuardError::from(error).into(),
     })?;
     if metadata.file_type().is_fifo() {
-        return Ok(guard::read_secret(path, fs_err::File::open(path)?, limit)?);
+        let pipe = open_pipe(path)?;
+        return Ok(guard::read_secret(path, pipe, limit)?);
     }
     read(path, limit)
+}
+
+/// Opens the pipe at `path` as soon as a program opens it for writing. That program may then take
+/// its time: it may ask for a passphrase.
+fn open_pipe(path: &Utf8Path) -> Result<fs_err::File, Failure> {
+    let (sender, receiver) = mpsc::channel();
+    let of_the_thread = path.to_owned();
+    // Opening a pipe has no deadline of its own. After a timeout the command ends, and the thread
+    // with it.
+    thread::spawn(move || sender.send(fs_err::File::open(of_the_thread)));
+    match receiver.recv_timeout(WRITER_WAIT) {
+        Ok(opened) => Ok(opened?),
+        Err(_) => Err(Failure::input(format!("`{path}` is a pipe, and no program writes to it"))
+            .hint("start the program that writes to it, or name a file")),
+    }
 }
 
 /// Reads a file that the caller opened. Errors call it `name`.

@@ -50,6 +50,11 @@ struct Annotations {
     oci: String,
 }
 
+/// Returns whether a file or folder with the path `name` belongs to an image layout.
+pub fn is_in_layout(name: &str) -> bool {
+    matches!(name, OCI_LAYOUT | INDEX) || BLOBS.starts_with(&format!("{name}/"))
+}
+
 /// Returns the path of a manifest, config or layer.
 pub fn path_of(digest: &Digest) -> SafePath {
     SafePath::parse(&format!("{BLOBS}{digest}")).expect("hexadecimal digits make a path")

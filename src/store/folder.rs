@@ -20,6 +20,7 @@ use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium}
 use crate::bundle::sums::Sums;
 use crate::fsio::{MODE_PUBLIC, open_below};
 use crate::hashing::{Crew, FileContent};
+use crate::images::layout::is_in_layout;
 use crate::model::safe_path::SafePath;
 
 /// How often to retry opening a file that is being replaced: signers may replace an attestation at
@@ -124,6 +125,9 @@ fn list(root: &Utf8Path, sums: &Sums) -> Result<BTreeSet<String>, ReadError> {
         let relative = entry.path().strip_prefix(root).map_err(io::Error::other)?;
         // A name that is not UTF-8 is converted to one that SHA256SUMS does not list.
         let name = relative.to_string_lossy().into_owned();
+        if is_in_layout(&name) {
+            return Err(Fault::ImagesInFolder { name }.into());
+        }
         let metadata = entry.metadata().map_err(io::Error::from)?;
         if metadata.is_dir() {
             if !folders.contains(name.as_str()) {

@@ -214,7 +214,7 @@ pub fn code_of(fault: &Fault) -> &'static str {
     match fault {
         Fault::Tampered { .. } | Fault::Size { .. } | Fault::OtherContent { .. } => "TAMPERED",
         Fault::Manifest { .. } => "CONTENT_MISMATCH",
-        Fault::Extra { .. } => "EXTRA_FILE",
+        Fault::Extra { .. } | Fault::ImagesInFolder { .. } => "EXTRA_FILE",
         Fault::Missing { .. } => "MISSING_FILE",
         Fault::Truncated { .. } | Fault::Empty => "TRUNCATED",
         Fault::Form { .. } | Fault::NoHeader { .. } | Fault::Compressed { .. } => "BAD_FORM",

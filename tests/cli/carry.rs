@@ -486,6 +486,27 @@ fn folder_of_a_bundle_has_no_place_for_blobs() {
     let ran = env.run(&["inspect", "@tiny"]);
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
+    for said in ["EXTRA_FILE", "belongs to images", "relay-bundle pack --images all"] {
+        assert!(ran.stderr.contains(said), "{said}\nin {}", ran.stderr);
+    }
+}
+
+#[test]
+fn blob_with_wrong_bytes_is_fetched_again_into_the_same_store() {
+    let (env, _) = signing();
+    fs_err::rename(env.path().join("bundles"), env.path().join("other")).unwrap();
+    let blob = stored(&env, b"layer a");
+    let blob =
+        env.path().join("other").join(blob.strip_prefix(env.path().join("bundles")).unwrap());
+    fs_err::remove_file(&blob).unwrap();
+    put(&blob, b"layer z");
+
+    let ran = env.run(&[&["build"][..], &ALL, &["--store", "other"]].concat());
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let entry = names(&env.path().join("other")).into_iter().find(|name| name.ends_with("-tiny"));
+    let hint = format!("relay-bundle fetch @{} --store other", entry.unwrap());
+    assert!(ran.stderr.contains(&hint), "{hint}\nin {}", ran.stderr);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Special files: links, pipes, and files of other users in place of the expected ones.
 
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::Duration;
 
@@ -189,6 +190,49 @@ fn named_pipe_in_place_of_a_bundle_is_refused_instead_of_waited_for() {
     let ran = run(&env, &["inspect", "./pipe"]);
     assert!(ran.stderr.contains("neither a regular file nor a folder"), "{}", ran.stderr);
     assert!(ran.stderr.contains("hint: name the archive itself"), "{}", ran.stderr);
+}
+
+#[test]
+fn pipe_without_a_writer_is_waited_for_ten_seconds() {
+    let env = TestEnv::new();
+    fs_err::write(env.path().join("pass"), "a long and unusual passphrase").unwrap();
+    fs_err::set_permissions(env.path().join("pass"), Permissions::from_mode(0o600)).unwrap();
+    env.ok(&["keygen", "--out", "key.pem", "--passphrase-file", "pass"]);
+    env.build(&["web"]);
+    pipe(&env.path().join("named"));
+    fs_err::set_permissions(env.path().join("named"), Permissions::from_mode(0o600)).unwrap();
+    let commands = [
+        &["keygen", "--out", "new.pem", "--passphrase-file", "named"][..],
+        &["sign", "@web", "--key", "key.pem", "--passphrase-file", "named"],
+        #[cfg(feature = "age")]
+        &["keygen", "--age", "--public", "named"],
+        #[cfg(feature = "age")]
+        &["secrets", "check", "web", "--identity", "named"],
+    ];
+    // Each waits, so they wait together.
+    let env = &env;
+    std::thread::scope(|scope| {
+        for arguments in commands {
+            scope.spawn(move || {
+                let ran = run(env, arguments);
+                assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+                assert!(ran.stderr.contains("no program writes to it"), "{}", ran.stderr);
+            });
+        }
+    });
+}
+
+#[test]
+fn slow_writer_of_a_pipe_is_waited_for_longer() {
+    let env = TestEnv::new();
+    pipe(&env.path().join("named"));
+    fs_err::set_permissions(env.path().join("named"), Permissions::from_mode(0o600)).unwrap();
+    // It opens the pipe at once, and asks its user for a passphrase, say.
+    let writer = "exec > named; sleep 12; echo a long and unusual passphrase";
+    let mut slow = Command::new("sh").args(["-c", writer]).current_dir(env.path()).spawn().unwrap();
+    let ran = run(&env, &["keygen", "--out", "new.pem", "--passphrase-file", "named"]);
+    assert!(slow.wait().unwrap().success());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
 
 #[test]
