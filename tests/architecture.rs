@@ -26,8 +26,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("helm", &["model", "fluent_bit", "profile", "render"]),
 ];
 
-/// The edges, which do not use each other, except `fsio` for files, `hashing` for digests on all
-/// cores, and `command` for programs.
+/// The edges, which touch files, the network, programs or the terminal.
 const EDGES: &[(&str, &[&str])] = &[
     ("fsio", &["model"]),
     ("sealed", &["model", "age_file"]),
@@ -206,21 +205,47 @@ fn import_below_a_test_item_is_seen() {
         }
         #[cfg(test)]
         mod tests { use crate::seven; }
-        use crate::eight;";
+        use crate::eight;
+        use crate::{nine::{a, b}, ten, eleven::c};";
 
     let code = shipped_code(text);
 
     let used: Vec<&str> = words_after(&code, "crate::").collect();
-    assert_eq!(used, ["four", "six", "eight"], "{code}");
+    assert_eq!(used, ["four", "six", "eight", "nine", "ten", "eleven"], "{code}");
     assert!(code.contains("println!"), "{code}");
 }
 
-/// Returns the words that follow `prefix` in a text.
+/// Returns the words that follow `prefix` in a text, those of a group (`prefix::{a, b}`) each.
 fn words_after<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-    text.match_indices(prefix).map(move |(at, _)| {
+    text.match_indices(prefix).flat_map(move |(at, _)| {
         let rest = &text[at + prefix.len()..];
-        &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())]
+        match rest.strip_prefix('{') {
+            Some(group) => first_words(group),
+            None => vec![word(rest)],
+        }
     })
+}
+
+/// Returns the first word of each item of a group.
+fn first_words(group: &str) -> Vec<&str> {
+    let mut depth = 0;
+    let mut words = vec![word(group)];
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => words.push(word(&group[at + 1..])),
+            _ => {}
+        }
+    }
+    words
+}
+
+/// Returns the word at the start of a text.
+fn word(text: &str) -> &str {
+    let text = text.trim_start();
+    &text[..text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())]
 }
 
 #[test]

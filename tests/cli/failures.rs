@@ -1,9 +1,29 @@
 //! Exit codes, and failures as JSON.
 
+use relay_bundle::model::digest::Digest;
 use serde_json::Value;
 
 use crate::env::TestEnv;
 use crate::sealing::key;
+
+#[test]
+fn bundle_that_no_record_can_hold_is_not_built() {
+    let env = TestEnv::new();
+    // Digits of hashes compress to half of their length.
+    let long: String =
+        (0..12_000_u64).map(|number| Digest::of(&number.to_le_bytes()).to_string()).collect();
+    env.write_profile("long", &format!("extraEnv = [{{ name = \"LONG\", value = \"{long}\" }}]\n"));
+
+    let ran = env.run(&["build", "long"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("bytes when compressed, and a record holds 716800"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!env.path().join("bundles").exists());
+}
 
 #[test]
 fn a_failure_as_json_is_one_document_with_the_exit_code_in_it() {

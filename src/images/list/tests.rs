@@ -106,6 +106,31 @@ fn too_many_images_are_refused() {
 }
 
 #[test]
+fn too_many_blobs_are_refused() {
+    let list = |images: usize, blobs: usize, are_shared: bool| {
+        let images: Vec<_> = (0..images)
+            .map(|image| {
+                let blob = |number| match are_shared {
+                    true => (of(&format!("blob {number}")), 900),
+                    false => (of(&format!("blob {number} of {image}")), 900),
+                };
+                let name = format!("r.example/x{image}:1");
+                let blobs = (0..blobs).map(blob).collect();
+                (name.clone(), LockedImage { blobs, ..locked(&name, &[]) })
+            })
+            .collect();
+        ImageList::of(images.iter().map(|(name, image)| (pinned(name, image), image)))
+    };
+    assert!(list(2, 1_000, false).is_ok());
+    let error = list(3, 667, false).unwrap_err();
+    assert_eq!(error.to_string(), "2001 configs and layers, at most 2000");
+    assert!(list(4, 1_000, true).is_ok());
+    let error = list(31, 130, true).unwrap_err();
+    let said = "4030 configs and layers in all images together, at most 4000";
+    assert_eq!(error.to_string(), said);
+}
+
+#[test]
 fn index_names_each_image_by_tag_and_by_digest() {
     let index: serde_json::Value = serde_json::from_slice(&layout::index(&list())).unwrap();
     let names: Vec<&str> = index["manifests"]
