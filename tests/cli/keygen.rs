@@ -8,6 +8,7 @@ use relay_bundle::trust::key::{PrivateKey, PublicKey};
 use relay_bundle::trust::policy::{Policy, Status};
 
 use crate::env::{Ran, TestEnv};
+use crate::pack::on_small_disk;
 use crate::sealing::days_from_now;
 use crate::terminal::Terminal;
 use crate::tools;
@@ -496,4 +497,16 @@ fn pair_whose_entry_could_not_be_printed_says_how_to_print_it() {
     assert!(said.contains("the pair is complete: `signing.pem` and `signing.pub.pem`"), "{said}");
     let line = said.lines().find_map(|line| line.split_once("relay-bundle ")).unwrap().1;
     assert!(env.ok(&line.split(' ').collect::<Vec<_>>()).contains("holder = \"desk\""));
+}
+
+#[test]
+fn full_disk_keeps_private_key_and_names_the_way_to_its_public_half() {
+    let env = TestEnv::new();
+    // One page is the private key's.
+    let keygen = ["keygen", "--out", "small/key.pem"];
+    let Some((code, said, left)) = on_small_disk(&env, "4k", &keygen) else { return };
+
+    assert_eq!((code, left.as_str()), (4, "key.pem\n"), "{said}");
+    let hint = "openssl pkey -in small/key.pem -pubout -out small/key.pub.pem";
+    assert!(said.contains(hint), "{said}");
 }

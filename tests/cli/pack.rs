@@ -248,14 +248,20 @@ fn killed_pack_leaves_nothing() {
     assert_eq!(names(&env.path().join("out")), [""; 0]);
 }
 
-/// Runs a command whose folder `small` is a file system of one MiB; returns its exit code, its
+/// Runs a command whose folder `small` is a file system of `size`; returns its exit code, its
 /// output, and the files left in that folder. `None` where the machine does not allow it.
-fn on_small_disk(env: &TestEnv, arguments: &[&str]) -> Option<(i32, String, String)> {
-    let script = r#"mount -t tmpfs -o size=1m tmpfs small || exit 77; "$@"; code=$?; ls -A small; exit $code"#;
+pub(crate) fn on_small_disk(
+    env: &TestEnv,
+    size: &str,
+    arguments: &[&str],
+) -> Option<(i32, String, String)> {
+    let script = format!(
+        r#"mount -t tmpfs -o size={size} tmpfs small || exit 77; "$@"; code=$?; ls -A small; exit $code"#
+    );
     fs_err::create_dir_all(env.path().join("small")).unwrap();
     let run = |unshare: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(unshare).args(["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_relay-bundle")]);
+        command.args(unshare).args(["sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_relay-bundle")]);
         command.args(arguments).current_dir(env.path()).output().unwrap()
     };
     // Without root, a user namespace may still allow it.
@@ -283,7 +289,7 @@ fn full_disk_leaves_nothing() {
         &["join", "big.tar.parts", "--out", "small/x.tar"],
     ];
     for arguments in table {
-        let Some((code, said, left)) = on_small_disk(&env, arguments) else { return };
+        let Some((code, said, left)) = on_small_disk(&env, "1m", arguments) else { return };
 
         assert_eq!((code, left.as_str()), (4, ""), "{arguments:?}: {said}");
         assert!(said.contains("the disk is full"), "{arguments:?}: {said}");

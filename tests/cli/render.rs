@@ -103,3 +103,17 @@ fn folder_that_two_render_into_at_once_holds_the_manifests_of_one() {
     let found = names("manifests");
     assert!(found == names("web") || found == names("less"), "{found:?}");
 }
+
+#[test]
+fn sidecar_listens_on_the_addresses_of_the_relay() {
+    let env = TestEnv::new();
+    env.write_profile(
+        "sending",
+        "storage.logs = { mode = \"forward\", fluentbit.output.config.host = \"logs\" }\n",
+    );
+    for host in ["0.0.0.0", "::"] {
+        let rendered = env.ok(&["render", "sending", "--set", &format!("config.host=\"{host}\"")]);
+
+        assert!(rendered.contains(&format!("http_listen: \"{host}\"\n")), "{rendered}");
+    }
+}
