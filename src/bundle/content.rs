@@ -5,8 +5,8 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use crate::bundle::carried::{Entry, Visitor};
-use crate::bundle::read::{Fault, ReadError};
+use super::carried::{Entry, Visitor};
+use super::read::{Fault, ReadError};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::safe_path::SafePath;
 

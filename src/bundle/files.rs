@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::layout::Kind;
-use crate::bundle::limits::{Budget, LimitExceeded};
-use crate::bundle::sums::Sums;
+use super::layout::Kind;
+use super::limits::{Budget, LimitExceeded};
+use super::sums::Sums;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 

@@ -1,6 +1,6 @@
 //! The files that a bundle may contain, and their paths.
 
-use crate::bundle::limits::{DOCUMENT_BYTES_MAX, MANIFEST_BYTES_MAX};
+use super::limits::{DOCUMENT_BYTES_MAX, MANIFEST_BYTES_MAX};
 use crate::images::list::{IMAGES, IMAGES_BYTES_MAX};
 use crate::model::safe_path::SafePath;
 

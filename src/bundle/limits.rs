@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::bundle::layout::Kind;
+use super::layout::Kind;
 use crate::canonical::values_at_most;
 use crate::model::safe_path::SafePath;
 

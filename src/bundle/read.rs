@@ -9,12 +9,12 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use crate::bundle::carried::Tail;
-use crate::bundle::content::Content;
-use crate::bundle::files::BundleFiles;
-use crate::bundle::layout::{Kind, SUMS};
-use crate::bundle::limits::{Budget, LimitExceeded};
-use crate::bundle::sums::{InvalidSums, Sums};
+use super::carried::Tail;
+use super::content::Content;
+use super::files::BundleFiles;
+use super::layout::{Kind, SUMS};
+use super::limits::{Budget, LimitExceeded};
+use super::sums::{InvalidSums, Sums};
 use crate::images::layout::BLOBS;
 use crate::images::list::IMAGES;
 use crate::model::digest::Digest;

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::bundle::layout::Kind;
-use crate::bundle::limits::{FILES_MAX, SUMS_BYTES_MAX};
+use super::layout::Kind;
+use super::limits::{FILES_MAX, SUMS_BYTES_MAX};
 use crate::model::digest::Digest;
 use crate::model::safe_path::{InvalidPath, SafePath};
 

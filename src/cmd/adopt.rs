@@ -1,10 +1,10 @@
 //! `adopt`: takes over a Helm release without losing data or restarting pods needlessly.
 
+use super::args::target::TargetArgs;
 use super::ctx::Ctx;
+use super::exit_code::Outcome;
 use super::install::InstallArgs;
 use super::install::adopt::{AdoptArgs, adopt};
-use crate::cmd::args::target::TargetArgs;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::trust::verify::Purpose;
 

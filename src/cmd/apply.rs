@@ -1,9 +1,9 @@
 //! `apply`: brings a cluster to a bundle's state, or says why not before it changes anything.
 
+use super::args::target::TargetArgs;
 use super::ctx::Ctx;
+use super::exit_code::Outcome;
 use super::install::{InstallArgs, install};
-use crate::cmd::args::target::TargetArgs;
-use crate::cmd::exit_code::Outcome;
 use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::ctx::Ctx;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::args::cluster::ClusterArgs;
 use super::ctx::Ctx;
+use super::exit_code::{DIFFERS, Outcome};
 use super::source::{self, Source, SourceArgs};
 use crate::cluster::Cluster;
-use crate::cmd::args::cluster::ClusterArgs;
-use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::diff::changes::{Changes, Diff, diff};
 use crate::failure::{Failure, FailureKind};
 use crate::install::comparison::Live;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::{Ctx, Folder, ProfileArgs};
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::profile::codes::{self, Code};
 use crate::profile::explain::{self, KeyDoc, Setting};

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::args::registry::PullArgs;
 use super::ctx::{Ctx, count};
+use super::exit_code::Outcome;
 use super::source::{Source, SourceArgs};
-use crate::cmd::args::registry::PullArgs;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};
 use crate::images::reference::Reference;

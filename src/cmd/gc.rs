@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::args::installation::InstallationArgs;
 use super::ctx::{Ctx, StoreArgs, count};
+use super::exit_code::Outcome;
 use super::gc_live::{How, collect};
-use crate::cmd::args::installation::InstallationArgs;
-use crate::cmd::exit_code::Outcome;
 use crate::store::GarbageScope;
 use crate::ui::printer::Report;
 

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::args::installation::InstallationArgs;
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
+use super::exit_code::Outcome;
 use super::holder::holder;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
-use crate::cmd::args::installation::InstallationArgs;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::install::observe::owners;
 use crate::install::preflight::check_rights;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::args::installation::InstallationArgs;
 use super::ctx::Ctx;
-use crate::cmd::args::installation::InstallationArgs;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::install::generations::EntryReport;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::args::registry::RegistryArgs;
 use super::ctx::Ctx;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
-use crate::cmd::args::registry::RegistryArgs;
 use crate::failure::Failure;
 use crate::images::reference::Reference;
 use crate::registry::{

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::Ctx;
+use super::exit_code::Outcome;
 use super::source::{self, SourceArgs};
 use crate::bundle::index::Image;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::images::reference::Reference;
 use crate::profile::resolve::image_sources;

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::ctx::{Ctx, Folder, count};
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{self, folder_of};
 use crate::helm::values::{self, ImportError, ImportOptions, VALUES_BYTES_MAX};

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::Ctx;
+use super::exit_code::Outcome;
 use super::source::{self, SourceArgs};
 use crate::bundle::summary::{Summary, summary};
-use crate::cmd::exit_code::Outcome;
 use crate::ui::escape::safe;
 use crate::ui::images_view::ImagesSummary;
 use crate::ui::inspect_view;

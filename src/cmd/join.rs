@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::ctx::{Ctx, count};
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{folder_of, is_there};
 use crate::media::parts::{PartSet, join};

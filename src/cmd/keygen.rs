@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "age")]
 use super::age_key;
+use super::args::key::{self, PassphraseArgs};
+use super::args::trust::parse_key;
 use super::clock;
 use super::ctx::Ctx;
-use crate::cmd::args::key::{self, PassphraseArgs};
-use crate::cmd::args::trust::parse_key;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio;
 use crate::model::text::Label;

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::args::registry::PullArgs;
 use super::ctx::{Ctx, Folder, ProfileArgs, Unprepared};
-use crate::cmd::args::registry::PullArgs;
-use crate::cmd::exit_code::{DIFFERS, Outcome};
+use super::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::fsio::{Durability, Locked, MODE_PUBLIC, lock_named, write_atomic};
 use crate::images::lock::{LOCK_FILE, Lock, LockedImage, RESTORE_LOCK};

@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 
 use super::ctx::Ctx;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
 

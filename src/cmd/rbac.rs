@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ctx::Ctx;
+use super::exit_code::Outcome;
 use super::source::{self, SourceArgs};
 use crate::bundle::index::Index;
 use crate::cluster::resource::resource;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::model::text::{Label, ObjectName};
 use crate::render::yaml::to_yaml;

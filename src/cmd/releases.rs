@@ -3,8 +3,8 @@
 //! Nothing here is verified. The store belongs to the builder, and a forged serial in it only
 //! raises the next one.
 
+use super::args::terms::TermsArgs;
 use crate::bundle::index::Index;
-use crate::cmd::args::terms::TermsArgs;
 use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::args::change::ChangeArgs;
 use super::clock;
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
+use super::exit_code::Outcome;
 use super::holder::holder;
 use super::install::AGAIN;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
-use crate::cmd::args::change::ChangeArgs;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::helm::abandonment::{Return, Returned};
 use crate::install::adopt::abandon::{Abandonment, ReleasePart, has_archive};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 
 use super::ctx::{Ctx, ProfileArgs};
+use super::exit_code::Outcome;
 use crate::bundle::assemble;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::render;
 

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::args::change::ChangeArgs;
 use super::clock;
 use super::confirm::{confirm, place};
 use super::ctx::Ctx;
+use super::exit_code::Outcome;
 use super::holder::holder;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::{Cluster, Identity};
-use crate::cmd::args::change::ChangeArgs;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::{Failure, FailureKind};
 use crate::install::preflight::check_rights;
 use crate::install::record::{Journal, gave_back};

@@ -6,14 +6,14 @@
 
 use camino::Utf8PathBuf;
 
+use super::args::cluster::identify;
+use super::args::installation::InstallationArgs;
+use super::args::trust::load_policy;
 use super::clock;
 use super::ctx::Ctx;
+use super::exit_code::Outcome;
 use super::install::{Checked, InstallArgs, Origin, install};
 use crate::bundle::open::Bundle;
-use crate::cmd::args::cluster::identify;
-use crate::cmd::args::installation::InstallationArgs;
-use crate::cmd::args::trust::load_policy;
-use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::install::record::Journal;
 use crate::install::verified_record::verified;

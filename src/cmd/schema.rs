@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::ctx::Ctx;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::profile::{explain, schema};
 
 #[derive(Debug, clap::Args)]

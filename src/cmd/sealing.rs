@@ -1,13 +1,13 @@
 //! The steps of signing, for `sign` and `build --key`: choose the statement, show it, sign it,
 //! write the attestation, and read it back.
 
+use super::args::terms::{TermsArgs, serial_warning, sites_in_words};
 use super::ctx::{Ctx, count};
 use super::releases::{NewTerms, Releases};
 use super::sealable::Sealable;
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
-use crate::cmd::args::terms::{TermsArgs, serial_warning, sites_in_words};
 use crate::failure::Failure;
 use crate::failure::refused::untrusted;
 use crate::model::digest::Digest;

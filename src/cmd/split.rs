@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::ctx::{Ctx, count};
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{ReadFileError, folder_of};
 use crate::media::parts::{Index, SplitError, split};

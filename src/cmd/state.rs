@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::args::state::StateArgs;
 use super::clock;
 use super::ctx::Ctx;
-use crate::cmd::args::state::StateArgs;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::model::text::{Label, ReleaseName};
 use crate::trust::state::{Floor, Place, Reset, State};

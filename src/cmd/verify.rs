@@ -2,19 +2,19 @@
 
 use std::process::ExitCode;
 
+use super::args::cluster::identify;
+use super::args::installation::InstallationArgs;
+use super::args::state::StateArgs;
+use super::args::terms::serial_warning;
+use super::args::trust::{Trust, TrustArgs};
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
+use super::exit_code::{DIFFERS, Outcome};
 use super::gate::BundleArgs;
 use super::images_at::Counting;
 use super::{clock, rebuild};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
-use crate::cmd::args::cluster::identify;
-use crate::cmd::args::installation::InstallationArgs;
-use crate::cmd::args::state::StateArgs;
-use crate::cmd::args::terms::serial_warning;
-use crate::cmd::args::trust::{Trust, TrustArgs};
-use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::failure::refused::{Refused, images_missing};
 use crate::install::comparison;

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::generations::known_secrets;
+use super::preflight::{Missing, MissingGroup, check_contract};
+use super::problems::list_pods;
+use super::record::Journal;
+use super::secrets::seen;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::error::CallError;
@@ -16,11 +21,6 @@ use crate::diff::drift::{Sides, drifts};
 use crate::diff::fields::overlaid;
 use crate::diff::running::{RunningImage, running_images};
 use crate::failure::Failure;
-use crate::install::generations::known_secrets;
-use crate::install::preflight::{Missing, MissingGroup, check_contract};
-use crate::install::problems::list_pods;
-use crate::install::record::Journal;
-use crate::install::secrets::seen;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::observe::{conflicts, owners, split_used, yaml};
+use super::record::{Journal, delete};
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -12,8 +14,6 @@ use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::diff::drift::foreign_managers;
 use crate::failure::Failure;
-use crate::install::observe::{conflicts, owners, split_used, yaml};
-use crate::install::record::{Journal, delete};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};

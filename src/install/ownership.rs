@@ -1,11 +1,11 @@
 //! Completes the server's answers with our own rules: ownership, permitted conflicts, PVCs and
 //! replicas.
 
+use super::observe::{Asked, yaml};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::failure::Failure;
-use crate::install::observe::{Asked, yaml};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::generations::{self, Recorded, damaged, may_be_missing, text};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
 use crate::failure::Failure;
-use crate::install::generations::{self, Recorded, damaged, may_be_missing, text};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName};
 use crate::model::timestamp::Timestamp;

@@ -4,10 +4,10 @@ use std::os::unix::fs::DirBuilderExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::secrets::{GENERATIONS, SEALED};
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PRIVATE, create_new, folder_of};
-use crate::install::secrets::{GENERATIONS, SEALED};
 use crate::model::object_key::ObjectKey;
 use crate::sealed::Saved;
 

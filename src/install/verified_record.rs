@@ -1,10 +1,10 @@
 //! Reads bundles from the record and verifies them again: any user with write permission for
 //! ConfigMaps may have changed them.
 
+use super::record::Journal;
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::failure::refused::untrusted;
-use crate::install::record::Journal;
 use crate::media::archive;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::packed::unpack;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::problems::{Watch, list_pods, troubles};
+use super::record::Journal;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::failure::Failure;
-use crate::install::problems::{Watch, list_pods, troubles};
-use crate::install::record::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::readiness::{self, Readiness};
 

@@ -6,12 +6,12 @@ use std::io::{self, BufReader};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::archive;
+use super::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
 use crate::failure::{Failure, refused};
 use crate::fsio::open_regular;
-use crate::media::archive;
-use crate::media::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
 use crate::store::{EntryName, Store, folder};
 
 /// The maximum number of suggested files for a folder without a bundle.
@@ -127,7 +127,7 @@ const OPEN_STREAMS: [&str; 3] = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"];
 /// # Errors
 ///
 /// When `path` is neither a file nor a folder nor such a stream.
-pub fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
+fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
     let is_open = OPEN_STREAMS.iter().any(|stream| path.as_str().starts_with(stream));
     if metadata.is_file() || metadata.is_dir() || is_open {
         return Ok(());

@@ -42,7 +42,7 @@ fn is_line_of_sorted(mut text: &str, wanted: &str) -> bool {
 }
 
 /// Returns whether a word is the name of a key, or a value of a closed list.
-pub fn is_known(word: &str) -> bool {
+pub(super) fn is_known(word: &str) -> bool {
     is_key_name(word) || VALUES.contains(word)
 }
 

@@ -11,7 +11,7 @@ pub fn is_mode_key(key: &str) -> bool {
 /// Returns the mode that a decimal number spells in octal digits, if it is a usual file mode.
 ///
 /// Other numbers, such as 420, which is 0o644, make no sense in octal.
-pub fn meant(written: &str) -> Option<i64> {
+pub(crate) fn meant(written: &str) -> Option<i64> {
     let mode = i64::from_str_radix(written, 8)
         .ok()
         .filter(|mode| written.len() == 3 && *mode <= MODE_MAX)?;
@@ -25,7 +25,7 @@ pub fn meant(written: &str) -> Option<i64> {
 }
 
 /// Returns the TOML spelling of a mode in octal digits: `0o400` for `0400`.
-pub fn in_toml(digits: &str) -> Option<String> {
+pub(super) fn in_toml(digits: &str) -> Option<String> {
     let is_mode =
         (3..=5).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let mode = i64::from_str_radix(digits, 8).ok().filter(|mode| is_mode && *mode <= MODE_MAX)?;
@@ -34,7 +34,7 @@ pub fn in_toml(digits: &str) -> Option<String> {
 
 /// Returns the TOML spelling of the mode at `start` of a text that is not TOML because of the
 /// mode's leading zero: `mode = 0400`.
-pub fn in_toml_at(text: &str, start: usize) -> Option<String> {
+pub(super) fn in_toml_at(text: &str, start: usize) -> Option<String> {
     let (before, rest) = text.split_at_checked(start)?;
     let ends = |c: char| !c.is_ascii_alphanumeric();
     let key = before.trim_end().strip_suffix('=')?.trim_end().rsplit(ends).next()?;

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::live;
 use super::plan::{Action, Before, Plan};
 use super::prune::Candidate;
+use super::record::Item;
 use crate::canonical::Canonical;
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
-use crate::rollout::live;
-use crate::rollout::record::Item;
 
 /// The format of the hashed tree.
 const SCHEMA: &str = "relay-bundle/plan/v1";

@@ -6,12 +6,12 @@ use std::io;
 use camino::Utf8Path;
 use walkdir::WalkDir;
 
+use super::blobs::BlobGarbage;
+use super::lock::Lock;
+use super::{EntryName, LOCK, Store, StoreError, links};
 use crate::bundle::open::images_of;
 use crate::bundle::read::Files;
 use crate::images::list::ImageList;
-use crate::store::blobs::BlobGarbage;
-use crate::store::lock::Lock;
-use crate::store::{EntryName, LOCK, Store, StoreError, links};
 
 /// Unreferenced entries and blobs of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

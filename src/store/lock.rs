@@ -10,8 +10,8 @@ use std::fs::TryLockError;
 use camino::Utf8Path;
 use fs_err as fs;
 
+use super::StoreError;
 use crate::fsio::{MODE_PUBLIC, Sharing, Waits, lock_file, open_lock};
-use crate::store::StoreError;
 
 /// A lock that is held until the value is dropped: closing the file releases it.
 #[derive(Debug)]

@@ -7,17 +7,17 @@ use std::io::{self, Read as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use super::lock::Lock;
+use super::{
+    EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums,
+    utf8,
+};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Files, ReadError, SumsRead};
 use crate::fsio::open_named;
 use crate::model::digest::Digest;
-use crate::store::lock::Lock;
-use crate::store::{
-    EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums,
-    utf8,
-};
 
 /// The name of an altered entry in the work folder until it is removed.
 const REPLACED: &str = "old";

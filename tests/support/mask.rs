@@ -2,6 +2,7 @@
 //! paths. Equal ids keep equal numbers, so that a reader can follow one through the output.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use camino::Utf8Path;
 
@@ -11,6 +12,9 @@ const PUBLIC_KEY: (&str, usize) = ("MCowBQYDK2VwAyEA", 60);
 const RECIPIENT: usize = 62;
 /// The numbers of hexadecimal digits of an id, whole and in names.
 const ID_DIGITS: [usize; 5] = [64, 32, 16, 12, 10];
+
+/// The serials that a build derives from the clock, from 2023 to 2036.
+const SERIALS: Range<u64> = 1_700_000_000..2_100_000_000;
 
 /// The time that messages show as an example.
 const EXAMPLE: &str = "2026-11-22T10:00:00Z";
@@ -81,8 +85,7 @@ struct Numbers {
 impl Numbers {
     fn replace(&mut self, word: &str) -> String {
         let is_hex = word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let is_decimal = word.bytes().all(|byte| byte.is_ascii_digit());
-        if word.len() == 10 && is_decimal {
+        if word.len() == 10 && word.parse().is_ok_and(|number| SERIALS.contains(&number)) {
             // The seconds of the clock: two of them are equal by chance only.
             "[serial]".to_owned()
         } else if is_hex && ID_DIGITS.contains(&word.len()) {

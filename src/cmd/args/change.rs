@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cmd::args::installation::InstallationArgs;
+use super::installation::InstallationArgs;
 use crate::install::record::Turn;
 
 /// What is changed, and how to go about it.

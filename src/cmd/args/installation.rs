@@ -1,10 +1,10 @@
 //! `--namespace` and `--name` select an installation. Shared by every command that works from the
 //! record in the cluster.
 
+use super::cluster::ClusterArgs;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
-use crate::cmd::args::cluster::ClusterArgs;
 use crate::failure::Failure;
 use crate::install::record::Journal;
 use crate::model::text::{Label, ReleaseName};

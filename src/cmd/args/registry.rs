@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use crate::cmd::args::cluster::proxies;
+use super::cluster::proxies;
 use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::fsio::remedy;

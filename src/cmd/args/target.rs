@@ -3,11 +3,11 @@
 
 use camino::Utf8PathBuf;
 
+use super::cluster::{ClusterArgs, identify};
+use super::state::StateArgs;
+use super::terms::serial_warning;
+use super::trust::load_policy;
 use crate::cluster::{Cluster, Identity};
-use crate::cmd::args::cluster::{ClusterArgs, identify};
-use crate::cmd::args::state::StateArgs;
-use crate::cmd::args::terms::serial_warning;
-use crate::cmd::args::trust::load_policy;
 use crate::cmd::clock;
 use crate::cmd::ctx::{Ctx, StoreArgs};
 use crate::cmd::gate::BundleArgs;

@@ -15,15 +15,15 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+#[cfg(feature = "age")]
+use super::args::identity::IdentityArgs;
+use super::args::state::recovery_place;
 use super::confirm::{can_ask, confirm, confirm_first_install, place};
 use super::ctx::Ctx;
+use super::exit_code::{DIFFERS, Outcome};
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
-#[cfg(feature = "age")]
-use crate::cmd::args::identity::IdentityArgs;
-use crate::cmd::args::state::recovery_place;
-use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::install::pod_dry_run;
 use crate::install::record::Turn;

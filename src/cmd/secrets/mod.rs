@@ -10,7 +10,7 @@ mod restore;
 mod value;
 
 use super::ctx::Ctx;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

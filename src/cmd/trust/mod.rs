@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use camino::Utf8Path;
 
 use super::ctx::Ctx;
-use crate::cmd::exit_code::Outcome;
+use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::trust::key::KeyId;
 use crate::trust::policy::Policy;

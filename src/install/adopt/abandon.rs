@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::helm_records::Records;
 use super::prepare::{self, served};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
@@ -22,7 +23,6 @@ use crate::helm::disposition::{Fate, Handed, find, same};
 use crate::helm::encryption_key::{Reference, reference};
 use crate::helm::field_owners::{HELM, given_back, has_ours};
 use crate::helm::release::{Release, key as key_of, wipe};
-use crate::install::adopt::helm_records::Records;
 use crate::install::observe::list;
 use crate::install::preflight::lacking_rights;
 use crate::install::record::Journal;

@@ -20,11 +20,11 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::record::Journal;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::failure::Failure;
-use crate::install::record::Journal;
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use fs_err::File;
 
+use super::header::{Block, ZERO, decode};
+use super::write::padding_after;
 use crate::bundle::content::{Content, Hashing, Pending};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium, Unlisted};
 use crate::bundle::sums::Sums;
 use crate::hashing::{Crew, FileContent, Stream};
-use crate::media::archive::header::{Block, ZERO, decode};
-use crate::media::archive::write::padding_after;
 use crate::model::safe_path::SafePath;
 
 /// Opens the archive that `input` yields; it is read once and in order.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use super::header::{BLOCK_BYTES, ZERO, encode};
 use crate::bundle::carried::{Entry, Tail};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::{ATTESTATION, SUMS};
@@ -9,7 +10,6 @@ use crate::bundle::limits::{ATTESTATION_BYTES_MAX, LimitExceeded, check_size};
 use crate::bundle::read::{Fault, Medium, ReadError};
 use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use crate::images::list::ImageList;
-use crate::media::archive::header::{BLOCK_BYTES, ZERO, encode};
 
 /// Large enough that system calls cost little compared to SHA-256.
 const BUFFER_BYTES: usize = 128 << 10;
