@@ -25,7 +25,6 @@ pub mod proxy;
 pub mod registry;
 pub mod render;
 pub mod rollout;
-#[cfg(feature = "age")]
 pub mod sealed;
 pub mod state_file;
 pub mod store;

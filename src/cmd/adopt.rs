@@ -44,7 +44,6 @@ impl Args {
                 "`relay-bundle import helm --release {release}` makes a profile for it"
             )));
         }
-        #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
         let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         adopt(ctx, &checked, (&cluster, &identity), &self.helm, self.install)

@@ -26,7 +26,6 @@ pub struct Args {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let checked = self.target.verify(ctx, Purpose::Apply)?;
-        #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
         let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         install(ctx, &checked, &cluster, &identity, &self.install)

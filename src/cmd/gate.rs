@@ -33,7 +33,6 @@ pub(super) struct BundleArgs {
 
 impl BundleArgs {
     /// Returns the arguments for a bundle that is not in parts.
-    #[cfg(feature = "age")]
     pub(super) fn of(bundle: String) -> Self {
         Self { bundle, part: Vec::new() }
     }

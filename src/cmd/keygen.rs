@@ -7,7 +7,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-#[cfg(feature = "age")]
 use super::age_key;
 use super::args::key::{self, PassphraseArgs};
 use super::args::trust::parse_key;
@@ -48,7 +47,6 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "public")]
     out: Option<Utf8PathBuf>,
     /// Make a key pair of age, for sealed secrets and for recovery
-    #[cfg(feature = "age")]
     #[arg(long, conflicts_with_all = ["passphrase", "passphrase_file", "passphrase_fd", "holder"])]
     age: bool,
     /// Ask on the terminal for a passphrase of the new key
@@ -120,7 +118,6 @@ impl KeygenReport {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let now = clock::now()?;
-        #[cfg(feature = "age")]
         if self.age {
             let out = self.out.as_deref().unwrap_or("age.key".into());
             let report = match &self.public {

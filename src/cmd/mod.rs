@@ -1,7 +1,6 @@
 //! The command line: one file per command. Only this module prints errors and chooses exit codes.
 
 pub mod adopt;
-#[cfg(feature = "age")]
 mod age_key;
 pub mod apply;
 pub mod archive_file;
@@ -51,7 +50,6 @@ pub mod rollback;
 pub mod schema;
 mod sealable;
 mod sealing;
-#[cfg(feature = "age")]
 pub mod secrets;
 pub mod sign;
 pub mod source;
@@ -144,7 +142,6 @@ pub enum Command {
     /// Show what was accepted before, or take a floor away
     State(state::Args),
     /// Seal secrets, and make, save and restore those of a cluster
-    #[cfg(feature = "age")]
     Secrets(secrets::Args),
     /// List the images of a profile or a bundle
     Images(Deferred<images::Args>),
@@ -202,7 +199,6 @@ impl Command {
             Self::Rbac(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
-            #[cfg(feature = "age")]
             Self::Secrets(args) => args.run(ctx),
             Self::Images(args) => args.0.run(ctx),
             Self::Keygen(args) => args.0.run(ctx),

@@ -61,7 +61,6 @@ impl Args {
         let origin = Origin::Recorded(entry.content_of.unwrap_or(entry.generation));
         let words = self.installation.cluster_words();
         let checked = Checked::new((policy, &self.trust), origin, bundle, now, words)?;
-        #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
         install(ctx, &checked, &cluster, &identity, &self.install)
     }

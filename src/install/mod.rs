@@ -11,7 +11,6 @@ pub mod pod_dry_run;
 pub mod preflight;
 pub mod problems;
 pub mod record;
-#[cfg(feature = "age")]
 pub mod recovery_file;
 pub mod secrets;
 pub mod verified_record;

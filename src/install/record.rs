@@ -15,16 +15,12 @@ use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
+use crate::rollout::copies::{with_recovery, without_recovery};
 use crate::rollout::live;
 use crate::rollout::lock::Lock;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY,
-    Head, MANAGED_BY, STATE_KEY, generation_name, head_name,
-};
-#[cfg(feature = "age")]
-use crate::rollout::{
-    copies::{with_recovery, without_recovery},
-    record::{RECOVERY_COMPONENT, recovery_name},
+    Head, MANAGED_BY, RECOVERY_COMPONENT, STATE_KEY, generation_name, head_name, recovery_name,
 };
 use crate::trust::state::State;
 
@@ -429,7 +425,6 @@ impl<'a> Journal<'a> {
     }
 
     /// Adds an encrypted copy of generated values to the record; returns the copies before that.
-    #[cfg(feature = "age")]
     pub fn keep_recovery(&self, encrypted: &str) -> Result<Option<Value>, Failure> {
         let key = self.key(&recovery_name(&self.name));
         let stored = self.cluster.find(&key)?;
@@ -442,7 +437,6 @@ impl<'a> Journal<'a> {
 
     /// Removes an encrypted copy whose values were never written to the cluster, and restores the
     /// older copies that it displaced.
-    #[cfg(feature = "age")]
     pub fn discard_recovery(&self, encrypted: &str, before: Option<&Value>) -> Result<(), Failure> {
         let key = self.key(&recovery_name(&self.name));
         let Some(stored) = self.cluster.find(&key)? else { return Ok(()) };

@@ -94,7 +94,6 @@ fn a_key_where_a_policy_is_wanted_is_told_how_to_get_into_one() {
     );
 }
 
-#[cfg(feature = "age")]
 #[test]
 fn private_keys_that_are_not_there_are_called_so() {
     let env = TestEnv::new();

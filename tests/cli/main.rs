@@ -28,7 +28,6 @@ mod push;
 mod refusals;
 mod render;
 mod sealing;
-#[cfg(feature = "age")]
 mod secrets;
 mod sign;
 mod special_files;

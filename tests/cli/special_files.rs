@@ -204,9 +204,7 @@ fn pipe_without_a_writer_is_waited_for_ten_seconds() {
     let commands = [
         &["keygen", "--out", "new.pem", "--passphrase-file", "named"][..],
         &["sign", "@web", "--key", "key.pem", "--passphrase-file", "named"],
-        #[cfg(feature = "age")]
         &["keygen", "--age", "--public", "named"],
-        #[cfg(feature = "age")]
         &["secrets", "check", "web", "--identity", "named"],
     ];
     // Each waits, so they wait together.

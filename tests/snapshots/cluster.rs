@@ -49,7 +49,6 @@ fn missing_arguments_of_cluster_commands_are_as_saved() {
     snapshot("cluster_mistakes", &home, &lines);
 }
 
-#[cfg(feature = "age")]
 #[test]
 fn missing_arguments_of_secrets_of_a_cluster_are_as_saved() {
     let lines = [

@@ -33,7 +33,6 @@ fn new_keys_are_as_saved() {
     snapshot("keygen", &home, &lines);
 }
 
-#[cfg(feature = "age")]
 #[test]
 fn new_keys_of_age_are_as_saved() {
     let home = scene::profiles();

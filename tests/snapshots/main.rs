@@ -40,7 +40,6 @@ mod scene;
 #[path = "../cli/sealing.rs"]
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 mod sealing;
-#[cfg(feature = "age")]
 mod secrets;
 mod state;
 #[path = "../registry/stub.rs"]

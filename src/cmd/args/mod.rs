@@ -2,7 +2,6 @@
 
 pub mod change;
 pub mod cluster;
-#[cfg(feature = "age")]
 pub mod identity;
 pub mod installation;
 pub mod key;

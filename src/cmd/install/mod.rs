@@ -4,7 +4,6 @@
 
 pub(super) mod adopt;
 mod images;
-#[cfg(feature = "age")]
 mod init;
 mod report;
 mod run;
@@ -15,7 +14,6 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-#[cfg(feature = "age")]
 use super::args::identity::IdentityArgs;
 use super::args::state::recovery_place;
 use super::confirm::{can_ask, confirm, confirm_first_install, place};
@@ -42,7 +40,6 @@ use crate::trust::policy::Policy;
 use crate::trust::refusal::Refusal;
 use crate::trust::verify::Verified;
 use images::ImageArgs;
-#[cfg(feature = "age")]
 pub(super) use init::init;
 use report::{ApplyReport, Done};
 use run::Run;
@@ -102,7 +99,6 @@ pub(super) struct SecretArgs {
     /// $XDG_STATE_HOME/relay-bundle/recovery/NAMESPACE-NAME.age, or below ~/.local/state]
     #[arg(long, value_name = "FILE", conflicts_with = "no_recovery")]
     recovery_file: Option<Utf8PathBuf>,
-    #[cfg(feature = "age")]
     #[command(flatten)]
     identity: IdentityArgs,
 }
@@ -177,7 +173,6 @@ impl Checked {
     }
 
     /// Opens the sealed secrets if a key was given: in memory, and before anything is written.
-    #[cfg(feature = "age")]
     pub(super) fn open_sealed(self, args: &SecretArgs) -> Result<Self, Failure> {
         let opened = args
             .identity
@@ -314,7 +309,6 @@ impl InstallArgs {
     }
 
     /// Returns the secret options.
-    #[cfg(feature = "age")]
     pub(super) fn secrets(&self) -> &SecretArgs {
         &self.secrets
     }

@@ -18,7 +18,6 @@ use crate::install::generations::{inventory, known_secrets};
 use crate::install::ownership::{self, Leave, judge, tell_additions};
 use crate::install::preflight::{self, MissingGroup};
 use crate::install::record::{Journal, Turn, gave_back};
-#[cfg(feature = "age")]
 use crate::install::secrets::Consent;
 use crate::install::secrets::{self, Context, Makings};
 use crate::install::{observe, wait};
@@ -148,7 +147,6 @@ impl<'a> Run<'a> {
     }
 
     /// Reads the state that the secrets depend on, and nothing else.
-    #[cfg(feature = "age")]
     pub(super) fn survey_secrets(&self, consent: &Consent) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
             return Err(Failure::world(format!(
@@ -172,7 +170,6 @@ impl<'a> Run<'a> {
     }
 
     /// Generates secrets, and nothing else. Returns the paths of the recovery files.
-    #[cfg(feature = "age")]
     pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
         let record =

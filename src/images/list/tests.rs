@@ -110,10 +110,8 @@ fn too_many_blobs_are_refused() {
     let list = |images: usize, blobs: usize, are_shared: bool| {
         let images: Vec<_> = (0..images)
             .map(|image| {
-                let blob = |number| match are_shared {
-                    true => (of(&format!("blob {number}")), 900),
-                    false => (of(&format!("blob {number} of {image}")), 900),
-                };
+                let owner = if are_shared { 0 } else { image };
+                let blob = |number| (of(&format!("blob {number} of {owner}")), 900);
                 let name = format!("r.example/x{image}:1");
                 let blobs = (0..blobs).map(blob).collect();
                 (name.clone(), LockedImage { blobs, ..locked(&name, &[]) })

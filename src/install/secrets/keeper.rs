@@ -2,7 +2,6 @@
 //! written to the cluster.
 
 use camino::Utf8PathBuf;
-#[cfg(feature = "age")]
 use serde_json::Value;
 
 use super::generated::Making;
@@ -11,23 +10,17 @@ use crate::bundle::sealed::AgeKeys;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::install::record::Journal;
+use crate::install::recovery_file::{
+    EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new,
+};
 use crate::model::object_key::ObjectKey;
-
-#[cfg(feature = "age")]
-pub(super) use with_age::Keeper;
-#[cfg(not(feature = "age"))]
-pub(super) use without_age::Keeper;
+use crate::sealed::{Recipients, Recovery};
 
 /// A saved copy.
 pub(super) struct Kept {
     pub file: Utf8PathBuf,
-    /// Without `age`, no value of this type exists.
-    #[cfg(not(feature = "age"))]
-    never: std::convert::Infallible,
-    #[cfg(feature = "age")]
     encrypted: String,
     /// The copies that were in the record before.
-    #[cfg(feature = "age")]
     before: Option<Value>,
 }
 
@@ -51,7 +44,6 @@ pub enum RecoveryPlace {
     Unknown,
 }
 
-#[cfg(feature = "age")]
 fn unknown_place() -> Failure {
     Failure::input(
         "it is not known where recovery files are kept: neither XDG_STATE_HOME nor HOME is a path",
@@ -65,157 +57,91 @@ fn is_dev(bundle: &Bundle) -> bool {
 
 const NO_RECOVERY: &str = "or accept that they are lost with the namespace: --no-recovery";
 
-#[cfg(feature = "age")]
-mod with_age {
-    use super::{
-        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, RecoveryPlace,
-        Secret, Utf8PathBuf, is_dev, nobody, unknown_place,
-    };
-    use crate::install::recovery_file::{
-        EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new,
-    };
-    use crate::sealed::{Recipients, Recovery};
+/// The recipients of generated values, and the path of the file.
+pub(super) struct Keeper {
+    recipients: Recipients,
+    path: Utf8PathBuf,
+    /// Whether the operator named the path.
+    is_named: bool,
+}
 
-    /// The recipients of generated values, and the path of the file.
-    pub(in crate::install::secrets) struct Keeper {
-        recipients: Recipients,
-        path: Utf8PathBuf,
-        /// Whether the operator named the path.
-        is_named: bool,
+impl Keeper {
+    /// Chooses the recipients of generated values. A development environment needs none.
+    pub(super) fn of(
+        bundle: &Bundle,
+        makings: &[Making],
+        place: &RecoveryPlace,
+    ) -> Result<Option<Self>, Failure> {
+        let named = AgeKeys::of(&bundle.recipe).recovery;
+        if named.is_empty() && is_dev(bundle) {
+            return Ok(None);
+        }
+        if named.is_empty() {
+            return Err(nobody(makings, "the bundle names no recovery recipients")
+                .hint("name a public key of age in the profile, release.recoveryRecipients, and build again")
+                .hint(NO_RECOVERY));
+        }
+        let recipients =
+            named.iter().map(|key| Recipients::parse_one(key)).collect::<Result<Vec<_>, _>>();
+        let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
+        if recipients.has_example() {
+            return Err(nobody(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
+        }
+        let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
+        let path = match place {
+            RecoveryPlace::Named(file) => {
+                check_place(file)?;
+                file.clone()
+            }
+            RecoveryPlace::Folder(folder) => folder.join(format!("{namespace}-{name}.age")),
+            RecoveryPlace::Unknown => return Err(unknown_place()),
+        };
+        let is_named = matches!(place, RecoveryPlace::Named(_));
+        Ok(Some(Self { recipients, path, is_named }))
     }
 
-    impl Keeper {
-        /// Chooses the recipients of generated values. A development environment needs none.
-        pub(in crate::install::secrets) fn of(
-            bundle: &Bundle,
-            makings: &[Making],
-            place: &RecoveryPlace,
-        ) -> Result<Option<Self>, Failure> {
-            let named = AgeKeys::of(&bundle.recipe).recovery;
-            if named.is_empty() && is_dev(bundle) {
-                return Ok(None);
-            }
-            if named.is_empty() {
-                return Err(nobody(makings, "the bundle names no recovery recipients")
-                    .hint("name a public key of age in the profile, release.recoveryRecipients, and build again")
-                    .hint(NO_RECOVERY));
-            }
-            let recipients =
-                named.iter().map(|key| Recipients::parse_one(key)).collect::<Result<Vec<_>, _>>();
-            let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
-            if recipients.has_example() {
-                return Err(nobody(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
-            }
-            let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
-            let path = match place {
-                RecoveryPlace::Named(file) => {
-                    check_place(file)?;
-                    file.clone()
-                }
-                RecoveryPlace::Folder(folder) => folder.join(format!("{namespace}-{name}.age")),
-                RecoveryPlace::Unknown => return Err(unknown_place()),
-            };
-            let is_named = matches!(place, RecoveryPlace::Named(_));
-            Ok(Some(Self { recipients, path, is_named }))
-        }
-
-        /// Returns the public keys of the recipients.
-        pub(in crate::install::secrets) fn recipients(&self) -> Vec<String> {
-            self.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect()
-        }
-
-        /// Returns the path of the file.
-        pub(in crate::install::secrets) fn file(&self) -> Utf8PathBuf {
-            next_free(&self.path)
-        }
-
-        /// Saves copies of Secrets.
-        pub(in crate::install::secrets) fn keep(
-            &self,
-            journal: &Journal<'_>,
-            secrets: &[(ObjectKey, Secret)],
-        ) -> Result<Kept, Failure> {
-            let secrets = secrets.iter().map(|(key, secret)| saved(&key.name, secret)).collect();
-            let (bundle, namespace) = (journal.name().to_string(), journal.namespace().to_owned());
-            let file = Recovery { bundle, namespace, secrets }
-                .seal(&self.recipients)
-                .map_err(Failure::world)?;
-            let encrypted = String::from_utf8(file).map_err(Failure::bug)?;
-            let before = journal.keep_recovery(&encrypted)?;
-            // Without a file nothing is generated, so the record must not have a copy.
-            let unkept =
-                |failure: Failure| match journal.discard_recovery(&encrypted, before.as_ref()) {
-                    Ok(()) => failure,
-                    Err(why) => failure.hint(format!(
-                        "the newest copy in the record is worthless ({})",
-                        why.message()
-                    )),
-                };
-            let place = if self.is_named { Ok(()) } else { make_place(&self.path) };
-            let file =
-                place.and_then(|()| write_new(&self.path, encrypted.as_bytes())).map_err(unkept)?;
-            Ok(Kept { file, encrypted, before })
-        }
+    /// Returns the public keys of the recipients.
+    pub(super) fn recipients(&self) -> Vec<String> {
+        self.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect()
     }
 
-    impl Kept {
-        /// Deletes the copy in the file and in the record. Its values were never written to the
-        /// cluster.
-        pub(in crate::install::secrets) fn discard(
-            &self,
-            journal: &Journal<'_>,
-        ) -> Result<(), Failure> {
-            fs_err::remove_file(&self.file)?;
-            journal.discard_recovery(&self.encrypted, self.before.as_ref())
-        }
+    /// Returns the path of the file.
+    pub(super) fn file(&self) -> Utf8PathBuf {
+        next_free(&self.path)
+    }
+
+    /// Saves copies of Secrets.
+    pub(super) fn keep(
+        &self,
+        journal: &Journal<'_>,
+        secrets: &[(ObjectKey, Secret)],
+    ) -> Result<Kept, Failure> {
+        let secrets = secrets.iter().map(|(key, secret)| saved(&key.name, secret)).collect();
+        let (bundle, namespace) = (journal.name().to_string(), journal.namespace().to_owned());
+        let file = Recovery { bundle, namespace, secrets }
+            .seal(&self.recipients)
+            .map_err(Failure::world)?;
+        let encrypted = String::from_utf8(file).map_err(Failure::bug)?;
+        let before = journal.keep_recovery(&encrypted)?;
+        // Without a file nothing is generated, so the record must not have a copy.
+        let unkept = |failure: Failure| match journal.discard_recovery(&encrypted, before.as_ref())
+        {
+            Ok(()) => failure,
+            Err(why) => failure
+                .hint(format!("the newest copy in the record is worthless ({})", why.message())),
+        };
+        let place = if self.is_named { Ok(()) } else { make_place(&self.path) };
+        let file =
+            place.and_then(|()| write_new(&self.path, encrypted.as_bytes())).map_err(unkept)?;
+        Ok(Kept { file, encrypted, before })
     }
 }
 
-#[cfg(not(feature = "age"))]
-mod without_age {
-    use super::{
-        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, RecoveryPlace,
-        Secret, Utf8PathBuf, is_dev, nobody,
-    };
-
-    /// No value of this type exists.
-    pub(in crate::install::secrets) enum Keeper {}
-
-    impl Keeper {
-        /// Refuses to generate values that need a recipient.
-        pub(in crate::install::secrets) fn of(
-            bundle: &Bundle,
-            makings: &[Making],
-            _: &RecoveryPlace,
-        ) -> Result<Option<Self>, Failure> {
-            if AgeKeys::of(&bundle.recipe).recovery.is_empty() && is_dev(bundle) {
-                return Ok(None);
-            }
-            Err(nobody(makings, "this build has no encryption (cargo feature `age`)")
-                .hint("use a build with the feature `age`")
-                .hint(NO_RECOVERY))
-        }
-
-        pub(in crate::install::secrets) fn recipients(&self) -> Vec<String> {
-            match *self {}
-        }
-
-        pub(in crate::install::secrets) fn file(&self) -> Utf8PathBuf {
-            match *self {}
-        }
-
-        pub(in crate::install::secrets) fn keep(
-            &self,
-            _: &Journal<'_>,
-            _: &[(ObjectKey, Secret)],
-        ) -> Result<Kept, Failure> {
-            match *self {}
-        }
-    }
-
-    impl Kept {
-        pub(in crate::install::secrets) fn discard(&self, _: &Journal<'_>) -> Result<(), Failure> {
-            match self.never {}
-        }
+impl Kept {
+    /// Deletes the copy in the file and in the record. Its values were never written to the
+    /// cluster.
+    pub(super) fn discard(&self, journal: &Journal<'_>) -> Result<(), Failure> {
+        fs_err::remove_file(&self.file)?;
+        journal.discard_recovery(&self.encrypted, self.before.as_ref())
     }
 }

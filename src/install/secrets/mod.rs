@@ -10,7 +10,6 @@ mod found;
 mod generated;
 mod keeper;
 mod make;
-#[cfg(feature = "age")]
 mod opening;
 mod sealed;
 
@@ -34,7 +33,6 @@ pub use generated::note_generations;
 use generated::{Making, Why};
 use keeper::Keeper;
 pub use keeper::RecoveryPlace;
-#[cfg(feature = "age")]
 pub use opening::open;
 pub use sealed::Opened;
 pub use {generated::GENERATIONS, sealed::SEALED};

@@ -21,7 +21,6 @@ pub struct Opened(BTreeMap<(String, String), SecretValue>);
 
 impl Opened {
     /// Takes opened values.
-    #[cfg(feature = "age")]
     pub fn new(values: BTreeMap<(String, String), SecretValue>) -> Self {
         Self(values)
     }
@@ -138,12 +137,7 @@ fn closed(keys: &[&WantedKey]) -> Failure {
         "the bundle has sealed secrets that are new in the cluster, and nothing to open them with: {}",
         files.join(", ")
     ));
-    if cfg!(feature = "age") {
-        failure.hint("name the file with the private key: --identity FILE").hint(
-            "or --identity <(age -d FILE), if that is encrypted itself; `secrets check BUNDLE --identity` tries it",
-        )
-    } else {
-        failure
-            .hint("this program was built without `age`, and opens nothing: take one that was built with it")
-    }
+    failure.hint("name the file with the private key: --identity FILE").hint(
+        "or --identity <(age -d FILE), if that is encrypted itself; `secrets check BUNDLE --identity` tries it",
+    )
 }
