@@ -26,6 +26,7 @@ pub mod registry;
 pub mod render;
 pub mod rollout;
 pub mod sealed;
+pub mod signing;
 pub mod state_file;
 pub mod store;
 pub mod tls_error;

@@ -38,6 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("tls_error", &[]),
     ("failure", &["model", "bundle", "trust", "fsio", "store"]),
     ("media", &["model", "images", "bundle", "fsio", "hashing", "store", "failure"]),
+    ("signing", &["model", "bundle", "trust", "fsio", "store", "failure", "media", "ui"]),
     ("cluster", &["model", "proxy", "fsio", "command", "tls_error"]),
     ("registry", &["model", "images", "proxy", "fsio", "command", "tls_error"]),
 ];
@@ -102,7 +103,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cmd"]),
     ("clap_complete", &["cmd"]),
     ("clap_mangen", &["cmd"]),
-    ("fs_err", &["fsio", "hashing", "media", "store", "install", "cmd", "state_file"]),
+    ("fs_err", &["fsio", "hashing", "media", "store", "signing", "install", "cmd", "state_file"]),
     // The engine talks to the cluster in JSON and verified bytes; only one folder knows the client.
     ("kube", &["cluster"]),
     ("tokio", &["cluster"]),

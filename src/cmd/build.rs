@@ -14,10 +14,7 @@ use super::args::terms::TermsArgs;
 use super::carry::{self, Cargo, ImageSelection};
 use super::ctx::{Ctx, Folder, InvalidProfile, ProfileArgs, StoreArgs, count};
 use super::exit_code::Outcome;
-use super::releases::{NewTerms, Releases};
-use super::sealable::Sealable;
-use super::sealing::{Draft, Sealed, signers, terms_in_words};
-use super::{clock, error_report};
+use super::{attest, clock, error_report};
 use crate::bundle::assemble::{Assembled, assemble};
 use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::derive::containers;
@@ -34,6 +31,10 @@ use crate::render;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::pod_template;
 use crate::rollout::packed::{COMPRESSED_BYTES_MAX, pack};
+use crate::signing::draft::{Draft, Signed, signers, terms_in_words};
+use crate::signing::releases::{NewTerms, Releases};
+use crate::signing::target::SigningTarget;
+use crate::signing::terms::ChosenTerms;
 use crate::store::{EntryName, Lock, Outcome as Stored, Store};
 use crate::trust::key::{KeyId, PrivateKey};
 use crate::ui::printer::Report;
@@ -93,6 +94,7 @@ struct Signer {
     key: PrivateKey,
     /// One time for all bundles of a run.
     now: Timestamp,
+    terms: ChosenTerms,
 }
 
 /// The report of a build.
@@ -241,7 +243,9 @@ impl Args {
     fn signer(&self, ctx: &Ctx) -> Result<Option<Signer>, Failure> {
         let Some(path) = &self.key.key else { return Ok(None) };
         let now = clock::now()?;
-        self.terms.terms(now)?;
+        let terms = self.terms.chosen()?;
+        // Wrong terms are refused before a passphrase is asked for.
+        terms.terms(now)?;
         let key = if self.keygen {
             let (key, origin) = self.key.load_or_make(ctx)?;
             if origin == Origin::Made {
@@ -253,7 +257,7 @@ impl Args {
         } else {
             self.key.load(ctx)?
         };
-        Ok(Some(Signer { key, now }))
+        Ok(Some(Signer { key, now, terms }))
     }
 
     fn build(
@@ -289,9 +293,9 @@ impl Args {
             }
         };
         let id = registered.content_id;
-        let place = Sealable::entry(store.clone(), registered.entry.clone());
+        let place = SigningTarget::entry(store.clone(), registered.entry.clone(), ctx.waits());
         let (signature, signers) = match signer {
-            Some(signer) => self.sign(ctx, (store, &place), files, signer)?,
+            Some(signer) => sign_entry(ctx, (store, &place), files, signer)?,
             None => signatures(ctx, &place, id)?,
         };
         drop(serials);
@@ -316,51 +320,50 @@ impl Args {
             archive,
         })
     }
+}
 
-    /// Signs an entry of the store. The caller holds the lock for serials.
-    ///
-    /// Returns a sentence about the signature, and the key ids of all signers.
-    fn sign(
-        &self,
-        ctx: &Ctx,
-        entry: (&Store, &Sealable),
-        files: BundleFiles,
-        signer: &Signer,
-    ) -> Result<(String, Vec<KeyId>), Failure> {
-        let (store, place) = entry;
-        let bundle = Bundle::of_files(files).map_err(Failure::bug)?;
-        let seen = place.open()?.attestation().map(<[u8]>::to_vec);
-        let was_attested = seen.is_some();
-        let releases = Releases::of_store(store, &bundle.index)?;
-        let terms = NewTerms { args: &self.terms, now: signer.now, releases: &releases };
-        let mut draft = Draft::of_build(&bundle, seen, &terms)?;
-        let public = signer.key.public();
-        let kept = draft.keeps_statement();
-        let mut warnings = draft.superseded(place, public.id());
-        warnings.extend(draft.check_serial(&releases)?);
-        let is_new = draft.sign(&signer.key)?;
-        let Sealed { statement, signers } = draft.write(ctx, place, &public)?;
-        let serial = statement.predicate.serial;
-        if kept && let Some(newer) = releases.newest().filter(|newest| *newest > serial) {
-            warnings.push(format!(
-                "the statement that was there has serial {serial}, and the store has a release \
-                 with serial {newer}: a place that has accepted that one refuses this as ROLLBACK. \
-                 To release this content again, build it without --serial"
-            ));
-        }
-        for warning in &warnings {
-            ctx.printer.warn(warning);
-        }
-        let verb = match (was_attested, kept, is_new) {
-            (true, true, true) => "kept the statement that was there; signed by",
-            (true, true, false) => "kept the statement that was there; it was signed already by",
-            (true, false, _) => {
-                "made a new statement, since other content was released in between; signed by"
-            }
-            (false, ..) => "signed by",
-        };
-        Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
+/// Signs an entry of the store. The caller holds the lock for serials.
+///
+/// Returns a sentence about the signature, and the key ids of all signers.
+fn sign_entry(
+    ctx: &Ctx,
+    entry: (&Store, &SigningTarget),
+    files: BundleFiles,
+    signer: &Signer,
+) -> Result<(String, Vec<KeyId>), Failure> {
+    let (store, place) = entry;
+    let bundle = Bundle::of_files(files).map_err(Failure::bug)?;
+    let seen = place.open()?.attestation().map(<[u8]>::to_vec);
+    let was_attested = seen.is_some();
+    let releases = Releases::of_store(store, &bundle.index)?;
+    let terms = NewTerms { chosen: &signer.terms, now: signer.now, releases: &releases };
+    let mut draft = Draft::of_build(&bundle, seen, &terms)?;
+    let public = signer.key.public();
+    let kept = draft.keeps_statement();
+    let mut warnings = draft.superseded(place, public.id());
+    warnings.extend(draft.check_serial(&releases)?);
+    let is_new = draft.sign(&signer.key)?;
+    let Signed { statement, signers } = attest::write(ctx, draft, place, &public)?;
+    let serial = statement.predicate.serial;
+    if kept && let Some(newer) = releases.newest().filter(|newest| *newest > serial) {
+        warnings.push(format!(
+            "the statement that was there has serial {serial}, and the store has a release \
+             with serial {newer}: a place that has accepted that one refuses this as ROLLBACK. \
+             To release this content again, build it without --serial"
+        ));
     }
+    for warning in &warnings {
+        ctx.printer.warn(warning);
+    }
+    let verb = match (was_attested, kept, is_new) {
+        (true, true, true) => "kept the statement that was there; signed by",
+        (true, true, false) => "kept the statement that was there; it was signed already by",
+        (true, false, _) => {
+            "made a new statement, since other content was released in between; signed by"
+        }
+        (false, ..) => "signed by",
+    };
+    Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
 }
 
 /// Warns of containers whose pull policy makes nodes ask a registry even for images that they have.
@@ -421,7 +424,7 @@ fn write_archive(
 /// Returns the existing signatures of an entry that is not signed now, in words and as key ids.
 fn signatures(
     ctx: &Ctx,
-    place: &Sealable,
+    place: &SigningTarget,
     content_id: Digest,
 ) -> Result<(String, Vec<KeyId>), Failure> {
     let opened = place.open()?;

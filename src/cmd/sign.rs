@@ -10,15 +10,16 @@ use serde::Serialize;
 use super::args::key::KeyArgs;
 use super::args::terms::TermsArgs;
 use super::args::trust::{PUBLIC_KEY_BYTES_MAX, parse_key};
-use super::clock;
 use super::ctx::{Ctx, StoreArgs, count};
 use super::exit_code::Outcome;
-use super::releases::NewTerms;
-use super::sealable::Sealable;
-use super::sealing::{Draft, Sealed};
+use super::source::{Reference, STDIN, no_stdin};
+use super::{attest, clock};
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
+use crate::signing::draft::{Discarded, Draft, Signed};
+use crate::signing::releases::NewTerms;
+use crate::signing::target::SigningTarget;
 use crate::trust::key::{KeyId, PublicKey, SIGNATURE_BYTES, SignatureBytes};
 use crate::trust::sign::parse_signature;
 use crate::trust::statement::{Predicate, Statement};
@@ -91,7 +92,7 @@ struct SignReport {
 }
 
 impl SignReport {
-    fn of(place: &Sealable, statement: Statement, signers: Vec<KeyId>) -> Self {
+    fn of(place: &SigningTarget, statement: Statement, signers: Vec<KeyId>) -> Self {
         let Statement { content_id, predicate } = statement;
         Self {
             path: place.path().to_owned(),
@@ -115,12 +116,16 @@ impl Report for SignReport {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let place = Sealable::find(ctx, &self.bundle, &self.store)?;
+        let place = self.target(ctx)?;
         let (bundle, seen) = place.read()?;
         let releases = place.releases(&bundle, seen.as_deref())?;
-        let terms = NewTerms { args: &self.terms, now: clock::now()?, releases: &releases };
-        let (mut draft, discarded) = self.draft(ctx, &bundle, seen, &terms)?;
-        draft.show(ctx, place.path().as_str());
+        let chosen = self.terms.chosen()?;
+        let terms = NewTerms { chosen: &chosen, now: clock::now()?, releases: &releases };
+        let (mut draft, discarded) = self.draft(&bundle, seen, &terms)?;
+        for warning in &discarded.warnings {
+            ctx.printer.warn(warning);
+        }
+        ctx.printer.say_lines(&draft.describe(place.path().as_str()));
         for warning in draft.check_serial(&releases)? {
             ctx.printer.warn(&warning);
         }
@@ -137,33 +142,56 @@ impl Args {
         // the passphrase was typed.
         let _serials = place.lock_serials()?;
         draft.check_serial(&place.releases(&bundle, None)?)?;
-        let sealed = draft.write(ctx, &place, &key)?;
-        say_signed(ctx, &key, is_new, &sealed);
-        let report = SignReport::of(&place, sealed.statement, sealed.signers);
-        ctx.printer.report(&SignReport { signer: Some(key.id()), discarded, ..report })?;
+        let signed = attest::write(ctx, draft, &place, &key)?;
+        say_signed(ctx, &key, is_new, &signed);
+        let report = SignReport::of(&place, signed.statement, signed.signers);
+        ctx.printer.report(&SignReport {
+            signer: Some(key.id()),
+            discarded: discarded.signers,
+            ..report
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Returns the statement to sign, and the keys whose signatures it discards.
+    /// Finds the bundle.
+    fn target(&self, ctx: &Ctx) -> Result<SigningTarget, Failure> {
+        if self.bundle == STDIN {
+            return Err(no_stdin("is not signed"));
+        }
+        match Reference::of(&self.bundle) {
+            Reference::Path(path) => SigningTarget::at(path, ctx.waits()),
+            Reference::Entry(reference) => {
+                let store = ctx.store(&self.store);
+                let (entry, _) = store.open(reference)?;
+                Ok(SigningTarget::entry(store, entry, ctx.waits()))
+            }
+            Reference::Profile(name) => Err(Failure::input(format!(
+                "`{name}` is a profile, and only a bundle that was built is signed"
+            ))
+            .hint(format!("`@{name}` is its newest build in the store"))
+            .hint(format!("`./{name}` is a folder or file of that name"))),
+        }
+    }
+
+    /// Returns the statement to sign, and what it discards.
     fn draft(
         &self,
-        ctx: &Ctx,
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
         terms: &NewTerms<'_>,
-    ) -> Result<(Draft, Vec<KeyId>), Failure> {
+    ) -> Result<(Draft, Discarded), Failure> {
         let is_new = self.reseal || seen.is_none();
         match (&self.attach, &self.payload) {
             (Some(_), Some(payload)) => {
                 let payload = fsio::read_bounded(payload, PAYLOAD_BYTES_MAX)?;
                 if is_new {
                     let draft = Draft::of_payload(bundle, seen, &payload, terms)?;
-                    let discarded = draft.discards(ctx, &self.terms)?;
+                    let discarded = draft.discards(terms.chosen)?;
                     return Ok((draft, discarded));
                 }
                 let draft = Draft::of(bundle, seen, terms)?;
                 if draft.signed_bytes() == payload {
-                    return Ok((draft, Vec::new()));
+                    return Ok((draft, Discarded::default()));
                 }
                 Err(Failure::input(
                     "the payload is another statement than the one that the bundle has",
@@ -175,8 +203,8 @@ impl Args {
                 Err(Failure::input("the signature is of a statement that the bundle does not have")
                     .hint("give the file that was signed as well: --payload FILE"))
             }
-            _ if self.reseal => Draft::reseal(ctx, bundle, seen, terms),
-            _ => Ok((Draft::of(bundle, seen, terms)?, Vec::new())),
+            _ if self.reseal => Draft::replacing(bundle, seen, terms),
+            _ => Ok((Draft::of(bundle, seen, terms)?, Discarded::default())),
         }
     }
 
@@ -193,14 +221,14 @@ impl Args {
     }
 }
 
-fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, sealed: &Sealed) {
-    let signatures = count(sealed.signers.len(), "signature");
+fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, signed: &Signed) {
+    let signatures = count(signed.signers.len(), "signature");
     let verb = if is_new { "signed by" } else { "was signed already by" };
     ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
 }
 
 /// Writes the bytes to sign. Replaces an existing file only if it is an earlier payload.
-fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
+fn write_payload(place: &SigningTarget, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
     let refuse = |why: &str| {
         Err(Failure::input(format!("`--payload {path}`: {why}")).hint("name a new file"))
     };

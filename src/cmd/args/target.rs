@@ -5,7 +5,6 @@ use camino::Utf8PathBuf;
 
 use super::cluster::{ClusterArgs, identify};
 use super::state::StateArgs;
-use super::terms::serial_warning;
 use super::trust::load_policy;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
@@ -13,6 +12,7 @@ use crate::cmd::ctx::{Ctx, StoreArgs};
 use crate::cmd::gate::BundleArgs;
 use crate::cmd::install::{Accepted, Checked, Origin};
 use crate::failure::{Failure, FailureKind};
+use crate::signing::terms::serial_warning;
 use crate::trust::state::Place;
 use crate::trust::verify::{Authority, Purpose, Terms};
 use crate::ui::printer::Printer;

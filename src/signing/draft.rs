@@ -1,10 +1,9 @@
-//! The steps of signing, for `sign` and `build --key`: choose the statement, show it, sign it,
-//! write the attestation, and read it back.
+//! The steps of signing: choose the statement, describe it, sign it, write the attestation, and
+//! read it back.
 
-use super::args::terms::{TermsArgs, serial_warning, sites_in_words};
-use super::ctx::{Ctx, count};
 use super::releases::{NewTerms, Releases};
-use super::sealable::Sealable;
+use super::target::{SigningTarget, TargetLock};
+use super::terms::{ChosenTerms, serial_warning, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
@@ -19,29 +18,37 @@ use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
 use crate::ui::escape::safe;
 
 /// A statement about a bundle, before it is signed.
-pub(super) struct Draft {
-    pub(super) statement: Statement,
+pub struct Draft {
+    pub statement: Statement,
     envelope: Envelope,
     /// The attestation that was read. Only this one is replaced.
     seen: Option<Vec<u8>>,
 }
 
 /// The result of signing.
-pub(super) struct Sealed {
-    pub(super) statement: Statement,
-    pub(super) signers: Vec<KeyId>,
+pub struct Signed {
+    pub statement: Statement,
+    pub signers: Vec<KeyId>,
+}
+
+/// What a new statement discards.
+#[derive(Default)]
+pub struct Discarded {
+    /// The keys of the discarded signatures.
+    pub signers: Vec<KeyId>,
+    pub warnings: Vec<String>,
 }
 
 impl Draft {
     /// Keeps the existing statement, or makes a new one with the given terms.
-    pub(super) fn of(
+    pub fn of(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
         terms: &NewTerms<'_>,
     ) -> Result<Self, Failure> {
         let Some(bytes) = &seen else { return Self::new(bundle, seen, terms) };
         let (envelope, statement) = attested(bundle, bytes)?;
-        agrees(terms.args, &statement.predicate)?;
+        agrees(terms.chosen, &statement.predicate)?;
         Ok(Self { statement, envelope, seen })
     }
 
@@ -51,7 +58,7 @@ impl Draft {
     }
 
     /// Keeps the existing statement if it is the newest release, and makes a new one otherwise.
-    pub(super) fn of_build(
+    pub fn of_build(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
         terms: &NewTerms<'_>,
@@ -61,7 +68,7 @@ impl Draft {
             return Self::new(bundle, seen, terms);
         };
         // `--serial` with the serial of the existing release selects that release.
-        let is_meant = terms.args.serial() == Some(stated.predicate.serial);
+        let is_meant = terms.chosen.serial == Some(stated.predicate.serial);
         if is_meant || terms.releases.is_newest(bundle.content_id) {
             Self::of(bundle, seen, terms)
         } else {
@@ -70,7 +77,7 @@ impl Draft {
     }
 
     /// Returns warnings about a replaced statement and its other signers; none if it is kept.
-    pub(super) fn superseded(&self, place: &Sealable, own: KeyId) -> Vec<String> {
+    pub fn superseded(&self, place: &SigningTarget, own: KeyId) -> Vec<String> {
         let old = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
         let Some(old) = old.filter(|_| !self.keeps_statement()) else { return Vec::new() };
         let Ok(Statement { predicate, .. }) = Statement::parse(old.payload()) else {
@@ -96,31 +103,34 @@ impl Draft {
     }
 
     /// Returns whether the existing statement is kept.
-    pub(super) fn keeps_statement(&self) -> bool {
+    pub fn keeps_statement(&self) -> bool {
         let seen = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
         seen.is_some_and(|seen| seen.signed_bytes() == self.signed_bytes())
     }
 
     /// Returns warnings about the serial. Refuses a new statement with another release's serial.
-    pub(super) fn check_serial(&self, releases: &Releases) -> Result<Vec<String>, Failure> {
+    pub fn check_serial(&self, releases: &Releases) -> Result<Vec<String>, Failure> {
         let below = if self.keeps_statement() { None } else { releases.check(&self.statement)? };
         Ok(below.into_iter().chain(serial_warning(&self.statement.predicate)).collect())
     }
 
-    /// Replaces the existing statement, and warns of the signatures that this discards.
-    pub(super) fn reseal(
-        ctx: &Ctx,
+    /// Replaces the existing statement.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::discards`], and when the terms are not valid.
+    pub fn replacing(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
         terms: &NewTerms<'_>,
-    ) -> Result<(Self, Vec<KeyId>), Failure> {
+    ) -> Result<(Self, Discarded), Failure> {
         let draft = Self::new(bundle, seen, terms)?;
-        let discarded = draft.discards(ctx, terms.args)?;
+        let discarded = draft.discards(terms.chosen)?;
         Ok((draft, discarded))
     }
 
     /// Uses the statement that was exported for a signer on another machine.
-    pub(super) fn of_payload(
+    pub fn of_payload(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
         payload: &[u8],
@@ -131,53 +141,54 @@ impl Draft {
                 .hint("pass the exported file unchanged: --payload FILE")
         })?;
         let statement = existing(&envelope, bundle).map_err(unfit)?;
-        agrees(terms.args, &statement.predicate)?;
+        agrees(terms.chosen, &statement.predicate)?;
         Terms::of(&statement.predicate).check(terms.now).map_err(Failure::input)?;
         Ok(Self { statement, envelope, seen })
     }
 
-    /// Warns of the signatures that a new statement discards, and returns their keys. Refuses an
-    /// accidental lower serial.
-    pub(super) fn discards(&self, ctx: &Ctx, terms: &TermsArgs) -> Result<Vec<KeyId>, Failure> {
-        let Some(bytes) = &self.seen else { return Ok(Vec::new()) };
+    /// Returns the signatures that a new statement discards.
+    ///
+    /// # Errors
+    ///
+    /// When the serial would go down by accident.
+    pub fn discards(&self, terms: &ChosenTerms) -> Result<Discarded, Failure> {
+        let Some(bytes) = &self.seen else { return Ok(Discarded::default()) };
         let Ok(old) = Envelope::parse(bytes) else {
-            ctx.printer
-                .warn(&format!("a new statement discards an `{ATTESTATION}` that cannot be read"));
-            return Ok(Vec::new());
+            let warning =
+                format!("a new statement discards an `{ATTESTATION}` that cannot be read");
+            return Ok(Discarded { signers: Vec::new(), warnings: vec![warning] });
         };
         let signers = signers_of(&old);
-        for signer in &signers {
-            ctx.printer.warn(&format!("a new statement discards the signature of {signer}"));
-        }
+        let warning = |signer| format!("a new statement discards the signature of {signer}");
+        let mut warnings: Vec<String> = signers.iter().map(warning).collect();
         if let Ok(Statement { predicate: old, .. }) = Statement::parse(old.payload()) {
             let new = &self.statement.predicate;
-            if new.serial <= old.serial && terms.serial().is_none() {
+            if new.serial <= old.serial && terms.serial.is_none() {
                 return Err(Failure::input(format!(
                     "the new serial {} is not above {}, the one that is there",
                     new.serial, old.serial
                 ))
                 .hint(format!("choose a higher serial: --serial {}", old.serial + 1)));
             }
-            for warning in changes_for_the_worse(&old, new) {
-                ctx.printer.warn(&warning);
-            }
+            warnings.extend(changes_for_the_worse(&old, new));
         }
-        Ok(signers)
+        Ok(Discarded { signers, warnings })
     }
 
-    /// Shows the statement before it is signed.
-    pub(super) fn show(&self, ctx: &Ctx, bundle: &str) {
+    /// Describes the statement before it is signed, in lines.
+    pub fn describe(&self, bundle: &str) -> String {
         let Statement { content_id, predicate } = &self.statement;
         let signers = self.envelope.signatures().len();
         let kind = match signers {
             0 => "a new statement".to_owned(),
-            _ => format!("the statement that has {}", count(signers, "signature")),
+            1 => "the statement that has 1 signature".to_owned(),
+            _ => format!("the statement that has {signers} signatures"),
         };
         let expires = predicate
             .expires
             .map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
         let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
-        ctx.printer.say_lines(&format!(
+        format!(
             "signing {}: {kind}
   content      sha256:{content_id}
   bundle       {name}, profile {profile}
@@ -193,32 +204,28 @@ impl Draft {
             predicate.serial,
             predicate.issued,
             sites_in_words(predicate),
-        ));
+        )
     }
 
     /// Returns the key ids of the signatures.
-    pub(super) fn signers(&self) -> Vec<KeyId> {
+    pub fn signers(&self) -> Vec<KeyId> {
         signers_of(&self.envelope)
     }
 
     /// Returns the signed bytes.
-    pub(super) fn signed_bytes(&self) -> Vec<u8> {
+    pub fn signed_bytes(&self) -> Vec<u8> {
         self.envelope.signed_bytes()
     }
 
     /// Signs. Returns whether the signature is new.
-    pub(super) fn sign(&mut self, key: &PrivateKey) -> Result<bool, Failure> {
+    pub fn sign(&mut self, key: &PrivateKey) -> Result<bool, Failure> {
         let before = self.envelope.clone();
         self.envelope.sign(key).map_err(full)?;
         Ok(self.envelope != before)
     }
 
     /// Adds a signature that was made elsewhere. Returns whether it is new.
-    pub(super) fn attach(
-        &mut self,
-        key: &PublicKey,
-        signature: SignatureBytes,
-    ) -> Result<bool, Failure> {
+    pub fn attach(&mut self, key: &PublicKey, signature: SignatureBytes) -> Result<bool, Failure> {
         let before = self.envelope.clone();
         if self.envelope.attach(key, signature).map_err(full)? {
             return Ok(self.envelope != before);
@@ -230,15 +237,19 @@ impl Draft {
     }
 
     /// Writes the attestation with the signature of `key`, and reads it back.
-    pub(super) fn write(
+    ///
+    /// # Errors
+    ///
+    /// When the bundle or its statement was replaced, or the disk fails.
+    pub fn write(
         self,
-        ctx: &Ctx,
-        place: &Sealable,
+        place: &SigningTarget,
+        lock: &TargetLock,
         key: &PublicKey,
-    ) -> Result<Sealed, Failure> {
+    ) -> Result<Signed, Failure> {
         let content_id = self.statement.content_id;
         let update = |current: Option<&[u8]>| self.update(current, key);
-        place.replace(ctx, content_id, Box::new(update))?;
+        place.replace(lock, content_id, Box::new(update))?;
         self.confirm(place, key)
     }
 
@@ -270,7 +281,7 @@ impl Draft {
     }
 
     /// Verifies the written attestation with this key alone.
-    fn confirm(self, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
+    fn confirm(self, place: &SigningTarget, key: &PublicKey) -> Result<Signed, Failure> {
         let authority = Authority::Key(key);
         // At the time of issue: an expired release may be signed again, with the same bytes.
         let terms = verify::Terms {
@@ -292,12 +303,12 @@ impl Draft {
             return Err(lost("it has another statement".to_owned()));
         }
         let envelope = Envelope::parse(&attestation).map_err(|error| lost(error.to_string()))?;
-        Ok(Sealed { statement, signers: signers_of(&envelope) })
+        Ok(Signed { statement, signers: signers_of(&envelope) })
     }
 }
 
 /// Returns the terms of a statement on one line.
-pub(super) fn terms_in_words(predicate: &Predicate) -> String {
+pub fn terms_in_words(predicate: &Predicate) -> String {
     let expires = predicate.expires.map_or_else(String::new, |time| format!(", expires {time}"));
     let Predicate { serial, issued, .. } = predicate;
     format!("serial {serial}, issued {issued}{expires}, for {}", sites_in_words(predicate))
@@ -307,7 +318,7 @@ pub(super) fn terms_in_words(predicate: &Predicate) -> String {
 /// attestation of this content.
 ///
 /// The signatures are not verified.
-pub(super) fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, String> {
+pub fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, String> {
     let envelope = Envelope::parse(attestation).map_err(|error| error.to_string())?;
     let statement = Statement::parse(envelope.payload()).map_err(|error| error.to_string())?;
     if statement.content_id == content_id {
@@ -326,7 +337,7 @@ fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement)
 }
 
 /// Rejects terms that differ from the existing statement.
-fn agrees(terms: &TermsArgs, stated: &Predicate) -> Result<(), Failure> {
+fn agrees(terms: &ChosenTerms, stated: &Predicate) -> Result<(), Failure> {
     match terms.contradiction(stated) {
         None => Ok(()),
         Some(what) => Err(Failure::input(format!(

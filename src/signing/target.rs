@@ -6,9 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::ctx::{Ctx, StoreArgs};
 use super::releases::Releases;
-use super::source::{Reference, STDIN, no_stdin};
 use crate::bundle::carried::hash_only;
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::{Bundle, InvalidBundle, images_of};
@@ -16,7 +14,8 @@ use crate::bundle::read::{AnyMedium, Files, Opening, ReadError, SumsRead};
 use crate::bundle::sealed::check_sealed;
 use crate::failure::{Failure, refused};
 use crate::fsio::{
-    AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, folder_of, lock_named, open_regular,
+    AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, Waits, folder_of, lock_named,
+    open_regular,
 };
 use crate::media::archive::{self, WriteError, Writer};
 use crate::media::medium::{check_place, entry_at, is_parts_index};
@@ -24,10 +23,11 @@ use crate::model::digest::Digest;
 use crate::store::{self, EntryName, Store, folder};
 
 /// A bundle on disk.
-pub(super) struct Sealable {
+pub struct SigningTarget {
     /// The path as given by the operator, or the path of the entry.
     shown: Utf8PathBuf,
     place: Place,
+    waits: Waits,
 }
 
 enum Place {
@@ -38,36 +38,35 @@ enum Place {
     Archive(Utf8PathBuf),
 }
 
+/// The lock of a bundle while it is signed.
+pub struct TargetLock {
+    /// None if the file system does not support locks.
+    lock: Option<NamedLock>,
+    warning: Option<String>,
+}
+
+impl TargetLock {
+    /// Returns the warning about a bundle that cannot be locked.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+}
+
 /// Turns the current attestation into the new one. Returns `None` if they are equal.
 pub(super) type Update<'a> = dyn FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> + 'a;
 
-impl Sealable {
-    /// Finds the bundle that `argument` names.
-    pub(super) fn find(ctx: &Ctx, argument: &str, store: &StoreArgs) -> Result<Self, Failure> {
-        if argument == STDIN {
-            return Err(no_stdin("is not signed"));
-        }
-        match Reference::of(argument) {
-            Reference::Path(path) => Self::at(ctx, path),
-            Reference::Entry(reference) => {
-                let store = ctx.store(store);
-                let (entry, _) = store.open(reference)?;
-                Ok(Self::entry(store, entry))
-            }
-            Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` is a profile, and only a bundle that was built is signed"
-            ))
-            .hint(format!("`@{name}` is its newest build in the store"))
-            .hint(format!("`./{name}` is a folder or file of that name"))),
-        }
-    }
-
+impl SigningTarget {
     /// Returns the bundle of a store entry.
-    pub(super) fn entry(store: Store, entry: EntryName) -> Self {
-        Self { shown: store.path_of(&entry), place: Place::Entry(store, entry) }
+    pub fn entry(store: Store, entry: EntryName, waits: Waits) -> Self {
+        Self { shown: store.path_of(&entry), place: Place::Entry(store, entry), waits }
     }
 
-    fn at(ctx: &Ctx, path: &Utf8Path) -> Result<Self, Failure> {
+    /// Finds the bundle at a path.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is there, or no bundle that can be signed in place.
+    pub fn at(path: &Utf8Path, waits: Waits) -> Result<Self, Failure> {
         let metadata = match fs_err::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -87,17 +86,17 @@ impl Sealable {
             Place::Archive(real)
         } else if metadata.is_dir() {
             match entry_at(&real) {
-                Some((store, entry)) => Place::Entry(store.telling(ctx.waits()), entry),
+                Some((store, entry)) => Place::Entry(store.telling(waits.clone()), entry),
                 None => Place::Folder(real),
             }
         } else {
             return Err(Failure::input(format!("`{path}` is neither a file nor a folder")));
         };
-        Ok(Self { shown: path.to_owned(), place })
+        Ok(Self { shown: path.to_owned(), place, waits })
     }
 
     /// Returns the path, for messages and scripts.
-    pub(super) fn path(&self) -> &Utf8Path {
+    pub fn path(&self) -> &Utf8Path {
         &self.shown
     }
 
@@ -109,7 +108,7 @@ impl Sealable {
     }
 
     /// Returns whether a file at `path` would be inside the bundle's folder.
-    pub(super) fn holds(&self, path: &Utf8Path) -> bool {
+    pub fn holds(&self, path: &Utf8Path) -> bool {
         match (self.real_path().canonicalize_utf8(), folder_of(path).canonicalize_utf8()) {
             (Ok(bundle), Ok(parent)) => parent.starts_with(bundle),
             _ => false,
@@ -117,7 +116,7 @@ impl Sealable {
     }
 
     /// Opens the bundle, reading only its attestation.
-    pub(super) fn open(&self) -> Result<Opening<AnyMedium>, Failure> {
+    pub fn open(&self) -> Result<Opening<AnyMedium>, Failure> {
         let opening = match &self.place {
             Place::Archive(path) => archive::open_file(open_regular(path)?.0).map(Opening::boxed),
             Place::Folder(_) | Place::Entry(..) => {
@@ -130,7 +129,7 @@ impl Sealable {
     /// Reads the whole bundle, and the bytes of its attestation.
     ///
     /// Strict, so that only bundles that verifiers accept are signed.
-    pub(super) fn read(&self) -> Result<(Bundle, Option<Vec<u8>>), Failure> {
+    pub fn read(&self) -> Result<(Bundle, Option<Vec<u8>>), Failure> {
         let opening = self.open()?;
         let attestation = opening.attestation().map(<[u8]>::to_vec);
         let read = opening.read_sums().and_then(SumsRead::into_files).and_then(Files::read);
@@ -147,13 +146,16 @@ impl Sealable {
     /// the content `content_id`.
     ///
     /// Concurrent signers wait for the lock, and then see the result.
+    ///
+    /// # Errors
+    ///
+    /// When the bundle was replaced or cannot be read, `update` fails, or the disk does.
     pub(super) fn replace(
         &self,
-        ctx: &Ctx,
+        lock: &TargetLock,
         content_id: Digest,
         update: Box<Update<'_>>,
     ) -> Result<(), Failure> {
-        let lock = self.lock(ctx)?;
         let sums = self.open()?.read_sums().map_err(|error| self.unreadable(error))?;
         let found = sums.content_id();
         if found != content_id {
@@ -166,53 +168,53 @@ impl Sealable {
         let Some(attestation) = update(sums.attestation())? else { return Ok(()) };
         match &self.place {
             Place::Folder(path) => {
-                self.check_current(lock.as_ref())?;
+                self.check_current(lock)?;
                 put(path, &attestation)
             }
             Place::Entry(store, entry) => Ok(store.attach(entry, &attestation)?),
-            Place::Archive(path) => self.copy(path, lock.as_ref(), sums, &attestation),
+            Place::Archive(path) => self.copy(path, lock, sums, &attestation),
         }
     }
 
     /// Locks the serials of the store, if the bundle is an entry. Waits for other processes that
     /// assign serials there.
-    pub(super) fn lock_serials(&self) -> Result<Option<store::Lock>, Failure> {
+    pub fn lock_serials(&self) -> Result<Option<store::Lock>, Failure> {
         let Place::Entry(store, _) = &self.place else { return Ok(None) };
         Ok(Some(store.lock_serials()?))
     }
 
     /// Returns the releases that determine the next serial: the store's, or the bundle's own.
-    pub(super) fn releases(
-        &self,
-        bundle: &Bundle,
-        seen: Option<&[u8]>,
-    ) -> Result<Releases, Failure> {
+    pub fn releases(&self, bundle: &Bundle, seen: Option<&[u8]>) -> Result<Releases, Failure> {
         match &self.place {
             Place::Entry(store, _) => Releases::of_store(store, &bundle.index),
             Place::Folder(_) | Place::Archive(_) => Ok(Releases::of_attestation(seen)),
         }
     }
 
-    /// Locks the folder or file until the value is dropped.
-    fn lock(&self, ctx: &Ctx) -> Result<Option<NamedLock>, Failure> {
-        match lock_named(&self.real_path(), &ctx.waits())? {
-            Locked::Yes(lock) => Ok(Some(lock)),
+    /// Locks the folder or file until the value is dropped. Waits for other signers.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub fn lock(&self) -> Result<TargetLock, Failure> {
+        Ok(match lock_named(&self.real_path(), &self.waits)? {
+            Locked::Yes(lock) => TargetLock { lock: Some(lock), warning: None },
+            // The attestation is read again before it is replaced, with or without a lock.
             Locked::Unsupported(why) => {
-                // The attestation is read again before it is replaced, with or without a lock.
-                ctx.printer.warn(&format!(
+                let warning = format!(
                     "`{}` cannot be locked ({why}): let no one else sign it now",
                     self.shown
-                ));
-                Ok(None)
+                );
+                TargetLock { lock: None, warning: Some(warning) }
             }
-        }
+        })
     }
 
     /// Copies an archive over itself with another attestation, in constant memory.
     fn copy(
         &self,
         path: &Utf8Path,
-        lock: Option<&NamedLock>,
+        lock: &TargetLock,
         sums: SumsRead<AnyMedium>,
         attestation: &[u8],
     ) -> Result<(), Failure> {
@@ -235,8 +237,8 @@ impl Sealable {
     }
 
     /// Refuses to overwrite a bundle that has replaced this one, such as a new build's archive.
-    fn check_current(&self, lock: Option<&NamedLock>) -> Result<(), Failure> {
-        match lock.map(NamedLock::is_current).transpose()? {
+    fn check_current(&self, lock: &TargetLock) -> Result<(), Failure> {
+        match lock.lock.as_ref().map(NamedLock::is_current).transpose()? {
             Some(false) => {
                 Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
                     .hint("nothing was written: sign the new one"))

@@ -3,7 +3,7 @@
 //! Nothing here is verified. The store belongs to the builder, and a forged serial in it only
 //! raises the next one.
 
-use super::args::terms::TermsArgs;
+use super::terms::ChosenTerms;
 use crate::bundle::index::Index;
 use crate::failure::Failure;
 use crate::model::digest::Digest;
@@ -15,7 +15,7 @@ use crate::trust::statement::{Predicate, SERIAL_MAX, Statement};
 
 /// The statements about builds of one bundle, profile and namespace.
 #[derive(Debug, Default)]
-pub(super) struct Releases(Vec<Release>);
+pub struct Releases(Vec<Release>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Release {
@@ -25,7 +25,7 @@ struct Release {
 
 impl Releases {
     /// Reads the store's statements about builds of the bundle `index`.
-    pub(super) fn of_store(store: &Store, index: &Index) -> Result<Self, Failure> {
+    pub fn of_store(store: &Store, index: &Index) -> Result<Self, Failure> {
         let attestations = store.attestations(index.name.as_str(), index.profile.as_str())?;
         let statements = attestations.iter().filter_map(|bytes| statement_of(bytes));
         let own = statements.filter(|stated| is_about(&stated.predicate, index));
@@ -33,12 +33,12 @@ impl Releases {
     }
 
     /// Reads the statement of a single attestation: a bundle outside a store has no others.
-    pub(super) fn of_attestation(attestation: Option<&[u8]>) -> Self {
+    pub fn of_attestation(attestation: Option<&[u8]>) -> Self {
         Self(attestation.and_then(statement_of).iter().map(Release::of).collect())
     }
 
     /// Returns the highest serial.
-    pub(super) fn newest(&self) -> Option<u64> {
+    pub fn newest(&self) -> Option<u64> {
         self.0.iter().map(|release| release.serial).max()
     }
 
@@ -105,16 +105,16 @@ impl Release {
 }
 
 /// The terms of a new statement, and the existing releases.
-pub(super) struct NewTerms<'a> {
-    pub(super) args: &'a TermsArgs,
-    pub(super) now: Timestamp,
-    pub(super) releases: &'a Releases,
+pub struct NewTerms<'a> {
+    pub chosen: &'a ChosenTerms,
+    pub now: Timestamp,
+    pub releases: &'a Releases,
 }
 
 impl NewTerms<'_> {
     /// Returns the terms. The serial is the next one unless the operator chose it.
     pub(super) fn terms(&self) -> Result<Terms, Failure> {
-        let mut terms = self.args.terms(self.now)?;
+        let mut terms = self.chosen.terms(self.now)?;
         terms.serial = terms.serial.or_else(|| Some(self.releases.next_serial(terms.issued)));
         Ok(terms)
     }

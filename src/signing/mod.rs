@@ -1,0 +1,7 @@
+//! Signs a bundle where it lies: the statement and its terms, the signatures, and the attestation in
+//! a folder, an entry of the store or an archive.
+
+pub mod draft;
+pub mod releases;
+pub mod target;
+pub mod terms;

@@ -1,0 +1,152 @@
+//! The terms of a release, as a signer chooses them.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use crate::failure::Failure;
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+use crate::trust::sign::Terms;
+use crate::trust::statement::Predicate;
+
+/// The chosen terms of a release.
+#[derive(Clone, Debug, Default)]
+pub struct ChosenTerms {
+    pub serial: Option<u64>,
+    pub issued: Option<Timestamp>,
+    /// The time of issue if none is chosen; `None` means now.
+    pub build_time: Option<Timestamp>,
+    pub expires: Option<Expiry>,
+    pub sites: Vec<Label>,
+}
+
+/// The expiry of a release, as the argument states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    At(Timestamp),
+    /// Seconds after the time of issue.
+    After(u64),
+}
+
+impl Expiry {
+    fn of(self, issued: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::After(seconds) => issued.plus_seconds(seconds),
+        }
+    }
+}
+
+impl FromStr for Expiry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self::At(time));
+        }
+        let unit_seconds = match text.chars().last() {
+            Some('h') => 60 * 60,
+            Some('d') => DAY_SECONDS,
+            Some('w') => 7 * DAY_SECONDS,
+            _ => 0,
+        };
+        let digits = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // Six digits are enough for a century in hours, and the product cannot overflow.
+        let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
+        match number {
+            Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
+            _ => Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after \
+                      the release was issued, such as `12h`, `30d` or `8w`"
+                .to_owned()),
+        }
+    }
+}
+
+impl ChosenTerms {
+    /// Returns the terms of a new statement. The serial is missing unless it was chosen.
+    ///
+    /// # Errors
+    ///
+    /// When the terms contradict each other, or the time of issue is in the future.
+    pub fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
+        let issued = self.issued.or(self.build_time).unwrap_or(now);
+        let terms = Terms {
+            issued,
+            serial: self.serial,
+            expires: self.expires.map(|expiry| expiry.of(issued)),
+            sites: self.sites.iter().cloned().collect(),
+        };
+        terms.check(now).map_err(Failure::input)?;
+        Ok(terms)
+    }
+
+    /// Returns, in words, the first of the given terms that a statement contradicts.
+    pub(super) fn contradiction(&self, stated: &Predicate) -> Option<String> {
+        let expires = self.expires.map(|expiry| expiry.of(stated.issued));
+        let sites: BTreeSet<Label> = self.sites.iter().cloned().collect();
+        if self.serial.is_some_and(|serial| serial != stated.serial) {
+            Some(format!("has the serial {}", stated.serial))
+        } else if self.issued.is_some_and(|issued| issued != stated.issued) {
+            Some(format!("was issued at {}", stated.issued))
+        } else if expires.is_some() && expires != stated.expires {
+            Some(expiry_in_words(stated))
+        } else if !sites.is_empty() && sites != stated.sites {
+            Some(format!("is for {}", sites_in_words(stated)))
+        } else {
+            None
+        }
+    }
+}
+
+/// Returns the warning about a serial far ahead of its time of issue: it would shut out every
+/// release that is numbered by time.
+pub fn serial_warning(predicate: &Predicate) -> Option<String> {
+    let Predicate { serial, issued, .. } = predicate;
+    predicate.is_serial_ahead().then(|| {
+        format!(
+            "the serial {serial} is more than 24 h beyond the time of issue, {issued}: a place \
+             that accepts it refuses every release with a lower serial from then on"
+        )
+    })
+}
+
+/// Returns when a release expires, as the end of a sentence about it.
+fn expiry_in_words(predicate: &Predicate) -> String {
+    predicate
+        .expires
+        .map_or_else(|| "has no end of its own".to_owned(), |time| format!("expires at {time}"))
+}
+
+/// Returns the sites of a release, in words.
+pub fn sites_in_words(predicate: &Predicate) -> String {
+    let sites: Vec<&str> = predicate.sites.iter().map(Label::as_str).collect();
+    match sites[..] {
+        [] => "any site".to_owned(),
+        [site] => format!("site {site}"),
+        _ => format!("sites {}", sites.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_time_or_a_while_after_the_release_was_issued() {
+        let issued: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        for (text, wanted) in [
+            ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ("30d", "2026-12-22T10:00:00Z"),
+            ("1h", "2026-11-22T11:00:00Z"),
+            ("2w", "2026-12-06T10:00:00Z"),
+        ] {
+            assert_eq!(text.parse::<Expiry>().unwrap().of(issued).to_string(), wanted, "{text}");
+        }
+        for bad in
+            ["", "d", "30", "0d", "-1d", "+1d", "1.5d", "30D", "1m", "3é", "1000000d", "2027-01-01"]
+        {
+            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
+}
