@@ -14,10 +14,12 @@ use super::ctx::Ctx;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::images::reference::Reference;
 use crate::registry::{
-    Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts,
+    Availability, Persistence, PullSecretFormat, Registry, RegistryCredentials, RegistryPrefix,
+    RegistrySettings, Timeouts,
 };
 use crate::render::references::{pod_template, pull_secrets};
 
@@ -25,8 +27,6 @@ use crate::render::references::{pod_template, pull_secrets};
 const SILENCE: Duration = Duration::from_secs(10);
 /// The limit for a whole request, however slowly the answer arrives.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The data key of a pull secret.
-const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
 /// Where images are looked for.
 #[derive(Debug, clap::Args)]
@@ -143,22 +143,31 @@ fn prefer_pull_secrets(
     for name in names {
         let key =
             key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known");
-        let secret = match cluster.find_secret(&key) {
-            Ok(Some(secret)) => secret,
-            Ok(None) => continue,
-            Err(error) => {
-                notes.push(format!("the pull secret `{name}` was not read: {error}"));
-                continue;
+        match cluster.find_secret(&key) {
+            Ok(None) => {}
+            Ok(Some(secret)) => {
+                let preferred = prefer_pull_secret(&mut settings.credentials, name, &secret);
+                notes.extend(preferred.err());
             }
-        };
-        if let Some(config) = secret.data.get(DOCKER_CONFIG)
-            && let Err(error) =
-                settings.credentials.prefer_pull_secret(&key.to_string(), config.expose())
-        {
-            notes.push(format!("the pull secret `{name}` cannot be used: {error}"));
+            Err(error) => notes.push(format!("the pull secret `{name}` was not read: {error}")),
         }
     }
     notes
+}
+
+/// Prefers the credentials in a pull secret. Returns why it is unusable.
+fn prefer_pull_secret(
+    credentials: &mut RegistryCredentials,
+    name: &str,
+    secret: &Secret,
+) -> Result<(), String> {
+    let format = PullSecretFormat::of_type(&secret.type_).ok_or_else(|| {
+        format!("the pull secret `{name}` is ignored: its type is `{}`", secret.type_)
+    })?;
+    let Some(config) = secret.data.get(format.key()) else { return Ok(()) };
+    credentials
+        .prefer_pull_secret(&format!("Secret/{name}"), format, config.expose())
+        .map_err(|error| format!("the pull secret `{name}` cannot be used: {error}"))
 }
 
 /// Returns all images as not checked, for one reason.

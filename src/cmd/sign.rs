@@ -173,7 +173,7 @@ impl Args {
         }
     }
 
-    /// Returns the statement to sign, and what it discards.
+    /// Returns the statement to sign, and the signatures that it discards.
     fn draft(
         &self,
         bundle: &Bundle,

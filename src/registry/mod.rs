@@ -40,7 +40,7 @@ pub use blob::{BlobRequest, BlobSink};
 pub use client::Registry;
 pub use credentials::{
     CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, Presence,
-    RegistryCredentials,
+    PullSecretFormat, RegistryCredentials,
 };
 pub use host::{InvalidHost, Mirror, PlainHost, RegistryPrefix, is_same_place};
 pub use manifest::PulledManifest;

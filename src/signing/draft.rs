@@ -31,7 +31,7 @@ pub struct Signed {
     pub signers: Vec<KeyId>,
 }
 
-/// What a new statement discards.
+/// The signatures that a new statement discards, and warnings about its other terms.
 #[derive(Default)]
 pub struct Discarded {
     /// The keys of the discarded signatures.

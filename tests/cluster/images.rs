@@ -14,11 +14,16 @@ use crate::site::Site;
 const RELAY: &str = "ghcr.io/wei-shaw/claude-relay-service:v1.1.314";
 const REDIS: &str = "docker.io/redis:8.2.2";
 /// The setting that removes the profile's own pin of this image.
-const UNPINNED: &str = "redis.image.digest=\"\"";
+pub(crate) const UNPINNED: &str = "redis.image.digest=\"\"";
 
 /// Locks both images of `dev`, and builds it for a registry.
 #[track_caller]
-fn build(site: &Site, registry: &str, images: [&Image; 2], settings: &[&str]) -> Utf8PathBuf {
+pub(crate) fn build(
+    site: &Site,
+    registry: &str,
+    images: [&Image; 2],
+    settings: &[&str],
+) -> Utf8PathBuf {
     let named = [(RELAY, images[0]), (REDIS, images[1])];
     let lock = Lock {
         platform: Platform::default(),
@@ -34,7 +39,7 @@ fn build(site: &Site, registry: &str, images: [&Image; 2], settings: &[&str]) ->
 
 /// Pushes the images of a bundle.
 #[track_caller]
-fn push(site: &Site, bundle: &Utf8PathBuf, options: &[&str]) {
+pub(crate) fn push(site: &Site, bundle: &Utf8PathBuf, options: &[&str]) {
     let full = bundle.with_extension("full.tar");
     let pack = ["pack", bundle.as_str(), full.as_str(), "--images", "all", "--store", "images"];
     let push = ["push", full.as_str(), "--trust", "trust.toml"];

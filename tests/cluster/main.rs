@@ -30,6 +30,8 @@ mod forged;
 mod garbage;
 mod happened;
 mod helm;
+mod image_access;
+mod image_lookup;
 mod images;
 mod keys;
 mod killed;

@@ -62,6 +62,32 @@ fn push_to_distribution_killed_after_any_request_converges() {
 }
 
 #[test]
+fn push_killed_in_the_middle_of_a_layer_converges() {
+    for program in Program::ALL {
+        let Some((registry, proxy, site)) = site_behind_proxy(program) else { return };
+        let image = image_of(&[&vec![7; 8 << 20]]);
+        site.build(&[&image], "all.tar", "all");
+        let layer = format!("blobs/{}", image.blobs[1].digest);
+        proxy.hold_body(3 << 20);
+        let mut push = site.begin_push("all.tar", &[]);
+        proxy.await_hold();
+        push.kill().unwrap();
+        push.wait().unwrap();
+        proxy.release();
+        assert_eq!(registry.call("HEAD", RELAY_REPOSITORY, &layer, None).status, 404);
+        assert_eq!(registry.digest(RELAY_REPOSITORY, "v1.1.314"), None);
+
+        site.pushed("all.tar", &[]);
+
+        assert!(is_whole(&registry, RELAY_REPOSITORY, &image), "{program:?}");
+        let stored = registry.call("GET", RELAY_REPOSITORY, &layer, None);
+        assert!(stored.body == image.blobs[1].bytes, "{program:?}: {} bytes", stored.body.len());
+        let tagged = registry.digest(RELAY_REPOSITORY, "v1.1.314");
+        assert_eq!(tagged.as_ref(), Some(&image.manifest.digest));
+    }
+}
+
+#[test]
 fn two_pushes_at_once_both_succeed() {
     for program in Program::ALL {
         let Some((registry, site)) = site_of(program, Access::Plain) else { return };

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::openssl::{Openssl, server_config};
 
-/// An authority, its server certificate for 127.0.0.1, and another authority.
+/// An authority, its server certificate for this machine and Docker Hub, and another authority.
 pub(crate) struct Certificates {
     folder: TempDir,
 }
@@ -26,7 +26,7 @@ impl Certificates {
         let openssl = Openssl::find(folder.path())?;
         openssl.make_authority("ca");
         openssl.make_authority("other");
-        openssl.make_server("IP:127.0.0.1,DNS:localhost");
+        openssl.make_server("IP:127.0.0.1,DNS:localhost,DNS:registry-1.docker.io");
         Some(Self { folder })
     }
 

@@ -1,12 +1,14 @@
 //! A registry in memory that works, or has one flaw.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use relay_bundle::model::digest::Digest;
 use serde_json::Value;
 
-use crate::stub::{Answer, Seen, Stub};
+use crate::stub::{Answer, BodyBreak, BreakEnd, Seen, Stub};
 
 /// A registry's flaw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,20 @@ pub(crate) enum Flaw {
     Quota,
     /// It claims to have mounted a blob, but has not.
     FalseMounts,
+    /// The connection of the first large upload ends in mid-body.
+    BreaksUpload,
+    /// It reads no more of the first large upload in mid-body.
+    StallsUpload,
+    /// It takes more than a second to begin the first upload.
+    Slow,
 }
+
+/// The size of a body that a registry with [`Flaw::BreaksUpload`] or [`Flaw::StallsUpload`] does
+/// not read whole, and the number of bytes that it reads.
+pub(crate) const LARGE_BYTES: usize = 8 << 20;
+pub(crate) const BREAK_BYTES: usize = 3 << 20;
+/// Progress appears only after a second.
+const SLOW: Duration = Duration::from_millis(1200);
 
 /// The manifest of another push.
 pub(crate) const RIVAL: &str = r#"{"config":{"digest":"sha256:0"},"layers":[]}"#;
@@ -56,7 +71,25 @@ impl Fake {
     pub(crate) fn start(flaw: Flaw) -> Self {
         let storage: Arc<Mutex<Storage>> = Arc::default();
         let kept = Arc::clone(&storage);
-        let stub = Stub::start(move |seen, _| storage.lock().unwrap().answer(flaw, seen));
+        let then = match flaw {
+            Flaw::BreaksUpload => Some(BreakEnd::Close),
+            Flaw::StallsUpload => Some(BreakEnd::Stall),
+            _ => None,
+        };
+        let is_broken = AtomicBool::new(false);
+        let breaks = move |seen: &Seen| {
+            let length = seen.header("content-length")?.parse::<usize>().ok()?;
+            let then = then.filter(|_| length >= LARGE_BYTES)?;
+            let is_first = !is_broken.swap(true, Ordering::SeqCst);
+            is_first.then_some(BodyBreak { after: BREAK_BYTES, then })
+        };
+        let is_slow = AtomicBool::new(flaw == Flaw::Slow);
+        let stub = Stub::start_breaking(breaks, move |seen, _| {
+            if seen.method == "POST" && is_slow.swap(false, Ordering::SeqCst) {
+                std::thread::sleep(SLOW);
+            }
+            storage.lock().unwrap().answer(flaw, seen)
+        });
         Self { stub, storage: kept }
     }
 
@@ -68,6 +101,11 @@ impl Fake {
             .manifests
             .get(&(repository.to_owned(), name.to_owned()))
             .cloned()
+    }
+
+    /// Returns true if a repository has a config or a layer.
+    pub(crate) fn has_blob(&self, repository: &str, digest: &str) -> bool {
+        self.storage.lock().unwrap().blobs.contains(&(repository.to_owned(), digest.to_owned()))
     }
 
     /// Stores a manifest under its digest and a tag, and the blobs that it names.

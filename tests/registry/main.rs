@@ -7,7 +7,9 @@ mod certificates;
 mod client;
 mod command;
 mod credentials;
+mod docker_hub;
 mod fake;
+mod fetches;
 mod images;
 mod manifests;
 #[path = "../support/openssl.rs"]
@@ -24,4 +26,6 @@ mod tar;
 mod tokens;
 #[path = "../support/tools.rs"]
 mod tools;
+mod trust;
+mod uploads;
 mod wires;

@@ -130,6 +130,24 @@ impl Answer {
 type Handler = dyn Fn(&Seen, usize) -> Answer + Send + Sync;
 /// Answers a request before its body is sent, or lets the client send it.
 type Gate = dyn Fn(&Seen) -> Option<Answer> + Send + Sync;
+/// Decides from the head of a request whether its body is read to the end.
+type Break = dyn Fn(&Seen) -> Option<BodyBreak> + Send + Sync;
+
+/// The end of a body that the server does not read whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyBreak {
+    /// The number of bytes that are read.
+    pub(crate) after: usize,
+    pub(crate) then: BreakEnd,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BreakEnd {
+    /// The connection ends.
+    Close,
+    /// The server reads no more, and keeps the connection open.
+    Stall,
+}
 
 /// A server; its threads end with the process.
 pub(crate) struct Stub {
@@ -138,16 +156,36 @@ pub(crate) struct Stub {
 }
 
 struct Shared {
+    service: Service,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// The behaviour of a server.
+struct Service {
     handler: Box<Handler>,
     gate: Option<Box<Gate>>,
-    seen: Mutex<Vec<Seen>>,
+    breaks: Option<Box<Break>>,
     tls: Option<Arc<ServerConfig>>,
+}
+
+impl Service {
+    fn new(handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self { handler: Box::new(handler), gate: None, breaks: None, tls: None }
+    }
 }
 
 impl Stub {
     /// Starts a server without TLS. The handler gets a request and the number of earlier ones.
     pub(crate) fn start(handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self::listen(Box::new(handler), None, None)
+        Self::listen(Service::new(handler))
+    }
+
+    /// Like [`Stub::start`]; `breaks` sees the head of each request before its body is read.
+    pub(crate) fn start_breaking(
+        breaks: impl Fn(&Seen) -> Option<BodyBreak> + Send + Sync + 'static,
+        handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Service { breaks: Some(Box::new(breaks)), ..Service::new(handler) })
     }
 
     /// Like [`Stub::start`]; `gate` sees the head of each request with `Expect: 100-continue`
@@ -156,7 +194,7 @@ impl Stub {
         gate: impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static,
         handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::listen(Box::new(handler), Some(Box::new(gate)), None)
+        Self::listen(Service { gate: Some(Box::new(gate)), ..Service::new(handler) })
     }
 
     /// Starts a server with TLS and the certificate of [`Certificates`].
@@ -164,17 +202,14 @@ impl Stub {
         certificates: &Certificates,
         handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::listen(Box::new(handler), None, Some(Arc::new(certificates.server())))
+        let tls = Some(Arc::new(certificates.server()));
+        Self::listen(Service { tls, ..Service::new(handler) })
     }
 
-    fn listen(
-        handler: Box<Handler>,
-        gate: Option<Box<Gate>>,
-        tls: Option<Arc<ServerConfig>>,
-    ) -> Self {
+    fn listen(service: Service) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared { handler, gate, seen: Mutex::default(), tls });
+        let shared = Arc::new(Shared { service, seen: Mutex::default() });
         let kept = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -210,7 +245,7 @@ impl Shared {
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
         let mut first = [0];
         stream.peek(&mut first)?;
-        match &self.tls {
+        match &self.service.tls {
             None if first == [HANDSHAKE] => Ok(()),
             None => self.answer(stream),
             Some(config) => {
@@ -228,7 +263,7 @@ impl Shared {
         let mut reader = BufReader::new(stream);
         let mut seen = read_head(&mut reader)?;
         if seen.header("expect").is_some()
-            && let Some(gate) = &self.gate
+            && let Some(gate) = &self.service.gate
         {
             if let Some(answer) = gate(&seen) {
                 self.note(&seen);
@@ -238,11 +273,19 @@ impl Shared {
         }
         let length =
             seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
+        let body_break = self.service.breaks.as_ref().and_then(|breaks| breaks(&seen));
+        let mut body = vec![0; body_break.map_or(length, |broken| broken.after)];
         reader.read_exact(&mut body)?;
         seen.body = String::from_utf8_lossy(&body).into_owned();
         let before = self.note(&seen);
-        (self.handler)(&seen, before).write(reader.get_mut())
+        match body_break.map(|broken| broken.then) {
+            None => {}
+            Some(BreakEnd::Close) => return Ok(()),
+            Some(BreakEnd::Stall) => loop {
+                std::thread::park();
+            },
+        }
+        (self.service.handler)(&seen, before).write(reader.get_mut())
     }
 
     /// Records a request, and returns the number of earlier ones.

@@ -33,6 +33,8 @@ pub(crate) struct Site {
     folder: tempfile::TempDir,
     /// Options of `push` besides the bundle and the key.
     pub(crate) options: Vec<String>,
+    /// Options of `build`: the terms of the release.
+    pub(crate) terms: Vec<String>,
     /// The image of the container beside the relay.
     pub(crate) side: &'static str,
 }
@@ -47,7 +49,12 @@ pub(crate) struct Ended {
 impl Site {
     /// Makes a site whose manifests name a registry.
     pub(crate) fn new(registry: &str) -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap(), options: Vec::new(), side: SIDE };
+        let site = Self {
+            folder: tempfile::tempdir().unwrap(),
+            options: Vec::new(),
+            terms: Vec::new(),
+            side: SIDE,
+        };
         let profile = format!("images.registry = \"{registry}\"\n{TINY}");
         put(&site.path().join(format!("profiles/{PROFILE}.toml")), profile.as_bytes());
         assert_eq!(site.run(&["keygen", "--out", "key.pem"]).code, 0);
@@ -79,16 +86,9 @@ impl Site {
         put(&self.path().join("profiles").join(LOCK_FILE), lock.to_text().as_bytes());
         let images = Images::of(&named);
         images.store(&self.path().join("bundles"));
-        let built = self.run(&[
-            "build",
-            PROFILE,
-            "--key",
-            "key.pem",
-            "--archive",
-            file,
-            "--images",
-            carried,
-        ]);
+        let own = ["build", PROFILE, "--key", "key.pem", "--archive", file, "--images", carried];
+        let terms = self.terms.iter().map(String::as_str);
+        let built = self.run(&own.into_iter().chain(terms).collect::<Vec<_>>());
         assert_eq!(built.code, 0, "{}", built.stderr);
         images
     }

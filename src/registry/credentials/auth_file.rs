@@ -8,6 +8,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use camino::Utf8Path;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::helper::{Helper, Told};
@@ -56,21 +57,8 @@ struct AuthEntry {
 impl AuthFile {
     /// Parses a file and ignores keys that do not concern credentials.
     pub(super) fn parse(path: &Utf8Path, bytes: &[u8]) -> Result<Self, CredentialError> {
-        // Parser messages may quote a value.
-        let written: AuthFileText =
-            serde_json::from_slice(bytes).map_err(|error| CredentialError::Form {
-                path: path.to_owned(),
-                line: error.line(),
-                column: error.column(),
-            })?;
-        let mut logins = BTreeMap::new();
-        for (key, entry) in written.auths.into_iter().flatten() {
-            let login = entry.login().map_err(|NotALogin| CredentialError::Encoding {
-                path: path.to_owned(),
-                key: shortened(&without_user_info(&key)),
-            })?;
-            logins.extend(login.map(|login| (AuthScope::of(&key), login)));
-        }
+        let written: AuthFileText = from_json(path, bytes)?;
+        let logins = logins(path, written.auths.unwrap_or_default())?;
         let helper = |name: &String| {
             Helper::new(name).ok_or_else(|| CredentialError::HelperName { path: path.to_owned() })
         };
@@ -80,6 +68,12 @@ impl AuthFile {
         let store =
             written.creds_store.as_ref().filter(|name| !name.is_empty()).map(helper).transpose()?;
         Ok(Self { logins, helpers, store })
+    }
+
+    /// Parses the format of docker's former file, `.dockercfg`: the logins alone.
+    pub(super) fn parse_logins(path: &Utf8Path, bytes: &[u8]) -> Result<Self, CredentialError> {
+        let logins = logins(path, from_json(path, bytes)?)?;
+        Ok(Self { logins, helpers: BTreeMap::new(), store: None })
     }
 
     /// Returns only the logins in the file itself.
@@ -108,6 +102,31 @@ impl AuthFile {
         }
         Ok(scopes(repository).find_map(|scope| self.logins.get(&scope)).map(RegistryLogin::copied))
     }
+}
+
+fn from_json<T: DeserializeOwned>(path: &Utf8Path, bytes: &[u8]) -> Result<T, CredentialError> {
+    // Parser messages may quote a value.
+    serde_json::from_slice(bytes).map_err(|error| CredentialError::Form {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
+/// Decodes the entries with a login.
+fn logins(
+    path: &Utf8Path,
+    entries: BTreeMap<String, AuthEntry>,
+) -> Result<BTreeMap<AuthScope, RegistryLogin>, CredentialError> {
+    let mut logins = BTreeMap::new();
+    for (key, entry) in entries {
+        let login = entry.login().map_err(|NotALogin| CredentialError::Encoding {
+            path: path.to_owned(),
+            key: shortened(&without_user_info(&key)),
+        })?;
+        logins.extend(login.map(|login| (AuthScope::of(&key), login)));
+    }
+    Ok(logins)
 }
 
 impl AuthScope {
@@ -260,6 +279,17 @@ mod tests {
             config.holds_secrets()
                 && !super::AuthFile::parse("x".into(), b"{}").ok().unwrap().holds_secrets()
         );
+    }
+
+    #[test]
+    fn former_file_has_logins_only() {
+        let parse = |text: &str| AuthFile::parse_logins("secret".into(), text.as_bytes());
+        let text = format!("{{{}}}", entry("https://r.example/v1/", "me:pw"));
+        assert_eq!(found(&parse(&text).ok().unwrap(), "r.example", "a"), "me:pw");
+        for damaged in [r#"{"r.example": "s3cret"}"#, r#"{"r.example": {"auth": "s3cret!"}}"#] {
+            let error = parse(damaged).err().unwrap();
+            assert!(!format!("{error} {error:?}").contains("s3"), "{error:?}");
+        }
     }
 
     #[test]

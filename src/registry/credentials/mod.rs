@@ -60,6 +60,34 @@ pub struct RegistryCredentials {
     files: Vec<AuthFile>,
 }
 
+/// The format of a pull Secret, which its type determines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullSecretFormat {
+    /// `kubernetes.io/dockerconfigjson`: docker's `config.json`.
+    ConfigJson,
+    /// `kubernetes.io/dockercfg`: docker's former file.
+    Dockercfg,
+}
+
+impl PullSecretFormat {
+    /// Returns the format of a Secret of this type; nodes ignore Secrets of other types.
+    pub fn of_type(secret_type: &str) -> Option<Self> {
+        match secret_type {
+            "kubernetes.io/dockerconfigjson" => Some(Self::ConfigJson),
+            "kubernetes.io/dockercfg" => Some(Self::Dockercfg),
+            _ => None,
+        }
+    }
+
+    /// Returns the data key of the Secret.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::ConfigJson => ".dockerconfigjson",
+            Self::Dockercfg => ".dockercfg",
+        }
+    }
+}
+
 /// A risk of a usable credential file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialWarning {
@@ -158,9 +186,17 @@ impl RegistryCredentials {
     ///
     /// # Errors
     ///
-    /// When it does not have the format of `config.json`.
-    pub fn prefer_pull_secret(&mut self, name: &str, bytes: &[u8]) -> Result<(), CredentialError> {
-        let file = AuthFile::parse(name.into(), bytes)?.without_helpers();
+    /// When it does not have the given format.
+    pub fn prefer_pull_secret(
+        &mut self,
+        name: &str,
+        format: PullSecretFormat,
+        bytes: &[u8],
+    ) -> Result<(), CredentialError> {
+        let file = match format {
+            PullSecretFormat::ConfigJson => AuthFile::parse(name.into(), bytes)?.without_helpers(),
+            PullSecretFormat::Dockercfg => AuthFile::parse_logins(name.into(), bytes)?,
+        };
         self.files.insert(0, file);
         Ok(())
     }

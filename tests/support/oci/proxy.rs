@@ -29,6 +29,10 @@ struct State {
     requests: Vec<String>,
     /// The number of the held request, counted from 1.
     hold: Option<(usize, Hold)>,
+    /// The number of body bytes at which a request is held.
+    hold_body: Option<usize>,
+    /// The number of body bytes of the last request.
+    body: usize,
     is_held: bool,
 }
 
@@ -61,6 +65,13 @@ impl Proxy {
     /// Forgets the requests so far, and holds the one with this number.
     pub(crate) fn hold(&self, number: usize, hold: Hold) {
         *self.shared.lock() = State { hold: Some((number, hold)), ..State::default() };
+    }
+
+    /// Forgets the requests so far, and holds the first one with this many bytes of a body. The
+    /// registry sees only those before.
+    pub(crate) fn hold_body(&self, bytes: usize) {
+        let hold = Some((usize::MAX, Hold::Before));
+        *self.shared.lock() = State { hold, hold_body: Some(bytes), ..State::default() };
     }
 
     /// Forgets the requests so far, and releases the held one.
@@ -121,10 +132,14 @@ impl Shared {
         }
     }
 
-    /// Records a request. The client writes its head at once, and the bodies in these tests do not
-    /// look like one.
+    /// Records a request, or counts the bytes of its body. The client writes its head at once, and
+    /// the bodies in these tests do not look like one.
     fn note(&self, bytes: &[u8]) {
         if !METHODS.iter().any(|method| bytes.starts_with(method.as_bytes())) {
+            let mut state = self.lock();
+            state.body += bytes.len();
+            state.is_held |= state.hold_body.is_some_and(|held| state.body >= held);
+            self.changed.notify_all();
             return;
         }
         let line =
@@ -132,6 +147,7 @@ impl Shared {
         let line = line.trim_end_matches(" HTTP/1.1").to_owned();
         let mut state = self.lock();
         state.requests.push(line);
+        state.body = 0;
         state.is_held |= state.hold.is_some_and(|(number, _)| number == state.requests.len());
         self.changed.notify_all();
     }
