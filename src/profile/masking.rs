@@ -250,6 +250,7 @@ mod tests {
             "config.enableCors = \"True\"",
             "config.port = \"3000\"",
             "replicaCuont = 3",
+            "tolerations = [{ key = \"a\", value = \"any text\" }]",
             "confg.logLevel = \"debug\"",
             "imgae.repository = \"\"",
             "config.timezoneOffset = 1.5",

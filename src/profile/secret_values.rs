@@ -99,7 +99,7 @@ fn is_in_secret(text: &str, steps: &[Step<'_>]) -> bool {
                 path = path.index(index);
             }
             Step::Key(table, key) => {
-                found = found || is_torn(path.0.last(), key);
+                found = found || is_torn(path.0.last(), key) || is_unnamed(&path, table, key);
                 path = path.key(key);
                 found = found
                     || is_secret_path(&path)
@@ -147,6 +147,15 @@ fn is_in_pair(table: &Table, key: &str) -> bool {
     key != "name"
         && (key == "value" || key == "valueFrom" || !known_words::is_key_name(key))
         && table.iter().any(names_secret)
+}
+
+/// Returns whether `key` is the value of a pair whose name is missing or misspelt, as in
+/// `{ n.ame = "LDAP_PASSWORD", value = "…" }`.
+fn is_unnamed(path: &Path, table: &Table, key: &str) -> bool {
+    let has_name =
+        || matches!(table.get("name").map(|name| &name.node.value), Some(Value::Text(_)));
+    let takes_name = || key_types::takes(&path.key("name"), &Value::Text(String::new()));
+    key == "value" && !has_name() && takes_name()
 }
 
 /// Returns whether `path` leads to a program's list of arguments.

@@ -61,7 +61,7 @@ pub(super) fn is_unknown_property(path: &Path) -> bool {
     })
 }
 
-/// Returns whether a text is the value of a property of which no output of Fluent Bit takes it.
+/// Returns whether no output of Fluent Bit takes the text at `path` as the value of its property.
 pub(super) fn is_misfit_of_output(path: &Path, value: &Value) -> bool {
     let Value::Text(text) = value else { return false };
     match rest_below(path, OUTPUT_CONFIG) {
@@ -181,10 +181,10 @@ pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
     let keys = path.0.iter().map(|segment| segment.as_key().unwrap_or_default());
     let keys: Vec<&str> = keys.collect();
     match (keys.as_slice(), value) {
-        ([.., "existing", "name"] | [.., "valueFrom", _, "name"], Value::Text(text)) => {
+        ([.., "existing", "name"] | [.., "", "valueFrom", _, "name"], Value::Text(text)) => {
             is_a::<ObjectName>(text)
         }
-        ([.., "existing", "key"] | [.., "valueFrom", _, _], Value::Text(text)) => {
+        ([.., "existing", "key"] | [.., "", "valueFrom", _, _], Value::Text(text)) => {
             is_a::<DataKey>(text)
         }
         ([.., "age"], Value::Text(text)) => is_a::<AgeFile>(text),
@@ -198,8 +198,7 @@ pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
     }
 }
 
-/// Returns whether a value inside a reference to a Secret has not the form of a name, so that it
-/// may be the secret itself.
+/// Returns whether a name inside a reference is invalid, so that it may be the secret itself.
 pub(super) fn is_misnamed(path: &Path, value: &Value) -> bool {
     let mut keys = path.0.iter().filter_map(Segment::as_key);
     let (Some(last), Value::Text(text)) = (path.0.last().and_then(Segment::as_key), value) else {

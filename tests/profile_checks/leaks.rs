@@ -123,6 +123,8 @@ fn profile_with_known_slip_shows_no_secret() {
         "config.jwtSecrt = { value = \"qvzk1\" }",
         "extraEnv = [{ name = \"LDAP_PASSWORD\", vlaue = \"qvzk1\" }]",
         "extraEnv = [{ nmae = \"LDAP_PASSWORD\", value = \"qvzk1\" }]",
+        "extraEnv = [{ n.ame = \"LDAP_PASSWORD\", value = \"qvzk1\" }]",
+        "extraEnv = [{ value = \"qvzk1\" }]",
         "extraEnv = [\"LDAP_PASSWORD=qvzk1\"]",
         "storage.logs.fluentbit.output = { type = \"es\", config = { host = \"h\", http_pass = \"qvzk1\" } }",
         "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = \"qvzk1\" }]",
@@ -163,7 +165,7 @@ fn profile_with_known_slip_shows_no_secret() {
 fn secret_of_wrong_form_shows_neither_key_nor_value() {
     const OTHERS: [&str; 2] =
         ["storage.logs.fluentbit.output.config.http_passwd", "config.jwtSecrt"];
-    const FORMS: [&str; 21] = [
+    const FORMS: [&str; 22] = [
         "PLACE = { age = \"qvzk1\" }",
         "PLACE = { age = [\"qvzk1\"] }",
         "PLACE = { age = { qvzk1 = \"qvzk1\" } }",
@@ -180,6 +182,7 @@ fn secret_of_wrong_form_shows_neither_key_nor_value() {
         "PLACE = { value = [\"qvzk1\"] }",
         "PLACE = { value = \"a\", revision = \"qvzk1\" }",
         "PLACE = { qvzk1 = \"x\" }",
+        "PLACE = { valueFrom = { secretKeyRef = { name = \"qvzk1\", key = \"qvzk2\" } } }",
         "PLACE = [\"qvzk1\"]",
         "PLACE = [{ qvzk1 = 1 }]",
         "PLACE.qvzk1 = \"x\"",
