@@ -378,7 +378,11 @@ fn text_problem(key: &str, property: &Property, secret: bool, text: &str) -> Opt
     if secret || holds_credential(property, text) {
         return Some(secret_literal(key));
     }
-    let fits = match property.kind {
+    (!accepts_text(property.kind, text)).then(|| invalid(key, property, text))
+}
+
+fn accepts_text(kind: Kind, text: &str) -> bool {
+    match kind {
         Kind::Text | Kind::TextOrFalse | Kind::List => true,
         Kind::Host => {
             !text.contains(['/', ' ', '@', '?', '#', ',']) && text.matches(':').count() != 1
@@ -400,8 +404,22 @@ fn text_problem(key: &str, property: &Property, secret: bool, text: &str) -> Opt
         Kind::SizeOrFalse => text.eq_ignore_ascii_case("false") || parse_size(text).is_some(),
         Kind::Time => parse_time(text).is_some(),
         Kind::Retries => is_retry_limit(text),
-    };
-    (!fits).then(|| invalid(key, property, text))
+    }
+}
+
+/// Returns whether an output takes this text for a property; also true if no output has it.
+pub fn is_text_of_property(key: &str, text: &str) -> bool {
+    is_any_property(key, |property| accepts_text(property.kind, text))
+}
+
+/// Returns whether an output takes a list for a property; also true if no output has it.
+pub fn is_list_property(key: &str) -> bool {
+    is_any_property(key, Property::multiple)
+}
+
+fn is_any_property(key: &str, matches: impl Fn(&Property) -> bool) -> bool {
+    let mut known = Output::ALL.into_iter().filter_map(|output| output.property(key)).peekable();
+    known.peek().is_none() || known.any(matches)
 }
 
 fn is_retry_limit(text: &str) -> bool {

@@ -16,7 +16,10 @@ mod table;
 mod value;
 mod version;
 
-pub use check::{Problem, ProblemKind, Severity, check, is_credential, is_librdkafka_secret};
+pub use check::{
+    Problem, ProblemKind, Severity, check, is_credential, is_librdkafka_secret, is_list_property,
+    is_text_of_property,
+};
 pub use config::{ConfigInput, METADATA, config};
 pub use defaults::buffer_bytes;
 pub use fields::FIELDS;

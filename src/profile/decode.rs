@@ -14,7 +14,7 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
-use super::{masking, mode_text, removed, secrets, suggest};
+use super::{mode_text, removed, secret_values, secrets, suggest};
 use crate::model::credential::holds_credential;
 
 /// Returns the typed value of `tree` and adds each mistake to `diagnostics`; `None` if no value can
@@ -43,7 +43,7 @@ pub fn decode<T: DeserializeOwned>(
             Err(error) => {
                 let path = error.path.clone().unwrap_or_default();
                 let origin = error.origin.unwrap_or_else(|| tree.nearest_origin(&path));
-                let error = if masking::is_hidden(tree, &path) {
+                let error = if secret_values::is_hidden(tree, &path) {
                     error.without(tree.get(&path))
                 } else {
                     error

@@ -2,13 +2,12 @@
 //!
 //! Any other word may be part of a secret, so messages must not show it.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::schema;
+use super::{schema, sorted_lines};
 
 /// The names of all keys, sorted, one per line.
 ///
@@ -23,22 +22,7 @@ static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
 
 /// Returns whether any table of a profile has a key of this name.
 pub fn is_key_name(name: &str) -> bool {
-    is_line_of_sorted(KEY_NAMES, name)
-}
-
-/// Returns whether a sorted text has a line, by binary search without a list of the lines.
-fn is_line_of_sorted(mut text: &str, wanted: &str) -> bool {
-    while !text.is_empty() {
-        let middle = text.floor_char_boundary(text.len() / 2);
-        let start = text[..middle].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
-        match wanted.cmp(&text[start..end]) {
-            Ordering::Less => text = &text[..start],
-            Ordering::Equal => return true,
-            Ordering::Greater => text = text.get(end + 1..).unwrap_or_default(),
-        }
-    }
-    false
+    sorted_lines::find(KEY_NAMES, name).is_some()
 }
 
 /// Returns whether a word is the name of a key, or a value of a closed list.

@@ -2,7 +2,7 @@
 //!
 //! | text | shown lines |
 //! |---|---|
-//! | TOML | every line; secrets, values like them, and keys inside them are masked |
+//! | TOML | every line without its comment; only values that the schema expects, and no secrets |
 //! | not TOML | only unquoted known words: any other text may contain part of a secret |
 //! | a link out of the profiles' folder, or a text with PEM | none: it may be any file |
 
@@ -11,12 +11,10 @@ use std::ops::Range;
 
 use super::diagnostic::Diagnostics;
 use super::known_words;
-use super::node::{Entry, Node, Path, Segment, Table, Value, Visibility};
+use super::node::{Entry, Node, Value, Visibility};
 use super::parse::parse;
-use super::secrets::{is_key, is_name, is_reference, is_secret_path, is_unknown_property};
-use crate::model::credential::{
-    credentials, holds_pem, may_assign_secret, may_hold_login, resembles_secret, sounds_secret,
-};
+use super::secret_values::{Step, is_hidden_key, is_secret, is_small_number};
+use crate::model::credential::{credentials, holds_pem, sounds_secret};
 
 /// A text whose lines are shown with secrets masked.
 pub struct ShownText<'a> {
@@ -33,7 +31,7 @@ enum Lines {
     None,
 }
 
-/// One masked line, as long as the original.
+/// One masked line without its comment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ShownLine {
     /// The byte offset of the line in the text.
@@ -70,9 +68,18 @@ impl<'a> ShownText<'a> {
         let text = match self.lines {
             Lines::None => None,
             Lines::OfKnownWords => has_known_words_only(line).then(|| line.to_owned()),
-            Lines::Masked => Some(self.masked(start..end)),
+            Lines::Masked => Some(self.masked(start..self.end_of_code(start..end))),
         };
         text.map(|text| ShownLine { start, text })
+    }
+
+    /// Returns the end of a line before its comment, which may hold anything.
+    fn end_of_code(&self, line: Range<usize>) -> usize {
+        let mut signs = self.text[line.clone()].match_indices('#').map(|(at, _)| line.start + at);
+        let Some(comment) = signs.find(|at| !is_in_literal(&self.tree, *at)) else {
+            return line.end;
+        };
+        line.start + self.text[line.start..comment].trim_end().len()
     }
 
     fn masked(&self, line: Range<usize>) -> String {
@@ -82,7 +89,7 @@ impl<'a> ShownText<'a> {
         let in_text = |range: Range<usize>| line.start + range.start..line.start + range.end;
         let shown = &self.text[line.clone()];
         hidden.extend(credentials(shown).map(in_text));
-        let repeated = self.keys.iter().flat_map(|key| shown.match_indices(key));
+        let repeated = self.keys.iter().flat_map(|key| words(shown, key));
         hidden.extend(repeated.map(|(at, key)| in_text(at..at + key.len())));
         for range in hidden {
             let (from, to) = (range.start.max(line.start), range.end.min(line.end));
@@ -90,6 +97,25 @@ impl<'a> ShownText<'a> {
         }
         String::from_utf8(bytes).expect("whole values were replaced by ASCII")
     }
+}
+
+/// Returns whether the byte at an offset belongs to a key or a value.
+fn is_in_literal(node: &Node, at: usize) -> bool {
+    match &node.value {
+        Value::Table(table) => table
+            .values()
+            .any(|Entry { key, node }| key.span().contains(&at) || is_in_literal(node, at)),
+        Value::Array(items) => items.iter().any(|item| is_in_literal(item, at)),
+        _ => node.origin.span().contains(&at),
+    }
+}
+
+/// Finds a key in a line, but not inside a longer one.
+fn words<'a>(line: &'a str, key: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    line.match_indices(key).filter(move |(at, key)| {
+        !line[..*at].ends_with(is_part) && !line[at + key.len()..].starts_with(is_part)
+    })
 }
 
 /// Returns `text` with stars in place of every secret and every line that may not be shown.
@@ -102,35 +128,6 @@ pub fn mask(text: &str) -> String {
         masked
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Returns whether the value at `path` is or may be a secret.
-pub(super) fn is_hidden(tree: &Node, path: &Path) -> bool {
-    let mut steps = Vec::new();
-    let mut node = tree;
-    for segment in &path.0 {
-        let (step, next) = match (segment, &node.value) {
-            (Segment::Key(key), Value::Table(table)) => {
-                let Some((key, Entry { node, .. })) = table.get_key_value(key) else { break };
-                (Step::Key(table, key), node)
-            }
-            (Segment::Index(index), Value::Array(items)) => {
-                let Some(node) = items.get(*index) else { break };
-                (Step::Index(items, *index), node)
-            }
-            _ => break,
-        };
-        steps.push(step);
-        node = next;
-    }
-    is_secret(node, &steps)
-}
-
-/// One step from the root of a tree to a value, with its sibling values.
-#[derive(Clone, Copy)]
-enum Step<'a> {
-    Key(&'a Table, &'a str),
-    Index(&'a [Node], usize),
 }
 
 /// Collects the ranges of secrets in `line`; `steps` lead to `node`.
@@ -164,12 +161,12 @@ fn collect<'a>(
     }
 }
 
-/// Collects the ranges of unknown keys in the place of a secret.
+/// Collects the ranges of unknown keys that may be secrets.
 fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<Step<'a>>, hidden: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                if !known_words::is_key_name(key) && is_in_secret("", steps) {
+                if !known_words::is_key_name(key) && is_hidden_key(key, steps) {
                     hidden.push(entry.key.span());
                 }
                 steps.push(Step::Key(table, key));
@@ -188,95 +185,6 @@ fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<Step<'a>>, hidden: &mut Vec<
     }
 }
 
-/// Returns whether a value is a secret, judged by its key, an outer key, its siblings or its own
-/// text.
-fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
-    let text = match &node.value {
-        // A boolean reveals nothing; a number may be a password without quotes.
-        Value::Bool(_) => return false,
-        Value::Text(text) => text.as_str(),
-        _ => "",
-    };
-    if may_assign_secret(text) || may_hold_login(text) {
-        return true;
-    }
-    is_in_secret(text, steps) && !is_reference(&path_of(steps), &node.value)
-}
-
-/// Returns whether the value with this text stands in the place of a secret.
-fn is_in_secret(text: &str, steps: &[Step<'_>]) -> bool {
-    let mut path = Path::default();
-    let mut found = false;
-    for step in steps {
-        match *step {
-            Step::Index(items, index) => {
-                // An argument may join an option's name and value without a separator.
-                let is_option = is_argument(&path) && resembles_secret(text);
-                found = found || is_option || follows_option(items, index);
-                path = path.index(index);
-            }
-            Step::Key(table, key) => {
-                found = found || is_torn(path.0.last(), key);
-                path = path.key(key);
-                found = found
-                    || is_secret_path(&path)
-                    || is_secret_key(&path, key)
-                    || is_in_pair(table, key);
-            }
-        }
-    }
-    found
-}
-
-fn path_of(steps: &[Step<'_>]) -> Path {
-    let segment = |step: &Step<'_>| match *step {
-        Step::Key(_, key) => Segment::Key(key.to_owned()),
-        Step::Index(_, index) => Segment::Index(index),
-    };
-    Path(steps.iter().map(segment).collect())
-}
-
-fn is_secret_key(path: &Path, key: &str) -> bool {
-    if sounds_secret(key) {
-        // Our own keys for secrets are recognised by their paths.
-        return !is_name(path, key) && !is_key(path);
-    }
-    is_unknown_property(path) || !known_words::is_key_name(key) && resembles_secret(key)
-}
-
-/// Returns whether a dot splits the name of a secret, as in `adminPass.word`.
-fn is_torn(before: Option<&Segment>, key: &str) -> bool {
-    let Some(before) = before.and_then(Segment::as_key) else { return false };
-    !known_words::is_key_name(before)
-        && !known_words::is_key_name(key)
-        && resembles_secret(&format!("{before}{key}"))
-}
-
-/// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`,
-/// even if one of the two keys is misspelt.
-fn is_in_pair(table: &Table, key: &str) -> bool {
-    let names_secret = |(name, entry): (&String, &Entry)| match &entry.node.value {
-        Value::Text(text) if name != key => {
-            (name == "name" || !known_words::is_key_name(name)) && resembles_secret(text)
-        }
-        _ => false,
-    };
-    key != "name"
-        && (key == "value" || !known_words::is_key_name(key))
-        && table.iter().any(names_secret)
-}
-
-/// Returns whether `path` leads to a program's list of arguments.
-fn is_argument(path: &Path) -> bool {
-    matches!(path.0.last().and_then(Segment::as_key), Some("args" | "command"))
-}
-
-/// Returns whether an item is the value of the option before it: `["--password", "…"]`.
-fn follows_option(items: &[Node], index: usize) -> bool {
-    let before = index.checked_sub(1).and_then(|before| items.get(before)).map(|node| &node.value);
-    matches!(before, Some(Value::Text(text)) if text.starts_with('-') && sounds_secret(text))
-}
-
 /// Returns whether a line of a text that is not TOML contains only names of keys, choices and small
 /// numbers.
 fn has_known_words_only(line: &str) -> bool {
@@ -286,9 +194,8 @@ fn has_known_words_only(line: &str) -> bool {
         return false;
     }
     let mut words = line.split(is_sign).filter(|word| !word.is_empty());
-    let is_number = |word: &str| word.len() < 6 && word.bytes().all(|byte| byte.is_ascii_digit());
     words.next().is_none_or(known_words::is_key_name)
-        && words.all(|word| known_words::is_known(word) || is_number(word))
+        && words.all(|word| known_words::is_known(word) || is_small_number(word))
 }
 
 #[cfg(test)]
@@ -315,6 +222,53 @@ mod tests {
     #[test]
     fn text_of_places_shows_no_line() {
         assert_eq!(ShownText::new("replicaCount = 1", Visibility::Places).line_at(0), None);
+    }
+
+    #[test]
+    fn value_of_wrong_type_is_covered() {
+        for text in [
+            "redis.auth = \"hunter2\"",
+            "redis.auth.enabled = \"hunter2\"",
+            "redis.auth = 733137",
+            "extraEnv = [\"hunter2\"]",
+            "imagePullSecrets = [\"hunter2\"]",
+            "extraEnv = [{ valueFrom.secretKeyRef = { name = \"Hunter2\" } }]",
+            "note = \"hunter2\"",
+            "storage.logs.fluentbit.output.config.port = \"hunter2\"",
+            "storage.logs.fluentbit.output.config.host = [\"hunter2\"]",
+            "extraEnv = [{ name = \"A_KEY\", valueFrom.fieldRef = { fieldPath = \"hunter2 !\" } }]",
+        ] {
+            assert!(mask(text).ends_with(['*', ']', '}']), "{}", mask(text));
+            assert!(!mask(text).contains("unter2") && !mask(text).contains("733"), "{text}");
+        }
+    }
+
+    #[test]
+    fn value_that_is_hardly_secret_is_shown() {
+        for text in [
+            "ingress.enabled = \"yes\"",
+            "config.enableCors = \"True\"",
+            "config.port = \"3000\"",
+            "replicaCuont = 3",
+            "tolerations = [{ key = \"a\", value = \"any text\" }]",
+            "confg.logLevel = \"debug\"",
+            "imgae.repository = \"\"",
+            "config.timezoneOffset = 1.5",
+            "config = { logLevle = \"info\" }",
+            "podLabels = { \"a.b/c\" = \"any text\" }",
+            "extraEnv = [{ name = \"A_KEY\", valueFrom.secretKeyRef = { name = \"a\", key = \"b\" } }]",
+            "storage.logs.fluentbit.output.config.port = \"9200\"",
+            "storage.logs.fluentbit.output.config.\"storage.total_limit_size\" = \"64M\"",
+            "resources.limits = { cpu = 1, memory = \"1Gi\" }",
+        ] {
+            assert_eq!(mask(text), text);
+        }
+    }
+
+    #[test]
+    fn comment_is_cut() {
+        assert_eq!(mask("config.logLevel = \"#\" # s3cret"), "config.logLevel = \"#\"");
+        assert_eq!(mask("# s3cret\n[config]# s3cret"), "\n[config]");
     }
 
     #[test]

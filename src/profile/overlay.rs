@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{
     Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value, Visibility,
 };
-use super::{explain, parse, secrets, suggest};
+use super::{explain, key_types, parse, secrets, suggest};
 use crate::model::credential;
 use crate::model::text::Label;
 
@@ -247,6 +247,7 @@ fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
         ));
     }
     refuse_secret(&Path::of(path))?;
+    let path = &secrets::shown_key(path);
     if path.contains('[') {
         return Err(refuse(
             format!("`--set {path}`: the path goes into an array"),
@@ -273,8 +274,7 @@ fn refuse_secret(path: &Path) -> Result<(), Box<Diagnostic>> {
         return Ok(());
     }
     let shown = secrets::shown_path(path);
-    let message =
-        format!("`--set {shown}`: there is no such key, and a secret's has nearly that name");
+    let message = format!("`--set {shown}`: unknown key whose name resembles that of a secret");
     Err(Diagnostic::error("RB0009", message).help(explain::unknown_key(&path.to_string())).into())
 }
 
@@ -300,11 +300,12 @@ fn not_toml(path: &str, value: &str) -> (&'static str, String) {
     }
 }
 
-/// Returns whether a value is a single word for a known key, so that it cannot contain part of a
+/// Returns whether a value is a single word for a key that takes a text, so that it cannot contain part of a
 /// secret.
 fn is_word_for(path: &str, value: &str) -> bool {
     let is_word = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c));
-    is_word && explain::is_key(&Path::of(path)) && !credential::holds_credential(value)
+    let takes_text = key_types::takes(&Path::of(path), &Value::Text(value.to_owned()));
+    is_word && takes_text && !credential::holds_credential(value)
 }
 
 /// Clears a digest that belongs to another tag, because a layer below the tag's sets it.

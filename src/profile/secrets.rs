@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::node::{Node, Path, Segment, Value};
 use super::{explain, known_words, schema};
-use crate::fluent_bit::is_librdkafka_secret;
+use crate::fluent_bit::{is_librdkafka_secret, is_list_property, is_text_of_property};
 use crate::model::credential::resembles_secret;
 pub use crate::model::credential::sounds_secret;
 use crate::model::secret::{Counter, GeneratedLength};
@@ -61,6 +61,16 @@ pub(super) fn is_unknown_property(path: &Path) -> bool {
     })
 }
 
+/// Returns whether no output of Fluent Bit takes the text at `path` as the value of its property.
+pub(super) fn is_misfit_of_output(path: &Path, value: &Value) -> bool {
+    let Value::Text(text) = value else { return false };
+    match rest_below(path, OUTPUT_CONFIG) {
+        Some([Segment::Key(key)]) => !is_text_of_property(key, text),
+        Some([Segment::Key(key), Segment::Index(_)]) => !is_list_property(key),
+        _ => false,
+    }
+}
+
 /// Returns whether the key at `path` sounds like a secret, and is not a known key for something
 /// else, such as `config.defaultTokenLimit`.
 pub fn may_be_secret(path: &Path) -> bool {
@@ -90,14 +100,27 @@ pub fn shown_path(path: &Path) -> Path {
     Path(path.0[..end].to_vec())
 }
 
+/// Returns the path of an argument as messages may show it.
+pub fn shown_key(argument: &str) -> String {
+    let path = Path::of(argument);
+    let shown = shown_path(&path);
+    if shown == path { argument.to_owned() } else { shown.to_string() }
+}
+
 /// Returns whether one of the keys in a path is a secret's, or may be a misspelt one.
 fn is_inside_secret(way: &[Segment]) -> bool {
     (1..=way.len()).any(|end| {
         let path = Path(way[..end].to_vec());
         let Some(key) = way[end - 1].as_key() else { return false };
-        is_secret_path(&path)
-            || !known_words::is_key_name(key) && !is_name(&path, key) && resembles_secret(key)
+        let is_unknown = !known_words::is_key_name(key) && !is_name(&path, key);
+        is_secret_path(&path) || refers_to_secret(key) || is_unknown && resembles_secret(key)
     })
+}
+
+/// Returns whether a key holds a secret or a reference to one, so that an unknown key in its table
+/// may be the secret.
+pub fn refers_to_secret(key: &str) -> bool {
+    key == "valueFrom" || sounds_secret(key)
 }
 
 /// Returns whether `path` is one of our own keys.
@@ -154,10 +177,16 @@ const NAMES: [&str; 6] = [
 ///
 /// Any other value there may be the secret itself.
 pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
-    let keys: Vec<&str> = path.0.iter().filter_map(Segment::as_key).collect();
+    // An index is the key "": a reference is not an item of an array.
+    let keys = path.0.iter().map(|segment| segment.as_key().unwrap_or_default());
+    let keys: Vec<&str> = keys.collect();
     match (keys.as_slice(), value) {
-        ([.., "existing", "name"], Value::Text(text)) => is_a::<ObjectName>(text),
-        ([.., "existing", "key"], Value::Text(text)) => is_a::<DataKey>(text),
+        ([.., "existing", "name"] | [.., "", "valueFrom", _, "name"], Value::Text(text)) => {
+            is_a::<ObjectName>(text)
+        }
+        ([.., "existing", "key"] | [.., "", "valueFrom", _, _], Value::Text(text)) => {
+            is_a::<DataKey>(text)
+        }
         ([.., "age"], Value::Text(text)) => is_a::<AgeFile>(text),
         ([.., "generate", "length"], Value::Integer(number)) => {
             GeneratedLength::new(*number).is_some()
@@ -167,6 +196,20 @@ pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
         }
         _ => false,
     }
+}
+
+/// Returns whether a name inside a reference is invalid, so that it may be the secret itself.
+pub(super) fn is_misnamed(path: &Path, value: &Value) -> bool {
+    let mut keys = path.0.iter().filter_map(Segment::as_key);
+    let (Some(last), Value::Text(text)) = (path.0.last().and_then(Segment::as_key), value) else {
+        return false;
+    };
+    keys.any(refers_to_secret)
+        && match last {
+            "name" | "secretName" => !is_a::<ObjectName>(text),
+            "key" => !is_a::<DataKey>(text),
+            _ => false,
+        }
 }
 
 fn is_a<T: FromStr>(text: &str) -> bool {

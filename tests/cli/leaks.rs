@@ -157,3 +157,29 @@ fn control_characters_of_values_are_escaped_by_import() {
         assert_seen(&ran);
     }
 }
+
+#[test]
+fn import_of_secrets_in_wrong_places_shows_none() {
+    let env = TestEnv::new();
+    for values in [
+        "externalRedis: qvzk1",
+        "redis: {auth: qvzk1}",
+        "redis: {auth: {enabled: qvzk1}}",
+        "config: [qvzk1]",
+        "config: {port: qvzk1}",
+        "imagePullSecrets: [qvzk1]",
+        "extraEnv: [qvzk1]",
+        "extraEnv: {DB_PASSWORD: qvzk1}",
+        "extraEnv: [{name: DB_PASSWORD, valueFrom: qvzk1}]",
+        "extraEnv: [{name: DB_PASSWORD, valueFrom: {secretKeyRef: qvzk1}}]",
+        "extraEnv: [{name: DB_PASSWORD, valueFrom: {secretKeyRef: {qvzk1: 1}}}]",
+        "extraEnv: [{name: DB_PASSWORD, valueFrom: {secretKeyRef: {name: qvzk1 !, key: a}}}]",
+        "storage: {logs: {fluentbit: {output: {config: qvzk1}}}}",
+    ] {
+        fs_err::write(env.path().join("values.yaml"), values).unwrap();
+
+        // The profile itself goes to stdout.
+        let ran = env.run(&["import", "helm", "values.yaml"]);
+        assert!(!ran.stderr.contains("qvzk"), "{values}\n{}", ran.stderr);
+    }
+}

@@ -9,13 +9,14 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use relay_bundle::profile::explain;
+use relay_bundle::profile::secrets::SECRET_KEYS;
 use relay_bundle::profile::{self, Loaded};
 use relay_bundle::ui::diagnostic::{to_json, to_text};
 
 use super::Files;
 
 /// The prefix of each part of every secret below.
-const MARK: &str = "qvzk";
+pub(crate) const MARK: &str = "qvzk";
 
 /// Lines with a secret, each with its table.
 const SECRETS: [(&str, &str); 12] = [
@@ -69,14 +70,14 @@ fn with_secret(
     (format!("{}{lines}\n{}", &text[..at], &text[at..]), start..at + lines.len() + 20)
 }
 
-fn load(text: &str, sets: &[String]) -> Loaded {
+pub(crate) fn load(text: &str, sets: &[String]) -> Loaded {
     let base = ("base".to_owned(), shipped("base").into_bytes());
     let profiles = BTreeMap::from([base, ("p".to_owned(), text.as_bytes().to_vec())]);
     profile::load("p", sets, &Files { profiles, ..Files::default() })
 }
 
 /// Returns all output of commands about a profile.
-fn said(loaded: &Loaded) -> String {
+pub(crate) fn said(loaded: &Loaded) -> String {
     let mut said = to_text(&loaded.diagnostics, &loaded.sources);
     said += &to_json(&loaded.diagnostics, &loaded.sources).to_string();
     for key in ["config", "redis", "externalRedis", "storage", "extraEnv", "extraEnv[0].value"] {
@@ -122,8 +123,17 @@ fn profile_with_known_slip_shows_no_secret() {
         "config.jwtSecrt = { value = \"qvzk1\" }",
         "extraEnv = [{ name = \"LDAP_PASSWORD\", vlaue = \"qvzk1\" }]",
         "extraEnv = [{ nmae = \"LDAP_PASSWORD\", value = \"qvzk1\" }]",
+        "extraEnv = [{ n.ame = \"LDAP_PASSWORD\", value = \"qvzk1\" }]",
+        "extraEnv = [{ value = \"qvzk1\" }]",
         "extraEnv = [\"LDAP_PASSWORD=qvzk1\"]",
         "storage.logs.fluentbit.output = { type = \"es\", config = { host = \"h\", http_pass = \"qvzk1\" } }",
+        "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = \"qvzk1\" }]",
+        "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = { secretKeyRef = \"qvzk1\" } }]",
+        "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = { secretKeyRef = { qvzk1 = 1 } } }]",
+        "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom.fieldRef = { fieldPath = \"qvzk1 !\" } }]",
+        // The property takes another text.
+        "storage.logs.fluentbit.output = { type = \"es\", config = { port = \"qvzk1\" } }",
+        "storage.logs.fluentbit.output = { type = \"es\", config = { host = [\"qvzk1\"] } }",
         // On the next line.
         "config.jwtSecret =\n\"qvzk1\"",
         "config.jwtSecret =\nqvzk1",
@@ -153,16 +163,9 @@ fn profile_with_known_slip_shows_no_secret() {
 
 #[test]
 fn secret_of_wrong_form_shows_neither_key_nor_value() {
-    const PLACES: [&str; 7] = [
-        "config.jwtSecret",
-        "config.encryptionKey",
-        "config.adminPassword",
-        "redis.auth.password",
-        "externalRedis.password",
-        "storage.logs.fluentbit.output.config.http_passwd",
-        "config.jwtSecrt",
-    ];
-    const FORMS: [&str; 21] = [
+    const OTHERS: [&str; 2] =
+        ["storage.logs.fluentbit.output.config.http_passwd", "config.jwtSecrt"];
+    const FORMS: [&str; 22] = [
         "PLACE = { age = \"qvzk1\" }",
         "PLACE = { age = [\"qvzk1\"] }",
         "PLACE = { age = { qvzk1 = \"qvzk1\" } }",
@@ -179,13 +182,14 @@ fn secret_of_wrong_form_shows_neither_key_nor_value() {
         "PLACE = { value = [\"qvzk1\"] }",
         "PLACE = { value = \"a\", revision = \"qvzk1\" }",
         "PLACE = { qvzk1 = \"x\" }",
+        "PLACE = { valueFrom = { secretKeyRef = { name = \"qvzk1\", key = \"qvzk2\" } } }",
         "PLACE = [\"qvzk1\"]",
         "PLACE = [{ qvzk1 = 1 }]",
         "PLACE.qvzk1 = \"x\"",
         "PLACE.\"qvzk1 qvzk2\".a = 1\nPLACE.\"qvzk1 qvzk2\".qvzk3 = 2",
         "[PLACE.qvzk1]\nx = 1\n[PLACE.qvzk1.y]\nz = {}\n[[PLACE.qvzk1.u]]",
     ];
-    for place in PLACES {
+    for place in SECRET_KEYS.into_iter().chain(OTHERS) {
         for form in FORMS {
             let text = form.replace("PLACE", place);
             assert!(load(&text, &[]).profile.is_none(), "{text}");
@@ -253,6 +257,13 @@ fn argument_with_slip_shows_no_secret() {
         "externalRedis.password.qvzk1.a=1",
         "storage.logs.fluentbit.output.config.http_passwd.qvzk1=1",
         "config={jwtSecret={qvzk1=1}}",
+        "redis.auth=qvzk1",
+        "redis.auth.enabled=qvzk1",
+        "redis.auth.qvzk1=qvzk2",
+        "externalRedis=qvzk1",
+        "externalRedis.port=qvzk1",
+        "extraEnv=qvzk1",
+        "config.port=80 # qvzk1",
     ] {
         assert_silent("", &[set]);
     }

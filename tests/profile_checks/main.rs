@@ -4,6 +4,7 @@
 mod defects;
 mod fragments;
 mod leaks;
+mod leaks_of_keys;
 mod network;
 mod robustness;
 mod rules;

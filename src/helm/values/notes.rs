@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::value::{Map, Value};
 use crate::profile::known_words;
 use crate::profile::node::{Path, Visibility};
+use crate::profile::secrets::refers_to_secret;
 
 /// The name in notes that concern no single key.
 pub(super) const VALUES: &str = "values";
@@ -67,16 +68,20 @@ impl Notes {
 /// Returns a key up to the first part that may not be a name.
 ///
 /// In `{jwtSecret:abc}`, which lacks a blank, the key contains the secret. In a file whose lines
-/// must not be shown, a key may be anything.
+/// must not be shown, a key may be anything. In a reference to a Secret, it may be the secret.
 fn shown(key: &str, visibility: Visibility) -> &str {
     let mut end = 0;
+    let mut is_reference = false;
     for part in key.split('.') {
         let word = part.split('[').next().unwrap_or_default().trim_matches('"');
         let is_name = visibility == Visibility::Lines
             && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/'));
-        if !is_name && !known_words::is_key_name(word) {
+        let is_known = known_words::is_key_name(word);
+        if (!is_name || is_reference) && !is_known {
             return key.get(..end).filter(|known| !known.is_empty()).unwrap_or(VALUES);
         }
+        // The chart has keys of its own in `redis.auth`.
+        is_reference |= is_known && word != "auth" && refers_to_secret(word);
         end = part.as_ptr() as usize - key.as_ptr() as usize + part.len();
     }
     key
@@ -110,5 +115,22 @@ fn number(value: &Value, path: &Path, positions: &mut BTreeMap<String, usize>) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_key_in_reference_is_cut() {
+        let shown = |key| shown(key, Visibility::Lines);
+        assert_eq!(
+            shown("extraEnv[0].valueFrom.secretKeyRef.s3cret"),
+            "extraEnv[0].valueFrom.secretKeyRef"
+        );
+        assert_eq!(shown("imagePullSecrets[0].s3cret.a"), "imagePullSecrets[0]");
+        assert_eq!(shown("redis.auth.existingSecret"), "redis.auth.existingSecret");
+        assert_eq!(shown("ingress.foo"), "ingress.foo");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::words;
 use crate::profile::Loaded;
 use crate::profile::node::{self, Node, Path, Segment};
-use crate::profile::{masking, secrets};
+use crate::profile::{secret_values, secrets};
 
 /// A value of a profile and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,7 +75,7 @@ fn shown(node: &Node, path: &Path, tree: &Node) -> Value {
             };
             table.iter().map(value).collect()
         }
-        _ if masking::is_hidden(tree, path) => json!(REDACTED),
+        _ if secret_values::is_hidden(tree, path) => json!(REDACTED),
         node::Value::Integer(value) => json!(value),
         node::Value::Text(text) if holds_credential(text) => json!(REDACTED),
         node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => {
