@@ -1,8 +1,8 @@
 //! Reproducible, content-addressed Kubernetes bundles for Claude Relay Service.
 //!
 //! `ARCHITECTURE.md` explains the modules; `tests/architecture.rs` lists the dependencies allowed
-//! between them. Nothing below `cmd` reads the environment, randomness, the locale or the time of
-//! day. Only `cluster` and `registry` use the network, and they measure their own timeouts.
+//! between them. Nothing below `cmd` reads the environment, the locale or the time of day;
+//! `sealed` alone takes randomness, for age, and `ui` looks at `NO_COLOR`. Only `cluster` and `registry` use the network, and they measure their own timeouts.
 
 pub mod age_file;
 pub mod bundle;

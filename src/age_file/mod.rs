@@ -2,8 +2,8 @@
 //!
 //! `build`, the verification gate and `secrets check` inspect sealed files here, so that a file
 //! that would fail at apply time is rejected earlier. This proves nothing: only a private key
-//! reveals a modified header. Pure, and independent of the `age` crate, so that builds without it
-//! can check sealed files too.
+//! reveals a modified header. Pure, and independent of the `age` crate, which
+//! takes randomness from the system.
 
 mod address;
 mod armour;

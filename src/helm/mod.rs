@@ -1,5 +1,6 @@
-//! Adoption of a Helm release, as data: the release, the owners of fields, the action for each
-//! object, and the encryption key that the relay runs with.
+//! Everything about Helm, as data: `values` turns the values of the chart into a profile; the other
+//! modules decide about the adoption of a release: its owners of fields, the action for each object,
+//! and the encryption key that the relay runs with.
 //!
 //! Pure: releases and live objects come in as JSON, and decisions go out as values. These modules
 //! compare and carry values of Secrets, and never write them into a message.
