@@ -24,7 +24,7 @@ pub trait Report: Serialize {
 ///
 /// It is distinct from other broken pipes, which file systems and networks may report.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
+#[error("the reader of the output is gone")]
 pub struct ReaderGone;
 
 /// When to use colours.
