@@ -55,7 +55,7 @@ impl Sealable {
                 Ok(Self::entry(store, entry))
             }
             Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` is a profile, and only a bundle that was built is signed"
+                "`{name}` is a profile; only a built bundle can be signed"
             ))
             .hint(format!("`@{name}` is its newest build in the store"))
             .hint(format!("`./{name}` is a folder or file of that name"))),
@@ -71,8 +71,8 @@ impl Sealable {
         let metadata = match fs_err::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Failure::input(format!("there is no file or folder `{path}`"))
-                    .hint("`@NAME` means the store"));
+                return Err(Failure::input(format!("file or folder `{path}` does not exist"))
+                    .hint("use `@NAME` for an entry of the store"));
             }
             Err(error) => return Err(error.into()),
         };
@@ -80,7 +80,7 @@ impl Sealable {
         let real = path.canonicalize_utf8()?;
         let place = if is_parts_index(path) {
             return Err(Failure::input(format!(
-                "`{path}` is an archive in parts, which is not signed in place"
+                "`{path}` is an archive in parts, which cannot be signed in place"
             ))
             .hint("join the parts, or sign the bundle before it is split"));
         } else if metadata.is_file() {
@@ -158,7 +158,8 @@ impl Sealable {
         let found = sums.content_id();
         if found != content_id {
             let why = format!(
-                "`{}` has become another bundle: its content id was sha256:{content_id} and is sha256:{found}",
+                "`{}` is now another bundle: its content id was sha256:{content_id} and is \
+                 sha256:{found}",
                 self.shown
             );
             return Err(refused::untrusted("TAMPERED", why));
@@ -200,7 +201,7 @@ impl Sealable {
             Locked::Unsupported(why) => {
                 // The attestation is read again before it is replaced, with or without a lock.
                 ctx.printer.warn(&format!(
-                    "`{}` cannot be locked ({why}): let no one else sign it now",
+                    "cannot lock `{}` ({why}): do not sign it elsewhere at the same time",
                     self.shown
                 ));
                 Ok(None)
@@ -238,7 +239,7 @@ impl Sealable {
     fn check_current(&self, lock: Option<&NamedLock>) -> Result<(), Failure> {
         match lock.map(NamedLock::is_current).transpose()? {
             Some(false) => {
-                Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
+                Err(Failure::world(format!("`{}` was replaced while being signed", self.shown))
                     .hint("nothing was written: sign the new one"))
             }
             Some(true) | None => Ok(()),
@@ -256,13 +257,16 @@ impl Sealable {
 /// unexpected file in the bundle.
 fn put(bundle: &Utf8Path, attestation: &[u8]) -> Result<(), Failure> {
     let (target, aside) = (bundle.join(ATTESTATION), folder_of(bundle));
-    let outside = |error: io::Error| {
-        Failure::from(error)
+    let outside =
+        |error: io::Error| {
+            Failure::from(error)
             .hint(format!(
-                "the attestation is written to `{aside}` first, and moved into the bundle when it is whole"
+                "the attestation is written to `{aside}` first, and moved into the bundle once it \
+                 is complete"
             ))
-            .hint("where that is impossible, copy the bundle to a place where it is, or sign its archive")
-    };
+            .hint("if that is not possible, copy the bundle to a writable folder, or sign its \
+                   archive")
+        };
     let mut file = AtomicFile::create_aside(&target, aside, MODE_PUBLIC, Durability::Synced)
         .map_err(outside)?;
     file.write_all(attestation)?;

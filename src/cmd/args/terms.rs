@@ -16,18 +16,18 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Terms of a new statement")]
 pub struct TermsArgs {
-    /// The number that rises from release to release [default: the seconds of --issued, or one
+    /// The serial, which increases with every release [default: the seconds of --issued, or one
     /// more than the newest release of the profile in the store]
     #[arg(long, value_name = "N")]
     serial: Option<u64>,
     /// When the release was issued, such as 2026-11-22T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     issued: Option<Timestamp>,
-    /// When it ends: a time, or 12h, 30d, 8w after it was issued [default: as the trust policy
+    /// When it expires: a time, or 12h, 30d, 8w after the issue time [default: as the trust policy
     /// says]
     #[arg(long, value_name = "TIME|30d")]
     expires: Option<Expiry>,
-    /// A site that it is for; repeatable [default: any]
+    /// A site for which it is valid; repeatable [default: any]
     #[arg(long = "site", value_name = "NAME")]
     sites: Vec<Label>,
 }
@@ -68,9 +68,11 @@ impl FromStr for Expiry {
         let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
         match number {
             Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
-            _ => Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after \
-                      the release was issued, such as `12h`, `30d` or `8w`"
-                .to_owned()),
+            _ => {
+                Err("use a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the \
+                     issue time, such as `12h`, `30d` or `8w`"
+                    .to_owned())
+            }
         }
     }
 }
@@ -123,8 +125,8 @@ pub(in crate::cmd) fn serial_warning(predicate: &Predicate) -> Option<String> {
     let Predicate { serial, issued, .. } = predicate;
     predicate.is_serial_ahead().then(|| {
         format!(
-            "the serial {serial} is more than 24 h beyond the time of issue, {issued}: a place \
-             that accepts it refuses every release with a lower serial from then on"
+            "serial {serial} is more than 24 h ahead of the issue time {issued}: a place that \
+             accepts it will refuse every lower serial"
         )
     })
 }
@@ -133,7 +135,7 @@ pub(in crate::cmd) fn serial_warning(predicate: &Predicate) -> Option<String> {
 fn expiry_in_words(predicate: &Predicate) -> String {
     predicate
         .expires
-        .map_or_else(|| "has no end of its own".to_owned(), |time| format!("expires at {time}"))
+        .map_or_else(|| "has no expiry of its own".to_owned(), |time| format!("expires at {time}"))
 }
 
 /// Returns the sites of a release, in words.
@@ -154,10 +156,8 @@ fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
     let text = value.to_string_lossy();
     let time = text.parse().ok().and_then(|seconds| Timestamp::from_seconds(seconds).ok());
     let wrong = || {
-        Failure::input(format!(
-            "the variable {EPOCH} is {text:?}, and should be a number of seconds"
-        ))
-        .hint("unset it, or give --issued")
+        Failure::input(format!("invalid {EPOCH} {text:?}: expected a number of seconds"))
+            .hint("unset it, or pass --issued")
     };
     time.ok_or_else(wrong).map(Some)
 }
