@@ -40,7 +40,7 @@ pub enum Durability {
 /// Why reading a file failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFileError {
-    #[error("`{path}` has more than {limit} bytes, which is the most that is read")]
+    #[error("`{path}` exceeds the limit of {limit} bytes")]
     TooLarge { path: Utf8PathBuf, limit: u64 },
     #[error("`{path}` is not a regular file")]
     NotRegular { path: Utf8PathBuf },
@@ -74,7 +74,7 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileErro
 pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
     fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
-            io::Error::new(error.kind(), format!("there is no file `{path}`"))
+            io::Error::new(error.kind(), format!("file `{path}` does not exist"))
         }
         _ => error,
     })
@@ -215,7 +215,7 @@ impl AtomicFile {
 impl Temporary {
     fn create(path: &Utf8Path, folder: &Utf8Path) -> io::Result<Self> {
         if path.file_name().is_none() {
-            let why = format!("`{path}` does not name a file");
+            let why = format!("`{path}` is not the path of a file");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         #[cfg(target_os = "linux")]
@@ -227,12 +227,12 @@ impl Temporary {
             // For example in `/proc`.
             io::ErrorKind::NotFound if folder.is_dir() => {
                 let why =
-                    format!("failed to create file `{path}`: no file can be made in `{folder}`");
+                    format!("failed to create file `{path}`: cannot create files in `{folder}`");
                 io::Error::new(io::ErrorKind::PermissionDenied, why)
             }
             io::ErrorKind::NotFound => io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("failed to create file `{path}`: there is no folder `{folder}`"),
+                format!("failed to create file `{path}`: folder `{folder}` does not exist"),
             ),
             _ => about("create", path, &error),
         })
@@ -500,7 +500,7 @@ mod tests {
         assert!(read.contains(path.as_str()), "{read}");
         assert_eq!(
             write,
-            format!("failed to create file `{path}`: there is no folder `{folder}/no/such`")
+            format!("failed to create file `{path}`: folder `{folder}/no/such` does not exist")
         );
     }
 

@@ -37,13 +37,13 @@ pub struct StateFile {
 pub enum StateError {
     #[error("the state file `{path}` is damaged: {why}")]
     Damaged { path: Utf8PathBuf, why: InvalidState },
-    #[error("`{path}` is in the way: a regular file should stand there, and no link")]
+    #[error("`{path}` exists, and is not a regular file")]
     InTheWay { path: Utf8PathBuf },
-    #[error("the state is not kept where others can change it: {0}")]
+    #[error("refusing to use a state that other users can change: {0}")]
     Guard(GuardError),
-    #[error("the state would have {bytes} bytes, and {STATE_BYTES_MAX} are allowed")]
+    #[error("the state would have {bytes} bytes; the limit is {STATE_BYTES_MAX}")]
     TooLarge { bytes: usize },
-    #[error("the state cannot be written: {0}")]
+    #[error("cannot write the state: {0}")]
     NotCanonical(#[from] NotCanonical),
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -64,12 +64,12 @@ impl StateError {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Damaged { path, .. } => Some(format!(
-                "restore `{path}` from a backup; without one, move it away and record the bundle \
-                 that is deployed at once, with `verify --record`: until then older bundles are \
+                "restore `{path}` from a backup; without one, move it away and immediately record \
+                 the deployed bundle with `verify --record`: until then, older bundles are \
                  accepted again"
             )),
             Self::InTheWay { .. } => {
-                Some("move it away, or name another file with `--state`".to_owned())
+                Some("move it away, or pass another file with `--state`".to_owned())
             }
             Self::Guard(error) => error.remedy(),
             Self::TooLarge { .. } | Self::NotCanonical(_) => None,
@@ -219,7 +219,7 @@ fn make_folders(folder: &Utf8Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(io::Error::new(
             error.kind(),
-            format!("failed to make folder `{folder}`: {}", error.kind()),
+            format!("failed to create folder `{folder}`: {}", error.kind()),
         )),
         Ok(()) => fs::File::open(folder_of(folder))?.sync_all(),
     }

@@ -7,8 +7,8 @@ pub fn certificate(why: &CertificateError, error: &rustls::Error) -> String {
     match why {
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the server's certificate, or that of an authority, has a key or a signature that this \
-             program cannot verify: it knows RSA, Ed25519, P-256 and P-384, and not P-521"
+            "unsupported key or signature in the certificate of the server or of an authority: \
+             supported are RSA, Ed25519, P-256 and P-384, but not P-521"
                 .to_owned()
         }
         _ => error.to_string(),
@@ -19,8 +19,7 @@ pub fn certificate(why: &CertificateError, error: &rustls::Error) -> String {
 /// algorithm.
 pub fn nothing_in_common(alert: AlertDescription) -> String {
     format!(
-        "the server and this program have no version or algorithm of TLS in common ({alert:?}): \
-         the program knows TLS 1.2 and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 \
-         keys, not P-521"
+        "no TLS version or algorithm in common with the server ({alert:?}): supported are TLS 1.2 \
+         and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 keys, but not P-521"
     )
 }

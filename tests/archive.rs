@@ -260,7 +260,7 @@ fn each_defect_is_named_with_its_file_and_place() {
         (
             "no tar",
             |tar| tar.fill(b'a'),
-            "has a header whose field `size` is not what this program writes",
+            "the header field `size` of an entry is not what this program writes",
         ),
         (
             "other content",
@@ -295,22 +295,22 @@ fn each_defect_is_named_with_its_file_and_place() {
         (
             "padding",
             |tar| tar[RECIPE_AT - 1] = 1,
-            "`manifests/a.yaml` is followed by padding that is not zero",
+            "`manifests/a.yaml` is followed by non-zero padding",
         ),
         (
             "cut in a file",
             |tar| tar.truncate(MANIFEST_AT + 520),
-            "cut short, in `manifests/a.yaml` or after it (at byte 2048 ",
+            "truncated in or after `manifests/a.yaml` (at byte 2048 ",
         ),
         (
             "cut in a header",
             |tar| tar.truncate(RECIPE_AT + 100),
-            "cut short, in `manifests/a.yaml` or after it (at byte 3072 ",
+            "truncated in or after `manifests/a.yaml` (at byte 3072 ",
         ),
         (
             "one end block",
             |tar| tar.truncate(END_AT + 512),
-            "cut short, in `recipe.json` or after it (at byte 4608 ",
+            "truncated in or after `recipe.json` (at byte 4608 ",
         ),
         (
             "a spoilt end block",
@@ -320,7 +320,7 @@ fn each_defect_is_named_with_its_file_and_place() {
         (
             "one byte more",
             |tar| tar.push(0),
-            "`recipe.json` is followed by more data after the end of the archive (at byte 5120 ",
+            "`recipe.json` is followed by data after the end of the archive (at byte 5120 ",
         ),
     ];
     assert_eq!(written(&small(), None).len(), END_AT + 1024);
@@ -366,13 +366,13 @@ fn impossible_size_is_refused_early() {
         (
             "attestation.dsse.json",
             65_537,
-            "`attestation.dsse.json` has 65537 bytes, and 65536 are allowed",
+            "`attestation.dsse.json` has 65537 bytes; the limit is 65536",
         ),
-        ("SHA256SUMS", (4 << 20) + 1, "`SHA256SUMS` has 4194305 bytes, and 4194304 are allowed"),
+        ("SHA256SUMS", (4 << 20) + 1, "`SHA256SUMS` has 4194305 bytes; the limit is 4194304"),
         (
             "manifests/a.yaml",
             (1 << 20) + 1,
-            "`manifests/a.yaml` has 1048577 bytes, and 1048576 are allowed",
+            "`manifests/a.yaml` has 1048577 bytes; the limit is 1048576",
         ),
     ];
     for (name, bytes, message) in table {

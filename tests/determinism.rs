@@ -275,7 +275,7 @@ fn build_check_proves_it_to_anyone() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(
-        said.contains("checked production: 3 builds in other processes gave the same bytes"),
+        said.contains("checked production: 3 builds in other processes gave identical bytes"),
         "{said}"
     );
 }

@@ -81,10 +81,10 @@ fn an_unknown_key_gets_the_nearest_one() {
     for (wrong, help) in [
         ("config.lgoLevel", "did you mean `config.logLevel`?"),
         ("replicacount", "did you mean `replicaCount`?"),
-        ("logLevel", "that key exists as `config.logLevel`"),
+        ("logLevel", "it exists as `config.logLevel`"),
         ("storage.logs.fluentbit.outptu.type", "did you mean `storage.logs.fluentbit.output`?"),
         ("ingress.hosts[0].hots", "did you mean `ingress.hosts.host`?"),
-        ("", "name a key, such as `config.logLevel`"),
+        ("", "pass a key, such as `config.logLevel`"),
     ] {
         assert!(explain_key(wrong).is_none(), "{wrong}");
         assert_eq!(unknown_key(wrong), help, "{wrong}");

@@ -134,15 +134,15 @@ fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
 
     let with = |file: &'static str| ["--payload", file];
     for (signature, key, more, code, why) in [
-        ("raw.sig", "key.pub.pem", &with("payload.bin")[..], 3, "is not one of this statement"),
-        ("good.sig", "ours.pub.pem", &with("payload.bin"), 3, "is not one of this statement"),
-        ("good.sig", "key.pub.pem", &with("other.bin"), 2, "is not what `sign --payload` writes"),
+        ("raw.sig", "key.pub.pem", &with("payload.bin")[..], 3, "is not valid for this statement"),
+        ("good.sig", "ours.pub.pem", &with("payload.bin"), 3, "is not valid for this statement"),
+        ("good.sig", "key.pub.pem", &with("other.bin"), 2, "was not written by `sign --payload`"),
         (
             "good.sig",
             "key.pub.pem",
             &with("statement.json"),
             2,
-            "is not what `sign --payload` writes",
+            "was not written by `sign --payload`",
         ),
         ("good.sig", "key.pub.pem", &[], 2, "--payload FILE"),
         (
@@ -152,9 +152,9 @@ fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
             2,
             "has the serial 7",
         ),
-        ("short.sig", "key.pub.pem", &with("payload.bin"), 2, "is no signature"),
+        ("short.sig", "key.pub.pem", &with("payload.bin"), 2, "is not a signature"),
         ("none.sig", "key.pub.pem", &with("payload.bin"), 2, "none.sig"),
-        ("good.sig", "good.sig", &with("payload.bin"), 2, "is no public key"),
+        ("good.sig", "good.sig", &with("payload.bin"), 2, "is not a public key"),
     ] {
         let ran = attach(signature, key, more);
         assert_eq!(
@@ -169,7 +169,7 @@ fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
     env.build(&["web", "--set", "replicaCount=2", "--archive", "web.tar"]);
     let other_bundle = attach("good.sig", "key.pub.pem", &with("payload.bin"));
     assert_eq!(other_bundle.code, 3);
-    assert!(other_bundle.stderr.contains("is about another bundle"), "{}", other_bundle.stderr);
+    assert!(other_bundle.stderr.contains("is for another bundle"), "{}", other_bundle.stderr);
 }
 
 #[test]
@@ -194,7 +194,8 @@ fn a_payload_of_another_statement_than_the_one_that_is_there_needs_reseal() {
     let resealed = env.run(&[&attach[..], &["--reseal", "--json"]].concat());
 
     assert!(
-        refused.stderr.contains("another statement") && refused.stderr.contains("--reseal"),
+        refused.stderr.contains("not the statement of the bundle")
+            && refused.stderr.contains("--reseal"),
         "{}",
         refused.stderr
     );
@@ -208,9 +209,9 @@ fn a_payload_is_not_written_over_other_files_or_into_the_bundle() {
     let before = fs_err::read(env.path().join("web.tar")).unwrap();
     let inside = entry.join("payload.bin");
     for (bundle, path, why) in [
-        ("web.tar", "web.tar", "none that `sign --payload` wrote"),
-        ("web.tar", "ours.pem", "none that `sign --payload` wrote"),
-        ("web.tar", "profiles", "no regular file"),
+        ("web.tar", "web.tar", "was not written by `sign --payload`"),
+        ("web.tar", "ours.pem", "was not written by `sign --payload`"),
+        ("web.tar", "profiles", "not a regular file"),
         ("@web", inside.as_str(), "inside the bundle"),
         ("bundles/web", inside.as_str(), "inside the bundle"),
     ] {

@@ -78,7 +78,7 @@ operater = "Exists"
         text.contains("unknown key `replicaCuont` in a profile (did you mean `replicaCount`?)"),
         "{text}"
     );
-    assert!(text.contains("that key exists as `config.logLevel`"), "{text}");
+    assert!(text.contains("it exists as `config.logLevel`"), "{text}");
     assert!(loaded.profile.is_none());
 }
 

@@ -268,7 +268,7 @@ fn gc_follows_no_link_out_of_the_store() {
     let outside = home();
     let victim = outside.root.join("sha256").join("d".repeat(64));
     fs::create_dir_all(victim.parent().unwrap()).unwrap();
-    fs::write(&victim, "of somebody else").unwrap();
+    fs::write(&victim, "of another user").unwrap();
     for link in ["", "sha256", ".partial"] {
         let home = home();
         let store = &home.store;
@@ -293,11 +293,11 @@ fn partial_blob_with_a_second_name_is_not_extended() {
     let store = &home.store;
     drop(store.blobs().share().unwrap());
     let victim = home.root.join("victim");
-    fs::write(&victim, "of somebody else").unwrap();
+    fs::write(&victim, "of another user").unwrap();
     fs::hard_link(&victim, home.root.join(".blobs/.partial").join(digest().to_string())).unwrap();
 
     let refused = store.blobs().begin(digest(), BLOB.len() as u64);
 
     assert!(matches!(refused, Err(StoreError::InTheWay { .. })));
-    assert_eq!(fs::read_to_string(&victim).unwrap(), "of somebody else");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "of another user");
 }

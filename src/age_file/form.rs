@@ -45,38 +45,37 @@ pub enum Stated<'a> {
 /// Why a file is not a sealed secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
-    #[error("it is no file that age encrypted")]
+    #[error("it is not a file that age encrypted")]
     NotAge,
-    #[error("it has more than {0} bytes")]
+    #[error("it exceeds {0} bytes")]
     TooLarge(usize),
-    #[error(
-        "its armour is not as age writes it: it was cut short or altered, or its line ends were changed"
-    )]
+    #[error("invalid armour: the file was truncated or altered, or its line endings were changed")]
     Armour,
-    #[error("its header is not as age writes it: it was cut short or altered")]
+    #[error("invalid header: the file was truncated or altered")]
     Header,
-    #[error(
-        "its address, the stanza `{ADDRESS_STANZA}`, is not as this program writes it: it was altered"
-    )]
+    #[error("invalid address (stanza `{ADDRESS_STANZA}`): the file was altered")]
     Address,
-    #[error("it is of a version of age's format that this program does not know")]
+    #[error("unsupported version of the age format")]
     Version,
     #[error(
-        "it is encrypted with a passphrase, which `apply` does not ask for; seal it for an `age1…` key"
+        "it is encrypted with a passphrase, which `apply` cannot ask for; seal it for an `age1…` \
+         key"
     )]
     Passphrase,
-    #[error("it is encrypted for a key of SSH, which is not taken; seal it for `age1…` keys")]
+    #[error("it is encrypted for an SSH key, which is not supported; seal it for `age1…` keys")]
     Ssh,
     #[error(
-        "it is encrypted for `{0}`, a kind of key that needs a plugin or another program; seal it for `age1…` keys"
+        "it is encrypted for `{0}`, a key type that needs a plugin or another program; seal it for \
+         `age1…` keys"
     )]
     OtherKind(String),
     #[error("it has more than {RECIPIENTS_MAX} recipients")]
     TooMany,
-    #[error("it is encrypted for no recipient")]
+    #[error("it has no recipient")]
     Nobody,
     #[error(
-        "its content is not padded to {PADDING} bytes: it was encrypted with age alone, or cut short"
+        "its content is not padded to {PADDING} bytes: it was encrypted with plain age, or \
+         truncated"
     )]
     NotPadded,
 }

@@ -16,7 +16,7 @@ pub struct Place {
 
 /// The text is not a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no key of a Secret, as `namespace/name/key`")]
+#[error("not a Secret key in the form `namespace/name/key`")]
 pub struct InvalidPlace;
 
 impl Place {

@@ -28,20 +28,20 @@ pub struct Assembled {
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     #[error(
-        "two objects are called {0}; change `release.name`, `fullnameOverride` or `nameOverride`"
+        "two objects are named {0}; change `release.name`, `fullnameOverride` or `nameOverride`"
     )]
     Duplicate(ObjectKey),
-    #[error("{0}; a shorter `release.name` or `fullnameOverride` helps")]
+    #[error("{0}; shorten `release.name` or `fullnameOverride`")]
     Path(#[from] InvalidPath),
     #[error(transparent)]
     Add(#[from] AddError),
-    #[error("{0}; no reader would take the bundle")]
+    #[error("{0}; no reader would accept the bundle")]
     Limit(#[from] LimitExceeded),
-    #[error("{0} has more values than a manifest may have; no reader would take the bundle")]
+    #[error("{0} has more values than a manifest may have; no reader would accept the bundle")]
     Manifest(ObjectKey),
     #[error(transparent)]
     Canonical(#[from] NotCanonical),
-    #[error("the images do not make a bundle: {0}")]
+    #[error("invalid list of images: {0}")]
     Images(#[from] InvalidImageList),
 }
 

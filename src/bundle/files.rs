@@ -29,7 +29,7 @@ pub enum AddError {
     Limit(#[from] LimitExceeded),
     #[error("`{0}` is not a file of a bundle")]
     Misplaced(SafePath),
-    #[error("`{0}` is there already")]
+    #[error("`{0}` already exists")]
     Duplicate(SafePath),
 }
 

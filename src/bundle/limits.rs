@@ -37,11 +37,9 @@ pub const MANIFESTS_VALUES_MAX: usize = 50_000;
 /// A bundle, or one of its files, exceeds a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitExceeded {
-    #[error("`{path}` has {bytes} bytes, and {limit} are allowed")]
+    #[error("`{path}` has {bytes} bytes; the limit is {limit}")]
     File { path: String, bytes: u64, limit: u64 },
-    #[error(
-        "all manifests and sealed secrets have more than {MANIFESTS_BYTES_MAX} bytes: `{path}` is too much"
-    )]
+    #[error("all manifests and sealed secrets exceed {MANIFESTS_BYTES_MAX} bytes with `{path}`")]
     Manifests { path: String },
     #[error("there are more than {FILES_MAX} files")]
     Files,

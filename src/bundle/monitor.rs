@@ -35,13 +35,13 @@ enum Stand {
 /// Why a `ServiceMonitor` is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMonitor {
-    #[error("`{0}` is not what this program renders there")]
+    #[error("`{0}` is not what this program renders here")]
     Field(String),
     #[error("it must select the namespace `{0}` and no other")]
     Namespace(String),
     #[error("it selects no Service of the bundle")]
     Service,
-    #[error("its `relabelings` may lead Prometheus to another address")]
+    #[error("its `relabelings` could redirect Prometheus to another address")]
     Redirects,
 }
 

@@ -55,42 +55,42 @@ pub struct Bundle {
 pub enum InvalidBundle {
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    #[error("`{file}` has format {found}, and this program reads format {wanted}")]
+    #[error("`{file}` has format {found}; this version reads format {wanted}")]
     Format { file: &'static str, found: String, wanted: u32 },
-    #[error("`{file}` is not what this program writes: {why}")]
+    #[error("`{file}` was not written by this program: {why}")]
     Document { file: &'static str, why: String },
-    #[error("`{file}` is not what this program writes: {why}")]
+    #[error("`{file}` was not written by this program: {why}")]
     Manifest { file: String, why: InvalidYaml },
-    #[error("`{file}` holds no object that a bundle may have: {kind:?}")]
+    #[error("`{file}` holds an object that no bundle may have: {kind:?}")]
     Kind { file: String, kind: String },
-    #[error("`{file}` holds {found:?}, and bundle.json says otherwise")]
+    #[error("`{file}` holds {found:?}, which contradicts bundle.json")]
     Object { file: String, found: String },
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
-    #[error("bundle.json and the manifests do not both have `{0}`")]
+    #[error("bundle.json and the manifests disagree about `{0}`")]
     Unlisted(String),
     #[error("bundle.json does not match the manifests: {what}")]
     Disagrees { what: &'static str },
     #[error("bundle.json states an impossible source for {kind}/{name}")]
     Source { kind: String, name: String },
-    #[error("`{object}` is not of the bundle's namespace `{namespace}`")]
+    #[error("`{object}` is not in the bundle's namespace `{namespace}`")]
     Namespace { object: String, namespace: String },
-    #[error("`{object}` stands outside the bundle's namespace: {why}")]
+    #[error("`{object}` is outside the bundle's namespace: {why}")]
     Monitor { object: String, why: InvalidMonitor },
-    #[error("`{object}` gives Prometheus more to read than the bundle: {why}")]
+    #[error("`{object}` lets Prometheus read more than the bundle: {why}")]
     OwnMonitor { object: String, why: InvalidMonitor },
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    #[error("bundle.json has another {what} than recipe.json")]
+    #[error("bundle.json and recipe.json disagree about the {what}")]
     OtherThanRecipe { what: &'static str },
-    #[error("recipe.json is not the one that bundle.json names")]
+    #[error("recipe.json does not match its digest in bundle.json")]
     OtherRecipe,
     #[error(transparent)]
     Sealed(#[from] Box<InvalidSealed>),
-    #[error("`{IMAGES}` is not a list of images: {0}")]
+    #[error("invalid `{IMAGES}`: {0}")]
     Images(InvalidImageList),
     #[error(
-        "`{IMAGES}` lists other images than the manifests: `{reference}` is in one of them only"
+        "`{IMAGES}` and the manifests list different images: only one of them has `{reference}`"
     )]
     OtherImages { reference: String },
 }

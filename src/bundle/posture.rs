@@ -112,7 +112,7 @@ mod tests {
         assert!(
             workload
                 .violations
-                .contains(&"`spec.hostPID` is a field that no bundle has".to_owned())
+                .contains(&"`spec.hostPID` is a field that no bundle may have".to_owned())
         );
         let container = &workload.containers[0];
         assert!(

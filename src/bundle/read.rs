@@ -315,7 +315,7 @@ pub enum Fault {
     #[error("`{path}` is not the manifest that images.json describes: {why}")]
     Manifest { path: String, why: String },
     /// The bundle as a whole is not the requested one.
-    #[error("the bundle was altered: its content id should begin with {wanted} and is {found}")]
+    #[error("the bundle was altered: its content id should start with {wanted}, but is {found}")]
     OtherContent { wanted: String, found: Digest },
     #[error("`{path}` is missing")]
     Missing { path: String },
@@ -324,7 +324,8 @@ pub enum Fault {
     Extra { name: String },
     /// A folder has a file or folder of an image layout.
     #[error(
-        "`{}` belongs to images, which a folder does not carry; `relay-bundle pack --images all` writes an archive that does",
+        "`{}` is part of an image layout, which a folder cannot carry; `relay-bundle pack --images \
+         all` writes an archive with images",
         name.escape_debug()
     )]
     ImagesInFolder { name: String },
@@ -332,13 +333,14 @@ pub enum Fault {
     #[error("the input is empty")]
     Empty,
     /// The copy is incomplete.
-    #[error("the bundle is cut short, in `{}` or after it", name.escape_debug())]
+    #[error("the bundle is truncated in or after `{}`", name.escape_debug())]
     Truncated { name: String },
     /// The archive is compressed.
     #[error("it is compressed with {program}: decompress it first")]
     Compressed { program: &'static str },
     #[error(
-        "an entry has a header whose field `{field}` is not what this program writes: is this an archive?"
+        "the header field `{field}` of an entry is not what this program writes: is this an \
+         archive?"
     )]
     NoHeader { field: &'static str },
     #[error("`{}` {form}", name.escape_debug())]
@@ -346,7 +348,7 @@ pub enum Fault {
     #[error(transparent)]
     Io(io::Error),
     /// Copying the files elsewhere failed; the bundle itself is not at fault.
-    #[error("`{path}` could not be copied: {error}")]
+    #[error("cannot copy `{path}`: {error}")]
     Sink { path: String, error: io::Error },
 }
 
@@ -355,25 +357,25 @@ pub enum Fault {
 pub enum Form {
     #[error("has a header whose field `{field}` is not what this program writes")]
     Header { field: &'static str },
-    #[error("is followed by padding that is not zero")]
+    #[error("is followed by non-zero padding")]
     Padding,
     #[error("is not followed by two zero blocks")]
     EndBlocks,
-    #[error("is followed by more data after the end of the archive")]
+    #[error("is followed by data after the end of the archive")]
     TrailingData,
-    #[error("is a symbolic link; a bundle has only regular files")]
+    #[error("is a symbolic link; a bundle may only have regular files")]
     Symlink,
     #[error("is not a regular file")]
     NotRegular,
-    #[error("has {links} hard links; each file of a bundle has one name")]
+    #[error("has {links} hard links; a file of a bundle may only have one")]
     HardLinked { links: u64 },
-    #[error("has mode {mode:04o}; files of a bundle have 0644 (`chmod 0644` repairs it)")]
+    #[error("has mode {mode:04o}; files of a bundle must have 0644 (`chmod 0644` fixes it)")]
     Mode { mode: u32 },
-    #[error("is a folder in which no file of the bundle is")]
+    #[error("is a folder without a file of the bundle")]
     StrayFolder,
-    #[error("does not have the bytes that images.json leads to")]
+    #[error("does not match images.json")]
     Layout,
-    #[error("is there without a config or a layer: then an archive has no image layout at all")]
+    #[error("needs a config or a layer: an archive without images has no image layout")]
     EmptyLayout,
 }
 

@@ -19,7 +19,7 @@ pub enum SealedFault {
     Form(#[from] FormError),
     #[error(transparent)]
     Place(#[from] InvalidPlace),
-    #[error("it is sealed for {found}, and the bundle uses it for {used}")]
+    #[error("it is sealed for {found}, but the bundle uses it for {used}")]
     Misplaced { found: Box<Place>, used: Box<Place> },
 }
 

@@ -21,21 +21,22 @@ pub struct Sums(BTreeMap<SafePath, Digest>);
 /// Why bytes are not a list of a bundle's files. Lines count from 1.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSums {
-    #[error("SHA256SUMS has {bytes} bytes, and {SUMS_BYTES_MAX} are allowed")]
+    #[error("SHA256SUMS has {bytes} bytes; the limit is {SUMS_BYTES_MAX}")]
     TooLarge { bytes: usize },
-    #[error("SHA256SUMS lists {files} files, and {FILES_MAX} are allowed")]
+    #[error("SHA256SUMS lists {files} files; the limit is {FILES_MAX}")]
     TooMany { files: usize },
-    #[error("SHA256SUMS is not text: byte {at} is no UTF-8")]
+    #[error("SHA256SUMS is not UTF-8 (byte {at})")]
     NotText { at: usize },
     #[error("SHA256SUMS line {line} is not 64 lowercase hexadecimal digits, two spaces and a path")]
     Line { line: usize },
     #[error("SHA256SUMS line {line}: {invalid}")]
     Path { line: usize, invalid: InvalidPath },
     #[error(
-        "SHA256SUMS line {line} is not in its only spelling: paths rise by bytes, every line ends with LF"
+        "SHA256SUMS line {line} is not in canonical form: paths are sorted by bytes, every line \
+         ends with LF"
     )]
     NotCanonical { line: usize },
-    #[error("SHA256SUMS lists `{path}`, which is no file of a bundle")]
+    #[error("SHA256SUMS lists `{path}`, which is not a file of a bundle")]
     Misplaced { path: SafePath },
 }
 

@@ -333,7 +333,7 @@ fn told(answer: &Value, pointer: &str, is_possible: fn(&str) -> bool) -> Result<
     let text = answer.pointer(pointer).and_then(Value::as_str).filter(|text| is_possible(text));
     text.map(str::to_owned).ok_or_else(|| {
         CallError::Transport(format!(
-            "an answer has no `{pointer}`, or one that there cannot be: no API server gave it"
+            "`{pointer}` is missing or invalid in the answer: it does not come from an API server"
         ))
     })
 }
@@ -441,7 +441,7 @@ async fn send_before<T: Reply>(
     let sending = async {
         let sent = tokio::time::timeout(whole, send(sender, request)).await;
         sent.unwrap_or_else(|_| {
-            let why = format!("no whole answer came within {} s", whole.as_secs());
+            let why = format!("no complete answer within {} s", whole.as_secs());
             Err((CallError::Transport(why), Trouble::Slow))
         })
     };
@@ -477,7 +477,7 @@ async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
         // Parser messages may quote a value.
         let whole = serde_json::from_slice::<T>(&body).map_err(|error| {
             cut(format!(
-                "what came is no JSON of {wanted}: line {}, column {}",
+                "expected the JSON of {wanted}: line {}, column {}",
                 error.line(),
                 error.column()
             ))
@@ -485,7 +485,7 @@ async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
         return if wanted.is(whole.kind(), whole.name()) {
             Ok(whole)
         } else {
-            Err(cut(format!("what came is not {wanted}: something in between may have answered")))
+            Err(cut(format!("expected {wanted}: a proxy may have answered")))
         };
     }
     if let (300..=399, Some(to)) = (code, to) {
@@ -545,7 +545,7 @@ mod tests {
         assert_eq!(sent("/api/v1/pods?limit=1").ok().as_deref(), Some("/api/v1/pods?limit=1"));
         for path in ["/api/v1/a b", "/api/v1/\u{1b}[2J", "/\n"] {
             let why = sent(path).unwrap_err().to_string();
-            assert!(why.starts_with("the request cannot be made: /"), "{why}");
+            assert!(why.starts_with("invalid request: /"), "{why}");
             assert!(!why.contains(|c: char| c.is_control()), "{why}");
         }
     }

@@ -29,14 +29,14 @@ pub struct Access {
 /// Why creating a client failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("the kubeconfig cannot be used: {0}")]
+    #[error("unusable kubeconfig: {0}")]
     Kubeconfig(String),
     /// The proxy of the kubeconfig or the environment is unusable.
     #[error("unusable proxy: {0}")]
     Proxy(String),
     #[error(transparent)]
     Plugin(#[from] PluginError),
-    #[error("the client cannot be made: {0}")]
+    #[error("cannot create the client: {0}")]
     Client(String),
 }
 
@@ -86,8 +86,9 @@ fn server_url(cluster: &kube::config::Cluster) -> Result<Uri, ConnectError> {
     let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
     let url: Option<Uri> = url.parse().ok().and_then(with_port);
     let is_known = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https"));
-    url.filter(is_known)
-        .ok_or_else(|| mistake("a server that is not an address such as https://10.0.0.1:6443"))
+    url.filter(is_known).ok_or_else(|| {
+        mistake("an invalid server; expected an address such as https://10.0.0.1:6443")
+    })
 }
 
 /// Adds port 80 to an `http` address without a port: the proxy would otherwise connect to 443.

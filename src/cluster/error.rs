@@ -43,15 +43,13 @@ pub enum CallError {
     #[error("the answer has more than {} MiB, which no API server sends", .bytes_max >> 20)]
     TooLarge { bytes_max: usize },
     /// A redirect, which is not followed, because the kubeconfig does not name its target.
-    #[error(
-        "the server does not answer, but points to `{to}` (HTTP {code}), which is not followed"
-    )]
+    #[error("the server redirects to `{to}` (HTTP {code}), which is not followed")]
     Elsewhere { code: u16, to: String },
     /// The server failed verification, or it does not accept our certificate.
     #[error("the TLS handshake with the API server failed: {0}")]
     Certificate(String),
     /// The address has no TLS, and the server does not speak plain HTTP. Contains the address.
-    #[error("{0} is an address without TLS, and the server there seems to expect TLS")]
+    #[error("{0} is an address without TLS, but the server seems to expect TLS")]
     TlsExpected(String),
     /// The address has TLS, and the server does not. Contains the address.
     #[error("the server does not speak TLS: {0}")]
@@ -60,11 +58,11 @@ pub enum CallError {
     #[error(transparent)]
     Plugin(PluginError),
     /// The request is invalid, for example because of a name in its path.
-    #[error("the request cannot be made: {0}")]
+    #[error("invalid request: {0}")]
     Unsendable(String),
     /// The deadline for a write has passed: another process may hold the lock now. Contains the
     /// previous failure, if any.
-    #[error("the lock was not renewed in time, and somebody else may hold it now{0}")]
+    #[error("the lock was not renewed in time, and another run may hold it now{0}")]
     Late(String),
     /// A signal asked to stop.
     #[error("interrupted")]
@@ -197,11 +195,11 @@ impl Status {
         let resource =
             Some(self.resource).filter(|resource| resource == "namespaces").unwrap_or_default();
         if self.code == 404 && !resource.is_empty() {
-            said.push("the namespace is not there".to_owned());
+            said.push("the namespace does not exist".to_owned());
         }
         said.extend(self.admission.as_ref().map(Admission::to_string));
         said.push(
-            "the server's words are not shown, for they may have the values in them".to_owned(),
+            "the server's message is not shown, because it may contain the values".to_owned(),
         );
         let reason = Some(self.reason)
             .filter(|reason| REASONS.contains(&reason.as_str()))

@@ -22,10 +22,10 @@ pub(super) const NAMED_BYTES_MAX: u64 = 1 << 20;
 /// A text with the cause; the caller adds the path.
 pub(super) fn read(path: &str, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let path = Utf8Path::new(path);
-    let too_large = || format!("it has more than {} MiB", bytes_max >> 20);
+    let too_large = || format!("it exceeds {} MiB", bytes_max >> 20);
     let (file, claimed) = open_regular(path).map_err(|error| match error {
         ReadFileError::NotRegular { .. } => {
-            "it is not a regular file: save its content in one".to_owned()
+            "it is not a regular file: save its content to a file".to_owned()
         }
         ReadFileError::TooLarge { .. } => too_large(),
         ReadFileError::Io(error) => words(error),
@@ -43,7 +43,7 @@ pub(super) fn read(path: &str, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Str
 /// Returns the system's message for an error, without the path.
 fn words(error: io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::NotFound => "it does not exist".to_owned(),
         _ => error.raw_os_error().map_or(error, io::Error::from_raw_os_error).to_string(),
     }
 }
@@ -62,7 +62,7 @@ mod tests {
         };
 
         assert_eq!(read_of(1 << 20), Ok(1 << 20));
-        assert_eq!(read_of((1 << 20) + 1).unwrap_err(), "it has more than 1 MiB");
+        assert_eq!(read_of((1 << 20) + 1).unwrap_err(), "it exceeds 1 MiB");
     }
 
     #[test]
@@ -73,11 +73,11 @@ mod tests {
             read(path.to_str().unwrap(), NAMED_BYTES_MAX).unwrap_err()
         };
 
-        assert_eq!(why("none"), "there is no such file");
-        assert_eq!(why(""), "it is not a regular file: save its content in one");
+        assert_eq!(why("none"), "it does not exist");
+        assert_eq!(why(""), "it is not a regular file: save its content to a file");
         assert_eq!(
             read("/dev/zero", NAMED_BYTES_MAX).unwrap_err(),
-            "it is not a regular file: save its content in one"
+            "it is not a regular file: save its content to a file"
         );
     }
 }

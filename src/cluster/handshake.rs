@@ -48,7 +48,7 @@ fn of_server(why: &CertificateError, error: &rustls::Error) -> String {
     use CertificateError as E;
     match why {
         E::UnknownIssuer => {
-            "no certificate-authority of the kubeconfig has signed the server's certificate"
+            "the server's certificate is not signed by a certificate-authority of the kubeconfig"
                 .to_owned()
         }
         _ => tls_error::certificate(why, error),
@@ -60,7 +60,7 @@ fn of_alert(alert: AlertDescription) -> Option<String> {
     use AlertDescription as A;
     match alert {
         A::CertificateRequired => Some(
-            "the server asks for a client certificate, and the kubeconfig's user has none"
+            "the server requires a client certificate, and the kubeconfig's user has none"
                 .to_owned(),
         ),
         A::AccessDenied
@@ -96,7 +96,7 @@ mod tests {
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         assert!(told(unknown).unwrap().contains("certificate-authority"));
         let required = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
-        assert!(told(required).unwrap().contains("asks for a client certificate"));
+        assert!(told(required).unwrap().contains("requires a client certificate"));
         let p521 = rustls::Error::InvalidCertificate(
             CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
                 signature_algorithm_id: Vec::new(),

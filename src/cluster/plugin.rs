@@ -38,7 +38,7 @@ pub enum Terminal {
 
 /// Why a plugin returned no credentials. Never quotes its output.
 #[derive(Debug, thiserror::Error)]
-#[error("the kubeconfig's credential plugin `{command}` {why}")]
+#[error("credential plugin `{command}` of the kubeconfig {why}")]
 pub struct PluginError {
     pub command: String,
     pub why: PluginFault,
@@ -49,7 +49,7 @@ pub struct PluginError {
 pub enum PluginFault {
     #[error("cannot be run: {0}")]
     Start(String),
-    #[error("did not end within {} s and was killed", .0.as_secs())]
+    #[error("did not exit within {} s and was killed", .0.as_secs())]
     Timeout(Duration),
     #[error("printed more than 1 MiB and was killed")]
     TooLarge,
@@ -57,13 +57,13 @@ pub enum PluginFault {
     Failed(ExitStatus),
     #[error("was lost: {0}")]
     Lost(String),
-    #[error("needs a terminal (`interactiveMode: Always`), and standard input is not a terminal")]
+    #[error("needs a terminal (`interactiveMode: Always`), but standard input is not a terminal")]
     NoTerminal,
     /// Its output contains no usable credentials.
     #[error("{0}")]
     Answer(&'static str),
     /// Its certificate or key is unusable.
-    #[error("gave an unusable client certificate: {0}")]
+    #[error("printed an unusable client certificate: {0}")]
     Certificate(String),
 }
 
@@ -71,7 +71,7 @@ impl From<CommandError> for PluginFault {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Start(error) if error.kind() == io::ErrorKind::NotFound => {
-                Self::Start("there is no such program".to_owned())
+                Self::Start("the program does not exist".to_owned())
             }
             CommandError::Start(error) => Self::Start(error.to_string()),
             CommandError::Timeout(limit) => Self::Timeout(limit),
@@ -149,7 +149,7 @@ impl Plugin {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Zeroizing::new);
         let token = given(status.token).map(|token| {
             bearer_header(&token)
-                .ok_or(PluginFault::Answer("gave a token with a control character"))
+                .ok_or(PluginFault::Answer("printed a token with a control character"))
         });
         let pair = (given(status.client_certificate_data), given(status.client_key_data));
         let certificate = match pair {
@@ -160,18 +160,16 @@ impl Plugin {
             }),
             (None, None) => None,
             _ => {
-                return Err(PluginFault::Answer(
-                    "gave a client certificate or a key, and not both",
-                ));
+                return Err(PluginFault::Answer("printed only one of client certificate and key"));
             }
         };
         if token.is_none() && certificate.is_none() {
-            return Err(PluginFault::Answer("gave neither a token nor a client certificate"));
+            return Err(PluginFault::Answer("printed neither a token nor a client certificate"));
         }
         let expires = status.expiration_timestamp.map(|text| {
             let expires = Timestamp::from_rfc3339(&text);
             expires.ok_or(PluginFault::Answer(
-                "gave an expirationTimestamp that is not a time of RFC 3339",
+                "printed an expirationTimestamp that is not an RFC 3339 time",
             ))
         });
         Ok(Issued { token: token.transpose()?, certificate, expires: expires.transpose()? })
@@ -261,7 +259,7 @@ mod tests {
         }
         let why = taken("interactiveMode: Always", Absent, "").err().unwrap().to_string();
         assert!(
-            why.starts_with("the kubeconfig's credential plugin `/bin/sh` needs a terminal"),
+            why.starts_with("credential plugin `/bin/sh` of the kubeconfig needs a terminal"),
             "{why}"
         );
     }
@@ -276,7 +274,7 @@ mod tests {
         let mut none = taken("", Terminal::Absent, "").unwrap();
         none.command = "/no/such/program".to_owned();
         let why = none.run().err().unwrap().why;
-        assert_eq!(why, PluginFault::Start("there is no such program".to_owned()));
+        assert_eq!(why, PluginFault::Start("the program does not exist".to_owned()));
     }
 
     #[test]
@@ -285,13 +283,13 @@ mod tests {
         let is = |why| Some(PluginFault::Answer(why));
         assert_eq!(answer("echo 'status: [s3cret'"), is("printed no ExecCredential"));
         assert_eq!(answer("echo '{}'"), is("printed an ExecCredential without a status"));
-        let none = is("gave neither a token nor a client certificate");
+        let none = is("printed neither a token nor a client certificate");
         assert_eq!(answer("echo '{status: {token: \"\"}}'"), none);
-        let half = is("gave a client certificate or a key, and not both");
+        let half = is("printed only one of client certificate and key");
         assert_eq!(answer("echo '{status: {token: t, clientKeyData: k}}'"), half);
-        let control = is("gave a token with a control character");
+        let control = is("printed a token with a control character");
         assert_eq!(answer(r#"printf '%s' '{status: {token: "a\u0001b"}}'"#), control);
-        let time = is("gave an expirationTimestamp that is not a time of RFC 3339");
+        let time = is("printed an expirationTimestamp that is not an RFC 3339 time");
         assert_eq!(answer("echo '{status: {token: t, expirationTimestamp: soon}}'"), time);
     }
 

@@ -146,7 +146,7 @@ impl<'de> Deserialize<'de> for Decoded {
                 // The original error would quote a character.
                 STANDARD
                     .decode_vec(text, &mut bytes)
-                    .map_err(|_| E::custom("a value is no base64"))?;
+                    .map_err(|_| E::custom("a value is not base64"))?;
                 Ok(Decoded(SecretValue::new(bytes)))
             }
         }
@@ -194,6 +194,6 @@ mod tests {
         };
         assert_eq!(read(Value::Null).ok(), Some(0));
         let why = read(json!({"k": "s3cr*t"})).unwrap_err();
-        assert!(why.contains("no base64") && !why.contains('*'), "{why}");
+        assert!(why.contains("not base64") && !why.contains('*'), "{why}");
     }
 }

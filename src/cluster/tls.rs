@@ -99,7 +99,7 @@ impl ClientCertificate {
         let key_data = user.client_key_data.as_ref().map(SecretString::expose_secret);
         let key = load("client-key", key_data, user.client_key.as_deref())?;
         let key =
-            key.ok_or_else(|| refused("its user has a client-certificate and no client-key"))?;
+            key.ok_or_else(|| refused("its user has a client-certificate but no client-key"))?;
         Identity::new(&certificate, &key).map_err(|why| refused(&format!("its {why}")))
     }
 }
@@ -177,8 +177,8 @@ fn absent(key: &[u8]) -> &'static str {
     let is_encrypted =
         key.windows(10).any(|part| [b"ENCRYPTED ", b",ENCRYPTED"].iter().any(|mark| part == *mark));
     if is_encrypted {
-        "client-key has a passphrase, which a kubeconfig cannot give: decrypt it with \
-         `openssl pkey -in KEY -out PLAIN`"
+        "client-key has a passphrase, which a kubeconfig cannot provide: decrypt it with `openssl \
+         pkey -in KEY -out PLAIN`"
     } else {
         "client-key has no private key (PEM of PKCS#8, PKCS#1 or SEC 1)"
     }
@@ -190,12 +190,12 @@ fn unusable(key: &[u8]) -> String {
     let curve = CURVES.iter().find(|(oid, _)| has(oid)).map(|(_, name)| *name);
     let what = match curve {
         Some(curve) => format!("is on the curve {curve}"),
-        None if has(RSA) => "is an RSA key of another size than 2048 to 4096 bits".to_owned(),
-        None => "is of an unknown kind".to_owned(),
+        None if has(RSA) => "is an RSA key outside 2048 to 4096 bits".to_owned(),
+        None => "has an unknown type".to_owned(),
     };
     format!(
-        "client-key {what}, which this program cannot sign with: use a client certificate with an \
-         RSA key of 2048 to 4096 bits, or a key on P-256, P-384 or Ed25519"
+        "client-key {what}, which is not supported: use a client certificate with an RSA key of \
+         2048 to 4096 bits, or a key on P-256, P-384 or Ed25519"
     )
 }
 

@@ -75,9 +75,7 @@ impl Transport {
             Some(name) => {
                 let name = ServerName::try_from(name.clone());
                 let name = name.map_err(|_| {
-                    ConnectError::Kubeconfig(
-                        "its tls-server-name is not the name of a server".to_owned(),
-                    )
+                    ConnectError::Kubeconfig("its tls-server-name is invalid".to_owned())
                 })?;
                 builder.with_server_name_resolver(FixedServerNameResolver::new(name))
             }

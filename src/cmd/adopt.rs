@@ -12,10 +12,10 @@ use crate::trust::verify::Purpose;
 #[command(
     // All objects of the release are taken over, so `--adopt` has nothing to select.
     mut_arg("adopt", |argument| argument.hide(true).conflicts_with("from_helm")),
-    after_help = "The bundle is verified before the cluster is asked anything. What becomes of each object of the
-release is listed first; then its fields become ours, and the bundle is applied. At the end Helm's
-records are moved to Secrets of their own, so that no `helm uninstall` can delete what runs. A run
-that was interrupted is run again.
+    after_help = "Verifies the bundle before it contacts the cluster. Lists the fate of each object of the release,
+takes over its fields, and applies the bundle. Finally moves Helm's records to separate Secrets, so
+that `helm uninstall` cannot delete the running objects. To resume an interrupted run, run the same
+command again.
 
 Examples:
   relay-bundle adopt --from-helm prod prod.tar --trust trust.toml --dry-run
@@ -37,11 +37,11 @@ impl Args {
         let (release, name) = (&self.helm.from_helm, &checked.bundle().index.name);
         if name != release {
             return Err(Failure::input(format!(
-                "the bundle is for the release `{name}`, and not for `{release}`: they must have \
-                 one name, because objects and selectors have it"
+                "the bundle is for release `{name}`, not `{release}`: the names must be equal, \
+                 because they are part of object names and selectors"
             ))
             .hint(format!(
-                "`relay-bundle import helm --release {release}` makes a profile for it"
+                "`relay-bundle import helm --release {release}` creates a profile for it"
             )));
         }
         let checked = checked.open_sealed(self.install.secrets())?;

@@ -40,17 +40,17 @@ pub(super) fn made(path: &Utf8Path, now: Timestamp, ctx: &Ctx) -> Result<AgeKeyR
     create_new(path, file.as_bytes(), MODE_PRIVATE, Durability::Synced).map_err(
         |error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
-                Failure::input(format!("`{path}` is there already, and a key is never replaced"))
-                    .hint("name another file for the new key: --out FILE")
+                Failure::input(format!("`{path}` already exists, and keys are never overwritten"))
+                    .hint("choose another file for the new key: --out FILE")
                     .hint(format!("its public half: relay-bundle keygen --age --public {path}"))
             }
             _ => error.into(),
         },
     )?;
     ctx.printer.say_lines(&format!(
-        "made `{path}`, a private key of age: keep a copy offline, and never commit it
-name its public key in the profile: in release.sealRecipients for an operator, who opens sealed secrets with it,
-or in release.recoveryRecipients for the safe"
+        "created `{path}`, an age private key: keep an offline copy, and never commit it
+add its public key to the profile: to release.sealRecipients for an operator, who opens sealed secrets with it,
+or to release.recoveryRecipients for the safe"
     ));
     Ok(AgeKeyReport { recipients: vec![public], private_file: Some(path.to_owned()) })
 }

@@ -8,8 +8,8 @@ use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The bundle is verified before the cluster is asked anything. A run that was interrupted is run
-again: it goes on where it stopped.
+    after_help = "Verifies the bundle before it contacts the cluster. To resume an interrupted run, run the same
+command again.
 
 Examples:
   relay-bundle apply prod.tar --trust trust.toml --dry-run

@@ -30,13 +30,13 @@ impl Target<'_> {
         if *path == "-" {
             return Err(self
                 .refused("an archive is written to a file, not to stdout")
-                .hint(format!("name the file: {option}{example}")));
+                .hint(format!("pass the file: {option}{example}")));
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
             return Err(self
-                .refused(&format!("there is no folder `{folder}`"))
-                .hint("make the folder first, or write to another one"));
+                .refused(&format!("folder `{folder}` does not exist"))
+                .hint("create it, or choose another folder"));
         }
         self.check_outside(store, "inside the store")?;
         self.check_replaceable()
@@ -56,14 +56,15 @@ impl Target<'_> {
         let (why, hint) = match fs_err::symlink_metadata(self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),
-            Ok(metadata) if metadata.is_dir() => ("there is a folder", "name a file in it"),
-            Ok(metadata) if !metadata.is_file() => {
-                ("what is there is no regular file", "name a new file, or remove what is there")
-            }
+            Ok(metadata) if metadata.is_dir() => ("it is a folder", "choose a file in it"),
+            Ok(metadata) if !metadata.is_file() => (
+                "it exists, and is not a regular file",
+                "choose a new file, or remove the existing one",
+            ),
             Ok(_) if begins_like_ours(self.path)? => return Ok(()),
             Ok(_) => (
-                "the file there is no archive of a bundle",
-                "name a new file, or remove the one that is there",
+                "it exists, and is not the archive of a bundle",
+                "choose a new file, or remove the existing one",
             ),
         };
         Err(self.refused(why).hint(hint))

@@ -22,8 +22,11 @@ pub fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
     drop(panic::take_hook());
     result.map_err(|_| {
         let what = LAST.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Failure::bug(format!("this is a bug of relay-bundle {}: {what}", env!("CARGO_PKG_VERSION")))
-            .hint("please report it with this message, the command line, and the profile without its secrets")
+        Failure::bug(format!("this is a bug in relay-bundle {}: {what}", env!("CARGO_PKG_VERSION")))
+            .hint(
+                "report it with this message, the command line, and the profile without its \
+                 secrets",
+            )
     })
 }
 
@@ -49,12 +52,12 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::Bug);
         assert_eq!(failure.kind.exit_code(), 101);
         let message = failure.message();
-        assert!(message.starts_with("this is a bug of relay-bundle "), "{message}");
+        assert!(message.starts_with("this is a bug in relay-bundle "), "{message}");
         assert!(
             message.contains("index out of bounds") && message.contains("bug.rs:"),
             "{message}"
         );
-        assert!(failure.hints[0].starts_with("please report it"));
+        assert!(failure.hints[0].starts_with("report it"));
     }
 
     #[test]

@@ -48,12 +48,12 @@ use crate::ui::progress::{Progress, size};
     }),
     after_help = "Examples:
   relay-bundle build production                      into bundles/, and print the path
-  relay-bundle build production --check              prove that it can be repeated
-  relay-bundle build production --archive prod.tar   also one file to carry
+  relay-bundle build production --check              prove that it is reproducible
+  relay-bundle build production --archive prod.tar   also as one file
   relay-bundle build production --archive prod.tar --images all              with the images
   relay-bundle build production --archive new.tar --images since:prod.tar    only the new layers
-  relay-bundle build --all --archives out            one file for each profile
-  relay-bundle build production --key signing.pem --keygen   signed, with a new key if there is none
+  relay-bundle build --all --archives out            one file per profile
+  relay-bundle build production --key signing.pem --keygen   signed, with a new key if it is missing
   relay-bundle build --all --store /var/lib/bundles"
 )]
 pub struct Args {
@@ -78,7 +78,7 @@ pub struct Args {
     images: Option<ImageSelection>,
     #[command(flatten)]
     key: KeyArgs,
-    /// Make the key pair first if there is none
+    /// Create the key pair first if it does not exist
     #[arg(long)]
     keygen: bool,
     #[command(flatten)]
@@ -144,14 +144,12 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let names = self.names()?;
         if self.archive.is_some() && names.len() > 1 {
-            return Err(Failure::input("--archive writes one bundle, and several are built")
-                .hint("write each into a folder: --archives DIR"));
+            return Err(Failure::input("--archive writes one bundle, but several are built")
+                .hint("write them into a folder: --archives DIR"));
         }
         if self.images.is_some() && self.archive.is_none() && self.archives.is_none() {
-            return Err(Failure::input(
-                "--images says what goes into an archive, and none is written",
-            )
-            .hint("name it: --archive FILE"));
+            return Err(Failure::input("--images requires --archive or --archives")
+                .hint("pass one: --archive FILE"));
         }
         if let Some(folder) = &self.archives {
             fs_err::create_dir_all(folder)?;
@@ -211,7 +209,7 @@ impl Args {
     ) -> Result<(BTreeSet<Digest>, Option<Lock>), Failure> {
         let images = images_of(files).map_err(Failure::bug)?;
         if self.images.is_none() && images.is_some() {
-            ctx.printer.say("the archive carries no images: `--images all` adds them");
+            ctx.printer.say("the archive has no images; pass `--images all` to add them");
         }
         let wanted = self.images.as_ref().unwrap_or(&ImageSelection::None);
         let carry =
@@ -231,10 +229,10 @@ impl Args {
         names.retain(|name| name != "base");
         if names.is_empty() {
             return Err(Failure::input(format!(
-                "there are no profiles in `{}`",
+                "folder `{}` has no profiles",
                 self.profiles.profiles
             ))
-            .hint("`--profiles DIR` names their folder"));
+            .hint("pass the folder of the profiles: --profiles DIR"));
         }
         Ok(names)
     }
@@ -288,7 +286,8 @@ impl Args {
             Stored::New => "new",
             Stored::Existed => "existed",
             Stored::Replaced { reason } => {
-                ctx.printer.warn(&format!("the store entry was altered; it was rebuilt: {reason}"));
+                ctx.printer
+                    .warn(&format!("the store entry was altered and has been rebuilt: {reason}"));
                 "replaced"
             }
         };
@@ -347,19 +346,17 @@ fn sign_entry(
     let serial = statement.predicate.serial;
     if kept && let Some(newer) = releases.newest().filter(|newest| *newest > serial) {
         warnings.push(format!(
-            "the statement that was there has serial {serial}, and the store has a release \
-             with serial {newer}: a place that has accepted that one refuses this as ROLLBACK. \
-             To release this content again, build it without --serial"
+            "the existing statement has serial {serial}, but the store has a release with serial {newer}: a place that has accepted it refuses this one (ROLLBACK). To release this content again, build it without --serial"
         ));
     }
     for warning in &warnings {
         ctx.printer.warn(warning);
     }
     let verb = match (was_attested, kept, is_new) {
-        (true, true, true) => "kept the statement that was there; signed by",
-        (true, true, false) => "kept the statement that was there; it was signed already by",
+        (true, true, true) => "kept the existing statement; signed by",
+        (true, true, false) => "kept the existing statement; already signed by",
         (true, false, _) => {
-            "made a new statement, since other content was released in between; signed by"
+            "made a new statement, because other content was released since; signed by"
         }
         (false, ..) => "signed by",
     };
@@ -380,7 +377,8 @@ fn warn_of_pulls(ctx: &Ctx, set: &ManifestSet) {
     if !names.is_empty() {
         let names: Vec<&str> = names.into_iter().collect();
         ctx.printer.warn(&format!(
-            "the pull policy of {} is Always: nodes ask a registry although the archive brought the image",
+            "the pull policy of {} is Always: nodes pull from a registry although the archive has \
+             the image",
             names.join(", ")
         ));
     }
@@ -435,7 +433,7 @@ fn signatures(
     match signers(attestation, content_id) {
         Ok(signers) => {
             let signatures = count(signers.len(), "signature");
-            Ok((format!("kept its {signatures}, which nothing here has verified"), signers))
+            Ok((format!("kept its {signatures} (not verified here)"), signers))
         }
         Err(why) => {
             ctx.printer.warn(&format!("the existing attestation is invalid: {why}"));

@@ -134,7 +134,7 @@ pub(super) fn choose(
         return match wanted {
             ImageSelection::None => Ok(BTreeSet::new()),
             _ => Err(Failure::input(format!(
-                "the images of {name} are not pinned, so no archive can carry them"
+                "the images of {name} are not pinned: an archive cannot carry them"
             ))
             .hint("on a machine with a network: relay-bundle lock PROFILE, then build it again")),
         };
@@ -147,7 +147,8 @@ pub(super) fn choose(
     if let ImageSelection::Since(base) = wanted {
         let bytes: u64 = left_out.values().sum();
         ctx.printer.say(&format!(
-            "left out {} of {} configs and layers ({}) that `{base}` lists: the site must have them",
+            "left out {} of {} configs and layers ({}) that `{base}` lists: the site must already \
+             have them",
             left_out.len(),
             images.blobs().len(),
             size(bytes)
@@ -176,7 +177,7 @@ fn in_base(
     let bundle = Source::read(found)?.bundle;
     if bundle.index.name.as_str() != name {
         return Err(Failure::input(format!(
-            "cannot leave out images of another bundle: `{base}` is {}, this bundle is {name}",
+            "cannot leave out images of another bundle: `{base}` is {}, but this bundle is {name}",
             bundle.index.name
         )));
     }
@@ -207,5 +208,5 @@ pub(super) fn check_there(
     let (number, bytes) = (count(sizes.len(), "blob"), size(sizes.iter().sum()));
     Err(Failure::input(format!("the store lacks {number} of the images ({bytes})"))
         .hint(format!("fetch them: {fetch}"))
-        .hint("or leave the images out: --images none"))
+        .hint("or omit the images: --images none"))
 }

@@ -46,12 +46,12 @@ pub(super) fn check(
     for surroundings in &SURROUNDINGS {
         let place = tempfile::tempdir()?;
         let place = Utf8Path::from_path(place.path())
-            .ok_or_else(|| Failure::world("the temporary folder's path is not UTF-8"))?;
+            .ok_or_else(|| Failure::world("the path of the temporary folder is not UTF-8"))?;
         let entry = build(name, args, surroundings, place)?;
         compare(name, files, &entry, place)?;
     }
     ctx.printer.say(&format!(
-        "checked {name}: {} in other processes gave the same bytes",
+        "checked {name}: {} in other processes gave identical bytes",
         count(SURROUNDINGS.len(), "build")
     ));
     Ok(())
@@ -93,7 +93,7 @@ fn build(
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Failure::world(format!(
-            "the second build ended with {}: {}",
+            "the second build failed with {}: {}",
             output.status,
             said.trim()
         )));
@@ -110,7 +110,7 @@ fn compare(name: &str, files: &BundleFiles, entry: &str, place: &Utf8Path) -> Re
     match difference(files, &again) {
         None => Ok(()),
         Some(what) => Err(Failure {
-            hints: vec!["this is a bug of relay-bundle: please report it with the profile".into()],
+            hints: vec!["this is a bug in relay-bundle: report it with the profile".into()],
             ..Failure::world(format!("{name} is not reproducible: {what}"))
         }),
     }

@@ -12,8 +12,8 @@ use crate::ui::printer::Report;
 /// Shows the planned changes, and asks for confirmation.
 pub(super) fn confirm<R: Report>(ctx: &Ctx, report: &R, question: &str) -> Result<(), Failure> {
     if !can_ask() {
-        return Err(Failure::input("nobody can be asked: there is no terminal")
-            .hint("look at what would be done with --dry-run, then say --yes"));
+        return Err(Failure::input("cannot ask for confirmation without a terminal")
+            .hint("review the plan with --dry-run, then pass --yes"));
     }
     // The plan is shown even with `--quiet`: consent needs it.
     ctx.printer.tell_report(report)?;
@@ -32,8 +32,8 @@ pub(super) fn confirm_also(question: &str) -> Result<(), Failure> {
 /// makes all existing data unreadable.
 pub(super) fn confirm_first_install(namespace: &str) -> Result<(), Failure> {
     let question = format!(
-        "An encryption key will be generated. If the relay has never run here, and there is no \
-         data of it anywhere, write the namespace ({namespace}): "
+        "An encryption key will be generated. If the relay has never run here and has no data \
+         anywhere, type the namespace ({namespace}): "
     );
     if ask(&question)? == namespace { Ok(()) } else { Err(Failure::input("nothing was changed")) }
 }

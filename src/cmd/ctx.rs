@@ -33,7 +33,7 @@ pub struct ProfileArgs {
     /// Set one key on top of the profile, as TOML; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Let warnings fail
+    /// Treat warnings as errors
     #[arg(long)]
     pub deny_warnings: bool,
 }
@@ -67,7 +67,7 @@ impl Ctx {
     pub fn waits(&self) -> Waits {
         let printer = self.printer.clone();
         Waits::told_to(move |path| {
-            printer.say(&format!("waiting for another process, which holds the lock of `{path}`"));
+            printer.say(&format!("waiting for another process that holds the lock of `{path}`"));
         })
     }
 
@@ -121,7 +121,7 @@ impl Ctx {
                 let error = format!("profile `{name}` has {}", count(errors, "error"));
                 let diagnostics = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);
                 Err(Failure::input(InvalidProfile { error, diagnostics })
-                    .hint("`relay-bundle explain CODE` says more about a code such as RB0002"))
+                    .hint("run `relay-bundle explain CODE` for details of a code such as RB0002"))
             }
         }
     }
@@ -223,7 +223,7 @@ impl ProfileFiles for Folder<'_> {
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
         let file = self.path.join(path);
         if !self.keeps(&file) {
-            return Err(format!("`{file}` is a link out of `{}`", self.path));
+            return Err(format!("`{file}` is a link to outside `{}`", self.path));
         }
         fsio::read_bounded(&file, 64 << 10).map_err(|error| error.to_string())
     }
@@ -231,7 +231,7 @@ impl ProfileFiles for Folder<'_> {
     fn images_lock(&self) -> Result<Option<String>, String> {
         let path = self.path.join(LOCK_FILE);
         if !self.keeps(&path) {
-            return Err(format!("`{path}` is a link out of `{}`", self.path));
+            return Err(format!("`{path}` is a link to outside `{}`", self.path));
         }
         match fsio::read_bounded(&path, LOCK_BYTES_MAX) {
             Ok(bytes) => {

@@ -24,12 +24,12 @@ use crate::ui::printer::Report;
     mut_arg("context", |argument| argument.requires("live")),
     after_help = format!("Exit code 0 if both are the same, 1 if they differ.
 
-With --live the old side is the cluster: each object as it is, beside what the server would make
-of the bundle's if it were applied, whoever owns its fields. Nothing is written. It takes the
-rights to get and to patch the objects.
+With --live, the old side is the cluster: each live object is compared with the result of a
+server-side dry run of the bundle, regardless of field owners. Nothing is written. Needs permission
+to get and patch the objects.
 
 Examples:
-  relay-bundle diff production                  the newest build in the store, and what a build would make now
+  relay-bundle diff production                  the newest build in the store with a build made now
   relay-bundle diff old.tar new.tar
   relay-bundle diff @production new.tar --json
   relay-bundle diff dev production
@@ -37,8 +37,7 @@ Examples:
 
 {}", source::HELP))]
 pub struct Args {
-    /// The old bundle; alone, a profile, whose newest build in the store is compared with the
-    /// profile
+    /// The old bundle; without NEW, a profile, which is compared with its newest build in the store
     old: String,
     /// The new bundle
     new: Option<String>,
@@ -144,13 +143,13 @@ impl Report for LiveDiffReport {
             (Some(generation), Some(content_id)) => {
                 format!("generation {generation}, {content_id}")
             }
-            _ => "nothing is installed, by the record".to_owned(),
+            _ => "nothing is installed, according to the record".to_owned(),
         };
         writeln!(out, "old  {}: {runs}", safe(&place))?;
         writeln!(out, "new  {}, {}", safe(&self.new_origin), self.new_content_id)?;
         let Changes { objects, workloads, warnings } = &self.changes;
         if self.same {
-            writeln!(out, "no difference: everything that the bundle states is so")?;
+            writeln!(out, "no difference: everything that the bundle states is in place")?;
             diff_view::write_warnings(warnings, out)?;
         } else {
             diff_view::write_changes(objects, workloads, warnings, out)?;
@@ -175,9 +174,9 @@ impl Args {
             Some(new) => (self.old, new),
             None if source::is_profile(&self.old) => (format!("@{}", self.old), self.old),
             None => {
-                return Err(Failure::input(format!("`{}` is to be compared with what?", self.old))
-                    .hint("name two bundles; a profile alone is compared with its newest build")
-                    .hint("--live compares it with the cluster"));
+                return Err(Failure::input(format!("nothing to compare `{}` with", self.old))
+                    .hint("pass two bundles; a single profile is compared with its newest build")
+                    .hint("or compare it with the cluster: --live"));
             }
         };
         let old = self.source.open(ctx, &old).map_err(|failure| match failure.kind {

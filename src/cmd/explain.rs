@@ -18,13 +18,13 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  relay-bundle explain storage.logs.mode            what a key means, takes and drives
-  relay-bundle explain production config.logLevel   the value in a profile, and who wrote it where
-  relay-bundle explain RB0002                       what a diagnostic's code means
+  relay-bundle explain storage.logs.mode            the meaning, values and effect of a key
+  relay-bundle explain production config.logLevel   the value in a profile, and its origin
+  relay-bundle explain RB0002                       the meaning of a diagnostic code
   relay-bundle explain TAMPERED                     why a bundle is not trusted, and what to do
-  relay-bundle explain reaches                      what a line `reaches` of a report means")]
+  relay-bundle explain reaches                      the meaning of a `reaches` line in a report")]
 pub struct Args {
-    /// A key or a code; with a profile in front, the key whose value is asked for
+    /// A key or a code; or a profile and a key, to explain its value
     #[arg(required = true, num_args = 1..=2, value_names = ["PROFILE", "KEY|CODE"])]
     subject: Vec<String>,
     #[command(flatten)]
@@ -53,19 +53,12 @@ struct CodeReport {
 /// The words that introduce a reach beyond the namespace, in text and in JSON.
 const REACHES: [&str; 2] = ["reaches", "reach"];
 
-const REACH_TITLE: &str = "what of a bundle reaches beyond its namespace";
+const REACH_TITLE: &str = "the ways in which a bundle reaches beyond its namespace";
 
 const REACH: &str =
-    "`verify`, `inspect` and the plan of `apply` list it, a line for an object and \
-a way: hosts of an Ingress or HTTPRoute, annotations and labels that controllers of the cluster \
-act on, ports of nodes, tolerations, devices, priorities of the system, budgets that block drains, \
-other namespaces. A bundle may have all of it: compare each line with what you expect of the \
-release, and ask the builder about any other. What would give away a node is refused \
-(FORBIDDEN_CONTENT).
+    "`verify`, `inspect` and the plan of `apply` list them, one line per object and way: hosts of an Ingress or HTTPRoute, annotations and labels that controllers of the cluster act on, ports of nodes, tolerations, devices, priorities of the system, budgets that block drains, other namespaces. A bundle may use all of them: compare each line with your expectations of the release, and ask the builder about any other. Anything that would give control of a node is refused (FORBIDDEN_CONTENT).
 
-A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, \
-`tolerations`. The annotations of nginx in front are those of `ingress.presets`. \
-docs/format/report-json.md lists every way; `--json` has whole values.";
+A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, `tolerations`. The annotations of a preceding nginx come from `ingress.presets`. docs/format/report-json.md lists every way; `--json` has the full values.";
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
@@ -73,7 +66,7 @@ impl Args {
             [profile, key] => self.origin(ctx, profile, key)?,
             [code] if code.to_ascii_uppercase().starts_with("RB") => {
                 let found = codes::find(code)
-                    .ok_or_else(|| Failure::input(format!("there is no code `{code}`")))?;
+                    .ok_or_else(|| Failure::input(format!("unknown code `{code}`")))?;
                 let Code { code, title, explanation: text } = *found;
                 ctx.printer.report(&CodeReport { code, title, text })?;
             }
@@ -115,9 +108,9 @@ fn no_key(path: &str) -> Failure {
     let asked = Path::of(path);
     let shown = shown_path(&asked);
     let message = if shown == asked {
-        format!("there is no key `{path}`")
+        format!("unknown key `{path}`")
     } else {
-        format!("there is no such key inside of `{shown}`")
+        format!("`{shown}` has no such key")
     };
     Failure::input(message).hint(explain::unknown_key(path))
 }

@@ -23,8 +23,8 @@ use crate::ui::progress::{Progress, size};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Hashes the images that are in the store already, downloads altered ones again, and resumes
-interrupted downloads.
+    after_help = "Hashes the images already in the store, downloads altered ones again, and resumes interrupted
+downloads.
 
 Examples:
   relay-bundle fetch production
@@ -97,7 +97,7 @@ impl Args {
         ctx.printer.report(&FetchReport { images, fetched, bytes, there: all - fetched })?;
         let there = all - fetched;
         ctx.printer.say(&format!(
-            "fetched {} ({}), {there} were in the store",
+            "fetched {} ({}); {there} were already in the store",
             count(fetched, "blob"),
             size(bytes)
         ));
@@ -153,7 +153,7 @@ fn without_stored(
             BlobState::Absent => {}
             BlobState::Altered => {
                 let path = blobs.path_of(&item.digest);
-                ctx.printer.warn(&format!("`{path}` was altered: it is fetched again"));
+                ctx.printer.warn(&format!("`{path}` was altered: fetching it again"));
                 blobs.discard(&item.digest)?;
             }
         }

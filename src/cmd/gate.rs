@@ -26,7 +26,7 @@ pub(super) struct BundleArgs {
     /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a
     /// folder (DIR/), or an entry of the store (@ENTRY)
     bundle: String,
-    /// A part that was copied again to another place, under its own name; repeatable
+    /// A part that was copied again to another folder, with its original name; repeatable
     #[arg(long, value_name = "FILE")]
     part: Vec<Utf8PathBuf>,
 }
@@ -51,7 +51,7 @@ impl BundleArgs {
             Reference::Path(path) => Ok((path.to_string(), verify_path(path, &self.part, terms)?)),
             Reference::Entry(reference) => verify_entry(reference, store, terms),
             Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` means a profile, and only a bundle that was built can be verified"
+                "`{name}` is a profile; only a built bundle can be verified"
             ))
             .hint(format!("`@{name}` is the newest build of the profile in the store"))
             .hint(format!("`./{name}` is the file or folder of that name"))

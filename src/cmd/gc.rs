@@ -20,14 +20,14 @@ use crate::ui::printer::Report;
     mut_arg("name", |argument| argument.requires("live")),
     mut_arg("kubeconfig", |argument| argument.requires("live")),
     mut_arg("context", |argument| argument.requires("live")),
-    after_help = "Keeps the bundles to which a link in the store, or in its folder `.pins`, leads:
+    after_help = "Keeps the bundles that a link in the store, or in its folder `.pins`, points to:
   ln -s ../1f0c9a2b…-claude-relay-production bundles/.pins/release-7
 
 --blobs also removes images that were fetched and that no bundle lists yet: build first.
 
---live removes ConfigMaps from the cluster that this program named by their content, and to which no
-pod, ReplicaSet, ControllerRevision (`kubectl rollout undo` uses these) or deployed or pending
-generation refers. The next `apply` removes them as well.
+--live removes ConfigMaps with content hashes in their names from the cluster, unless a pod,
+ReplicaSet, ControllerRevision (used by `kubectl rollout undo`) or a deployed or pending generation
+refers to them. The next `apply` also removes them.
 
 Examples:
   relay-bundle gc --dry-run
@@ -51,7 +51,7 @@ pub struct Args {
     /// Do not ask
     #[arg(long, short, requires = "live")]
     yes: bool,
-    /// Take the lock from whoever holds it, without seeing whether they live
+    /// Take the lock from its holder, without checking whether it is alive
     #[arg(long, requires = "live")]
     break_lock: bool,
     #[command(flatten)]

@@ -78,7 +78,7 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
     let number = count(report.config_maps.len(), "ConfigMap");
     if how.dry_run || report.config_maps.is_empty() {
         ctx.printer.report(&report)?;
-        ctx.printer.say(&format!("{number} in namespace {} that nothing names", report.namespace));
+        ctx.printer.say(&format!("{number} in namespace {}, unreferenced", report.namespace));
         return Ok(ExitCode::SUCCESS);
     }
     let rights =
@@ -86,7 +86,7 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
     check_rights(&cluster, &rights.into())?;
     if !how.yes {
         let place = place(&cluster, &identity, None, journal.namespace());
-        confirm(ctx, &report, &format!("Remove {number} that nothing names from {place}?"))?;
+        confirm(ctx, &report, &format!("Remove {number}, unreferenced, from {place}?"))?;
     }
     // Under the lock, everything is read again.
     journal.await_turn(Turn::of(false, how.break_lock), &|text| ctx.printer.say(text))?;

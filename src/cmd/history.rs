@@ -14,9 +14,9 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each is read whole and compared with what the head of the record says of it. Signatures are not
-checked: `rollback` checks those of the bundle that it goes back to, and `status --trust` those of
-the one that runs.
+    after_help = "Reads each generation completely and compares it with the head of the record. Does not verify
+signatures: `rollback` verifies those of the bundle that it restores, and `status --trust` those of
+the deployed bundle.
 
 Examples:
   relay-bundle history -n claude-relay

@@ -18,8 +18,8 @@ use crate::ui::images_view::ImagesSummary;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Prints references on stdout, and on stderr how many configs and layers the archive or the store has;
-hashes none of them.
+#[command(after_help = format!("Prints references on stdout, and on stderr how many configs and layers the archive or the store has,
+without hashing them.
 
 Examples:
   relay-bundle images production
@@ -31,7 +31,7 @@ Examples:
 pub struct Args {
     /// The profile or bundle
     bundle: String,
-    /// Print `SOURCE TARGET` for each image: where it comes from, and its name in the cluster
+    /// Print `SOURCE TARGET` for each image: its origin, and its name in the cluster
     /// (`images.registry`)
     #[arg(long)]
     mirror: bool,

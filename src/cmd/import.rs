@@ -31,7 +31,7 @@ enum From {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The profile goes to stdout; what was changed or dropped, and why, to stderr.
+    after_help = "Prints the profile on stdout, and on stderr each changed or dropped value with the reason.
 
 Examples:
   relay-bundle import helm values.yaml > profiles/mine.toml
@@ -40,16 +40,16 @@ Examples:
 struct HelmArgs {
     /// The values, as `helm get values` prints them; `-` for stdin
     values: Utf8PathBuf,
-    /// The name of the Helm release: objects and Secrets are found by it
+    /// The name of the Helm release, which is part of the names of objects and Secrets
     #[arg(long, value_name = "NAME")]
     release: Option<ReleaseName>,
     /// The namespace of the release
     #[arg(long, value_name = "NS")]
     namespace: Option<Label>,
-    /// The oldest Kubernetes that the bundle must run on
+    /// The oldest Kubernetes version that the bundle must support
     #[arg(long, value_name = "VERSION", value_parser = |text: &str| KubeVersion::try_from(text.to_owned()))]
     kubernetes: Option<KubeVersion>,
-    /// Keep secrets that are written out, instead of referring to the chart's Secret
+    /// Keep literal secrets, instead of referring to the chart's Secret
     #[arg(long)]
     keep_literals: bool,
 }
@@ -68,9 +68,9 @@ impl Args {
         let imported = values::import(&values, &options).map_err(|error| {
             let hint = match error {
                 ImportError::Empty => {
-                    "`helm get values RELEASE` prints `null` when there are none: did it fail?"
+                    "`helm get values RELEASE` prints `null` if no values are set: did it fail?"
                 }
-                _ => "the values are those of `helm get values RELEASE`",
+                _ => "pass the output of `helm get values RELEASE`",
             };
             Failure::input(error).hint(hint)
         })?;
@@ -96,7 +96,8 @@ fn show_errors(ctx: &Ctx, text: &OneText<'_>) {
     if errors > 0 {
         ctx.show(&loaded);
         let errors = count(errors, "error");
-        ctx.printer.warn(&format!("the profile needs corrections before it builds: {errors}"));
+        ctx.printer
+            .warn(&format!("the profile needs corrections before it can be built: {errors}"));
     }
 }
 
@@ -116,7 +117,7 @@ impl ProfileFiles for OneText<'_> {
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("`{path}` is not there yet"))
+        Err(format!("`{path}` does not exist yet"))
     }
 
     fn names(&self) -> Vec<String> {
@@ -139,7 +140,7 @@ impl HelmArgs {
         if self.values != "-" {
             return fsio::read_bounded(&self.values, limit).map_err(|error| match error {
                 fsio::ReadFileError::NotRegular { .. } => {
-                    Failure::input(error).hint("give `-` to read the values from stdin")
+                    Failure::input(error).hint("pass `-` to read the values from stdin")
                 }
                 error => Failure::input(error),
             });

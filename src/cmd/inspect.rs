@@ -15,7 +15,7 @@ use crate::ui::inspect_view;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Every file is compared with SHA256SUMS; signatures are not verified.
+#[command(after_help = format!("Compares every file with SHA256SUMS; does not verify signatures.
 
 Examples:
   relay-bundle inspect prod.tar

@@ -17,9 +17,9 @@ use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each part is compared with the index while it is copied; if any is bad, all bad ones are named
-and nothing is written. Parts are never changed or removed. Commands that read a bundle take the
-index of an archive in parts without joining it.
+    after_help = "Compares each part with the index while copying it. If parts are bad, lists all of them and writes
+nothing. Never changes or removes parts. Commands that read a bundle also accept the index of an
+archive in parts, without joining it.
 
 Examples:
   relay-bundle join /media/usb/production.tar.parts --out production.tar
@@ -30,10 +30,10 @@ pub struct Args {
     /// The index, a part beside it, or the folder with one index
     #[arg(value_name = "INDEX")]
     parts: Utf8PathBuf,
-    /// The file to write; nothing may be there yet
+    /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
     out: Utf8PathBuf,
-    /// A part that was copied again to another place, under its own name; repeatable
+    /// A part that was copied again to another folder, with its original name; repeatable
     #[arg(long, value_name = "FILE")]
     part: Vec<Utf8PathBuf>,
 }
@@ -58,13 +58,13 @@ impl Report for JoinReport {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         if is_there(&self.out)? {
-            return Err(Failure::input(format!("`{}` is in the way", self.out))
-                .hint("name a new file, or remove what is there"));
+            return Err(Failure::input(format!("`{}` already exists", self.out))
+                .hint("choose a new file, or remove the existing one"));
         }
         let folder = folder_of(&self.out);
         if !folder.is_dir() {
-            return Err(Failure::input(format!("there is no folder `{folder}`"))
-                .hint("make the folder first, or write to another one"));
+            return Err(Failure::input(format!("folder `{folder}` does not exist"))
+                .hint("create it, or choose another folder"));
         }
         let mut set = PartSet::find(&self.parts)?;
         self.part.iter().try_for_each(|part| set.replace(part))?;

@@ -25,28 +25,28 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The private key stays with you, in a file with mode 0600 that is never replaced; keep a copy of it
-offline. What is printed goes into the trust.toml of every place that accepts your bundles, by a
-way that you trust: compare the keyid by telephone.
+    after_help = "Writes the private key to a file with mode 0600, which is never overwritten; keep an offline copy.
+Add the printed entry to the trust.toml of every site that accepts your bundles. Transfer it over a
+trusted channel, and compare the keyid by telephone.
 
 Examples:
   relay-bundle keygen --holder build-desk
   relay-bundle keygen --out keys/approver.pem --holder approver --passphrase
-  relay-bundle keygen --public signing.pem      show a key that is there; a public key will do
+  relay-bundle keygen --public signing.pem      show an existing private or public key
 
-With --age, a key pair of age: the public key is printed and goes into the profile. The private key
-of release.sealRecipients is with the operators; that of release.recoveryRecipients stays in a safe.
+With --age, creates an age key pair and prints the public key for the profile. Operators hold the
+private key of release.sealRecipients; keep that of release.recoveryRecipients in a safe.
 
   relay-bundle keygen --age --out operator.key
   relay-bundle keygen --age --out recovery.key
   relay-bundle keygen --age --public recovery.key"
 )]
 pub struct Args {
-    /// The file of the private key; the public key of a signer is put beside it, as in
+    /// The file of the private key; the public key of a signer is written beside it, as in
     /// signing.pub.pem [default: signing.pem, or age.key with --age]
     #[arg(long, value_name = "FILE", conflicts_with = "public")]
     out: Option<Utf8PathBuf>,
-    /// Make a key pair of age, for sealed secrets and for recovery
+    /// Create an age key pair, for sealed secrets and for recovery
     #[arg(long, conflicts_with_all = ["passphrase", "passphrase_file", "passphrase_fd", "holder"])]
     age: bool,
     /// Ask on the terminal for a passphrase of the new key
@@ -54,10 +54,10 @@ pub struct Args {
     passphrase: bool,
     #[command(flatten)]
     passphrase_from: PassphraseArgs,
-    /// Who has the key; two keys of one holder count as one signer
+    /// The holder of the key; two keys of one holder count as one signer
     #[arg(long, value_name = "NAME", default_value = "builder")]
     holder: Label,
-    /// Make nothing: show the public half of a private or public key
+    /// Show the public half of an existing private or public key, instead of creating one
     #[arg(long, value_name = "FILE")]
     public: Option<Utf8PathBuf>,
 }
@@ -169,8 +169,8 @@ impl Args {
         match str::from_utf8(&file) {
             Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => parse_key(path, text),
             Ok(text) if !text.contains("PRIVATE KEY-----") => {
-                Err(Failure::input(format!("`{path}` holds neither half of a key"))
-                    .hint("name a PEM file with `BEGIN PUBLIC KEY` or `BEGIN PRIVATE KEY`"))
+                Err(Failure::input(format!("`{path}` does not contain a key"))
+                    .hint("pass a PEM file with `BEGIN PUBLIC KEY` or `BEGIN PRIVATE KEY`"))
             }
             _ => Ok(key::load(path, &self.passphrase_from, ctx)?.public()),
         }

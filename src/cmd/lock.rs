@@ -26,10 +26,10 @@ use crate::ui::progress::size;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Pins the images of the named profiles, and of those that the lock (images.lock in the folder of the
-profiles) lists already. A pinned digest moves only with --update, even if the tag has moved. Words
-after --update are images: name profiles before it. To unlock a profile, delete its name from
-`profiles` in the lock and run `lock` again; to unlock the last one, delete the file.
+    after_help = "Pins the images of the given profiles, and of those already listed in the lock (images.lock in the
+folder of the profiles). A pinned digest changes only with --update, even if the tag has moved.
+Arguments after --update are images: pass profiles before it. To unlock a profile, delete its name
+from `profiles` in the lock and run `lock` again; to unlock the last one, delete the file.
 
 Examples:
   relay-bundle lock production                        pin the images that are not pinned yet
@@ -164,7 +164,8 @@ impl Args {
         let wanted = wanted(&profiles)?;
         if self.check {
             let lock = lock.ok_or_else(|| {
-                Failure::input(format!("there is no `{path}`")).hint("write it: relay-bundle lock")
+                Failure::input(format!("`{path}` does not exist"))
+                    .hint("create it: relay-bundle lock")
             })?;
             return self.compare(ctx, &lock, &wanted, &profiles);
         }
@@ -182,14 +183,14 @@ impl Args {
     /// Keeps other processes from locking the profiles of this folder until the value is dropped.
     fn hold(&self, ctx: &Ctx) -> Result<Locked, Failure> {
         if !self.profiles.is_dir() {
-            return Err(Failure::input(format!("there is no folder `{}`", self.profiles))
-                .hint("name the folder of the profiles: --profiles DIR"));
+            return Err(Failure::input(format!("folder `{}` does not exist", self.profiles))
+                .hint("pass the folder of the profiles: --profiles DIR"));
         }
         let held = lock_named(&self.profiles, &ctx.waits())?;
         if let Locked::Unsupported(why) = &held {
             let folder = &self.profiles;
             ctx.printer.warn(&format!(
-                "`{folder}` cannot be locked ({why}): run no other `lock` there now"
+                "cannot lock `{folder}` ({why}): do not run another `lock` there at the same time"
             ));
         }
         Ok(held)
@@ -203,15 +204,15 @@ impl Args {
         if listed.is_empty() && lock.is_some() {
             let path = self.profiles.join(LOCK_FILE);
             return Err(Failure::input(format!("`{path}` lists no profile"))
-                .hint("name the profiles to lock, or remove the file"));
+                .hint("pass the profiles to lock, or remove the file"));
         }
         if listed.is_empty() {
             let names = folder.names().into_iter().filter(|name| name != "base");
             listed.extend(names.filter_map(|name| name.parse().ok()));
         }
         if listed.is_empty() {
-            return Err(Failure::input(format!("there are no profiles in `{}`", self.profiles))
-                .hint("`--profiles DIR` names their folder"));
+            return Err(Failure::input(format!("folder `{}` has no profiles", self.profiles))
+                .hint("pass the folder of the profiles: --profiles DIR"));
         }
         Ok(listed)
     }
@@ -225,10 +226,11 @@ impl Args {
     fn platform(&self, old: &Lock) -> Result<Platform, Failure> {
         let wanted = self.platform.clone().unwrap_or_else(|| old.platform.clone());
         if wanted != old.platform && !old.images.is_empty() && self.update.as_deref() != Some(&[]) {
-            return Err(Failure::input(format!("the lock is for {}, not {wanted}", old.platform))
-                .hint(format!(
-                    "update every image: relay-bundle lock --platform {wanted} --update"
-                )));
+            return Err(Failure::input(format!(
+                "the lock is for {}, not for {wanted}",
+                old.platform
+            ))
+            .hint(format!("update every image: relay-bundle lock --platform {wanted} --update")));
         }
         Ok(wanted)
     }
@@ -272,7 +274,7 @@ impl Args {
         }
         let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
         ctx.printer.say(&format!(
-            "write the lock again, with a network: relay-bundle lock {}",
+            "update the lock, with network access: relay-bundle lock {}",
             names.join(" ")
         ));
         Ok(DIFFERS.into())
@@ -348,7 +350,8 @@ fn explain_pin(name: &Reference, error: RegistryError) -> Failure {
     if !is_gone {
         return failure;
     }
-    let hint = "the profile, or a default, pins this digest: write the one that the registry has, or \"\" for the tag's";
+    let hint = "the profile, or a default, pins this digest: change it to the registry's digest, \
+                or to \"\" for that of the tag";
     Failure { hints: vec![hint.to_owned()], ..failure }
 }
 
@@ -359,7 +362,7 @@ fn warn_of_moved_tag(ctx: &Ctx, registry: &Registry, name: &Reference) {
     let tagged = name.without_digest();
     match registry.pull_manifest(&tagged) {
         Ok(found) if found.digest != pinned => ctx.printer.warn(&format!(
-            "`{tagged}` names sha256:{} now, and the profile pins sha256:{pinned}",
+            "`{tagged}` is now sha256:{}, but the profile pins sha256:{pinned}",
             found.digest
         )),
         Ok(_) => {}
@@ -404,7 +407,7 @@ fn other_version(profile: &Profile) -> Option<String> {
     let (version, tag) = (settings.release.app_version.as_str(), settings.image.tag.as_str());
     let is_other = !tag.is_empty() && tag != version;
     is_other.then(|| {
-        format!("{}: release.appVersion is {version}, and image.tag is {tag}", profile.name)
+        format!("{}: release.appVersion is {version}, but image.tag is {tag}", profile.name)
     })
 }
 
@@ -414,7 +417,7 @@ fn other_digests(lock: &Lock) -> impl Iterator<Item = String> + '_ {
         let (pinned, tagged) = (name.digest()?, name.without_digest());
         let found = lock.images.get(&tagged)?.tagged;
         (found != pinned)
-            .then(|| format!("`{tagged}` named sha256:{found}, and a profile pins sha256:{pinned}"))
+            .then(|| format!("`{tagged}` was sha256:{found}, but a profile pins sha256:{pinned}"))
     })
 }
 

@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\n.SH EXAMPLES\n";
   relay-bundle man trust add | man -l -
   relay-bundle man --out /usr/local/share/man/man1")]
 pub struct Args {
-    /// The command that the page is about, in one word or several; all of them in short if absent
+    /// The command, in one or several words; without it, an overview of all commands
     command: Vec<String>,
     /// Write every page into this folder instead
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
@@ -48,8 +48,12 @@ impl Args {
 
 fn no_command(name: &str, above: &clap::Command) -> Failure {
     let below: Vec<&str> = pages_below(above).map(clap::Command::get_name).collect();
-    let failure = Failure::input(format!("there is no command `{name}`"));
-    if below.is_empty() { failure } else { failure.hint(format!("there are {}", below.join(", "))) }
+    let failure = Failure::input(format!("unknown command `{name}`"));
+    if below.is_empty() {
+        failure
+    } else {
+        failure.hint(format!("known commands: {}", below.join(", ")))
+    }
 }
 
 /// Writes the pages of a command and of its subcommands.

@@ -74,12 +74,12 @@ use exit_code::Outcome;
     version,
     max_term_width = 100,
     after_help = "Examples:
-  relay-bundle build production        make the bundle of profiles/production.toml
-  relay-bundle diff production         what a build would change, and which pods restart
-  relay-bundle explain ingress.routes  what a key means
+  relay-bundle build production        build the bundle of profiles/production.toml
+  relay-bundle diff production         show what a build would change, and which pods restart
+  relay-bundle explain ingress.routes  explain a key
 
-Exit codes: 0 done, 1 no or different, 2 your input, 3 not trusted, 4 disk or cluster, 101 our
-bug, 130 stopped."
+Exit codes: 0 success, 1 negative result or difference, 2 invalid input, 3 not trusted, 4 disk or
+cluster failure, 101 bug, 130 interrupted."
 )]
 pub struct Cli {
     /// Print a report as JSON
@@ -97,13 +97,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make the bundles of profiles
+    /// Build the bundles of profiles
     Build(Deferred<build::Args>),
     /// Print the manifests of a profile
     Render(Deferred<render::Args>),
-    /// Write a profile from what was there before
+    /// Write a profile from an existing configuration
     Import(import::Args),
-    /// Tell what a key or a code means, and where a value came from
+    /// Explain a key, a code, or the origin of a value
     Explain(Deferred<explain::Args>),
     /// Print the JSON Schema of a profile
     Schema(Deferred<schema::Args>),
@@ -117,45 +117,45 @@ pub enum Command {
     Diff(Deferred<diff::Args>),
     /// Show a bundle's metadata, objects and requirements
     Inspect(Deferred<inspect::Args>),
-    /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
+    /// Verify the signatures and every byte of a bundle before it is applied
     Verify(Deferred<verify::Args>),
-    /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
+    /// Verify, plan and apply a bundle to a cluster, and wait until it is ready
     Apply(Deferred<apply::Args>),
-    /// Take over what Helm installed, with its data and keys
+    /// Take over a Helm release, with its data and keys
     Adopt(Deferred<adopt::Args>),
-    /// Bring a cluster back to what ran there before, from the record that is in it
+    /// Restore an earlier generation from the record in the cluster
     Rollback(Deferred<rollback::Args>),
     /// Replace the pods of a workload, and wait for them
     Restart(Deferred<restart::Args>),
-    /// Take an installation away; its data and keys stay
+    /// Remove an installation, but keep its data and keys
     Remove(Deferred<remove::Args>),
-    /// Show what is installed, and whether it is whole and ready
+    /// Show the installation, and whether it is complete and ready
     Status(Deferred<status::Args>),
-    /// List what was installed before, newest first
+    /// List all generations of an installation, newest first
     History(Deferred<history::Args>),
-    /// Print the smallest Role with which a bundle can be applied
+    /// Print the minimal Roles for applying a bundle
     Rbac(Deferred<rbac::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
-    /// Show what was accepted before, or take a floor away
+    /// Show the accepted bundles, or reset a minimum serial
     State(state::Args),
-    /// Seal secrets, and make, save and restore those of a cluster
+    /// Seal secrets, and create, back up and restore those of a cluster
     Secrets(secrets::Args),
     /// List the images of a profile or a bundle
     Images(Deferred<images::Args>),
-    /// Make a key pair that signs, or show the public half of one
+    /// Create a key pair, or show the public half of one
     Keygen(Deferred<keygen::Args>),
-    /// Sign a bundle, here or with a key that is elsewhere
+    /// Sign a bundle, here or with a key on another machine
     Sign(Deferred<sign::Args>),
     /// Write a bundle as one file
     Pack(Deferred<pack::Args>),
-    /// Cut a file into parts, for media that are too small for it
+    /// Split a file into parts, for media that are too small for it
     Split(Deferred<split::Args>),
-    /// Put a file together from its parts, and check each
+    /// Join the parts of a file, and check each
     Join(Deferred<join::Args>),
     /// Remove unreferenced bundles from the store
     Gc(Deferred<gc::Args>),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions(Deferred<completions::Args>),
     /// Print the manual page
     Man(Deferred<man::Args>),

@@ -21,8 +21,9 @@ pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(
     // Serializes concurrent renders into one folder.
     let lock = lock_named(folder, &ctx.waits())?;
     if let Locked::Unsupported(why) = &lock {
-        ctx.printer
-            .warn(&format!("`{folder}` cannot be locked ({why}): run no other render into it now"));
+        ctx.printer.warn(&format!(
+            "cannot lock `{folder}` ({why}): do not run another render into it at the same time"
+        ));
     }
     let before = claim(folder)?;
     let now: BTreeSet<String> = set.iter().map(Manifest::file_name).collect();
@@ -57,9 +58,9 @@ fn claim(folder: &Utf8Path) -> Result<BTreeSet<String>, Failure> {
             return Ok(BTreeSet::new());
         }
         return Err(Failure::input(format!(
-            "the folder `{folder}` holds files that `render --out` did not write"
+            "folder `{folder}` contains files that `render --out` did not write"
         ))
-        .hint("name an empty or a new folder"));
+        .hint("choose an empty or a new folder"));
     }
     let bytes = fsio::read_bounded(&list, LIST_BYTES_MAX).map_err(Failure::world)?;
     let text = String::from_utf8(bytes).map_err(Failure::input)?;

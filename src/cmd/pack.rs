@@ -27,9 +27,9 @@ use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Compares each file and image with its digest as it is copied. Signatures are copied, not verified.
-Images that BUNDLE does not carry come from the store: `relay-bundle fetch BUNDLE` brings them
-there. The same bundle with the same images gives the same file, to the last byte.
+    after_help = "Compares each file and image with its digest while copying it. Copies signatures without verifying
+them. Takes images that BUNDLE does not carry from the store: download them with `relay-bundle fetch
+BUNDLE`. The same bundle with the same images always gives an identical file.
 
 Examples:
   relay-bundle pack @production production.tar
@@ -212,7 +212,7 @@ impl Args {
         let (contents, tail) = read.map_err(|error| place.failure(error))?;
         if contents.sums != survey.contents.sums {
             return Err(Failure::world(format!(
-                "`{}` was replaced while it was packed",
+                "`{}` was replaced while being packed",
                 self.bundle
             )));
         }
@@ -226,13 +226,11 @@ impl Args {
         match Reference::of(&self.bundle) {
             Reference::Path(path) => medium::open_path(path),
             Reference::Entry(entry) => medium::open_entry(&self.store.store, entry),
-            Reference::Profile(name) => {
-                Err(Failure::input(format!("`{name}` is a profile, and not built"))
-                    .hint(format!("`@{name}` is its newest build in the store"))
-                    .hint(format!(
-                        "`relay-bundle build {name} --archive FILE` builds and packs it"
-                    )))
-            }
+            Reference::Profile(name) => Err(Failure::input(format!(
+                "`{name}` is a profile; only a built bundle can be packed"
+            ))
+            .hint(format!("`@{name}` is its newest build in the store"))
+            .hint(format!("`relay-bundle build {name} --archive FILE` builds and packs it"))),
         }
     }
 }

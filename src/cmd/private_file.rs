@@ -58,7 +58,7 @@ pub(super) fn read_file_or_pipe(
     limit: u64,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let metadata = fs_err::metadata(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Failure::input(format!("there is no file `{path}`")),
+        ErrorKind::NotFound => Failure::input(format!("file `{path}` does not exist")),
         _ => GuardError::from(error).into(),
     })?;
     if metadata.file_type().is_fifo() {
@@ -78,8 +78,8 @@ fn open_pipe(path: &Utf8Path) -> Result<fs_err::File, Failure> {
     thread::spawn(move || sender.send(fs_err::File::open(of_the_thread)));
     match receiver.recv_timeout(WRITER_WAIT) {
         Ok(opened) => Ok(opened?),
-        Err(_) => Err(Failure::input(format!("`{path}` is a pipe, and no program writes to it"))
-            .hint("start the program that writes to it, or name a file")),
+        Err(_) => Err(Failure::input(format!("`{path}` is a pipe that no program writes to"))
+            .hint("start the program that writes to it, or pass a file")),
     }
 }
 

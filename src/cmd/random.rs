@@ -8,6 +8,7 @@ use crate::failure::Failure;
 ///
 /// When the system provides none.
 pub(super) fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
-    getrandom::fill(bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))
+    getrandom::fill(bytes).map_err(|error| {
+        Failure::world(format!("the system cannot provide random numbers: {error}"))
+    })
 }

@@ -23,10 +23,10 @@ use crate::ui::printer::Report;
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Objects of the namespace are in a Role, also where a monitor goes elsewhere; what belongs to the
-cluster is in a ClusterRole: the identity of the cluster, the namespace itself, and classes.
-Secrets are named one by one. Name all bundles of the installation between which one goes, as
-`apply` of another and `rollback` do: the way needs the rights of both. The namespace comes first.
+#[command(after_help = format!("Prints a Role per namespace, including that of a monitor in another namespace, and a ClusterRole for
+cluster-scoped objects: the identity of the cluster, the namespace itself, and classes. Secrets are
+listed by name. For an upgrade or a rollback, pass both bundles: it needs the permissions of both.
+The namespace is printed first.
 
 Examples:
   relay-bundle rbac production --service-account ci:deployer | kubectl apply -f -
@@ -38,8 +38,8 @@ pub struct Args {
     /// The profiles or bundles, all of one installation
     #[arg(required = true, value_name = "BUNDLE")]
     bundles: Vec<String>,
-    /// Also what `adopt --from-helm` needs, until it is done: every Secret of the namespace can be
-    /// read with it
+    /// Also grant what `adopt --from-helm` needs, which includes reading every Secret of the
+    /// namespace; remove it afterwards
     #[arg(long)]
     from_helm: bool,
     /// Bind the Roles to this ServiceAccount
@@ -61,7 +61,7 @@ impl FromStr for ServiceAccount {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (namespace, name) =
-            text.split_once(':').ok_or("write NAMESPACE:NAME, as in `ci:deployer`")?;
+            text.split_once(':').ok_or("use NAMESPACE:NAME, such as `ci:deployer`")?;
         let name: ObjectName = name.parse().map_err(|error| format!("{error}"))?;
         if name.as_str().is_empty() {
             return Err("the name is missing after the `:`".to_owned());
@@ -97,10 +97,10 @@ impl Args {
             let first = installation.get_or_insert_with(|| bundle.index.clone());
             if (&first.name, &first.namespace) != (&bundle.index.name, &bundle.index.namespace) {
                 return Err(Failure::input(format!(
-                    "the bundles are of two installations: {} in {}, and {} in {}",
+                    "the bundles belong to two installations: {} in {}, and {} in {}",
                     first.name, first.namespace, bundle.index.name, bundle.index.namespace
                 ))
-                .hint("print the Roles of each by itself"));
+                .hint("print the Roles of each installation separately"));
             }
         }
         let installation = installation.expect("clap asks for one at least");

@@ -43,15 +43,14 @@ const PODS_SHOWN: usize = 10;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Everything goes that the record says was installed, is the very object that was, and holds no
-data; pods are waited for. Volume claims, Secrets, the record and the namespace stay: the commands
-that delete what is labelled as this installation's are printed. A run that was interrupted is run
-again. A bundle can be applied again afterwards, to the same data and keys.
+    after_help = "Deletes every object in the record that has not been replaced since and holds no data, and waits for
+its pods. PVCs, Secrets, the record and the namespace stay: the commands that delete those with the
+labels of this installation are printed. To resume an interrupted run, run the same command again.
+Afterwards, a bundle can be applied again with the same data and keys.
 
-While an adoption is not finished, --abandon gives the release back to Helm: what was taken over
-is as Helm's record has it, what was deleted is made again, and what the bundle brought goes.
-Secrets keep their values. `helm upgrade`, `helm uninstall` and `relay-bundle adopt` work
-afterwards.
+During an unfinished adoption, --abandon gives the release back to Helm: it restores objects as in
+Helm's record, recreates deleted ones, and deletes those that only the bundle has. Secrets keep
+their values. Afterwards, `helm upgrade`, `helm uninstall` and `relay-bundle adopt` work again.
 
 Examples:
   relay-bundle remove -n claude-relay --dry-run
@@ -111,7 +110,7 @@ impl Report for RemoveReport<'_> {
         if self.done {
             writeln!(
                 out,
-                "{} is removed: {} deleted",
+                "removed {}: {} deleted",
                 safe(&place),
                 count(self.delete.len(), "object")
             )?;
@@ -134,33 +133,28 @@ fn write_release(part: &ReleasePart, out: &mut dyn Write) -> io::Result<()> {
     for Returned { key, act } in &part.objects {
         let (verb, what) = match act {
             Return::Untouched => ("untouched", "Helm's, as it was".to_owned()),
-            Return::Return => {
-                ("return   ", format!("Helm's again, as its revision {revision} has it"))
-            }
+            Return::Return => ("return   ", format!("Helm's again, as in revision {revision}")),
             Return::ReturnData => (
                 "return   ",
-                "Helm's again, with what is in it; `helm uninstall` deletes it".to_owned(),
+                "Helm's again, with its content; `helm uninstall` deletes it".to_owned(),
             ),
             Return::Recreate => {
-                ("create   ", format!("Helm's, made again as its revision {revision} has it"))
+                ("create   ", format!("Helm's, recreated as in revision {revision}"))
             }
             Return::Replace => (
                 "replace  ",
-                format!("ends with its pods, and is made again as revision {revision} has it"),
+                format!("deleted with its pods, and recreated as in revision {revision}"),
             ),
-            Return::Missing => {
-                ("missing  ", "somebody has deleted it: restore it from a backup".to_owned())
-            }
-            Return::Foreign => {
-                ("foreign  ", "it is not of this release, and stays as it is".to_owned())
-            }
-            Return::Other => ("untouched", "Helm's; adoption touches no such kind".to_owned()),
+            Return::Missing => ("missing  ", "it was deleted: restore it from a backup".to_owned()),
+            Return::Foreign => ("foreign  ", "not part of this release; left unchanged".to_owned()),
+            Return::Other => ("untouched", "Helm's; adoption does not touch this kind".to_owned()),
         };
         writeln!(out, "{verb} {}: {what}", safe(&key.to_string()))?;
     }
     let keys = part.encryption_key.iter().map(|secret| {
         format!(
-            "; save Secret {secret} before an upgrade: the chart makes a new encryption key if none is given"
+            "; save Secret {secret} before an upgrade: the chart generates a new encryption key if \
+             none is set"
         )
     });
     let keys: String = keys.collect();
@@ -244,10 +238,8 @@ impl Args {
                 Err(Failure::world(unfinished)
                     .hint(format!("or give the release back to Helm: {line}")))
             }
-            (None, true) => {
-                Err(Failure::input("no adoption is under way: there is nothing to abandon")
-                    .hint("`relay-bundle remove` without --abandon takes the installation away"))
-            }
+            (None, true) => Err(Failure::input("no adoption is in progress: nothing to abandon")
+                .hint("to remove the installation, run `relay-bundle remove` without --abandon")),
             _ => Ok(journal.head.adopting.clone()),
         }
     }
@@ -443,7 +435,7 @@ fn pods_left(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Fa
         let text = |pointer| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (name, node) = (text("/metadata/name"), text("/spec/nodeName"));
         let since = text("/metadata/deletionTimestamp");
-        format!("pod {name} on node {node} is still there; it was told to stop at {since}")
+        format!("pod {name} on node {node} still exists; it was told to stop at {since}")
     };
     Ok(pods.iter().take(PODS_SHOWN).map(line).collect())
 }

@@ -17,7 +17,7 @@ use crate::render;
 pub struct Args {
     /// The profile
     profile: String,
-    /// Write one file an object into this folder instead; files of an earlier run that are no
+    /// Write one file per object into this folder instead; files of an earlier run that are no
     /// longer rendered are removed
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,

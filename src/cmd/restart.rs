@@ -30,8 +30,8 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Pods are replaced as the workload's strategy says, and waited for. No later apply restarts them
-again for it, and no comparison with the bundle shows it.
+    after_help = "Replaces pods according to the workload's strategy, and waits for them. A later `apply` does not
+restart them again, and comparisons with the bundle do not show the restart.
 
 Examples:
   relay-bundle restart relay -n claude-relay
@@ -93,7 +93,8 @@ impl Args {
         if let Some(pending) = journal.head.pending() {
             let pending = pending.generation;
             ctx.printer.warn(&format!(
-                "generation {pending} is pending: pods come with as much of it as is there; apply its bundle again, or go back"
+                "generation {pending} is pending: new pods use the parts of it that are already \
+                 applied; apply its bundle again, or roll back"
             ));
         }
         check(&cluster, key)?;
@@ -144,20 +145,26 @@ impl Args {
         };
         let Some(live) = live.filter(is_ours) else {
             return Err(Failure::world(format!(
-                "{key} is not there, or is not the one that was installed"
+                "{key} does not exist, or is not the installed one"
             ))
-            .hint("`relay-bundle status` shows what became of it; apply the bundle again"));
+            .hint("check with `relay-bundle status`, and apply the bundle again"));
         };
         if restarted_at(&live) == Some(now.to_string().as_str()) {
-            return Err(Failure::world(format!("{key} was restarted in this very second")));
+            return Err(Failure::world(format!("{key} was already restarted within this second")));
         }
         cluster.call(&Request::apply_as(MANAGER, key, &patch(key, &live, now)))?;
         tell(&format!("restart  {key}"));
         let ready = wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), tell);
         ready.map_err(|failure| match failure.kind {
             FailureKind::World => failure
-                .hint("nothing was undone, and the new pods may still come: `relay-bundle status` shows how far they are")
-                .hint("if what runs is at fault, apply a bundle that mends it, or go back: relay-bundle rollback"),
+                .hint(
+                    "nothing was undone, and the new pods may still become ready: check with \
+                     `relay-bundle status`",
+                )
+                .hint(
+                    "if the running bundle is the cause, apply a fixed one, or run: relay-bundle \
+                     rollback",
+                ),
             _ => failure,
         })
     }

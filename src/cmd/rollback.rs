@@ -23,10 +23,10 @@ use crate::rollout::record::Entry;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The bundle comes from the record in the cluster and is verified again. It may be older than what
-runs, and its key may be retired; a key or content that is revoked, or a serial below `minSerial`,
-is refused, and without --to also one for another environment than what runs. What the bundle
-holds becomes a new generation. No file and no state of this machine is needed.
+    after_help = "Takes the bundle from the record in the cluster and verifies it again. It may be older than the
+running bundle, and its key may be retired. Revoked keys, revoked content and serials below
+`minSerial` are refused; without --to, so is a bundle for another environment. The content of the
+bundle becomes a new generation. Needs no file and no state of this machine.
 
 Examples:
   relay-bundle rollback -n claude-relay --trust trust.toml --dry-run
@@ -34,10 +34,10 @@ Examples:
   relay-bundle rollback -n claude-relay --trust trust.toml --to 7 --yes"
 )]
 pub struct Args {
-    /// The generation to go back to [default: the one that ran before]
+    /// The generation to restore [default: the one that ran before]
     #[arg(long, value_name = "GENERATION")]
     to: Option<u64>,
-    /// The trust policy: who may sign what, and for which place
+    /// The trust policy: which keys may sign which bundles, and for which place
     #[arg(long, value_name = "TOML")]
     trust: Utf8PathBuf,
     #[command(flatten)]
@@ -81,12 +81,13 @@ fn refuse_another_place(
     }
     let generation = entry.generation;
     let what = format!(
-        "generation {generation} is for environment {found}, and what runs, generation {}, is for {wanted}",
+        "generation {generation} is for environment {found}, but the running generation {} is for \
+         {wanted}",
         running.generation
     );
     Err(Failure::input(what).hint(format!(
-        "look at it with --to {generation} --dry-run: who has signed it, and what it changes; if \
-         it is meant, say --to {generation}"
+        "review its signers and changes with --to {generation} --dry-run; if it is the right one, \
+         pass --to {generation}"
     )))
 }
 
@@ -106,11 +107,11 @@ fn refusal(why: NoWayBack, journal: &Journal<'_>) -> Failure {
     let failure = ways_elsewhere(&journal.head).map(way).fold(Failure::input(why), Failure::hint);
     if is_unknown {
         let place = ["history", "-n", journal.namespace(), "--name", journal.name().as_str()];
-        return failure.hint(format!("see which generations there are: {}", command_line(place)));
+        return failure.hint(format!("list the generations: {}", command_line(place)));
     }
     if failure.hints.is_empty() {
         return failure.hint(match journal.head.deployed() {
-            Some(_) => "what runs is all that has run here: apply another bundle",
+            Some(_) => "only the running generation has ever run here: apply another bundle",
             None => "nothing has ever run here: apply a bundle",
         });
     }

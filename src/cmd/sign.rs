@@ -36,7 +36,7 @@ const PAYLOAD_HEAD: &[u8] = b"DSSEv1 ";
 #[command(
     group(ArgGroup::new("how").args(["key", "payload", "attach"]).required(true).multiple(true)),
     mut_arg("key", |argument| argument.conflicts_with_all(["payload", "attach"])),
-    after_help = "An unsigned bundle gets a new statement; a signed one a further signature of the same statement.
+    after_help = "Adds a new statement to an unsigned bundle, or a further signature to the statement of a signed one.
 
 Examples:
   relay-bundle sign @production --key signing.pem              the newest build in the store
@@ -53,14 +53,13 @@ pub struct Args {
     bundle: String,
     #[command(flatten)]
     key: KeyArgs,
-    /// Write the bytes that a signature signs, and leave the bundle alone; with --attach: the bytes
-    /// that it signed
+    /// Write the bytes to sign, without changing the bundle; with --attach: the signed bytes
     #[arg(long, value_name = "FILE")]
     payload: Option<Utf8PathBuf>,
-    /// Add a signature that was made elsewhere: 64 bytes, or base64
+    /// Add a signature made on another machine: 64 bytes, or base64
     #[arg(long, value_name = "SIG", requires = "public_key")]
     attach: Option<Utf8PathBuf>,
-    /// The public half of the key that made it
+    /// The public half of the signing key
     #[arg(long, value_name = "PEM", requires = "attach")]
     public_key: Option<Utf8PathBuf>,
     /// Make a new statement, and discard the signatures of the old one
@@ -132,7 +131,7 @@ impl Args {
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
             ctx.printer
-                .say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
+                .say(&format!("wrote the bytes to sign to {payload}; the bundle is unchanged"));
             let report = SignReport::of(&place, draft.statement.clone(), draft.signers());
             ctx.printer.report(&SignReport { payload: Some(payload.clone()), ..report })?;
             return Ok(ExitCode::SUCCESS);
@@ -166,7 +165,7 @@ impl Args {
                 Ok(SigningTarget::entry(store, entry, ctx.waits()))
             }
             Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` is a profile, and only a bundle that was built is signed"
+                "`{name}` is a profile; only a built bundle can be signed"
             ))
             .hint(format!("`@{name}` is its newest build in the store"))
             .hint(format!("`./{name}` is a folder or file of that name"))),
@@ -193,16 +192,14 @@ impl Args {
                 if draft.signed_bytes() == payload {
                     return Ok((draft, Discarded::default()));
                 }
-                Err(Failure::input(
-                    "the payload is another statement than the one that the bundle has",
-                )
-                .hint("write it anew and sign that: relay-bundle sign BUNDLE --payload FILE")
-                .hint("`--reseal` discards the statement of the bundle, and its signatures"))
+                Err(Failure::input("the payload is not the statement of the bundle")
+                    .hint("write it again and sign that: relay-bundle sign BUNDLE --payload FILE")
+                    .hint("or discard the statement of the bundle and its signatures: --reseal"))
             }
-            (Some(_), None) if is_new => {
-                Err(Failure::input("the signature is of a statement that the bundle does not have")
-                    .hint("give the file that was signed as well: --payload FILE"))
-            }
+            (Some(_), None) if is_new => Err(Failure::input(
+                "the signature is for a statement that the bundle does not have",
+            )
+            .hint("also pass the signed file: --payload FILE")),
             _ if self.reseal => Draft::replacing(bundle, seen, terms),
             _ => Ok((Draft::of(bundle, seen, terms)?, Discarded::default())),
         }
@@ -223,26 +220,28 @@ impl Args {
 
 fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, signed: &Signed) {
     let signatures = count(signed.signers.len(), "signature");
-    let verb = if is_new { "signed by" } else { "was signed already by" };
+    let verb = if is_new { "signed by" } else { "was already signed by" };
     ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
 }
 
 /// Writes the bytes to sign. Replaces an existing file only if it is an earlier payload.
 fn write_payload(place: &SigningTarget, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
     let refuse = |why: &str| {
-        Err(Failure::input(format!("`--payload {path}`: {why}")).hint("name a new file"))
+        Err(Failure::input(format!("`--payload {path}`: {why}")).hint("choose a new file"))
     };
     if place.holds(path) {
-        return refuse("the path is inside the bundle, where it would be a file too many");
+        return refuse("the path is inside the bundle, which may not have further files");
     }
     match fs_err::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
-        Ok(metadata) if !metadata.is_file() => return refuse("what is there is no regular file"),
+        Ok(metadata) if !metadata.is_file() => {
+            return refuse("it exists, and is not a regular file");
+        }
         Ok(_) => {
             let old = fsio::read_bounded(path, PAYLOAD_BYTES_MAX).unwrap_or_default();
             if !old.starts_with(PAYLOAD_HEAD) {
-                return refuse("the file there is none that `sign --payload` wrote");
+                return refuse("it exists, and was not written by `sign --payload`");
             }
         }
     }
@@ -260,8 +259,8 @@ fn read_signature(path: &Utf8Path) -> Result<SignatureBytes, Failure> {
     let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX)?;
     parse_signature(&bytes).ok_or_else(|| {
         Failure::input(format!(
-            "`{path}` is no signature: {SIGNATURE_BYTES} bytes as they are, or in base64"
+            "`{path}` is not a signature: expected {SIGNATURE_BYTES} bytes, raw or in base64"
         ))
-        .hint("an Ed25519 signature is made by: openssl pkeyutl -sign -rawin")
+        .hint("to create an Ed25519 signature: openssl pkeyutl -sign -rawin")
     })
 }

@@ -18,8 +18,8 @@ use crate::store::Store;
 use crate::ui::images_view::ImagesSummary;
 
 /// How bundle arguments are interpreted, for the help of commands.
-pub(super) const HELP: &str = "A bundle is named by one of:
-  production            the profile as it is now, rendered in memory
+pub(super) const HELP: &str = "A bundle is one of:
+  production            the current profile, rendered in memory
   @production           the newest build of the profile in the store
   @1f0c9a2b             an entry of the store, by the first digits of its content id or its name
   sha256:1f0c9a2b…      the same
@@ -80,12 +80,14 @@ pub(super) const STDIN: &str = "-";
 
 /// The kinds of bundles, for a name that is neither a profile nor a path.
 pub(super) const KINDS: &str = "a bundle is an archive `NAME.tar`, the index `NAME.tar.parts` of \
-     its parts, a folder, or `@NAME` in the store; decompress one that is compressed";
+                                its parts, a folder, or `@NAME` in the store; decompress a \
+                                compressed archive first";
 
 /// Returns the failure of a command that does not read a bundle from standard input.
 pub(super) fn no_stdin(why: &str) -> Failure {
-    Failure::input(format!("a bundle from stdin {why} by this command"))
-        .hint("write it to a file first, and name that; `relay-bundle verify -` reads a stream")
+    Failure::input(format!("a bundle from stdin {why} by this command")).hint(
+        "write it to a file first, and pass that; only `relay-bundle verify -` reads a stream",
+    )
 }
 
 /// Returns whether an argument names a profile.
@@ -174,7 +176,7 @@ impl Source {
     pub(super) fn signature(&self) -> &'static str {
         match self.attested {
             Some(true) => {
-                "there is an attestation; it was NOT verified here (`relay-bundle verify` does)"
+                "it has an attestation, which was NOT verified here (use `relay-bundle verify`)"
             }
             Some(false) => "unsigned",
             None => "none: the profile is not built",

@@ -18,9 +18,9 @@ use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Writes FILE.part001 and so on, and FILE.parts, which lists their digests:
-  sha256sum -c FILE.parts       checks the parts without this program
-  relay-bundle join FILE.parts  puts them together again
-FAT takes no file of 4 GiB or more: --size 4GB fits.
+  sha256sum -c FILE.parts       check the parts without this program
+  relay-bundle join FILE.parts  join them again
+FAT cannot store files of 4 GiB or more: use --size 4GB.
 
 Examples:
   relay-bundle split production.tar --size 4GB
@@ -63,7 +63,7 @@ impl FromStr for PartSize {
         bytes
             .filter(|bytes| *bytes > 0)
             .map(Self)
-            .ok_or_else(|| "it is no size such as 4GB or 650MiB".to_owned())
+            .ok_or_else(|| "it is not a size such as 4GB or 650MiB".to_owned())
     }
 }
 
@@ -114,8 +114,8 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let folder = self.out.as_deref().unwrap_or_else(|| folder_of(&self.file));
         if !folder.is_dir() {
-            return Err(Failure::input(format!("there is no folder `{folder}`"))
-                .hint("make the folder first, or write to another one"));
+            return Err(Failure::input(format!("folder `{folder}` does not exist"))
+                .hint("create it, or choose another folder"));
         }
         let total = self.file.metadata().ok().map(|metadata| metadata.len());
         let mut progress = Progress::new(&ctx.printer, "split", total);
@@ -144,7 +144,7 @@ impl From<SplitError> for Failure {
             }
             SplitError::Shrank { .. } => Self::world(error),
             SplitError::InTheWay { .. } => {
-                Self::input(error).hint("remove it, or name another folder with `--out DIR`")
+                Self::input(error).hint("remove it, or choose another folder with `--out DIR`")
             }
             SplitError::Invalid { .. } | SplitError::File(_) => Self::input(error),
         }

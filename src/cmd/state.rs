@@ -27,9 +27,9 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Act {
-    /// Show the newest bundle that was accepted for each place, and the floors that were taken away
+    /// Show the newest accepted bundle of each place, and the resets
     Show(ShowArgs),
-    /// Take a floor away: for one that a wrong clock or a lost key has poisoned
+    /// Reset the minimum serial of a place, after a wrong clock or a lost key
     Reset(ResetArgs),
 }
 
@@ -41,9 +41,9 @@ struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Afterwards any serial is accepted for the place, also an old bundle: record the right one at once.
-To go back to an old release no reset is needed: have its content sealed again with a higher
-serial.
+    after_help = "Afterwards any serial is accepted for the place, even that of an old bundle: record the correct one
+immediately. Going back to an old release needs no reset: request a new statement with a higher
+serial for its content.
 
 Example:
   relay-bundle state reset --bundle claude-relay --profile production --namespace claude-relay \\
@@ -65,7 +65,7 @@ struct ResetArgs {
     /// The clusterUid of the policy, if it has one
     #[arg(long, value_name = "UID")]
     cluster_uid: Option<String>,
-    /// Why; it is kept
+    /// The reason, which is recorded
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
     /// Do not ask
@@ -152,7 +152,7 @@ impl ShowArgs {
         let state = file.read()?;
         ctx.printer.report(&StateReport::new(file.path().to_owned(), &state))?;
         if state.floors().is_empty() && state.resets().is_empty() {
-            ctx.printer.say(&format!("nothing was recorded in `{}`", file.path()));
+            ctx.printer.say(&format!("`{}` has no accepted bundles", file.path()));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -178,16 +178,23 @@ impl ResetArgs {
             let floor =
                 state.floors().get(&place).cloned().ok_or_else(|| no_floor(&place, state))?;
             if floor != *shown {
-                return Err(Failure::world("another process has changed this floor meanwhile")
-                    .hint("look at it again: relay-bundle state show"));
+                return Err(Failure::world(
+                    "the minimum serial was changed by another process during this run",
+                )
+                .hint("review it again: relay-bundle state show"));
             }
             state.reset(&place, now, &self.reason);
             Ok((floor, still_counting(state, &place)))
         })?;
-        ctx.printer.say(&format!("{}: serial {} is no floor any more", show(&place), floor.serial));
+        ctx.printer.say(&format!(
+            "{}: serial {} is no longer the minimum",
+            show(&place),
+            floor.serial
+        ));
         if let Some((wider, serial)) = left {
             ctx.printer.warn(&format!(
-                "serial {serial} of {} still counts there: reset that place too, unless the floor is right",
+                "the minimum serial {serial} of {} still applies: reset that place too, unless it \
+                 is correct",
                 show(&wider)
             ));
         }
@@ -206,9 +213,8 @@ impl ResetArgs {
 fn confirm(place: &Place, floor: &Floor) -> Result<(), Failure> {
     let (stdin, mut stderr) = (io::stdin(), io::stderr());
     if !(stdin.is_terminal() && stderr.is_terminal()) {
-        return Err(
-            Failure::input("there is no terminal to ask on").hint("say --yes if you are sure")
-        );
+        return Err(Failure::input("cannot ask for confirmation without a terminal")
+            .hint("pass --yes to confirm"));
     }
     let question = format!(
         "{}: forget serial {} of {}, so that any older bundle is accepted? Type yes: ",
@@ -224,12 +230,12 @@ fn confirm(place: &Place, floor: &Floor) -> Result<(), Failure> {
 }
 
 fn no_floor(place: &Place, state: &State) -> Failure {
-    let failure = Failure::input(format!("no floor is recorded for {}", show(place)));
+    let failure = Failure::input(format!("no minimum serial is recorded for {}", show(place)));
     let others: Vec<String> = state.floors().keys().map(show).collect();
     if others.is_empty() {
         failure
     } else {
-        failure.hint(format!("there is one for {}", others.join("; ")))
+        failure.hint(format!("one is recorded for {}", others.join("; ")))
     }
 }
 
@@ -254,7 +260,7 @@ fn reason(text: &str) -> Result<String, String> {
         || length > REASON_CHARACTERS_MAX
         || text.chars().any(char::is_control)
     {
-        return Err(format!("write one line of 1 to {REASON_CHARACTERS_MAX} characters"));
+        return Err(format!("use one line of 1 to {REASON_CHARACTERS_MAX} characters"));
     }
     Ok(text.to_owned())
 }

@@ -39,15 +39,14 @@ use crate::ui::verify_view::{Rebuild, Replay, Target, VerifyReport};
     mut_arg("name", |argument| argument.requires("live").conflicts_with("bundle")),
     mut_arg("kubeconfig", |argument| argument.requires("live")),
     mut_arg("context", |argument| argument.requires("live")),
-    after_help = "Exit code 3 means that the bundle is not trusted; the first word of the message is a stable code.
-`relay-bundle explain CODE` tells what it means and what to do; docs/format/exit-codes.md lists
-all codes.
+    after_help = "Exit code 3 means that the bundle is not trusted; the message starts with a stable code. For its
+meaning and remedy, run `relay-bundle explain CODE`; docs/format/exit-codes.md lists all codes.
 
-Images in an archive are always hashed; those of a store entry only with --images all.
+Images in an archive are always hashed, those of a store entry only with --images all.
 
 --live without BUNDLE verifies the deployed bundle from the record in the cluster, under the terms
-of a rollback: its age and later releases do not matter. --live also compares the images that pods
-run with those that the bundle pins.
+of a rollback: its age and later releases do not matter. --live also compares the images of running
+pods with those that the bundle pins.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
@@ -66,26 +65,25 @@ pub struct Args {
     trust: TrustArgs,
     #[command(flatten)]
     state: StateArgs,
-    /// Remember the bundle: nothing older is accepted here afterwards
+    /// Record the bundle: older ones are not accepted here afterwards
     #[arg(long, conflicts_with = "key", requires = "bundle")]
     record: bool,
     /// Print the verified manifests on stdout, in apply order, and the report on stderr
     #[arg(long)]
     emit: bool,
-    /// Print manifests although the bundle wants Secrets that `apply` would make: they are there
-    /// already
+    /// Print manifests even if the bundle needs Secrets that `apply` would create: they already
+    /// exist
     #[arg(long, requires = "emit")]
     secrets_exist: bool,
-    /// Also build this profile from the source tree, and compare: is the bundle what the source
-    /// gives?
+    /// Also build this profile from the source tree, and compare the result with the bundle
     #[arg(long, value_name = "PROFILE")]
     rebuild: Option<String>,
-    /// Require all images to be carried, or in the store: exit code 1 and `IMAGES_MISSING` if one
+    /// Require all images in the archive or in the store: exit code 1 and `IMAGES_MISSING` if one
     /// is incomplete
     #[arg(long, value_name = "WHAT", requires = "bundle")]
     images: Option<WantedImages>,
-    /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or
-    /// is too many
+    /// Also compare every object with the cluster: exit code 1 if one is missing, changed or
+    /// superfluous
     #[arg(long, conflicts_with = "emit")]
     live: bool,
     /// Verify as of another time, such as 2026-11-22T10:00:00Z: for audits only
@@ -108,10 +106,8 @@ enum WantedImages {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         if self.emit && ctx.printer.json {
-            return Err(Failure::input(
-                "--emit prints manifests and --json a report, and there is one stdout",
-            )
-            .hint("verify twice, or read the report on stderr"));
+            return Err(Failure::input("--emit and --json both write to stdout")
+                .hint("run verify twice, or read the report on stderr"));
         }
         let trust = self.trust.load()?;
         let now = self.time(ctx)?;
@@ -120,7 +116,7 @@ impl Args {
             (None, Trust::Policy(policy)) => self.verify_running(ctx, policy, now),
             (None, Trust::Key(_)) => {
                 Err(Failure::input("--live without BUNDLE needs a trust policy")
-                    .hint("name the policy with --trust, or the bundle"))
+                    .hint("pass the policy with --trust, or the bundle"))
             }
         }
     }
@@ -181,7 +177,7 @@ impl Args {
         let running = journal.running()?;
         let bundle = verified(&journal, running, policy, now)?;
         let origin = format!(
-            "generation {} of {} in namespace {}, which runs by the record",
+            "generation {} of {} in namespace {}, running according to the record",
             running.generation,
             journal.name(),
             journal.namespace()
@@ -252,14 +248,14 @@ impl Args {
             return Ok(());
         }
         Err(Failure::input(format!(
-            "the bundle is good, but wants Secrets that kubectl does not make: {}",
+            "the bundle is valid, but needs Secrets that kubectl does not create: {}",
             names.join(", ")
         ))
         .hint(format!(
-            "if they are in namespace {} already, say so: --secrets-exist",
+            "if they already exist in namespace {}, pass --secrets-exist",
             bundle.index.namespace
         ))
-        .hint("`relay-bundle inspect` lists their keys"))
+        .hint("list their keys with `relay-bundle inspect`"))
     }
 
     /// Checks that all images are available if `--images` requires them.

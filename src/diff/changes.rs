@@ -185,7 +185,11 @@ fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
         let values = object.fields.iter().filter(|field| field.verb() == "changed");
         values.filter(|field| field.path.starts_with(&["data"])).map(|field| {
             let key = field.path.last_key().unwrap_or_default();
-            format!("Secret/{}: the value of {key} changed; pods have the old one until they restart, which a higher `revision` brings about", object.name)
+            format!(
+                "Secret/{}: the value of {key} changed; pods keep the old one until they restart; \
+                 raise `revision` to restart them",
+                object.name
+            )
         })
     })
 }
@@ -197,7 +201,8 @@ fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
     };
     objects.iter().filter(gone).map(|object| {
         format!(
-            "PersistentVolumeClaim/{}: it stays in the cluster with its data, and nothing uses it any more",
+            "PersistentVolumeClaim/{}: it stays in the cluster with its data, but is no longer \
+             used",
             object.name
         )
     })
@@ -207,7 +212,10 @@ fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
 fn renderer_warning(old: &Recipe, new: &Recipe) -> Option<String> {
     let [old, new] = [old, new].map(|recipe| recipe.render_abi);
     (old != new).then(|| {
-        format!("renderAbi {old}, now {new}: another release of relay-bundle renders otherwise, and may restart pods by itself")
+        format!(
+            "renderAbi {old}, now {new}: this release of relay-bundle renders differently, which \
+             alone may restart pods"
+        )
     })
 }
 

@@ -23,10 +23,11 @@ pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<St
     let is_fixed = FIXED.iter().any(|(of, field)| *of == kind && change.path.starts_with(field));
     if is_fixed {
         let way = match kind {
-            "PersistentVolumeClaim" => "a new claim is needed, and its data must be copied",
+            "PersistentVolumeClaim" => "it needs a new PVC with a copy of the data",
             // The remedy depends on the owner of the live object, which is unknown here.
             _ => {
-                "the API server refuses it for an object that is there; the plan of `apply` names the way"
+                "the API server refuses to change it in an existing object; the plan of `apply` \
+                 shows the remedy"
             }
         };
         return Some(format!("{kind}/{name}: {} cannot change: {way}", change.path));
@@ -36,7 +37,7 @@ pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<St
     let quantity = |value: &Option<Value>| quantity_milli(value.as_ref()?.as_str()?);
     match (quantity(&change.old), quantity(&change.new)) {
         (Some(old), Some(new)) if is_size && new < old => {
-            Some(format!("{kind}/{name}: a claim cannot shrink; the larger one stays"))
+            Some(format!("{kind}/{name}: a PVC cannot shrink; the larger size stays"))
         }
         _ => None,
     }

@@ -181,9 +181,9 @@ pub(super) fn add_notes(
     for forecast in forecasts.iter_mut() {
         if restarts(forecast, "StatefulSet") {
             forecast.notes.push(if both {
-                "the relay is down until it and Redis both have the new password".to_owned()
+                "the relay is unavailable until both it and Redis have the new password".to_owned()
             } else {
-                "it has one pod: the relay fails requests until that is back".to_owned()
+                "it has one pod: the relay fails requests until it is ready again".to_owned()
             });
         }
         let object = new_objects.get(&(forecast.namespace.clone(), forecast.name.clone()));

@@ -73,7 +73,7 @@ impl Refused {
             )
         });
         let none = !self.found.is_empty() && self.expected.is_empty();
-        let none = none.then(|| "expected: no key counts now".to_owned());
+        let none = none.then(|| "expected: no key is valid now".to_owned());
         found.chain(expected).chain(none).collect()
     }
 }
@@ -160,7 +160,7 @@ pub fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     if failure.kind != FailureKind::Untrusted {
         return failure;
     }
-    failure.hint(format!("`{path}` is no bundle, or was altered or cut short"))
+    failure.hint(format!("`{path}` is not a bundle, or was altered or truncated"))
 }
 
 /// Returns the failure of a bundle at `path` whose digests are right, but whose content this

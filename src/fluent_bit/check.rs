@@ -104,7 +104,7 @@ pub fn check(
     for (key, value) in config {
         if let Some((first, _)) = settings.get(&key.to_ascii_lowercase()) {
             let message = format!(
-                "`{}` and `{first}` are one property: letter case does not count",
+                "`{}` and `{first}` are the same property: names are not case-sensitive",
                 shown(key)
             );
             problems.push(Problem::new(
@@ -155,7 +155,7 @@ const RESERVED: &[&str] = &["name", "match", "match_regex", "active", "condition
 fn reserved(output: Output, key: &str) -> Option<Problem> {
     let message = format!("`{key}` is set by the bundle");
     if output == Output::S3 && key.eq_ignore_ascii_case("store_dir") {
-        let help = "remove it: the buffer lies on the sidecar's own volume, the only place that it can write to";
+        let help = "remove it: the buffer is on the sidecar's own volume, its only writable folder";
         return Some(Problem::new(key, ProblemKind::Reserved, message, help));
     }
     let help = "remove it: there is one output, and every record goes to it";
@@ -179,7 +179,7 @@ fn unknown(output: Output, key: &str) -> Problem {
         );
     }
     if output == Output::Stdout && (lower == "tls" || lower.starts_with("tls.")) {
-        let help = "remove it: nothing travels over a network";
+        let help = "remove it: nothing is sent over a network";
         return Problem::new(
             key,
             ProblemKind::Unsupported,
@@ -206,7 +206,7 @@ fn unknown_help(output: Output, lower: &str) -> String {
     }
     let owner = Output::ALL.into_iter().find(|other| other.property(lower).is_some());
     match owner {
-        Some(other) => format!("remove it, or choose the output that has it: {}", other.name()),
+        Some(other) => format!("remove it, or use the output that has it: {}", other.name()),
         None => {
             format!(
                 "remove it; the manual of Fluent Bit's {} output lists its properties",
@@ -226,8 +226,8 @@ fn age_problem(image: Option<Version>, key: &str, property: &Property) -> Option
         }
         Since::Recent if !image.is_at_least(DESCRIBED) => {
             let message =
-                format!("Fluent Bit {image} may not know `{key}` yet, and would then not start");
-            let help = format!("try the image with it, or use {DESCRIBED}, which knows it");
+                format!("Fluent Bit {image} may not support `{key}` and would then not start");
+            let help = format!("test it with this image, or use {DESCRIBED}, which supports it");
             Some(Problem::new(key, ProblemKind::MaybeTooNew, message, help))
         }
         _ => None,
@@ -239,13 +239,12 @@ fn check_rdkafka(key: &str, name: &str, value: &OutputValue) -> Vec<Problem> {
         name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     if name.is_empty() || !well_formed {
         let help = "write `rdkafka.` and a property of librdkafka, for example `rdkafka.compression.codec`";
-        let message = format!("`{}` names no property of librdkafka", shown(key));
+        let message = format!("`{}` is not a property of librdkafka", shown(key));
         return vec![Problem::new(key, ProblemKind::UnknownProperty, message, help)];
     }
     let unknown = rdkafka::canonical(name).is_none().then(|| {
-        let message = format!(
-            "librdkafka does not list `{name}`: it would be skipped with a line in the log"
-        );
+        let message =
+            format!("librdkafka does not list `{name}`: it would be ignored with a log line");
         let help = rdkafka::suggestion(name).map_or_else(
             || "remove it".to_owned(),
             |near| format!("did you mean `rdkafka.{near}`?"),
@@ -278,10 +277,15 @@ fn value_problem(
     match value {
         OutputValue::List(_) if !property.multiple() => {
             let help = match property.kind {
-                Kind::List => "write one text with commas",
+                Kind::List => "write one string with commas",
                 _ => "write one value",
             };
-            Some(Problem::new(key, ProblemKind::WrongType, format!("`{key}` takes no list"), help))
+            Some(Problem::new(
+                key,
+                ProblemKind::WrongType,
+                format!("`{key}` does not take a list"),
+                help,
+            ))
         }
         OutputValue::List(items) if items.is_empty() => Some(Problem::new(
             key,
@@ -296,7 +300,7 @@ fn value_problem(
             _ => Some(Problem::new(
                 key,
                 ProblemKind::WrongType,
-                format!("`{key}` takes a list of texts"),
+                format!("`{key}` takes a list of strings"),
                 EXAMPLE_HEADER,
             )),
         }),
@@ -360,7 +364,7 @@ fn text_problem(key: &str, property: &Property, secret: bool, text: &str) -> Opt
             key,
             ProblemKind::ForbiddenCharacter,
             message,
-            "write it in one line of plain text",
+            "write it on one line of plain text",
         ));
     }
     if text.trim().is_empty() {
@@ -369,7 +373,7 @@ fn text_problem(key: &str, property: &Property, secret: bool, text: &str) -> Opt
             key,
             ProblemKind::InvalidValue,
             message,
-            "remove the key, or give it a value",
+            "remove the key, or set a value",
         ));
     }
     if let Some(problem) = variable_problem(key, text) {
@@ -480,13 +484,14 @@ fn variable_problem(key: &str, text: &str) -> Option<Problem> {
     stranger.then(|| {
         let allowed = config::METADATA.map(|name| format!("`${{{name}}}`")).join(", ");
         let message = format!("Fluent Bit would expand the `${{` in the value of `{key}`");
-        let help = format!("write a credential as a secret; of variables only {allowed} are set");
+        let help = format!("write a credential as a secret; the only variables are {allowed}");
         Problem::new(key, ProblemKind::Variable, message, help)
     })
 }
 
 fn secret_literal(key: &str) -> Problem {
-    let message = format!("`{key}` holds a credential, and the configuration is no place for one");
+    let message =
+        format!("`{key}` holds a credential, which does not belong into the configuration");
     let help =
         "write it as a secret, for example `{ existing = { name = \"logs\", key = \"token\" } }`";
     Problem::new(key, ProblemKind::SecretLiteral, message, help)
@@ -506,7 +511,7 @@ fn invalid(key: &str, property: &Property, value: &str) -> Problem {
             "write the name, a space and the value, for example `X-Site plant-7`".to_owned()
         }
         Kind::Host => {
-            "write the name or the address alone; the port is the property `port`".to_owned()
+            "write only the name or the address; the port is the property `port`".to_owned()
         }
         _ => default_help(property),
     };
@@ -515,14 +520,14 @@ fn invalid(key: &str, property: &Property, value: &str) -> Problem {
 
 fn default_help(property: &Property) -> String {
     match property.default {
-        Some(default) => format!("without it, it is `{default}`"),
-        None => "give it such a value, or remove the key".to_owned(),
+        Some(default) => format!("the default is `{default}`"),
+        None => "set a valid value, or remove the key".to_owned(),
     }
 }
 
 fn expectation(kind: Kind) -> String {
     match kind {
-        Kind::Text | Kind::TextOrFalse | Kind::List => "a text".to_owned(),
+        Kind::Text | Kind::TextOrFalse | Kind::List => "a string".to_owned(),
         Kind::Host => "a host name or an address".to_owned(),
         Kind::Path => "a path that starts with `/`".to_owned(),
         Kind::Url => "a URL that starts with `http://` or `https://`".to_owned(),

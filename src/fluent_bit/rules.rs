@@ -75,8 +75,10 @@ fn host(output: Output, settings: &Settings) -> Option<Problem> {
         Output::Es => &["host", "upstream", "cloud_id"],
         _ => &["host"],
     };
-    let message =
-        format!("the {} output has no `host`: records would go to the pod itself", output.name());
+    let message = format!(
+        "the {} output has no `host`: records would be sent to the pod itself",
+        output.name()
+    );
     let help = "add the receiver's name or address, for example `host = \"logs.example.internal\"`";
     (!elsewhere.iter().any(|name| has(settings, name))).then(|| missing("host", message, help))
 }
@@ -100,19 +102,13 @@ fn es(settings: &Settings) -> Vec<Problem> {
             settings,
             "index",
             NoEffect,
-            "has no effect where `logstash_format` is on",
+            "has no effect with `logstash_format`",
             help,
         ));
     }
     if has(settings, "id_key") && switch(settings, "generate_id") == Some(true) {
         let help = "remove it: the key supplies the document's id";
-        problems.extend(at(
-            settings,
-            "generate_id",
-            NoEffect,
-            "has no effect beside `id_key`",
-            help,
-        ));
+        problems.extend(at(settings, "generate_id", NoEffect, "has no effect with `id_key`", help));
     }
     let updates = matches!(settings.get("write_operation"), Some((_, OutputValue::Text(text)))
         if text.eq_ignore_ascii_case("update") || text.eq_ignore_ascii_case("upsert"));
@@ -135,7 +131,7 @@ fn kafka(settings: &Settings) -> Vec<Problem> {
         let help = "add them, for example `brokers = \"kafka-0.example.internal:9092\"`";
         problems.push(missing(
             "brokers",
-            "the kafka output has no `brokers`, and does not start without".to_owned(),
+            "the kafka output has no `brokers`, which it needs to start".to_owned(),
             help,
         ));
     }
@@ -146,7 +142,7 @@ fn kafka(settings: &Settings) -> Vec<Problem> {
             _ => true,
         };
         if !all {
-            let message = "lets a broker that fails lose records it has acknowledged";
+            let message = "lets a failing broker lose acknowledged records";
             let help = "remove it: by default all in-sync replicas acknowledge";
             problems.extend(at(settings, name, ProblemKind::Risky, message, help));
         }
@@ -161,7 +157,7 @@ fn s3(settings: &Settings) -> Vec<Problem> {
         let help = "add it, for example `bucket = \"relay-logs\"`";
         problems.push(missing(
             "bucket",
-            "the s3 output has no `bucket`, and does not start without".to_owned(),
+            "the s3 output has no `bucket`, which it needs to start".to_owned(),
             help,
         ));
     }
@@ -170,7 +166,7 @@ fn s3(settings: &Settings) -> Vec<Problem> {
         problems.push(Problem::new(
             "region",
             Risky,
-            "the s3 output has no `region`: `us-east-1` is taken",
+            "the s3 output has no `region`: it would use `us-east-1`",
             help,
         ));
     }
@@ -204,23 +200,19 @@ fn s3_sizes(settings: &Settings) -> Option<Problem> {
     let object = bytes(settings, "total_file_size");
     if puts && object.is_some_and(|object| object > S3_PUT_MAX) {
         let help = "lower it, or remove `use_put_object`";
-        return conflict(
-            "total_file_size",
-            "is more than 50M, the most that `use_put_object` sends",
-            help,
-        );
+        return conflict("total_file_size", "exceeds 50M, the limit of `use_put_object`", help);
     }
     let object = object.unwrap_or(if puts { S3_PUT_MAX } else { S3_OBJECT_DEFAULT });
     let part = bytes(settings, "upload_chunk_size")?;
     if part != S3_PART_MIN && part.saturating_mul(2) > object {
         let help = "lower it, or raise `total_file_size` to at least twice as much";
-        return conflict("upload_chunk_size", "is more than half of `total_file_size`", help);
+        return conflict("upload_chunk_size", "exceeds half of `total_file_size`", help);
     }
     let part_max = if has(settings, "compression") { S3_COMPRESSED_PART_MAX } else { S3_PART_MAX };
     if !puts && part > part_max {
         return conflict(
             "upload_chunk_size",
-            "is more than 50M without `compression`, or 5G with it",
+            "exceeds the limit: 50M without `compression`, 5G with it",
             "lower it",
         );
     }
@@ -235,7 +227,7 @@ fn tls(output: Output, settings: &Settings) -> Vec<Problem> {
         let tls = settings.get_key_value("tls");
         let help = "for the brokers set `rdkafka.security.protocol` and `rdkafka.ssl.*`";
         for (_, (key, _)) in options.chain(tls) {
-            let message = format!("`{key}` does not concern the brokers, only a schema registry");
+            let message = format!("`{key}` applies to a schema registry only, not to the brokers");
             problems.push(Problem::new(*key, ProblemKind::NoEffect, message, help));
         }
     } else if output != Output::Stdout && !is_on {
@@ -245,8 +237,9 @@ fn tls(output: Output, settings: &Settings) -> Vec<Problem> {
         }
     }
     if switch(settings, "tls.verify") == Some(false) && is_on {
-        let help = "remove it, and name the authority that signed the receiver's certificate in `tls.ca_file`";
-        let message = "lets anyone on the way read the records and the credentials";
+        let help = "remove it, and set `tls.ca_file` to the authority that signed the receiver's \
+                    certificate";
+        let message = "lets anyone on the network read the records and the credentials";
         problems.extend(at(settings, "tls.verify", ProblemKind::Risky, message, help));
     }
     problems

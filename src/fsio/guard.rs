@@ -34,20 +34,21 @@ const NOBODY: u32 = 65534;
 /// Why a file is not accepted as a trusted file or a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
-    #[error("`{path}` has the mode {mode:04o}: others can change it")]
+    #[error("`{path}` has mode {mode:04o}: other users can change it")]
     Mode { path: Utf8PathBuf, mode: u32 },
-    #[error("`{path}` has the mode {mode:04o}: others can get at it")]
+    #[error("`{path}` has mode {mode:04o}: other users can access it")]
     NotPrivate { path: Utf8PathBuf, mode: u32 },
-    #[error("`{path}` belongs to user {owner}, who can change it, and this is user {user}")]
+    #[error("`{path}` belongs to user {owner}, who can change it; you are user {user}")]
     Owner { path: Utf8PathBuf, owner: u32, user: u32 },
-    #[error("the folder `{folder}` has the mode {mode:04o}: others can replace what is in it")]
+    #[error("folder `{folder}` has mode {mode:04o}: other users can replace its files")]
     Folder { folder: Utf8PathBuf, mode: u32 },
     #[error(
-        "the folder `{folder}` belongs to user {owner}, who can replace what is in it, and this is user {user}"
+        "folder `{folder}` belongs to user {owner}, who can replace its files; you are user {user}"
     )]
     FolderOwner { folder: Utf8PathBuf, owner: u32, user: u32 },
     #[error(
-        "the link `{link}` belongs to user {owner}, and others can put links into its folder; this is user {user}"
+        "the link `{link}` belongs to user {owner}, and other users can add links to its folder; \
+         you are user {user}"
     )]
     Link { link: Utf8PathBuf, owner: u32, user: u32 },
     #[error(transparent)]
@@ -64,20 +65,18 @@ impl GuardError {
     /// Returns a remedy for the user, if one is known.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::Mode { path, .. } => {
-                Some(format!("look at what it says, then: chmod go-w {path}"))
-            }
+            Self::Mode { path, .. } => Some(format!("review its content, then: chmod go-w {path}")),
             Self::NotPrivate { path, .. } => Some(format!("chmod {MODE_PRIVATE:o} {path}")),
             Self::Owner { path, user, .. } => {
-                Some(format!("look at what it says, then take it over: chown {user} {path}"))
+                Some(format!("review its content, then take it over: chown {user} {path}"))
             }
             Self::Folder { folder, .. } => {
                 Some(format!("chmod go-w {folder}, or keep the file in a folder of your own"))
             }
             Self::FolderOwner { .. } => Some("keep the file in a folder of your own".to_owned()),
-            Self::Link { .. } => {
-                Some("name the file itself, and keep it in a folder of your own".to_owned())
-            }
+            Self::Link { .. } => Some(
+                "pass the path of the file itself, and keep it in a folder of your own".to_owned(),
+            ),
             Self::Read(ReadFileError::Io(error)) => remedy(error).map(str::to_owned),
             Self::Read(_) => None,
         }
@@ -185,7 +184,7 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
             links += 1;
             if links > LINKS_MAX {
                 return Err(io::Error::other(format!(
-                    "`{path}` leads over more than {LINKS_MAX} links"
+                    "`{path}` goes through more than {LINKS_MAX} links"
                 ))
                 .into());
             }

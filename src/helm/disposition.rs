@@ -146,8 +146,8 @@ impl Scope<'_> {
         }
         let place = elsewhere.map(|other| format!(" in namespace {other}")).unwrap_or_default();
         Some(format!(
-            "{key} belongs to the Helm release `{owner}`{place}: adopt that one first, or give the \
-             bundle's release another name"
+            "{key} belongs to the Helm release `{owner}`{place}: adopt that release first, or \
+             rename the bundle's release"
         ))
     }
 
@@ -159,11 +159,12 @@ impl Scope<'_> {
         match (handed.key.kind.as_str(), handed.fate) {
             ("Deployment", Fate::Prune) => Some(format!(
                 "{name} is not in the bundle: set `release.name`, `nameOverride` and \
-                 `fullnameOverride` of the profile as Helm has them (`relay-bundle import helm`), \
+                 `fullnameOverride` of the profile to Helm's values (`relay-bundle import helm`), \
                  and build again"
             )),
             ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => Some(format!(
-                "{name} has the data, and the bundle has no Redis: adopt with `redis.enabled`, and move the data afterwards"
+                "{name} has the data, but the bundle has no Redis: adopt with `redis.enabled`, and \
+                 move the data afterwards"
             )),
             ("Deployment" | "StatefulSet", Fate::Foreign) => self.unclaimed(&handed.key),
             _ => None,
@@ -179,17 +180,18 @@ impl Scope<'_> {
         let object =
             find(self.live, key).filter(|object| field_owners::release_of(object).is_none())?;
         let what = format!(
-            "{} is in the release and not in the bundle, and does not say that it is the release's",
+            "{} is in the release but not in the bundle, and is not marked as part of the release",
             named(key, self.namespace)
         );
         if object["spec"]["selector"]["matchLabels"][INSTANCE] != self.name {
             return Some(format!(
-                "{what}, nor do its pods: see whose it is; if it is somebody else's, take it out \
-                 of the release (`helm upgrade` with a chart or values that have it not)"
+                "{what}, nor are its pods: find its owner; if it belongs to another owner, remove \
+                 it from the release (`helm upgrade` with a chart or values that omit it)"
             ));
         }
         Some(format!(
-            "{what}: if it is, give it Helm's annotations again: kubectl -n {} annotate --overwrite {key} {}={} {}={}",
+            "{what}: if it is part of the release, restore Helm's annotations: kubectl -n {} \
+             annotate --overwrite {key} {}={} {}={}",
             key.namespace,
             field_owners::RELEASE_NAME,
             self.name,
@@ -232,7 +234,7 @@ fn selector(manifest: &Manifest, live: &Live) -> Option<String> {
         let text = |labels: Option<Value>| labels.unwrap_or_default().to_string();
         format!(
             "{key} selects its pods by {} and the bundle by {}, and a selector cannot change: set \
-             `release.name`, `nameOverride` and `fullnameOverride` of the profile as Helm has them \
+             `release.name`, `nameOverride` and `fullnameOverride` of the profile to Helm's values \
              (`relay-bundle import helm`), and build again",
             text(theirs),
             text(ours)
@@ -360,8 +362,8 @@ pub(crate) mod tests {
             "Service/relay belongs to the Helm release `second`: ",
             "Deployment/relay selects its pods by {\"app.kubernetes.io/name\":\"theirs\"} and the bundle by",
             "Deployment/alone is not in the bundle",
-            "StatefulSet/redis has the data, and the bundle has no Redis",
-            "StatefulSet/redis keeps its data in no claim",
+            "StatefulSet/redis has the data, but the bundle has no Redis",
+            "StatefulSet/redis keeps its data without a PVC",
         ];
         assert_eq!(found.len(), starts.len(), "{found:#?}");
         assert!(
@@ -388,11 +390,11 @@ pub(crate) mod tests {
         let there = [
             with("ConfigMap", "of-another", &of("second", "ns")),
             with("ConfigMap", "of-another-namespace", &of("first", "other")),
-            with("ConfigMap", "of-nobody", &none),
+            with("ConfigMap", "without-owner", &none),
             with("ConfigMap", "own", &of("first", "ns")),
             with("ConfigMap", "own-elsewhere", &json!({"namespace": "other"})),
             with("ConfigMap", "taken", &none),
-            with("Deployment", "of-nobody", &none),
+            with("Deployment", "without-owner", &none),
             with("PersistentVolumeClaim", "of-another", &of("second", "ns")),
             with("Secret", "of-another-helm", &label),
             with("Secret", "released", &none),
@@ -408,11 +410,11 @@ pub(crate) mod tests {
         assert_eq!(
             told(&found),
             [
-                "Deployment/of-nobody Foreign",
+                "Deployment/without-owner Foreign",
                 "StatefulSet/of-another Foreign",
                 "ConfigMap/of-another Foreign",
                 "ConfigMap/of-another-namespace Foreign",
-                "ConfigMap/of-nobody Foreign",
+                "ConfigMap/without-owner Foreign",
                 "ConfigMap/own Prune",
                 "ConfigMap/taken Prune",
                 "ConfigMap/own-elsewhere Prune",
@@ -427,7 +429,7 @@ pub(crate) mod tests {
         // annotate an object of another owner.
         let obstacles = scope.obstacles();
         let [why] = obstacles.as_slice() else { panic!("{obstacles:#?}") };
-        assert!(why.contains("does not say") && why.contains("see whose it is"), "{why}");
+        assert!(why.contains("is not marked as part") && why.contains("find its owner"), "{why}");
         assert!(!why.contains("annotate"), "{why}");
     }
 

@@ -38,13 +38,15 @@ pub(super) fn obstacles(
     let claims = claims(set, namespace);
     if claims.is_empty() {
         return vec![format!(
-            "StatefulSet/{name} keeps its data in no claim: with its pod the data would go. Save the data, and install anew"
+            "StatefulSet/{name} keeps its data without a PVC: the data would be lost with its pod. \
+             Save the data, and install from scratch"
         )];
     }
     let mut found = Vec::new();
     if set.pointer("/spec/replicas").and_then(Value::as_u64).is_some_and(|replicas| replicas > 1) {
         found.push(format!(
-            "StatefulSet/{name} has several replicas, and the bundle's Redis has one: scale it to 1 first"
+            "StatefulSet/{name} has several replicas, but the bundle's Redis has one: scale it to \
+             1 first"
         ));
     }
     let used = used_claims(bundle);
@@ -52,7 +54,7 @@ pub(super) fn obstacles(
         let (key, object) = claim;
         if !used.contains(&key.name) {
             found.push(format!(
-                "{key} has the data, and the bundle's Redis does not use it: set \
+                "{key} has the data, but the bundle's Redis does not use it: set \
                  `redis.persistence.existingClaim = \"{}\"` in the profile, and build again",
                 key.name
             ));
@@ -63,7 +65,7 @@ pub(super) fn obstacles(
             .is_some_and(|owners| !owners.is_empty())
         {
             found.push(format!(
-                "{key} goes when its owner is deleted: set \
+                "{key} is deleted with its owner: set \
                  `persistentVolumeClaimRetentionPolicy.whenDeleted` of StatefulSet/{name} to \
                  `Retain` first"
             ));

@@ -64,27 +64,25 @@ pub enum InvalidRelease {
     Size,
     #[error("it is not base64 of base64")]
     Base64,
-    #[error("it cannot be unpacked within {UNPACKED_BYTES_MAX} bytes")]
+    #[error("it exceeds {UNPACKED_BYTES_MAX} bytes when unpacked, or is damaged")]
     Unpack,
-    #[error("it is no JSON of a release")]
+    #[error("it is not the JSON of a Helm release")]
     Json,
     #[error("its manifest {0} cannot be read")]
     Manifest(String),
-    #[error(
-        "its manifest {0} has an object with a kind, name or namespace that there cannot be in a cluster"
-    )]
+    #[error("its manifest {0} has an object with an invalid kind, name or namespace")]
     Object(String),
     #[error("it has more than {OBJECTS_MAX} manifests")]
     Objects,
-    #[error("nobody knows when it was made")]
+    #[error("its time of creation is unknown")]
     Time,
     #[error("it is the record of the release `{0}`")]
     Name(ReleaseName),
-    #[error("it has a name that no release has")]
+    #[error("its name is not a valid release name")]
     NoName,
-    #[error("it has a status that no release has")]
+    #[error("its status is not a valid release status")]
     Status,
-    #[error("with it, the records have more than {} MiB when they are unpacked", UNPACKED_SUM_MAX >> 20)]
+    #[error("with it, the unpacked records exceed {} MiB", UNPACKED_SUM_MAX >> 20)]
     Sum,
 }
 
@@ -365,14 +363,17 @@ pub(super) mod tests {
         };
         assert_eq!(of("r", "pending-upgrade").as_deref(), Ok("pending-upgrade"));
         for status in ["", "a\u{1b}[2J", "two words", &"a".repeat(64)] {
-            assert_eq!(of("r", status), Err("it has a status that no release has".to_owned()));
+            assert_eq!(of("r", status), Err("its status is not a valid release status".to_owned()));
         }
         assert_eq!(
             of("other", "deployed"),
             Err("it is the record of the release `other`".to_owned())
         );
         for name in ["", "a\nhint: do this", &"a".repeat(1_000)] {
-            assert_eq!(of(name, "deployed"), Err("it has a name that no release has".to_owned()));
+            assert_eq!(
+                of(name, "deployed"),
+                Err("its name is not a valid release name".to_owned())
+            );
         }
     }
 
@@ -390,10 +391,7 @@ pub(super) mod tests {
         }
         let refused = Revision::read(&release, &name, &mut room).map(|_| ()).unwrap_err();
 
-        assert_eq!(
-            refused.to_string(),
-            "with it, the records have more than 64 MiB when they are unpacked"
-        );
+        assert_eq!(refused.to_string(), "with it, the unpacked records exceed 64 MiB");
     }
 
     #[test]
@@ -455,7 +453,8 @@ pub(super) mod tests {
         ] {
             let refused = of(kind, name, namespace).unwrap_err().to_string();
             assert!(
-                refused.starts_with("its manifest c/x.yaml has an object with a kind, name"),
+                refused
+                    .starts_with("its manifest c/x.yaml has an object with an invalid kind, name"),
                 "{refused}"
             );
         }
@@ -473,8 +472,8 @@ pub(super) mod tests {
                 "it has no `release`, or one of more than 2097152 bytes",
             ),
             (json!({"data": {"release": "!"}}), "it is not base64 of base64"),
-            (record(b"{\"name\": \"hidden\"}"), "it is no JSON of a release"),
-            (bomb, "it cannot be unpacked within 33554432 bytes"),
+            (record(b"{\"name\": \"hidden\"}"), "it is not the JSON of a Helm release"),
+            (bomb, "it exceeds 33554432 bytes when unpacked, or is damaged"),
             (
                 release("---\n# Source: c/x.yaml\nhidden: [\n"),
                 "its manifest c/x.yaml cannot be read",

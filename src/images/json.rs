@@ -21,7 +21,7 @@ const VALUES_MAX: usize = 20_000;
 /// Parses a document, or returns why parsers could read it differently.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     if values_at_most(bytes) > VALUES_MAX {
-        return Err(de::Error::custom(format!("it has more than {VALUES_MAX} values")));
+        return Err(de::Error::custom(format!("it exceeds {VALUES_MAX} values")));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: 0 }.deserialize(&mut reader)?;
@@ -95,9 +95,7 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(key) = map.next_key_seed(Key)? {
             if !seen.insert(folded(&key)) {
                 let key = shortened(&key);
-                return Err(de::Error::custom(format!(
-                    "the key `{key}` occurs twice, in any case of its letters"
-                )));
+                return Err(de::Error::custom(format!("duplicate key `{key}` (ignoring case)")));
             }
             let value = map.next_value_seed(inner)?;
             values.insert(key, value);
@@ -109,7 +107,7 @@ impl<'de> Visitor<'de> for Strict {
 impl Strict {
     fn inner<E: de::Error>(self) -> Result<Self, E> {
         if self.depth == DEPTH_MAX {
-            return Err(E::custom(format!("it is more than {DEPTH_MAX} levels deep")));
+            return Err(E::custom(format!("it exceeds {DEPTH_MAX} levels of nesting")));
         }
         Ok(Self { depth: self.depth + 1 })
     }

@@ -73,13 +73,13 @@ impl Carryable {
 pub enum InvalidImageList {
     #[error("it is not JSON of this format: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("it has format {found}, and this program reads format {FORMAT}")]
+    #[error("it has format {found}; this version reads format {FORMAT}")]
     Format { found: u32 },
     #[error("it is not in canonical form")]
     Spelling,
     #[error(transparent)]
     TooMany(#[from] TooMany),
-    #[error("it has {found} bytes, and {IMAGES_BYTES_MAX} are allowed")]
+    #[error("it has {found} bytes; the limit is {IMAGES_BYTES_MAX}")]
     TooLarge { found: usize },
     #[error("{0}")]
     Contradiction(String),
@@ -249,7 +249,7 @@ impl ImageList {
         Counted::Blobs.check(self.blobs.len())?;
         Counted::BlobEntries.check(self.images.values().map(|image| image.blobs.len()).sum())?;
         if self.images.is_empty() {
-            return Err(contradiction("it has no image".to_owned()));
+            return Err(contradiction("it lists no image".to_owned()));
         }
         self.check_sizes()?;
         self.images.values().try_for_each(|image| self.check_image(image))?;
@@ -262,7 +262,7 @@ impl ImageList {
         let blobs = self.blobs().map(|(digest, size)| (digest, size, BLOB_BYTES_MAX));
         match manifests.chain(blobs).find(|(_, size, most)| !(1..=*most).contains(size)) {
             Some((digest, size, most)) => Err(contradiction(format!(
-                "sha256:{digest} has {size} bytes, and 1 to {most} are allowed"
+                "sha256:{digest} has {size} bytes; expected 1 to {most}"
             ))),
             None => Ok(()),
         }
@@ -282,7 +282,7 @@ impl ImageList {
         let is_same = |other: &&ListedImage| other.digest == *digest && other.blobs != *blobs;
         if let Some(other) = self.images.values().find(is_same) {
             let why = format!(
-                "`{reference}` and `{}` have one manifest, but different configs and layers",
+                "`{reference}` and `{}` have the same manifest, but different configs and layers",
                 other.reference
             );
             return Err(contradiction(why));
@@ -326,7 +326,9 @@ impl ListManifestText {
             .into_iter()
             .find(|known| known.as_str() == media_type && !known.is_index())
             .ok_or_else(|| {
-                contradiction(format!("sha256:{digest} has a media type of no image manifest"))
+                contradiction(format!(
+                    "sha256:{digest} does not have the media type of an image manifest"
+                ))
             })?;
         Ok((digest, ListedManifest { media_type: known, size }))
     }

@@ -159,7 +159,7 @@ impl Lock {
         })?;
         if written.schema != SCHEMA {
             return Err(whole(format!(
-                "the schema is `{}`, and `{SCHEMA}` is understood",
+                "unsupported schema `{}`: expected `{SCHEMA}`",
                 written.schema
             )));
         }
@@ -181,7 +181,7 @@ impl Lock {
         lock.check_limits().map_err(|error| whole(error.to_string()))?;
         match first_difference(text, &lock.to_text()) {
             Some(line) => {
-                let message = "the lock is not spelled as `relay-bundle lock` writes it".to_owned();
+                let message = "it is not in the form that `relay-bundle lock` writes".to_owned();
                 Err(InvalidLock { line: Some(line), message })
             }
             None => Ok(lock),
@@ -238,7 +238,7 @@ impl LockImageText {
         }
         let (tagged, digest) = (digest(&self.tagged)?, digest(&self.digest)?);
         if name.digest().is_some_and(|stated| stated != tagged) {
-            return Err(format!("`{name}` has a digest, and `tagged` is another one"));
+            return Err(format!("`{name}` has a digest that differs from `tagged`"));
         }
         let blobs = self.blobs.iter().map(|line| blob(line)).collect::<Result<_, _>>()?;
         Ok((name, LockedImage { tagged, digest, media_type, size: self.size, blobs }))

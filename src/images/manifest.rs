@@ -58,7 +58,7 @@ impl MediaType {
 /// Why a manifest or index is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum BadManifest {
-    #[error("it is not JSON with one reading: {0}")]
+    #[error("it is not unambiguous JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("`{at}`: {why}")]
     Field { at: String, why: String },
@@ -99,7 +99,7 @@ impl Manifest {
             "artifactType",
         ])?;
         document
-            .lacks(&["manifests", "fsLayers", "blobs"], "an image manifest does not have it")?;
+            .lacks(&["manifests", "fsLayers", "blobs"], "an image manifest must not have it")?;
         let config = document.object("config")?.descriptor(BLOB_BYTES_MAX)?;
         let layers = document.objects("layers", LAYERS_MAX)?;
         let layers = layers
@@ -134,7 +134,8 @@ impl Manifest {
             }
             if media_type.contains("foreign") || media_type.contains("nondistributable") {
                 let why = format!(
-                    "sha256:{digest} is a foreign layer ({media_type}), which registries do not hand out"
+                    "sha256:{digest} is a foreign layer ({media_type}), which registries do not \
+                     serve"
                 );
                 return Err(field("layers", why));
             }
@@ -175,7 +176,7 @@ impl Index {
             "annotations",
             "artifactType",
         ])?;
-        document.lacks(&["config", "layers", "fsLayers", "blobs"], "an index does not have it")?;
+        document.lacks(&["config", "layers", "fsLayers", "blobs"], "an index must not have it")?;
         let mut children = Vec::new();
         for child in document.objects("manifests", CHILDREN_MAX)? {
             let descriptor = child.descriptor(MANIFEST_BYTES_MAX)?;
@@ -264,10 +265,9 @@ impl<'a> Fields<'a> {
             names.iter().map(|name| (folded(name), *name)).collect();
         let is_lookalike = |key: &&String| names.get(&folded(key)).is_some_and(|name| name != key);
         match self.map.keys().find(is_lookalike) {
-            Some(key) => Err(self.wrong(
-                key,
-                "some programs read it as the key of the same letters in another case",
-            )),
+            Some(key) => {
+                Err(self.wrong(key, "some programs read it as the same key in another case"))
+            }
             None => Ok(()),
         }
     }
@@ -291,10 +291,9 @@ impl<'a> Fields<'a> {
             return Err(self.wrong(key, "expected a list"));
         };
         if list.len() > most {
-            return Err(self.wrong(
-                key,
-                format!("it has {} entries, and at most {most} are supported", list.len()),
-            ));
+            return Err(
+                self.wrong(key, format!("it has {} entries; the limit is {most}", list.len()))
+            );
         }
         let object = |(number, value): (usize, &'a Value)| match value {
             Value::Object(map) => Ok(Fields { at: format!("{}{key}[{number}].", self.at), map }),
@@ -323,7 +322,7 @@ impl<'a> Fields<'a> {
             "annotations",
             "artifactType",
         ])?;
-        self.lacks(&["urls"], "content that is elsewhere cannot be carried")?;
+        self.lacks(&["urls"], "content at another location cannot be carried")?;
         let media_type = self.text("mediaType")?.filter(|text| !text.is_empty());
         let media_type =
             media_type.ok_or_else(|| self.wrong("mediaType", "it is missing"))?.to_owned();
@@ -347,7 +346,7 @@ impl<'a> Fields<'a> {
         if is_same {
             Ok(())
         } else {
-            Err(self.wrong("data", "it is not what `digest` and `size` describe"))
+            Err(self.wrong("data", "it does not match `digest` and `size`"))
         }
     }
 

@@ -33,7 +33,7 @@ pub enum ReferenceFault {
     TooLong,
     #[error("a digest is `sha256:` and 64 hexadecimal digits")]
     Digest,
-    #[error("a registry is a host name, with a port at most")]
+    #[error("a registry is a host name with an optional port")]
     Registry,
     #[error(
         "a repository has segments of lowercase letters and digits, joined by `.`, `_`, `__` or `-`"

@@ -152,7 +152,9 @@ impl<'a> Live<'a> {
                 }
                 Ok(None) => missing.wanted.push(name),
                 Err(error) if error.code() == 403 => {
-                    missing.unseen.push(format!("{name}: we may not look at it"));
+                    missing
+                        .unseen
+                        .push(format!("{name}: not checked, missing permission to read it"));
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -100,7 +100,7 @@ fn apply_step(
     {
         let who = names(foreign_managers(&other, FIELD_MANAGER));
         return Err(made_meanwhile(&format!(
-            "{key} was made{who} since the plan was, and nothing was written to it"
+            "{key} was created{who} after planning; nothing was written to it"
         )));
     }
     if let Some(replicas) = step.held_replicas {
@@ -121,12 +121,12 @@ fn apply_step(
             "metadata": {"name": key.name, "namespace": key.namespace}});
         let withdrawn = cluster.call(&Request::apply_as(FIELD_MANAGER, key, &nothing));
         let left = match withdrawn {
-            Ok(_) => "what was written to it was taken back".to_owned(),
-            Err(why) => format!("it has fields of both, for ours could not be taken back ({why})"),
+            Ok(_) => "our changes to it were rolled back".to_owned(),
+            Err(why) => format!(
+                "it has fields of both clients, because ours could not be rolled back ({why})"
+            ),
         };
-        return Err(made_meanwhile(&format!(
-            "{key} was made{who} in the very moment in which it was written; {left}"
-        )));
+        return Err(made_meanwhile(&format!("{key} was created concurrently{who}; {left}")));
     }
     Ok(live::uid(&applied).to_owned())
 }
@@ -138,7 +138,7 @@ fn names(managers: BTreeSet<&str>) -> String {
 
 fn made_meanwhile(what: &str) -> Failure {
     Failure::world(what)
-        .hint("look at it, then run the command again: it plans with what is there now")
+        .hint("inspect it, then run the command again: it will plan from the current state")
 }
 
 /// Applies a manifest by force, and returns the object.
@@ -159,9 +159,9 @@ fn apply_forced(
     };
     if let Some(Conflict { field, manager, .. }) = dry.iter().find(|new| !may_be_taken(new)) {
         return Err(Failure::world(format!(
-            "{key}: {field} has come to be owned by {manager} meanwhile"
+            "{key}: {manager} became the owner of {field} during this run"
         ))
-        .hint("run the command again: it plans with what is there now"));
+        .hint("run the command again: it will plan from the current state"));
     }
     Ok(cluster.call(&Request::apply(key, yaml, Run::Real).by_force())?)
 }
@@ -175,7 +175,8 @@ pub fn apply_one(
 ) -> Result<Value, Failure> {
     let request = Request::apply(key, yaml(bundle, &object.file), Run::Real);
     cluster.call(&request).map_err(|error| {
-        Failure::from(error).hint(format!("while applying {key}; what came before it is done"))
+        Failure::from(error)
+            .hint(format!("while applying {key}; all objects before it are applied"))
     })
 }
 

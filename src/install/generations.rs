@@ -48,7 +48,7 @@ pub struct Recorded {
 pub enum Damage {
     #[error(transparent)]
     Record(#[from] InvalidRecord),
-    #[error("its bundle is not whole: {0}")]
+    #[error("its bundle is incomplete: {0}")]
     Read(#[from] ReadError),
     #[error("its bundle contradicts itself: {0}")]
     Bundle(#[from] InvalidBundle),
@@ -78,14 +78,14 @@ impl Recorded {
     ) -> Result<(Self, Contents), Damage> {
         let generation = Generation::parse(text(stored, "data", GENERATION_KEY))?;
         if (generation.generation, generation.content_id) != (entry.generation, entry.content_id) {
-            return Err(Damage::Other("it is another generation than the head names"));
+            return Err(Damage::Other("it does not match the generation in the head"));
         }
         let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
         let contents =
             archive::open(archive.as_slice())?.read_sums()?.into_files()?.read_to_end()?;
         let index = read_index(&contents.files)?;
         if contents.sums.content_id() != entry.content_id || index.profile != entry.profile {
-            return Err(Damage::Other("its bundle is another one than the head names"));
+            return Err(Damage::Other("its bundle does not match the head"));
         }
         if (&index.name, index.namespace.as_str()) != (name, namespace) {
             return Err(Damage::Other("its bundle is for another installation"));
@@ -93,7 +93,7 @@ impl Recorded {
         let mut listed: Vec<ObjectKey> = index.objects.iter().map(Object::key).collect();
         listed.sort();
         if !listed.iter().eq(generation.inventory.iter().map(|item| &item.key)) {
-            return Err(Damage::Other("its inventory lists other objects than its bundle has"));
+            return Err(Damage::Other("its inventory does not match the objects of its bundle"));
         }
         let Generation { inventory, retained, secrets: noted, .. } = generation;
         let is_own = |item: &Item| {
@@ -110,7 +110,7 @@ impl Recorded {
             wanted.kind == "Secret" && wanted.namespace == namespace && is_subdomain(&wanted.name)
         };
         if !made.iter().all(is_possible) {
-            return Err(Damage::Other("its bundle wants Secrets to be made that cannot be"));
+            return Err(Damage::Other("its bundle requests Secrets that cannot be created"));
         }
         let values = made.iter().flat_map(|wanted| {
             wanted.keys.iter().map(|value| (wanted.name.clone(), value.key.clone()))
@@ -122,7 +122,7 @@ impl Recorded {
             kind == "Secret" && of == namespace && secrets.contains(name) && item.uid.is_some()
         };
         if !noted.iter().all(is_made) {
-            return Err(Damage::Other("it notes Secrets that are not made for it"));
+            return Err(Damage::Other("it lists Secrets that were not created for it"));
         }
         let is_here = |wanted: &&Wanted| {
             let has_data = ["PersistentVolumeClaim", "Secret"].contains(&wanted.kind.as_str());
@@ -233,8 +233,8 @@ pub fn damaged(
     ))
     .hint("restore that ConfigMap from a backup of the cluster")
     .hint(format!(
-        "or give the record up, with its history and its floor against replay, and apply the \
-         bundle that runs once more: {give_up}"
+        "or give up the record, with its history and its minimum serials, and apply the running \
+         bundle again: {give_up}"
     ))
 }
 
@@ -295,7 +295,7 @@ mod tests {
         ] {
             let why = read(recorded(kind, namespace, name)).err().unwrap().to_string();
             assert_eq!(
-                why, "its bundle wants Secrets to be made that cannot be",
+                why, "its bundle requests Secrets that cannot be created",
                 "{kind} {namespace} {name:?}"
             );
         }

@@ -67,7 +67,7 @@ pub fn find_all(
             }
             Err(error) if error.code() == 404 => {}
             Err(error) if error.code() == 403 => {
-                unseen.push(format!("{key} cannot be read: {error}: ask for the permission"));
+                unseen.push(format!("cannot read {key}: {error}: request the permission"));
             }
             Err(error) => return Err(error.into()),
         }
@@ -169,7 +169,7 @@ impl Asked<'_> {
         let lacking = lacking_rights(self.cluster, &needed.into_iter().flatten().collect())?;
         let told = || {
             format!(
-                "missing permissions: {}: apply the Role that `relay-bundle rbac` prints",
+                "missing permissions: {}; apply the Role printed by `relay-bundle rbac`",
                 lacking.join(", ")
             )
         };

@@ -18,7 +18,8 @@ use crate::rollout::{replicas, takeover};
 use crate::trust::verify::Verified;
 
 /// The remedy for an object of another owner.
-pub const STRANGER_REMEDY: &str = "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
+pub const STRANGER_REMEDY: &str = "inspect it, then pass --adopt to take it over; to take over a \
+                                   Helm release, use `relay-bundle adopt`";
 
 /// Adds warnings about fields that other managers added to objects: applying leaves them in place.
 pub fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
@@ -81,7 +82,7 @@ pub fn judge(
     }
     let unused = leave.permits.iter().filter(|permit| !is_used(permit, before));
     let unused =
-        unused.map(|permit| format!("--force-conflicts {permit}: nobody else owns such a field"));
+        unused.map(|permit| format!("--force-conflicts {permit}: no such field has another owner"));
     let unused: Vec<String> = unused.collect();
     before.warnings.extend(unused);
     Ok(())
@@ -163,10 +164,10 @@ fn refuse_stranger(
         return;
     };
     if leave.adopt {
-        before.warnings.push(format!("{}: it is taken over: {whose}", manifest.key));
+        before.warnings.push(format!("{}: will be taken over: {whose}", manifest.key));
     } else if !matches!(before.tried.get(&manifest.key), Some(Tried::Refused(_))) {
         let why = format!(
-            "it is there, and this installation did not make it: {whose}: {}",
+            "it exists, and was not created by this installation: {whose}: {}",
             leave.remedy
         );
         before.tried.insert(manifest.key.clone(), Tried::Refused(why));
@@ -200,7 +201,8 @@ fn tell_dropped(before: &mut Before, manifest: &Manifest) {
     let told = dropped(&manifest.object, answer);
     let told = told.iter().map(|path| {
         format!(
-            "{}: the server drops {path}: it does not know it, or has it switched off",
+            "{}: the server drops {path}: it does not support the field, or the feature is \
+             disabled",
             manifest.key
         )
     });

@@ -34,8 +34,8 @@ pub fn try_pods(
     let Some(first) = trials.first() else { return Ok(()) };
     if !may_create_pods(cluster, &first.key.namespace)? {
         plan.changes.warnings.push(
-            "no pod was tried: we may not create pods; Pod Security, quotas and webhooks have the \
-             last word when the controllers do"
+            "no dry run of pods: missing permission to create pods; Pod Security, quotas and \
+             webhooks may still reject those of the controllers"
                 .to_owned(),
         );
         return Ok(());
@@ -48,7 +48,7 @@ pub fn try_pods(
             Err(error) => return Err(error.into()),
         };
         let says =
-            format!("{}: a pod of it, tried as you and not as its controller: {status}", trial.key);
+            format!("{}: dry run of a pod, as you and not as its controller: {status}", trial.key);
         if binds_controller(cluster, trial, &status)? {
             plan.obstacles.push(says);
         } else {

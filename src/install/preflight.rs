@@ -25,7 +25,7 @@ pub fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure
     let range = &bundle.index.kubernetes;
     match KubeVersion::try_from(short.to_owned()) {
         Ok(version) if version < range.min => Err(Failure::world(format!(
-            "the server is Kubernetes {version}, and the bundle needs {} or newer",
+            "the server is Kubernetes {version}, but the bundle needs {} or newer",
             range.min
         ))
         .hint("set `kubernetes.version` of the profile to the server's, and build again")),
@@ -101,7 +101,7 @@ pub fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Fai
                 missing.wanted.push(format!("{name}, for {users}"));
             }
             Err(CallError::Status(status)) if status.code == 403 => {
-                missing.unseen.push(format!("{name}: we may not look at it"));
+                missing.unseen.push(format!("{name}: not checked, missing permission to read it"));
             }
             Err(error) => return Err(error.into()),
         }
@@ -144,13 +144,9 @@ pub fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), F
     if lacking.is_empty() {
         return Ok(());
     }
-    let failure = Failure::world(format!(
-        "rights are missing, and nothing was changed: {}",
-        lacking.join(", ")
-    ));
-    Err(failure.hint(
-        "`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it",
-    ))
+    let failure =
+        Failure::world(format!("missing permissions, nothing was changed: {}", lacking.join(", ")));
+    Err(failure.hint("have a cluster administrator apply the Role printed by `relay-bundle rbac`"))
 }
 
 /// Returns the missing permissions.

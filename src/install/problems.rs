@@ -82,7 +82,7 @@ impl Watch {
             Ok(found) => {
                 self.told_first(found, now)
                     .iter()
-                    .for_each(|trouble| tell(&format!("trouble  {trouble}")));
+                    .for_each(|trouble| tell(&format!("problem  {trouble}")));
             }
             Err(failure) if failure.kind == FailureKind::Interrupted => return Err(failure),
             Err(_) => {
@@ -123,7 +123,7 @@ fn of_sets(cluster: &Cluster, sets: &[ObjectKey]) -> Result<Vec<String>, Failure
         match cluster.list(&Request::events(&key.namespace, live::uid(set))) {
             Err(error) if error.code() == 403 => {
                 found.push(format!(
-                    "{}: why it lacks pods is in its events, which we may not list",
+                    "{}: cannot tell why pods are missing: missing permission to list events",
                     key.name
                 ));
             }
@@ -146,7 +146,7 @@ mod tests {
             watch.told_first(found, start + Duration::from_secs(seconds))
         };
         let (pulls, slow) =
-            ("a/relay: ImagePullBackOff: Back-off 10s", "b/relay: it runs and is not ready");
+            ("a/relay: ImagePullBackOff: Back-off 10s", "b/relay: running, but not ready");
 
         assert_eq!(told(3, &[pulls, slow]), [pulls]);
         assert_eq!(told(6, &["a/relay: ImagePullBackOff: Back-off 20s", slow]), [""; 0]);

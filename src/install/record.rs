@@ -129,7 +129,7 @@ impl<'a> Journal<'a> {
                 self.head.adopting.as_ref().filter(|release| **release != self.name)
             {
                 return Err(wrong(&format!(
-                    "it says that the Helm release `{other}` is adopted, and that has another name"
+                    "it states the adoption of the Helm release `{other}`, which has another name"
                 )));
             }
             let state = text(stored, "data", STATE_KEY).as_bytes();
@@ -175,8 +175,8 @@ impl<'a> Journal<'a> {
     /// Returns the running generation, or an error if none runs.
     pub fn running(&self) -> Result<&Entry, Failure> {
         self.head.deployed().ok_or_else(|| {
-            Failure::input(format!("no generation of {} runs", self.name))
-                .hint("`relay-bundle history` lists what there was")
+            Failure::input(format!("no generation of {} is running", self.name))
+                .hint("list earlier generations with `relay-bundle history`")
         })
     }
 
@@ -234,8 +234,7 @@ impl<'a> Journal<'a> {
                         let read = read.map_err(|why| self.damaged(entry.generation, &why))?;
                         items += read.inventory.len() + read.retained.len();
                         if items > ITEMS_MAX {
-                            let why =
-                                format!("with it the record lists more than {ITEMS_MAX} objects");
+                            let why = format!("with it, the record exceeds {ITEMS_MAX} objects");
                             return Err(self.damaged(entry.generation, &why));
                         }
                         all.push(read);
@@ -243,7 +242,7 @@ impl<'a> Journal<'a> {
                     Err(error) if error.code() == 404 && may_be_missing(entry) => {}
                     Err(error) if error.code() == 404 => {
                         let why = format!(
-                            "generation {} is {}, and it is missing",
+                            "generation {} is {}, but missing",
                             entry.generation, entry.state
                         );
                         return Err(self.damaged(entry.generation, &why));
@@ -263,17 +262,17 @@ impl<'a> Journal<'a> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
             Turn::Looks => {
-                tell(&format!("{first} holds the lock: what is there may still change"));
+                tell(&format!("{first} holds the lock: the state may still change"));
                 return Ok(());
             }
             Turn::Takes => {
-                tell(&format!("taking the lock: {first} has it now"));
+                tell(&format!("taking the lock from {first}"));
                 self.dead = Some(first);
                 return Ok(());
             }
             Turn::Waits => {}
         }
-        tell(&format!("waiting: {first} holds the lock; seeing whether it lives"));
+        tell(&format!("waiting: {first} holds the lock; checking whether it is alive"));
         let start = Instant::now();
         while start.elapsed() < HOLDER_DEAD {
             self.cluster.pause(HEARTBEAT / 3)?;
@@ -281,14 +280,14 @@ impl<'a> Journal<'a> {
             match &self.head.lock {
                 None => {
                     return Err(Failure::world(format!("{} has just finished", first.holder))
-                        .hint("run the command again: it plans with what is there now"));
+                        .hint("run the command again: it will plan from the current state"));
                 }
                 Some(lock) if *lock != first => return Err(under_way(lock)),
                 Some(_) => {}
             }
         }
         tell(&format!(
-            "{} has not moved for {} s: taking over",
+            "{} has shown no activity for {} s: taking over the lock",
             first.holder,
             HOLDER_DEAD.as_secs()
         ));
@@ -494,10 +493,11 @@ impl<'a> Journal<'a> {
             Ok(stored) => return Ok(stored),
             Err(error) => error,
         };
-        let again = "run the command again: it plans with what is there now";
+        let again = "run the command again: it will plan from the current state";
         match error.code() {
             404 if known.is_some() => {
-                Err(Failure::world(format!("somebody deleted {key} meanwhile")).hint(again))
+                Err(Failure::world(format!("{key} was deleted by another client during this run"))
+                    .hint(again))
             }
             409 => {
                 let stored = self.cluster.find(key)?;
@@ -510,8 +510,9 @@ impl<'a> Journal<'a> {
                 }
                 let lock = stored
                     .and_then(|stored| Head::parse(text(&stored, "data", HEAD_KEY)).ok()?.lock);
-                let who = lock.map_or("somebody else".to_owned(), |lock| lock.to_string());
-                Err(Failure::world(format!("{who} changed {key} meanwhile")).hint(again))
+                let who = lock.map_or("another client".to_owned(), |lock| lock.to_string());
+                Err(Failure::world(format!("{key} was changed by {who} during this run"))
+                    .hint(again))
             }
             _ => Err(error.into()),
         }
@@ -552,18 +553,18 @@ pub fn delete_with(
 }
 
 fn under_way(lock: &Lock) -> Failure {
-    let what = format!("another run is under way: {lock} holds the lock");
+    let what = format!("another run is in progress: {lock} holds the lock");
     Failure::world(what).hint("wait until it is done")
 }
 
 /// Releases the lock after a failure, and adds the outcome to the failure.
 pub fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
     match journal.give_back() {
-        Ok(Given::Back) => failure.hint("the lock was given back"),
+        Ok(Given::Back) => failure.hint("the lock was released"),
         Ok(Given::NotOurs) => failure,
         Err(why) => failure.hint(format!(
-            "the lock could not be given back ({}): the next run waits until it sees that nobody \
-             has it, unless it is told --break-lock",
+            "cannot release the lock ({}): the next run waits until it has expired, or pass \
+             --break-lock",
             why.message()
         )),
     }

@@ -52,10 +52,12 @@ pub fn described(saved: &Saved) -> String {
 }
 
 /// Why we refuse to encrypt for the example key of the shipped profiles.
-pub const EXAMPLE: &str = "a recipient is the example of the shipped profiles (RB0418): you cannot open what is encrypted for it, and somebody else may";
+pub const EXAMPLE: &str = "a recipient is the example key of the shipped profiles (RB0418): you \
+                           cannot open data encrypted for it, but others may";
 
 /// The remedy, if the bundle names the recipients.
-pub const OWN_KEY: &str = "name a key of your own in the profile, release.recoveryRecipients (`relay-bundle keygen --age` makes one), and build again";
+pub const OWN_KEY: &str = "set release.recoveryRecipients in the profile to your own key (create \
+                           one with `relay-bundle keygen --age`), and build again";
 
 /// Returns the path of the next recovery file.
 pub fn next_free(path: &Utf8Path) -> Utf8PathBuf {
@@ -70,10 +72,10 @@ pub fn check_place(path: &Utf8Path) -> Result<(), Failure> {
     if folder.is_dir() {
         return Ok(());
     }
-    Err(Failure::input(format!("there is no folder `{folder}` for the recovery file `{path}`"))
+    Err(Failure::input(format!("folder `{folder}` does not exist, for the recovery file `{path}`"))
         .hint(format!(
-            "mount what it is on, or make it: mkdir -p -m {MODE_FOLDER:o} {folder}; or choose \
-         another place: --recovery-file FILE"
+            "mount its volume, or create it: mkdir -p -m {MODE_FOLDER:o} {folder}; or choose \
+             another path: --recovery-file FILE"
         )))
 }
 
@@ -83,13 +85,13 @@ pub fn make_place(path: &Utf8Path) -> Result<(), Failure> {
     let mut folders = std::fs::DirBuilder::new();
     let made = folders.recursive(true).mode(MODE_FOLDER).create(folder_of(path));
     made.map_err(|error| {
-        let why = format!("failed to make the folder `{}`: {}", folder_of(path), error.kind());
+        let why = format!("failed to create folder `{}`: {}", folder_of(path), error.kind());
         failed(std::io::Error::new(error.kind(), why))
     })
 }
 
 fn failed(error: std::io::Error) -> Failure {
-    Failure::from(error).hint("choose another place: --recovery-file FILE")
+    Failure::from(error).hint("choose another path: --recovery-file FILE")
 }
 
 /// Writes a recovery file, and never replaces one: it may be the only copy of a key.
@@ -102,8 +104,8 @@ pub fn write_new(path: &Utf8Path, bytes: &[u8]) -> Result<Utf8PathBuf, Failure> 
             Err(error) => return Err(failed(error)),
         }
     }
-    Err(Failure::world(format!("there are {FILES_MAX} recovery files `{path}` already"))
-        .hint("move them to where backups are kept"))
+    Err(Failure::world(format!("{FILES_MAX} recovery files `{path}` already exist"))
+        .hint("move them to your backups"))
 }
 
 fn numbered(path: &Utf8Path, number: usize) -> Utf8PathBuf {
@@ -137,7 +139,7 @@ mod tests {
 
         assert_eq!(written, ["a.age", "a.2.age", "a.3.age"]);
         assert!(
-            refused.message().starts_with(&format!("there is no folder `{}`", folder_of(&path)))
+            refused.message().starts_with(&format!("folder `{}` does not exist", folder_of(&path)))
         );
         assert_eq!(next_free(&path), path.with_file_name("a.4.age"));
         let mode = fs_err::metadata(folder_of(&path)).unwrap().permissions().mode();
@@ -152,6 +154,6 @@ mod tests {
 
         let failure = write_new(&path.join("a.age"), b"x").unwrap_err();
 
-        assert_eq!(failure.hints, ["choose another place: --recovery-file FILE"]);
+        assert_eq!(failure.hints, ["choose another path: --recovery-file FILE"]);
     }
 }

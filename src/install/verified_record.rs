@@ -37,21 +37,23 @@ pub fn verified(
     if (bundle.content_id, serial) != (entry.content_id, entry.serial) {
         let (found, wanted) = (bundle.content_id, entry.content_id);
         let why = format!(
-            "generation {generation} of the record holds sha256:{found} with serial {serial}, and \
-             its head says sha256:{wanted} with serial {}",
+            "generation {generation} of the record has sha256:{found} with serial {serial}, but \
+             its head has sha256:{wanted} with serial {}",
             entry.serial
         );
-        return Err(untrusted("TAMPERED", why)
-            .hint("somebody changed the record: find out who can write it"));
+        return Err(untrusted("TAMPERED", why).hint(
+            "the record was changed by another client: find out which clients can write it",
+        ));
     }
     let place = (&bundle.index.name, bundle.index.namespace.as_str());
     if place != (journal.name(), journal.namespace()) {
         let why = format!(
-            "generation {generation} of the record holds a bundle for {} in {}",
+            "generation {generation} of the record has a bundle for {} in {}",
             place.0, place.1
         );
-        return Err(untrusted("WRONG_TARGET", why)
-            .hint("somebody changed the record: find out who can write it"));
+        return Err(untrusted("WRONG_TARGET", why).hint(
+            "the record was changed by another client: find out which clients can write it",
+        ));
     }
     Ok(bundle)
 }

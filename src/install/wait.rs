@@ -97,7 +97,7 @@ fn look(
                 }
             }
             Err(error) if error.code() == 404 => {
-                Readiness::Failed("somebody deleted it".to_owned())
+                Readiness::Failed("it was deleted by another client".to_owned())
             }
             Err(error) => return Err(error.into()),
         };

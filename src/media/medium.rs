@@ -48,8 +48,10 @@ pub fn open(
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let missing = Failure::input(format!("there is no file or folder `{path}`"));
-            return Err(missing.hint("`@NAME` means the store, and a plain NAME a profile"));
+            let missing = Failure::input(format!("file or folder `{path}` does not exist"));
+            return Err(
+                missing.hint("use `@NAME` for an entry of the store; a plain NAME is a profile")
+            );
         }
         Err(error) => return Err(error.into()),
     };
@@ -74,7 +76,7 @@ pub fn open(
 
 /// Returns the failure for `--part` with a bundle that is not an index of parts.
 pub fn no_index(argument: &str) -> Failure {
-    Failure::input(format!("--part names a part, and `{argument}` is no index of parts"))
+    Failure::input(format!("--part requires an index of parts, which `{argument}` is not"))
         .hint("the index of an archive in parts ends in `.parts`")
 }
 
@@ -113,8 +115,8 @@ pub fn check_place(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> 
     }
     let Some(whole) = path.file_name().and_then(is_part) else { return Ok(()) };
     let index = path.with_file_name(format!("{whole}{SUFFIX}"));
-    Err(Failure::input(format!("`{path}` is one part of an archive, and all are wanted"))
-        .hint(format!("name their index: `{index}`")))
+    Err(Failure::input(format!("`{path}` is a single part of an archive"))
+        .hint(format!("pass the index of the parts: `{index}`")))
 }
 
 /// Paths of streams that the process has open already, so they have a writer.
@@ -133,7 +135,7 @@ fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::input(format!("`{path}` is neither a regular file nor a folder"))
-        .hint("name the archive itself; `relay-bundle verify -` reads a bundle from stdin"))
+        .hint("pass the archive itself; `relay-bundle verify -` reads a bundle from stdin"))
 }
 
 /// Rejects a folder that has neither `SHA256SUMS` nor an attestation: it is an unrelated folder
@@ -152,8 +154,8 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
         meant.extend((item.extension() == Some("tar") || is_parts_index(&item)).then_some(item));
     }
     meant.sort();
-    let nothing = Failure::input(format!("there is no bundle in `{path}`"));
-    let hints = meant.iter().take(MEANT_MAX).map(|item| format!("is `{item}` meant?"));
+    let nothing = Failure::input(format!("`{path}` does not contain a bundle"));
+    let hints = meant.iter().take(MEANT_MAX).map(|item| format!("did you mean `{item}`?"));
     Err(hints.fold(nothing, Failure::hint))
 }
 
@@ -162,7 +164,7 @@ pub fn check_rereadable(path: &Utf8Path) -> Result<(), Failure> {
     if !path.exists() || path.is_file() || path.is_dir() {
         return Ok(());
     }
-    Err(Failure::input(format!("`{path}` can be read only once, and is needed twice"))
+    Err(Failure::input(format!("`{path}` can be read only once, but is needed twice"))
         .hint("write the archive to a file first"))
 }
 
@@ -199,8 +201,11 @@ impl From<PartsError> for Failure {
                     None => refused::unread(Self::world(error)),
                 };
                 failure
-                    .hint("copy the bad parts again, to the same place; the good ones need not be touched")
-                    .hint("`verify` and `join` take a part that was copied to another place: --part FILE")
+                    .hint("copy the bad parts again, to the same folder; keep the good ones")
+                    .hint(
+                        "or pass a part copied to another folder to `verify` or `join`: --part \
+                         FILE",
+                    )
             }
             PartsError::Index { .. } => refused::untrusted("BAD_FORM", error),
             PartsError::Whole { .. } => refused::untrusted("TAMPERED", error),

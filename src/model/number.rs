@@ -135,7 +135,7 @@ pub struct Size(String);
 
 /// The text is not an amount of bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not an amount of bytes; write a number with a unit, such as `512Mi` or `10Gi`")]
+#[error("invalid quantity of bytes `{0}`; write a number with a unit, such as `512Mi` or `10Gi`")]
 pub struct InvalidSize(String);
 
 impl Size {

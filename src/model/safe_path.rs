@@ -64,7 +64,7 @@ impl SafePath {
 /// The text is not the path of a file in a bundle.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
-    #[error("path {start:?}… has {bytes} bytes, and {} are allowed", SafePath::BYTES_MAX)]
+    #[error("path {start:?}… has {bytes} bytes; the limit is {}", SafePath::BYTES_MAX)]
     TooLong { start: String, bytes: usize },
     #[error("path {path:?} has an empty segment")]
     EmptySegment { path: String },
@@ -181,7 +181,7 @@ mod tests {
                 .starts_with(r#"path "manifests/Ä.yaml" has 'Ä' at byte 10: "#)
         );
         assert_eq!(message("a//b"), r#"path "a//b" has an empty segment"#);
-        assert!(message(&"é".repeat(51)).ends_with("has 102 bytes, and 100 are allowed"));
+        assert!(message(&"é".repeat(51)).ends_with("has 102 bytes; the limit is 100"));
     }
 
     #[test]

@@ -117,13 +117,11 @@ struct FormVisitor;
 impl FormVisitor {
     fn literal<E: de::Error>(text: &str, revision: Option<Counter>) -> Result<SecretForm, E> {
         if text.is_empty() {
-            return Err(E::custom(
-                "an empty secret is none; leave the key out to have one generated",
-            ));
+            return Err(E::custom("the secret is empty; omit the key to have one generated"));
         }
         if text.chars().any(char::is_control) {
             return Err(E::custom(
-                "the secret holds a control character; write it without (a trailing newline, perhaps)",
+                "the secret contains a control character; remove it (perhaps a trailing newline)",
             ));
         }
         Ok(SecretForm::Literal {
@@ -163,9 +161,7 @@ impl<'de> Visitor<'de> for FormVisitor {
                 "existing" => {
                     let Existing { name, key, revision } = map.next_value()?;
                     if name.as_str().is_empty() {
-                        return Err(de::Error::custom(
-                            "`existing` names no Secret; add its `name`",
-                        ));
+                        return Err(de::Error::custom("`existing` has no Secret; add its `name`"));
                     }
                     forms.push(SecretForm::Existing {
                         name,
@@ -190,7 +186,7 @@ impl<'de> Visitor<'de> for FormVisitor {
                 "a secret has one source; keep one of `generate`, `existing`, `age`, `value`",
             )),
             (Some(_), true) if revision.is_some() && !is_literal => Err(de::Error::custom(
-                "`revision` stands beside `value` only; write it into the `existing` table",
+                "`revision` is only allowed with `value`; move it into the `existing` table",
             )),
             (Some(form), true) => Ok(form),
             (None, _) => Err(de::Error::custom(
@@ -239,7 +235,9 @@ impl schemars::JsonSchema for SecretForm {
             (generator.subschema_for::<ObjectName>(), generator.subschema_for::<DataKey>());
         let closed = |properties: serde_json::Value, required: &[&str]| serde_json::json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
         schemars::json_schema!({
-            "description": "A secret: made once in the cluster (`generate`), a key of a Secret that exists (`existing`), an age file (`age`), or, where the environment is `dev`, the value itself.",
+            "description": "A secret: generated once in the cluster (`generate`), a key of a \
+                            Secret that exists (`existing`), an age file (`age`), or, where the \
+                            environment is `dev`, the value itself.",
             "anyOf": [
                 {"type": "string", "minLength": 1},
                 closed(serde_json::json!({"generate": closed(serde_json::json!({"length": length, "generation": counter}), &[])}), &["generate"]),

@@ -118,7 +118,8 @@ checked_text! {
 checked_text! {
     /// A storage class: a name, nothing for the cluster's default, or `-` for the empty class.
     StorageClass, max = 253, pattern = "^(-|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
-    rule = "write a class's name, nothing for the cluster's default class, or `-` for no class",
+    rule = "write the name of a class, an empty string for the cluster's default class, or `-` for \
+            no class",
     |text| text.is_empty() || text == "-" || text.split('.').all(is_label)
 }
 

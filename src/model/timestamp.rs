@@ -19,7 +19,7 @@ const SECONDS_MAX: u64 = 253_370_764_799;
 
 /// The text or number is not a valid point in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no time in UTC to the second, such as `2026-11-22T10:00:00Z`, from 1970 to 9998")]
+#[error("`{0}` is not a UTC time with seconds, such as `2026-11-22T10:00:00Z`, from 1970 to 9998")]
 pub struct InvalidTimestamp(String);
 
 impl Timestamp {

@@ -125,9 +125,8 @@ fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
         }
         let shown = secrets::shown_path(&path);
         if shown != path {
-            let message = format!(
-                "`{shown}`: unknown key, which is not shown: it may be a part of the secret"
-            );
+            let message =
+                format!("`{shown}`: unknown key, not shown because it may be part of the secret");
             let help = suggest::key_of_secret(key, known);
             diagnostics.push(Diagnostic::error("RB0002", message).at(origin).on(&shown).help(help));
             continue;
@@ -169,7 +168,7 @@ impl DecodeError {
         if matches!(node.map(|node| &node.value), Some(Value::Text(_)))
             && self.message.starts_with('`')
         {
-            "the text is not valid here".clone_into(&mut self.message);
+            "invalid value".clone_into(&mut self.message);
         }
         self
     }
@@ -189,8 +188,7 @@ impl DecodeError {
         let path = &secrets::shown_path(path);
         let message =
             if path.0.is_empty() { self.message } else { format!("`{path}`: {}", self.message) };
-        let default_help =
-            format!("`relay-bundle explain {}` tells what it takes", path_of_keys(path));
+        let default_help = format!("see `relay-bundle explain {}`", path_of_keys(path));
         Diagnostic::error(self.code, message)
             .at(origin)
             .on(path)
@@ -236,15 +234,12 @@ impl de::Error for DecodeError {
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
         let help = suggest::among(found, known).map_or_else(
-            || format!("it is one of {}", suggest::list(known)),
-            |near| format!("did you mean `{near}`? it is one of {}", suggest::list(known)),
+            || format!("use one of {}", suggest::list(known)),
+            |near| format!("did you mean `{near}`? use one of {}", suggest::list(known)),
         );
         let found = if holds_credential(found) { "***" } else { found };
         let found: String = found.chars().take(80).flat_map(char::escape_debug).collect();
-        Self {
-            help: Some(help),
-            ..Self::new("RB0004", format!("`{found}` is not a value that it takes"))
-        }
+        Self { help: Some(help), ..Self::new("RB0004", format!("invalid value `{found}`")) }
     }
 
     fn missing_field(field: &'static str) -> Self {

@@ -153,13 +153,13 @@ impl Reader<'_> {
     fn refuse(&mut self, name: &str, chain: &[String]) -> Option<Diagnostic> {
         self.loaded += 1;
         if chain.iter().any(|link| link == name) {
-            let message = format!("`extends` goes in a circle: {} -> {name}", chain.join(" -> "));
+            let message = format!("`extends` is circular: {} -> {name}", chain.join(" -> "));
             return Some(
-                Diagnostic::error("RB0008", message).help("take one of them out of `extends`"),
+                Diagnostic::error("RB0008", message).help("remove one of them from `extends`"),
             );
         }
         if self.loaded > FILES_MAX {
-            let message = format!("the profile builds on more than {FILES_MAX} files");
+            let message = format!("the profile extends more than {FILES_MAX} files");
             return Some(Diagnostic::error("RB0008", message).help("extend fewer profiles"));
         }
         None
@@ -185,9 +185,9 @@ impl Reader<'_> {
                     }
                     Some(near) => format!("did you mean `{near}`?"),
                     _ if known.is_empty() => {
-                        "`--profiles DIR` names the folder of the profiles".to_owned()
+                        "pass the folder of the profiles: --profiles DIR".to_owned()
                     }
-                    _ => format!("the profiles here are {}", suggest::list(&known)),
+                    _ => format!("available profiles: {}", suggest::list(&known)),
                 };
                 self.push(Diagnostic::error("RB0007", reason).help(help), from);
                 None
@@ -240,17 +240,14 @@ fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
     let path = path.trim();
     // The message must not show the argument before the path is known to hold no secret.
     if !path.chars().all(|c| c.is_alphanumeric() || "-_.[]/\"'".contains(c)) {
-        let help = "write keys with dots between them, such as --set config.logLevel='\"debug\"'";
-        return Err(refuse(
-            "`--set`: what stands before `=` is not a path of keys".into(),
-            help.into(),
-        ));
+        let help = "separate keys with dots, such as --set config.logLevel='\"debug\"'";
+        return Err(refuse("`--set`: invalid key path before `=`".into(), help.into()));
     }
     refuse_secret(&Path::of(path))?;
     let path = &secrets::shown_key(path);
     if path.contains('[') {
         return Err(refuse(
-            format!("`--set {path}`: the path goes into an array"),
+            format!("`--set {path}`: the path refers into an array"),
             "set the whole array, such as --set 'ingress.hosts=[{host=\"relay.example.internal\"}]'".into(),
         ));
     }
@@ -274,14 +271,15 @@ fn refuse_secret(path: &Path) -> Result<(), Box<Diagnostic>> {
         return Ok(());
     }
     let shown = secrets::shown_path(path);
-    let message = format!("`--set {shown}`: unknown key whose name resembles that of a secret");
+    let message = format!("`--set {shown}`: unknown key, similar to that of a secret");
     Err(Diagnostic::error("RB0009", message).help(explain::unknown_key(&path.to_string())).into())
 }
 
 fn refuse_set(secret: &Path) -> Diagnostic {
     let shown = secrets::shown_path(secret);
-    Diagnostic::error("RB0009", format!("`--set` cannot set the secret `{shown}`"))
-        .help("arguments are seen by others and kept in the recipe: write it in the profile")
+    Diagnostic::error("RB0009", format!("`--set` cannot set the secret `{shown}`")).help(
+        "arguments are visible to other users and stored in the recipe: write it in the profile",
+    )
 }
 
 /// Returns the problem of a value that is not TOML, and a suggestion.
@@ -291,7 +289,7 @@ fn not_toml(path: &str, value: &str) -> (&'static str, String) {
         "" => ("a value is missing", format!("an empty string is --set '{path}=\"\"'")),
         "true" | "false" => (
             "the value is not TOML",
-            format!("TOML writes it in lower case: --set {path}={switch}"),
+            format!("booleans are lower case in TOML: --set {path}={switch}"),
         ),
         _ if is_word_for(path, value) => {
             ("the value is not TOML", format!("a string needs quotes: --set '{path}={value:?}'"))

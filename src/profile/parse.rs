@@ -29,7 +29,7 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
         diagnostics.push(
             Diagnostic::error("RB0001", message)
                 .at(whole)
-                .help("a profile is a few kilobytes: is this the right file?"),
+                .help("a profile has a few kilobytes: is this the right file?"),
         );
         return empty;
     }
@@ -38,7 +38,7 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
         diagnostics.push(
             Diagnostic::error("RB0001", message)
                 .at(Origin::new(source, offset..offset))
-                .help("no key of a profile is as deep: is a bracket not closed?"),
+                .help("no key of a profile is this deep: is a bracket unclosed?"),
         );
         return empty;
     }
@@ -79,10 +79,8 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
         let code = if error.message().contains("duplicate key") { "RB0006" } else { "RB0001" };
         let mode = mode_text::in_toml_at(text, span.start);
         let help = match (code, mode) {
-            ("RB0006", _) => {
-                "keep one of them; tables may be reopened only under another name".to_owned()
-            }
-            (_, Some(mode)) => format!("TOML writes octal numbers with `0o`: write `{mode}`"),
+            ("RB0006", _) => "keep one of them; a table may be opened only once".to_owned(),
+            (_, Some(mode)) => format!("octal numbers start with `0o` in TOML: write `{mode}`"),
             _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`".to_owned(),
         };
         // A key after the mistake may really be part of a value, so unknown keys are not reported.
@@ -100,14 +98,10 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
 /// Returns the problem of a key that no type may have.
 fn refused_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> {
     if key.len() > KEY_BYTES_MAX {
-        return Some((
-            "RB0001",
-            "the key has more than 512 bytes",
-            "no key of a profile is as long",
-        ));
+        return Some(("RB0001", "the key exceeds 512 bytes", "no key of a profile is this long"));
     }
     let control = key.chars().any(char::is_control);
-    control.then_some(("RB0101", "the key holds a control character", "write the key without it"))
+    control.then_some(("RB0101", "the key contains a control character", "remove it"))
 }
 
 struct Converter<'a> {

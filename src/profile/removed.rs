@@ -15,7 +15,8 @@ pub struct Removed {
 
 /// The effect of a proxy in the relay's environment: the reason and the remedy of RB0307.
 pub const PROXY_WHY: &str = "Console accounts would send their requests to the proxy in clear text, API keys included, and Claude accounts would not use it";
-pub const PROXY_HELP: &str = "remove it, name the proxy in each account of the relay, and let it through in `networkPolicy.egressTo`";
+pub const PROXY_HELP: &str = "remove it, configure the proxy in each account of the relay, and \
+                              allow it in `networkPolicy.egressTo`";
 
 const REMOVED: [Removed; 1] =
     [Removed { key: "config.httpsProxy", code: "RB0307", why: PROXY_WHY, help: PROXY_HELP }];

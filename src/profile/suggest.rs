@@ -33,7 +33,7 @@ pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
     let misplaced: Vec<&str> =
         paths.iter().map(String::as_str).filter(|path| last(path) == key).take(3).collect();
     if !misplaced.is_empty() {
-        return format!("that key exists as {}", list(&misplaced));
+        return format!("it exists as {}", list(&misplaced));
     }
     let whole = path.to_string();
     let known: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -41,9 +41,9 @@ pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
         return format!("did you mean `{near}`?");
     }
     if beside.is_empty() || beside.len() > 16 {
-        return "docs/reference/profile.md lists every key".to_owned();
+        return "see docs/reference/profile.md for all keys".to_owned();
     }
-    format!("the keys here are {}", list(beside))
+    format!("valid keys: {}", list(beside))
 }
 
 /// Returns the hint for an unknown key inside a secret: the keys that are valid there.
@@ -54,7 +54,7 @@ pub fn key_of_secret(key: &str, beside: &[&str]) -> String {
             "write a string, or a table with one of `generate`, `existing`, `age`, `value`"
                 .to_owned()
         }
-        None => format!("the keys here are {}", list(beside)),
+        None => format!("valid keys: {}", list(beside)),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct ProxyEnvironment {
 pub enum ProxyError {
     #[error("{setting} is not the address of a proxy, such as http://proxy.example.com:3128")]
     Address { setting: &'static str },
-    #[error("{setting} has the scheme `{scheme}`: a proxy has http, https or socks5")]
+    #[error("unsupported scheme `{scheme}` in {setting}: use http, https or socks5")]
     Scheme { setting: &'static str, scheme: String },
 }
 
@@ -160,8 +160,12 @@ mod tests {
             assert!(url == "s3cret" || !of_environment(url).contains("s3"), "{url}");
         }
         assert!(of_kubeconfig("proxy:3128").contains("proxy-url is not the address"));
-        assert!(of_kubeconfig("socks5h://proxy").contains("proxy-url has the scheme `socks5h`"));
-        assert!(of_environment("socks4://proxy").contains("HTTPS_PROXY has the scheme `socks4`"));
+        assert!(
+            of_kubeconfig("socks5h://proxy").contains("unsupported scheme `socks5h` in proxy-url")
+        );
+        assert!(
+            of_environment("socks4://proxy").contains("unsupported scheme `socks4` in HTTPS_PROXY")
+        );
         assert!(of_environment("http://pro xy").contains("HTTPS_PROXY is not the address"));
     }
 }

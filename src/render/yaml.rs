@@ -26,7 +26,7 @@ pub enum InvalidYaml {
     /// Not a single YAML document, or one with anchors, merges, duplicate keys or too much nesting.
     #[error("{0}")]
     Syntax(String),
-    #[error("it is YAML in another spelling than this program's, from byte {at} on")]
+    #[error("it differs from the canonical YAML of this program at byte {at}")]
     Spelling { at: usize },
 }
 

@@ -49,7 +49,8 @@ pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Other
         let shown: Vec<String> =
             fields.iter().take(FIELDS_SHOWN).map(ToString::to_string).collect();
         format!(
-            "{key}: {manager} has added {}{more}; applying leaves that as it is, and `kubectl edit` takes it out",
+            "{key}: {manager} added {}{more}; applying does not change that; remove it with \
+             `kubectl edit`",
             shown.join(", ")
         )
     };
@@ -92,9 +93,9 @@ mod tests {
         let told = others(&key(), &live, &stated, "relay-bundle").additions;
 
         assert_eq!(told.len(), 2, "{told:?}");
-        let patch = "Deployment/relay: kubectl-patch has added spec.minReadySeconds, spec.paused;";
+        let patch = "Deployment/relay: kubectl-patch added spec.minReadySeconds, spec.paused;";
         assert!(told[0].starts_with(patch), "{}", told[0]);
-        let set = "kubectl-set has added spec.env[V0]";
+        let set = "kubectl-set added spec.env[V0]";
         assert!(told[1].contains(set) && told[1].contains(" and 2 more"), "{}", told[1]);
         let stated = json!({"spec": live["spec"]});
         assert_eq!(others(&key(), &live, &stated, "relay-bundle"), Others::default());

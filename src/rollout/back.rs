@@ -7,9 +7,9 @@ use super::record::{Entry, Head, Progress};
 pub enum NoWayBack {
     #[error("the record has no generation {0}")]
     Unknown(u64),
-    #[error("generation {generation} is {state}: it never ran here as a whole")]
+    #[error("generation {generation} is {state}: it never ran here completely")]
     NeverRan { generation: u64, state: Progress },
-    #[error("no generation with another content than what runs has ever run here")]
+    #[error("no generation with different content has ever run here")]
     Nowhere,
 }
 

@@ -31,14 +31,14 @@ pub fn judge(live: &Value, wanted: &Value, manager: &str) -> Option<Verdict> {
             live::owned(live, manager).is_some_and(|fields| fields.pointer(owned).is_some());
         if new.map_or(is_ours, |new| new != old) {
             return Some(Verdict::Refused(format!(
-                "its {what} is {old} and cannot change: state it in the profile, or move the data \
-                 to a claim of another name and name that (`existingClaim`)"
+                "its {what} is {old} and cannot change: set it in the profile, or move the data to \
+                 another PVC and use that (`existingClaim`)"
             )));
         }
     }
     let (old, new) = (size(live)?, size(wanted)?);
     (quantity_milli(old)? > quantity_milli(new)?).then(|| {
-        Verdict::Keep(format!("it has {old} and stays as it is; the bundle asks for {new}"))
+        Verdict::Keep(format!("it has {old} and stays unchanged; the bundle requests {new}"))
     })
 }
 
@@ -48,7 +48,10 @@ pub fn judge(live: &Value, wanted: &Value, manager: &str) -> Option<Verdict> {
 pub fn shrinks(running: &Value, wanted: &Value) -> Option<String> {
     let (old, new) = (size(running)?, size(wanted)?);
     (quantity_milli(old)? > quantity_milli(new)?).then(|| {
-        format!("a claim cannot shrink: the bundle that runs asks for {old}, and this one for {new}: state {old} in the profile")
+        format!(
+            "a PVC cannot shrink: the running bundle requests {old}, this one {new}: set {old} in \
+             the profile"
+        )
     })
 }
 

@@ -70,7 +70,7 @@ pub struct Permit {
 
 /// The error for a text that names no field.
 #[derive(Debug, thiserror::Error)]
-#[error("a field begins with a dot, such as `.spec.replicas` or `Deployment/relay:.spec.replicas`")]
+#[error("a field starts with a dot, such as `.spec.replicas` or `Deployment/relay:.spec.replicas`")]
 pub struct NoField;
 
 impl FromStr for Permit {

@@ -118,7 +118,7 @@ impl Seen<'_> {
     /// Returns the properties that this program would have given the Secret and that it lacks.
     fn lacks(&self) -> Vec<&'static str> {
         let is_labelled = label(self.metadata, MANAGED_BY_LABEL) == Some(super::record::MANAGED_BY);
-        let label = (!is_labelled).then_some("it lacks the label of this program");
+        let label = (!is_labelled).then_some("it does not have the label of this program");
         let immutable = (self.is_key && !self.is_immutable).then_some("it is not immutable");
         label.into_iter().chain(immutable).collect()
     }
@@ -232,7 +232,7 @@ mod tests {
         says(&whose(&head(0, false), &[], OURS), &[made, "in the form that `secrets init`"]);
         // An interrupted run may have created it.
         assert_eq!(whose(&head(1, false), &[], OURS), Whose::Ours);
-        let lacks = "(it lacks the label of this program; it is not immutable)";
+        let lacks = "(it does not have the label of this program; it is not immutable)";
         for head in [head(0, false), head(1, false)] {
             says(&whose(&head, &[], ("1", "other", false)), &[made, lacks]);
             says(&whose(&head, &[], ("1", "relay-bundle", false)), &["(it is not immutable)"]);

@@ -29,7 +29,7 @@ const UNPACKED_BYTES_MAX: u64 = 2
 
 /// The error for a bundle that is too large for a record.
 #[derive(Debug, thiserror::Error)]
-#[error("the bundle has {bytes} bytes when compressed, and a record holds {COMPRESSED_BYTES_MAX}")]
+#[error("the compressed bundle has {bytes} bytes; the limit of a record is {COMPRESSED_BYTES_MAX}")]
 pub struct TooLarge {
     pub bytes: usize,
 }
@@ -56,11 +56,11 @@ pub fn pack(archive: &[u8]) -> Result<String, TooLarge> {
 /// When it is damaged, or larger than any bundle.
 pub fn unpack(packed: &str) -> Result<Vec<u8>, InvalidRecord> {
     let packed =
-        STANDARD.decode(packed).map_err(|_| InvalidRecord::Changed("the bundle is no base64"))?;
+        STANDARD.decode(packed).map_err(|_| InvalidRecord::Changed("the bundle is not base64"))?;
     let mut archive = Vec::new();
     GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1).read_to_end(&mut archive)?;
     if archive.len() as u64 > UNPACKED_BYTES_MAX {
-        return Err(InvalidRecord::Changed("the bundle is larger than any can be"));
+        return Err(InvalidRecord::Changed("the bundle exceeds the size limit"));
     }
     Ok(archive)
 }

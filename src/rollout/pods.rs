@@ -15,7 +15,7 @@ const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
 /// The explanation for a container that has started and is not ready yet; every container is, for a
 /// while.
-pub const NOT_READY: &str = "it runs and is not ready";
+pub const NOT_READY: &str = "running, but not ready";
 
 /// Returns why a pod is not ready, if its status says so: `pod/container: reason: message`.
 pub fn trouble(pod: &Value) -> Option<String> {
@@ -139,7 +139,7 @@ mod tests {
             ),
             (
                 json!({"containerStatuses": [{"name": "relay", "ready": false, "state": {"running": {}}}]}),
-                Some("p/relay: it runs and is not ready"),
+                Some("p/relay: running, but not ready"),
             ),
             (
                 json!({"containerStatuses": [{"name": "relay", "ready": true, "state": {"running": {}}}]}),

@@ -30,7 +30,7 @@ pub fn of(object: &Value) -> Readiness {
         _ => observed.is_none_or(|seen| seen >= generation),
     };
     if !is_observed {
-        return Waiting("its controller has not seen the change yet".to_owned());
+        return Waiting("its controller has not observed the change yet".to_owned());
     }
     match kind {
         "Deployment" => deployment(object),
@@ -106,8 +106,8 @@ fn deployment(object: &Value) -> Readiness {
     }
     if all > updated {
         return Waiting(match all - updated {
-            1 => "1 old pod is still there".to_owned(),
-            old => format!("{old} old pods are still there"),
+            1 => "1 old pod still exists".to_owned(),
+            old => format!("{old} old pods still exist"),
         });
     }
     if ready < wanted {
@@ -166,7 +166,7 @@ fn autoscaler(object: &Value) -> Readiness {
     let least = object.pointer("/spec/minReplicas").and_then(Value::as_i64).unwrap_or(1);
     let current = number(object, "/status/currentReplicas");
     if current < least {
-        return Waiting(format!("{current} of at least {least} pods are there"));
+        return Waiting(format!("{current} of at least {least} pods exist"));
     }
     Ready
 }
@@ -197,8 +197,8 @@ mod tests {
     fn an_autoscaler_is_ready_when_its_least_number_of_pods_is_there() {
         let with = |status: Value| json!({"kind": "HorizontalPodAutoscaler", "spec": {"minReplicas": 3}, "status": status});
         let table = [
-            (with(json!({})), waiting("0 of at least 3 pods are there")),
-            (with(json!({"currentReplicas": 1})), waiting("1 of at least 3 pods are there")),
+            (with(json!({})), waiting("0 of at least 3 pods exist")),
+            (with(json!({"currentReplicas": 1})), waiting("1 of at least 3 pods exist")),
             (with(json!({"currentReplicas": 3})), Ready),
             (with(json!({"currentReplicas": 5})), Ready),
         ];
@@ -223,13 +223,13 @@ mod tests {
         deleted["metadata"]["deletionTimestamp"] = "2026-11-22T10:00:00Z".into();
         let given_up = json!({"observedGeneration": 2, "conditions": [
             {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "too late"}]});
-        let unseen = waiting("its controller has not seen the change yet");
+        let unseen = waiting("its controller has not observed the change yet");
         let table = [
             (deployment(&done), Ready),
             (deployment(&json!({})), unseen.clone()),
             (with("observedGeneration", 1), unseen.clone()),
             (with("updatedReplicas", 2), waiting("2 of 3 pods are new")),
-            (with("replicas", 4), waiting("1 old pod is still there")),
+            (with("replicas", 4), waiting("1 old pod still exists")),
             (with("readyReplicas", 1), waiting("1 of 3 pods are ready")),
             (with("availableReplicas", 0), waiting("0 of 3 pods are available")),
             (deleted, waiting("it is being deleted")),
@@ -266,7 +266,7 @@ mod tests {
             (json!({"kind": "ConfigMap"}), Ready),
             (
                 json!({"kind": "PodDisruptionBudget", "metadata": {"generation": 1}}),
-                waiting("its controller has not seen the change yet"),
+                waiting("its controller has not observed the change yet"),
             ),
         ];
         for (object, wanted) in table {

@@ -147,11 +147,11 @@ pub struct Item {
 pub enum InvalidRecord {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    #[error("it has the format `{0}`, and `{SCHEMA}` is understood")]
+    #[error("unsupported format `{0}`: expected `{SCHEMA}`")]
     Schema(String),
-    #[error("it is not in its only spelling")]
+    #[error("it is not in canonical form")]
     Spelling(#[from] NotCanonical),
-    #[error("it was changed by something else than this program: {0}")]
+    #[error("it was not written by this program: {0}")]
     Changed(&'static str),
     #[error("the compressed bundle cannot be unpacked: {0}")]
     Unpack(#[from] std::io::Error),
@@ -240,12 +240,10 @@ impl Head {
             .chain(self.lock.as_ref().map(|lock| lock.heartbeat))
             .any(|number| number > NUMBER_MAX)
         {
-            return Err(InvalidRecord::Changed(
-                "its numbers are larger than any that were counted",
-            ));
+            return Err(InvalidRecord::Changed("its numbers exceed the highest generation"));
         }
         if !self.lock.as_ref().is_none_or(Lock::is_possible) {
-            return Err(InvalidRecord::Changed("its lock is held by what no run is called"));
+            return Err(InvalidRecord::Changed("invalid lock holder"));
         }
         let ascends = self.generations.is_sorted_by(|one, next| one.generation < next.generation);
         let count = |state| self.generations.iter().filter(|entry| entry.state == state).count();
@@ -398,7 +396,7 @@ impl Generation {
         }
         // The names become paths of requests.
         if !lists.into_iter().flatten().all(Item::is_possible) {
-            return Err(InvalidRecord::Changed("its inventory names what no bundle has"));
+            return Err(InvalidRecord::Changed("its inventory lists an object that no bundle has"));
         }
         Ok(generation)
     }

@@ -43,8 +43,8 @@ pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<Strin
             Holder::Ours => of_ours(key, &denial.faults),
             Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| {
                 format!(
-                    "this installation did not make it ({whose}): find out what uses it, and ask \
-                     its owner to move it away"
+                    "it was not created by this installation ({whose}): find out what uses it, and \
+                     ask its owner to move it away"
                 )
             }),
         },

@@ -35,8 +35,8 @@ pub fn stranger(
         (Some(_), Some(label)) if label == instance => None,
         (Some(_), Some(label)) => Some(format!("it belongs to the installation `{label}`")),
         (None, _) => Some(match managers(metadata).as_str() {
-            "" => "nobody says whose it is".to_owned(),
-            managers => format!("its fields are those of {managers}"),
+            "" => "its owner is unknown".to_owned(),
+            managers => format!("its fields are owned by {managers}"),
         }),
     }
 }
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(is_strange(&live("helm", "relay"), "Service", &recorded), None);
         assert_eq!(is_strange(&live("helm", "relay"), "Namespace", &[]), None);
         let theirs = is_strange(&live("helm", "relay"), "Service", &[]);
-        assert_eq!(theirs.as_deref(), Some("its fields are those of helm"));
+        assert_eq!(theirs.as_deref(), Some("its fields are owned by helm"));
         let theirs = is_strange(&live("helm", "relay"), "ConfigMap", &recorded);
         assert!(theirs.is_some());
         let theirs = is_strange(&live("relay-bundle", "other"), "Service", &[]);

@@ -16,14 +16,16 @@ use crate::age_file::{ADDRESS_STANZA, Address, Form, FormError, Place, Stated, a
 pub enum OpenError {
     #[error(transparent)]
     Form(#[from] FormError),
-    #[error("none of the given keys opens it: it is sealed for others, or was altered")]
+    #[error(
+        "none of the given keys can open it: it is sealed for other recipients, or was altered"
+    )]
     NoKeyFits,
-    #[error("it was altered or cut short")]
+    #[error("it was altered or truncated")]
     Altered,
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(
-        "its content is for the right place, and its address names {0}: another program sealed it"
+        "its content is for the right place, but its address states {0}: another program sealed it"
     )]
     Contradiction(Place),
 }

@@ -10,14 +10,15 @@ use crate::age_file::{FRAME_MAGIC, PADDING, Place, VALUE_BYTES_MAX};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     #[error(
-        "its content is no sealed secret: it was encrypted with age alone, which binds it to no place"
+        "its content is not a sealed secret: it was encrypted with plain age, which does not bind \
+         it to a place"
     )]
     NotFramed,
     #[error(
         "it is sealed for {0}: the file was swapped or copied from another site, or the release was renamed"
     )]
     Misplaced(Place),
-    #[error("its content is not what this program seals")]
+    #[error("its content was not sealed by this program")]
     Malformed,
 }
 

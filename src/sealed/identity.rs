@@ -41,29 +41,33 @@ fn public_half(identity: &age::x25519::Identity) -> AgeRecipient {
 /// Why a file is not a list of private keys. Reveals only a line number of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIdentities {
-    #[error("it holds no private key of age")]
+    #[error("it has no age private key")]
     None,
-    #[error("it holds more than {IDENTITIES_MAX} private keys")]
+    #[error("it has more than {IDENTITIES_MAX} private keys")]
     TooMany,
-    #[error("it is encrypted itself; decrypt it on the way: --identity <(age -d FILE)")]
+    #[error("it is encrypted; decrypt it with: --identity <(age -d FILE)")]
     Encrypted,
-    #[error("it is a private key of SSH; make a key with `relay-bundle keygen --age`")]
+    #[error("it is an SSH private key; create a key with `relay-bundle keygen --age`")]
     Ssh,
     #[error(
-        "it is a PEM file, as keys that sign are; a private key of age is in the file that `keygen --age` or `age-keygen` has written"
+        "it is a PEM file, like signing keys; pass the age private key that `keygen --age` or \
+         `age-keygen` wrote"
     )]
     Pem,
     #[error(
-        "line {0} is the key of a plugin, and no plugin runs here; make a key with `relay-bundle keygen --age`"
+        "line {0} is a plugin key, which is not supported; create a key with `relay-bundle keygen \
+         --age`"
     )]
     Plugin(usize),
-    #[error("line {0} is a private key of another kind than `age-keygen` makes by default")]
+    #[error(
+        "line {0} is a private key of an unsupported type; use the default type of `age-keygen`"
+    )]
     OtherKind(usize),
     #[error(
-        "line {0} is a public key; the private one is in the file that `keygen --age --out` wrote"
+        "line {0} is a public key; the private key is in the file that `keygen --age --out` wrote"
     )]
     PublicKey(usize),
-    #[error("line {0} is no private key of age")]
+    #[error("line {0} is not an age private key")]
     Malformed(usize),
 }
 

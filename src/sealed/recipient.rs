@@ -12,25 +12,28 @@ pub struct Recipients(BTreeSet<AgeRecipient>);
 /// Why recipients are invalid. Text that may be a private key is never quoted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRecipient {
-    #[error("there is no recipient to encrypt to")]
+    #[error("no recipients")]
     None,
     #[error("there are more than {RECIPIENTS_MAX} recipients")]
     TooMany,
     #[error(
-        "this is a private key of age: change it, for it was seen, and name its public key, which `relay-bundle keygen --age --public FILE` prints"
+        "this is an age private key: replace it, because it is now exposed, and use its public \
+         key, which `relay-bundle keygen --age --public FILE` prints"
     )]
     PrivateKey,
     #[error(
-        "keys of SSH are not taken: make a key with `relay-bundle keygen --age` and name its `age1…` line"
+        "SSH keys are not supported: create a key with `relay-bundle keygen --age` and use its \
+         `age1…` line"
     )]
     Ssh,
     #[error(
-        "`{0}` is a key of a plugin or of another kind than `age-keygen` makes, and no plugin runs where a bundle is applied"
+        "`{0}` is a plugin key or another type that `apply` does not support; use a key of \
+         `age-keygen`"
     )]
     Plugin(String),
     #[error("this is a file that age encrypted, not a public key")]
     Encrypted,
-    #[error("`{0}` is no public key of age, or was copied wrongly")]
+    #[error("`{0}` is not an age public key, or was copied incorrectly")]
     Malformed(String),
 }
 

@@ -50,13 +50,11 @@ pub struct Saved {
 pub enum RecoveryError {
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error("its content is no copy of Secrets: something else was encrypted")]
+    #[error("its content is not a copy of Secrets")]
     NotRecovery,
-    #[error("its content is not what this program writes")]
+    #[error("its content was not written by this program")]
     Malformed,
-    #[error(
-        "there is too much to encrypt: the file would have more than {RECOVERY_BYTES_MAX} bytes"
-    )]
+    #[error("the Secrets are too large: the file would exceed {RECOVERY_BYTES_MAX} bytes")]
     TooLarge,
 }
 

@@ -15,11 +15,11 @@ pub struct SecretBytes(Zeroizing<Vec<u8>>);
 pub enum InvalidValue {
     #[error("the value is empty")]
     Empty,
-    #[error("the value has more than {VALUE_BYTES_MAX} bytes")]
+    #[error("the value exceeds {VALUE_BYTES_MAX} bytes")]
     TooLong,
     #[error("the value is not UTF-8")]
     NotText,
-    #[error("the value holds a control character, such as the end of a line")]
+    #[error("the value contains a control character, such as a line break")]
     Control,
 }
 

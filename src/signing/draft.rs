@@ -91,7 +91,7 @@ impl Draft {
             .collect();
         if !others.is_empty() {
             warnings.push(format!(
-                "the old statement, serial {}, had the {} of {}: they sign the new one again with \
+                "the old statement (serial {}) had the {} of {}: they must sign the new one with \
                  `relay-bundle sign {} --key PEM`",
                 predicate.serial,
                 if others.len() == 1 { "signature" } else { "signatures" },
@@ -137,7 +137,7 @@ impl Draft {
         terms: &NewTerms<'_>,
     ) -> Result<Self, Failure> {
         let envelope = envelope_of_signed_bytes(payload).ok_or_else(|| {
-            Failure::input("the payload is not what `sign --payload` writes")
+            Failure::input("the payload was not written by `sign --payload`")
                 .hint("pass the exported file unchanged: --payload FILE")
         })?;
         let statement = existing(&envelope, bundle).map_err(unfit)?;
@@ -154,8 +154,7 @@ impl Draft {
     pub fn discards(&self, terms: &ChosenTerms) -> Result<Discarded, Failure> {
         let Some(bytes) = &self.seen else { return Ok(Discarded::default()) };
         let Ok(old) = Envelope::parse(bytes) else {
-            let warning =
-                format!("a new statement discards an `{ATTESTATION}` that cannot be read");
+            let warning = format!("a new statement discards an unreadable `{ATTESTATION}`");
             return Ok(Discarded { signers: Vec::new(), warnings: vec![warning] });
         };
         let signers = signers_of(&old);
@@ -165,7 +164,7 @@ impl Draft {
             let new = &self.statement.predicate;
             if new.serial <= old.serial && terms.serial.is_none() {
                 return Err(Failure::input(format!(
-                    "the new serial {} is not above {}, the one that is there",
+                    "the new serial {} is not above the existing one, {}",
                     new.serial, old.serial
                 ))
                 .hint(format!("choose a higher serial: --serial {}", old.serial + 1)));
@@ -230,10 +229,13 @@ impl Draft {
         if self.envelope.attach(key, signature).map_err(full)? {
             return Ok(self.envelope != before);
         }
-        let why = format!("the signature is not one of this statement by the key {}", key.id());
+        let why = format!("the signature is not valid for this statement and key {}", key.id());
         Err(untrusted("BAD_SIGNATURE", why)
-            .hint("sign the very bytes that `sign --payload` writes: openssl pkeyutl -sign -rawin -in FILE")
-            .hint("and give the public half of the key that signed them"))
+            .hint(
+                "sign exactly the bytes that `sign --payload` writes: openssl pkeyutl -sign -rawin \
+                 -in FILE",
+            )
+            .hint("and pass the public half of the signing key"))
     }
 
     /// Writes the attestation with the signature of `key`, and reads it back.
@@ -292,7 +294,7 @@ impl Draft {
         let verified = verify(place.open()?, &terms);
         let lost = |why: String| {
             Failure::world(format!(
-                "`{}` was signed, and its attestation is not valid: {why}",
+                "`{}` was signed, but its attestation is not valid: {why}",
                 place.path()
             ))
             .hint("it was replaced concurrently, or the disk failed: inspect the bundle")
@@ -300,7 +302,7 @@ impl Draft {
         let Voucher { attestation, statement, .. } =
             verified.map_err(|error| lost(error.to_string()))?.voucher().clone();
         if statement != self.statement {
-            return Err(lost("it has another statement".to_owned()));
+            return Err(lost("it has a different statement".to_owned()));
         }
         let envelope = Envelope::parse(&attestation).map_err(|error| lost(error.to_string()))?;
         Ok(Signed { statement, signers: signers_of(&envelope) })
@@ -324,12 +326,12 @@ pub fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, Str
     if statement.content_id == content_id {
         return Ok(signers_of(&envelope));
     }
-    Err(format!("`{ATTESTATION}` is about another bundle: sha256:{}", statement.content_id))
+    Err(format!("`{ATTESTATION}` is for another bundle: sha256:{}", statement.content_id))
 }
 
 fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement), Failure> {
     let discard =
-        |failure: Failure| failure.hint("`sign --reseal` discards it and makes a new one");
+        |failure: Failure| failure.hint("to discard it and make a new one, use `sign --reseal`");
     let unreadable = |error| untrusted("BAD_ATTESTATION", error);
     let envelope = Envelope::parse(attestation).map_err(|error| discard(unreadable(error)))?;
     let statement = existing(&envelope, bundle).map_err(|error| discard(unfit(error)))?;
@@ -341,10 +343,10 @@ fn agrees(terms: &ChosenTerms, stated: &Predicate) -> Result<(), Failure> {
     match terms.contradiction(stated) {
         None => Ok(()),
         Some(what) => Err(Failure::input(format!(
-            "the bundle's statement {what}, and a signature does not change it"
+            "the bundle's statement {what}; adding a signature does not change it"
         ))
         .hint("omit the terms to sign it as it is")
-        .hint("`sign --reseal` makes a new statement, and discards the signatures of the old one")),
+        .hint("to make a new statement and discard the old signatures, use `sign --reseal`")),
     }
 }
 
@@ -352,7 +354,8 @@ fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
     let mut warnings = Vec::new();
     if new.serial <= old.serial {
         warnings.push(format!(
-            "the serial {} is not above the old one, {}: places that accepted the old one refuse the new one",
+            "serial {} is not above the old one, {}: places that accepted the old one refuse the \
+             new one",
             new.serial, old.serial
         ));
     }
@@ -377,5 +380,6 @@ fn unfit(error: Unfit) -> Failure {
 }
 
 fn full(error: crate::trust::envelope::Full) -> Failure {
-    Failure::input(error).hint("`sign --reseal` makes a new statement, and discards the signatures")
+    Failure::input(error)
+        .hint("to make a new statement and discard the signatures, use `sign --reseal`")
 }

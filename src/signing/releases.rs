@@ -65,11 +65,12 @@ impl Releases {
             let issued = statement.predicate.issued;
             let next = self.next_serial(issued);
             let failure = Failure::input(format!(
-                "serial {serial} is taken: the store has a release with it, and that is another content, sha256:{}",
+                "serial {serial} is taken: the store has a release with this serial and other \
+                 content, sha256:{}",
                 other.content_id
             ))
-            .hint("verifiers refuse two contents with one serial as EQUIVOCATION")
-            .hint(format!("leave --serial away, or give a higher one: --serial {next}"));
+            .hint("verifiers refuse different contents with the same serial (EQUIVOCATION)")
+            .hint(format!("omit --serial, or pass a higher one: --serial {next}"));
             // Serials are times unless the operator chose them.
             let is_beyond_time = serial > issued.seconds();
             return Err(if is_beyond_time {
@@ -80,8 +81,8 @@ impl Releases {
         }
         Ok(highest.filter(|highest| serial < *highest).map(|highest| {
             format!(
-                "the serial {serial} is below {highest}, the newest release in the store: a place \
-                 that has accepted that one refuses this as ROLLBACK"
+                "serial {serial} is below {highest}, the newest release in the store: a place that \
+                 has accepted that release refuses this one (ROLLBACK)"
             )
         }))
     }
@@ -91,8 +92,8 @@ impl Releases {
 fn way_down(release: &Release, issued: Timestamp) -> String {
     let (content_id, serial) = (release.content_id.to_string(), issued.seconds());
     format!(
-        "if {} was mistyped, and no place has accepted it, seal that release again: relay-bundle \
-         sign @{} --reseal --serial {serial} --key KEY",
+        "if {} was a typo and no place has accepted it, reseal that release: relay-bundle sign @{} \
+         --reseal --serial {serial} --key KEY",
         release.serial,
         &content_id[..12]
     )

@@ -70,8 +70,8 @@ impl SigningTarget {
         let metadata = match fs_err::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Failure::input(format!("there is no file or folder `{path}`"))
-                    .hint("`@NAME` means the store"));
+                return Err(Failure::input(format!("file or folder `{path}` does not exist"))
+                    .hint("use `@NAME` for an entry of the store"));
             }
             Err(error) => return Err(error.into()),
         };
@@ -79,7 +79,7 @@ impl SigningTarget {
         let real = path.canonicalize_utf8()?;
         let place = if is_parts_index(path) {
             return Err(Failure::input(format!(
-                "`{path}` is an archive in parts, which is not signed in place"
+                "`{path}` is an archive in parts, which cannot be signed in place"
             ))
             .hint("join the parts, or sign the bundle before it is split"));
         } else if metadata.is_file() {
@@ -160,7 +160,8 @@ impl SigningTarget {
         let found = sums.content_id();
         if found != content_id {
             let why = format!(
-                "`{}` has become another bundle: its content id was sha256:{content_id} and is sha256:{found}",
+                "`{}` is now another bundle: its content id was sha256:{content_id} and is \
+                 sha256:{found}",
                 self.shown
             );
             return Err(refused::untrusted("TAMPERED", why));
@@ -202,7 +203,7 @@ impl SigningTarget {
             // The attestation is read again before it is replaced, with or without a lock.
             Locked::Unsupported(why) => {
                 let warning = format!(
-                    "`{}` cannot be locked ({why}): let no one else sign it now",
+                    "cannot lock `{}` ({why}): do not sign it elsewhere at the same time",
                     self.shown
                 );
                 TargetLock { lock: None, warning: Some(warning) }
@@ -240,7 +241,7 @@ impl SigningTarget {
     fn check_current(&self, lock: &TargetLock) -> Result<(), Failure> {
         match lock.lock.as_ref().map(NamedLock::is_current).transpose()? {
             Some(false) => {
-                Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
+                Err(Failure::world(format!("`{}` was replaced while being signed", self.shown))
                     .hint("nothing was written: sign the new one"))
             }
             Some(true) | None => Ok(()),
@@ -258,13 +259,16 @@ impl SigningTarget {
 /// unexpected file in the bundle.
 fn put(bundle: &Utf8Path, attestation: &[u8]) -> Result<(), Failure> {
     let (target, aside) = (bundle.join(ATTESTATION), folder_of(bundle));
-    let outside = |error: io::Error| {
-        Failure::from(error)
+    let outside =
+        |error: io::Error| {
+            Failure::from(error)
             .hint(format!(
-                "the attestation is written to `{aside}` first, and moved into the bundle when it is whole"
+                "the attestation is written to `{aside}` first, and moved into the bundle once it \
+                 is complete"
             ))
-            .hint("where that is impossible, copy the bundle to a place where it is, or sign its archive")
-    };
+            .hint("if that is not possible, copy the bundle to a writable folder, or sign its \
+                   archive")
+        };
     let mut file = AtomicFile::create_aside(&target, aside, MODE_PUBLIC, Durability::Synced)
         .map_err(outside)?;
     file.write_all(attestation)?;

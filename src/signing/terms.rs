@@ -56,8 +56,7 @@ impl FromStr for Expiry {
         let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
         match number {
             Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
-            _ => Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after \
-                      the release was issued, such as `12h`, `30d` or `8w`"
+            _ => Err("use a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the issue time, such as `12h`, `30d` or `8w`"
                 .to_owned()),
         }
     }
@@ -105,8 +104,7 @@ pub fn serial_warning(predicate: &Predicate) -> Option<String> {
     let Predicate { serial, issued, .. } = predicate;
     predicate.is_serial_ahead().then(|| {
         format!(
-            "the serial {serial} is more than 24 h beyond the time of issue, {issued}: a place \
-             that accepts it refuses every release with a lower serial from then on"
+            "serial {serial} is more than 24 h ahead of the issue time {issued}: a place that accepts it will refuse every lower serial"
         )
     })
 }
@@ -115,7 +113,7 @@ pub fn serial_warning(predicate: &Predicate) -> Option<String> {
 fn expiry_in_words(predicate: &Predicate) -> String {
     predicate
         .expires
-        .map_or_else(|| "has no end of its own".to_owned(), |time| format!("expires at {time}"))
+        .map_or_else(|| "has no expiry of its own".to_owned(), |time| format!("expires at {time}"))
 }
 
 /// Returns the sites of a release, in words.

@@ -56,8 +56,7 @@ impl Folder {
             }
         }
         let path = self.root.join(name);
-        Err(io::Error::other(format!("`{path}` is replaced again and again while it is opened"))
-            .into())
+        Err(io::Error::other(format!("`{path}` is replaced repeatedly while being opened")).into())
     }
 
     /// Opens a file, or returns `None` if it was replaced at the same time.

@@ -52,13 +52,13 @@ pub enum StoreError {
     Name(#[from] InvalidName),
     #[error("`{reference}` is not in the store `{store}`")]
     NotFound { reference: String, store: Utf8PathBuf },
-    #[error("`{reference}` is the beginning of more than one id: {}", entries.join(", "))]
+    #[error("`{reference}` is ambiguous: {}", entries.join(", "))]
     Ambiguous { reference: String, entries: Vec<String> },
-    #[error("the link `{link}` does not lead to an entry of the store")]
+    #[error("the link `{link}` does not point to an entry of the store")]
     BadLink { link: Utf8PathBuf },
-    #[error("`{path}` is in the way: a link should stand there")]
+    #[error("`{path}` exists, and is not a link")]
     NotALink { path: Utf8PathBuf },
-    #[error("`{path}` is in the way: {wanted} should stand there")]
+    #[error("`{path}` exists, and is not {wanted}")]
     InTheWay { path: Utf8PathBuf, wanted: &'static str },
     #[error("store entry `{entry}`: {error}")]
     Read { entry: EntryName, error: Box<ReadError> },
@@ -77,11 +77,11 @@ impl StoreError {
             Self::Io(error) => fsio::remedy(error),
             Self::Read { error, .. } => match &error.fault {
                 Fault::Io(error) => fsio::remedy(error),
-                _ => Some("build the profile again: that replaces an entry which was altered"),
+                _ => Some("build the profile again to replace the altered entry"),
             },
             Self::NotALink { .. } | Self::InTheWay { .. } => Some("move it away"),
             Self::BadLink { .. } => Some("build the profile again, or remove the link"),
-            Self::Ambiguous { .. } => Some("give more digits"),
+            Self::Ambiguous { .. } => Some("pass more digits"),
             Self::Name(_) | Self::NotFound { .. } | Self::Images { .. } | Self::Limit(_) => None,
         }
     }

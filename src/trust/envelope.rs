@@ -49,23 +49,24 @@ struct WrittenSignature {
 pub enum InvalidEnvelope {
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
-    #[error("`{ATTESTATION}` is no DSSE envelope: {0}")]
+    #[error("`{ATTESTATION}` is not a DSSE envelope: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("`{ATTESTATION}`: the field `{field}` is no base64 in its only spelling")]
+    #[error("`{ATTESTATION}`: the field `{field}` is not canonical base64")]
     Base64 { field: &'static str },
-    #[error("`{ATTESTATION}`: a signature has {bytes} bytes, and Ed25519 makes {SIGNATURE_BYTES}")]
+    #[error("`{ATTESTATION}`: a signature has {bytes} bytes; Ed25519 has {SIGNATURE_BYTES}")]
     SignatureBytes { bytes: usize },
-    #[error("`{ATTESTATION}` has {signatures} signatures, and 1 to {SIGNATURES_MAX} are allowed")]
+    #[error("`{ATTESTATION}` has {signatures} signatures; expected 1 to {SIGNATURES_MAX}")]
     Signatures { signatures: usize },
     #[error(
-        "`{ATTESTATION}` is not in its only spelling: canonical JSON, signatures sorted by unique keyid"
+        "`{ATTESTATION}` is not in canonical form: canonical JSON, signatures sorted by unique \
+         keyid"
     )]
     NotCanonical,
 }
 
 /// The attestation already has the maximum number of signatures.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the attestation has {SIGNATURES_MAX} signatures already, the most that are allowed")]
+#[error("the attestation already has {SIGNATURES_MAX} signatures, which is the limit")]
 pub struct Full;
 
 impl Envelope {

@@ -79,23 +79,28 @@ impl Findings {
 
     fn about_the_place(&mut self, policy: &Policy) {
         if policy.grants().is_empty() {
-            let message = "there is no grant: every bundle is refused".to_owned();
-            self.error("NO_GRANTS", message, "`relay-bundle trust add grant` adds one");
+            let message = "the policy has no grant: every bundle is refused".to_owned();
+            self.error("NO_GRANTS", message, "add one with `relay-bundle trust add grant`");
         }
         if policy.target.site.is_none() {
             let message =
                 "`target.site` is not set: a bundle for another site is accepted here".to_owned();
-            self.warning("NO_SITE", message, "name this place, and sign bundles with --site");
+            self.warning(
+                "NO_SITE",
+                message,
+                "set the name of this place, and sign bundles with --site",
+            );
         }
         if policy.target.cluster_uid.is_none() {
             let message =
-                "`target.clusterUid` is not set: the policy serves any cluster".to_owned();
-            let remedy = "kubectl get namespace kube-system -o jsonpath='{.metadata.uid}' tells it";
+                "`target.clusterUid` is not set: the policy applies to any cluster".to_owned();
+            let remedy =
+                "print it with kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'";
             self.warning("NO_CLUSTER_UID", message, remedy);
         }
         if policy.max_age_days.is_none() {
             let message =
-                "`policy.maxAgeDays` is not set: a bundle that was held back for years is accepted";
+                "`policy.maxAgeDays` is not set: a bundle that was withheld for years is accepted";
             self.warning(
                 "NO_MAX_AGE",
                 message.to_owned(),
@@ -116,19 +121,19 @@ impl Findings {
         if !policy.grants().iter().any(|grant| grant.keys.contains(&id))
             && key.status != Status::Revoked
         {
-            let message = format!("{who} is in no grant: its signatures count for nothing");
-            self.warning("UNUSED_KEY", message, "name it in a grant, or remove it");
+            let message = format!("{who} is not in any grant: its signatures have no effect");
+            self.warning("UNUSED_KEY", message, "add it to a grant, or remove it");
         }
         if key.status != Status::Active {
             return;
         }
         match key.not_after {
             None => {
-                let message = format!("{who} has no `notAfter`: it counts for ever");
-                self.warning("ENDLESS_KEY", message, "give it an end, and renew it before");
+                let message = format!("{who} has no `notAfter`: it never expires");
+                self.warning("ENDLESS_KEY", message, "set an end, and renew it before");
             }
             Some(end) if end < now => {
-                let message = format!("{who} is not valid any more, since {end}");
+                let message = format!("{who} expired on {end}");
                 self.warning(
                     "EXPIRED_KEY",
                     message,
@@ -144,7 +149,7 @@ impl Findings {
         }
         if let Some(start) = key.not_before.filter(|start| now < *start) {
             let message = format!("{who} is not valid yet, until {start}");
-            self.warning("KEY_NOT_YET_VALID", message, "wait, or look at the clock");
+            self.warning("KEY_NOT_YET_VALID", message, "wait, or check the clock");
         }
     }
 
@@ -152,7 +157,7 @@ impl Findings {
         let (threshold, able) = (grant.threshold.get(), holders(policy, grant, now).len());
         if (able as u64) < u64::from(threshold) {
             let message = format!(
-                "grant {number} can never be met: it asks for {}, and {able} could sign",
+                "grant {number} can never be met: it needs {}, but only {able} could sign",
                 holders_in_words(threshold)
             );
             let remedy = "add keys of more holders (several keys of one holder count once), or lower `threshold`";
@@ -162,23 +167,22 @@ impl Findings {
         ) {
             let message =
                 format!("grant {number} cannot be met yet: too few of its keys are valid now");
-            self.warning("GRANT_NOT_YET", message, "wait until they are, or look at the clock");
+            self.warning("GRANT_NOT_YET", message, "wait until they are, or check the clock");
         } else if able as u64 == u64::from(threshold) && threshold > 1 {
-            let message = format!(
-                "grant {number} needs every one of its {able} holders: one lost key stops it"
-            );
+            let message =
+                format!("grant {number} needs all of its {able} holders: one lost key blocks it");
             self.warning("NO_SPARE_HOLDER", message, "add a key of one more holder");
         }
         if grant.namespaces.is_empty() {
             let message =
                 format!("grant {number} has no `namespaces`: it allows objects in every namespace");
-            self.warning("ANY_NAMESPACE", message, "name those that its bundles are for");
+            self.warning("ANY_NAMESPACE", message, "list those of its bundles");
         }
         let is_production = grant.environments.iter().any(|pattern| pattern.matches("production"));
         if threshold == 1 && is_production {
             let message =
-                format!("grant {number} is about production, and one stolen key is enough for it");
-            self.warning("SINGLE_SIGNER", message, "let two holders sign: `threshold = 2`");
+                format!("grant {number} covers production, but one stolen key is enough for it");
+            self.warning("SINGLE_SIGNER", message, "require two holders: `threshold = 2`");
         }
     }
 
@@ -198,15 +202,15 @@ impl Findings {
             };
             for (number, grant) in numbered().filter(stricter) {
                 let message = format!(
-                    "grant {weak_number} asks for {} where grant {number} asks for {}: \
-                     what both are about needs only the fewer",
+                    "grant {weak_number} needs {}, but grant {number} needs {}: bundles that both \
+                     cover need only the lower number",
                     holders_in_words(weak.threshold.get()),
                     grant.threshold
                 );
                 self.warning(
                     "WEAKER_GRANT",
                     message,
-                    "let them be about different profiles or environments",
+                    "limit them to different profiles or environments",
                 );
             }
         }

@@ -58,19 +58,19 @@ pub struct PublicKey {
 /// Why bytes are not an acceptable public key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPublicKey {
-    #[error("it is no PEM file with `BEGIN PUBLIC KEY`")]
+    #[error("it is not a PEM file with `BEGIN PUBLIC KEY`")]
     NotPem,
-    #[error("it is no base64")]
+    #[error("it is not base64")]
     NotBase64,
-    #[error("it is no Ed25519 key in the form SPKI DER")]
+    #[error("it is not an Ed25519 key in SPKI DER")]
     NotEd25519,
-    #[error("its bytes are no point of the curve")]
+    #[error("its bytes are not a point of the curve")]
     NotOnCurve,
-    #[error("its bytes are not the only spelling of the point")]
+    #[error("its bytes are not the canonical encoding of the point")]
     NotCanonical,
-    #[error("it is weak: a signature by it can be made for any message by anyone")]
+    #[error("it is weak: anyone can forge its signatures")]
     Weak,
-    #[error("it mixes in a point of small order: two verifiers may disagree about its signatures")]
+    #[error("it has a component of small order: two verifiers may disagree about its signatures")]
     MixedOrder,
 }
 

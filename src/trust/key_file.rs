@@ -69,27 +69,25 @@ const LABELS_SHOWN: usize = 9;
 /// Why a file is not a private key for signing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyFile {
-    #[error("it is no PEM file with `BEGIN {PLAIN}`")]
+    #[error("it is not a PEM file with `BEGIN {PLAIN}`")]
     NotPem,
-    #[error("it holds several things: {}", .labels.join(", "))]
+    #[error("it has several PEM blocks: {}", .labels.join(", "))]
     Several { labels: Vec<String> },
     #[error("it is the public half of a key")]
     Public,
-    #[error("it holds {label}, which is no private key in PKCS#8")]
+    #[error("it has {label}, which is not a PKCS#8 private key")]
     OtherFormat { label: String },
-    #[error("it is a key of {algorithm}, and bundles are signed with Ed25519")]
+    #[error("it is a key for {algorithm}; bundles are signed with Ed25519")]
     NotEd25519 { algorithm: String },
-    #[error("it is encrypted, and there is no passphrase")]
+    #[error("it is encrypted, and no passphrase was given")]
     NeedsPassphrase,
     #[error("the passphrase is wrong, or the file is damaged")]
     WrongPassphrase,
     #[error("it is encrypted with {scheme}, which is weak or unknown")]
     UnsupportedEncryption { scheme: String },
-    #[error(
-        "deriving its key from the passphrase would take {what}, and {limit} is the most that is spent"
-    )]
+    #[error("deriving its key from the passphrase would take {what}; the limit is {limit}")]
     TooCostly { what: String, limit: String },
-    #[error("the public key in it belongs to another private key")]
+    #[error("its public key belongs to another private key")]
     OtherPublicKey,
     // No detail: a part of the file could be a part of the key.
     #[error("it is damaged")]
@@ -101,21 +99,23 @@ impl InvalidKeyFile {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::NotPem => Some(
-                "a key in DER becomes PEM with `openssl pkey -inform DER -in KEY -out KEY.pem`",
+                "convert a DER key to PEM with `openssl pkey -inform DER -in KEY -out KEY.pem`",
             ),
-            Self::Several { .. } => Some("copy the private key into a file of its own"),
-            Self::Public => Some("name the private half, without `.pub` in its name"),
+            Self::Several { .. } => Some("copy the private key to a separate file"),
+            Self::Public => Some("pass the private half, without `.pub` in its name"),
             Self::OtherFormat { .. } => Some(
-                "convert it with `openssl pkcs8 -topk8 -in OLD -out NEW -scrypt`, or make one with `relay-bundle keygen`",
+                "convert it with `openssl pkcs8 -topk8 -in OLD -out NEW -scrypt`, or create one \
+                 with `relay-bundle keygen`",
             ),
-            Self::NotEd25519 { .. } => Some("make a key with `relay-bundle keygen`"),
+            Self::NotEd25519 { .. } => Some("create a key with `relay-bundle keygen`"),
             Self::UnsupportedEncryption { .. } | Self::TooCostly { .. } => {
-                Some("encrypt it anew with `openssl pkcs8 -topk8 -in OLD -out NEW -scrypt`")
+                Some("encrypt it again with `openssl pkcs8 -topk8 -in OLD -out NEW -scrypt`")
             }
             Self::OtherPublicKey => Some(
-                "take the key from its backup, or keep only the private half: `openssl pkey -in OLD -out NEW`",
+                "restore the key from its backup, or keep only the private half: `openssl pkey -in \
+                 OLD -out NEW`",
             ),
-            Self::Damaged => Some("take the key from its backup"),
+            Self::Damaged => Some("restore the key from its backup"),
             Self::NeedsPassphrase | Self::WrongPassphrase => None,
         }
     }

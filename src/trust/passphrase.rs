@@ -20,7 +20,8 @@ pub enum InvalidPassphrase {
     #[error("the passphrase has more than {PASSPHRASE_BYTES_MAX} bytes")]
     TooLong,
     #[error(
-        "the passphrase is more than one line, or has another control character (the ends of lines on Windows have one)"
+        "the passphrase has more than one line, or a control character (Windows line endings have \
+         one)"
     )]
     Control,
 }

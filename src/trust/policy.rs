@@ -124,7 +124,7 @@ pub struct Pattern {
 
 /// A text that is neither a name nor a prefix pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no pattern; write a name, or a beginning that ends in `-*`, such as `claude-*`")]
+#[error("`{0}` is not a pattern; use a name, or a prefix that ends in `-*`, such as `claude-*`")]
 pub struct InvalidPattern(String);
 
 /// Why a text is not a trust policy, and where.
@@ -234,8 +234,7 @@ impl Policy {
     /// has an empty list, a duplicate or an unknown key.
     pub fn parse(text: &str) -> Result<Self, InvalidPolicy> {
         if text.len() as u64 > POLICY_BYTES_MAX {
-            let message =
-                format!("it has {} bytes, and {POLICY_BYTES_MAX} are allowed", text.len());
+            let message = format!("it has {} bytes; the limit is {POLICY_BYTES_MAX}", text.len());
             return Err(InvalidPolicy { line: None, message });
         }
         let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
@@ -250,10 +249,8 @@ impl Policy {
             message: error.message().to_owned(),
         })?;
         if written.schema.get_ref() != SCHEMA {
-            let message = format!(
-                "the schema is `{}`, and `{SCHEMA}` is understood",
-                written.schema.get_ref()
-            );
+            let message =
+                format!("unsupported schema `{}`: expected `{SCHEMA}`", written.schema.get_ref());
             return Err(wrong(written.schema.span().start, message));
         }
         let mut keys = BTreeMap::new();
@@ -261,11 +258,11 @@ impl Policy {
             let at = key.span().start;
             let (id, key) = checked_key(key.into_inner()).map_err(|message| wrong(at, message))?;
             if keys.insert(id, key).is_some() {
-                return Err(wrong(at, format!("the key {id} is there twice")));
+                return Err(wrong(at, format!("duplicate key {id}")));
             }
         }
         if keys.len() > KEYS_MAX {
-            let message = format!("there are {} keys, and {KEYS_MAX} are allowed", keys.len());
+            let message = format!("it has {} keys; the limit is {KEYS_MAX}", keys.len());
             return Err(InvalidPolicy { line: None, message });
         }
         let mut grants = Vec::with_capacity(written.grant.len());
@@ -413,7 +410,7 @@ fn checked_key(key: WrittenKey) -> Result<(KeyId, TrustedKey), String> {
         .map_err(|error| format!("`public` of the key {id}: {error}"))?;
     if public.id() != id {
         return Err(format!(
-            "the key says `id = \"{id}\"`, and its `public` is the key {}",
+            "the key has `id = \"{id}\"`, but its `public` is the key {}",
             public.id()
         ));
     }
@@ -443,10 +440,10 @@ fn checked_grant(grant: WrittenGrant, keys: &BTreeMap<KeyId, TrustedKey>) -> Res
     namespaces.iter().try_for_each(|namespaces| each_once("namespaces", namespaces))?;
     each_once("keys", &named)?;
     if let Some(unknown) = named.iter().find(|id| !keys.contains_key(id)) {
-        return Err(format!("the grant names the key {unknown}, and no `[[key]]` has that id"));
+        return Err(format!("the grant refers to the key {unknown}, but no `[[key]]` has that id"));
     }
     if min_serial > SERIAL_MAX {
-        return Err(format!("`minSerial` is {min_serial}, and no serial is above {SERIAL_MAX}"));
+        return Err(format!("`minSerial` is {min_serial}; the highest serial is {SERIAL_MAX}"));
     }
     let namespaces = namespaces.unwrap_or_default();
     let keys = named.into_iter().collect();
@@ -460,7 +457,7 @@ fn each_once<T: fmt::Display>(list: &str, items: &[T]) -> Result<(), String> {
     }
     let mut seen = BTreeSet::new();
     match items.iter().map(T::to_string).find(|item| !seen.insert(item.clone())) {
-        Some(twice) => Err(format!("the grant's `{list}` has `{twice}` twice")),
+        Some(twice) => Err(format!("the grant's `{list}` has a duplicate `{twice}`")),
         None => Ok(()),
     }
 }
@@ -476,6 +473,7 @@ pub(super) fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<S
     }
     let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     Err(D::Error::custom(format_args!(
-        "`{shown}` is no uid; `kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'` prints the cluster's"
+        "`{shown}` is not a uid; print the cluster's with `kubectl get namespace kube-system -o \
+         jsonpath='{{.metadata.uid}}'`"
     )))
 }

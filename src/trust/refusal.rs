@@ -74,7 +74,7 @@ impl fmt::Display for Standing {
         f.write_str(match self {
             Self::Counts => "counts",
             Self::Unknown => "is not trusted",
-            Self::Bad => "is no signature of these bytes",
+            Self::Bad => "has an invalid signature",
             Self::Revoked => "is revoked",
             Self::Retired => "is retired",
             Self::Expired => "is no longer valid",
@@ -82,7 +82,7 @@ impl fmt::Display for Standing {
             Self::OutsideValidity => {
                 "was not valid when the bundle was issued (`notBefore`, `notAfter`)"
             }
-            Self::NotGranted => "is in no grant for such a bundle",
+            Self::NotGranted => "is not in a grant for this bundle",
         })
     }
 }
@@ -94,54 +94,51 @@ pub enum Reason {
     Unsigned,
     #[error(transparent)]
     BadAttestation(InvalidEnvelope),
-    #[error(
-        "no signature is one of this attestation by the key that it names: the attestation was altered"
-    )]
+    #[error("no signature matches its key: the attestation was altered")]
     BadSignature,
-    #[error("the bundle is signed by no key that is trusted")]
+    #[error("the bundle is not signed by a trusted key")]
     UntrustedKey,
-    #[error("the bundle is signed by revoked keys only")]
+    #[error("the bundle is only signed by revoked keys")]
     RevokedKey,
-    #[error("the bundle is signed by retired keys only, which count for nothing new")]
+    #[error("the bundle is only signed by retired keys, which are not accepted for new bundles")]
     RetiredKey,
     #[error(
-        "the bundle is signed only by keys that are not valid now, or were not when it was issued"
+        "the bundle is only signed by keys that are not valid now, or were not when it was issued"
     )]
     KeyNotValid,
-    #[error("too few holders have signed: {signed} of the {wanted} that are needed")]
+    #[error("too few holders have signed: {signed} of {wanted}")]
     BelowThreshold { signed: usize, wanted: u32 },
-    #[error("the signed payload has the type `{found}`, and `{PAYLOAD_TYPE}` is understood")]
+    #[error("unsupported type `{found}` of the signed payload: expected `{PAYLOAD_TYPE}`")]
     WrongPayloadType { found: String },
     #[error(transparent)]
     BadStatement(InvalidStatement),
-    #[error("the policy has no grant: it allows nothing to anybody")]
+    #[error("the policy has no grant: every bundle is refused")]
     NothingGranted,
     #[error(
-        "no grant is about bundle `{}` of profile `{}` for environment `{}` in namespace `{}`",
+        "no grant covers bundle `{}` of profile `{}` for environment `{}` in namespace `{}`",
         .0.bundle, .0.profile, .0.environment, .0.namespace
     )]
     NoGrant(Box<Predicate>),
-    #[error("its serial {serial} is below {min}, the least that the grant allows")]
+    #[error("its serial {serial} is below {min}, the minimum of the grant")]
     BelowMinSerial { serial: u64, min: u64 },
     #[error("the content sha256:{0} is revoked")]
     RevokedContent(Digest),
-    #[error("the bundle is for {}, and this is `{site}`", sites.join(", "))]
+    #[error("the bundle is for {}, but this is `{site}`", sites.join(", "))]
     WrongTarget { site: String, sites: Vec<String> },
     #[error(
-        "the bundle was issued on {issued}, more than a day after now ({now}): a clock is wrong"
+        "the bundle was issued on {issued}, more than a day in the future (now {now}): a clock is \
+         wrong"
     )]
     IssuedInFuture { issued: Timestamp, now: Timestamp },
-    #[error("the bundle has expired on {expires}, and now is {now}")]
+    #[error("the bundle expired on {expires} (now {now})")]
     Expired { expires: Timestamp, now: Timestamp },
     #[error(transparent)]
     Replay(Replay),
-    #[error(
-        "`SHA256SUMS` is another one than was signed: its digest should be {wanted} and is {found}"
-    )]
+    #[error("`SHA256SUMS` is not the signed one: its digest should be {wanted}, but is {found}")]
     OtherContent { wanted: Digest, found: Digest },
     #[error(transparent)]
     Unreadable(ReadError),
-    #[error("the content is not what the statement says: {0}")]
+    #[error("the content does not match the statement: {0}")]
     ContentMismatch(Mismatch),
 }
 
@@ -150,7 +147,7 @@ pub enum Reason {
 pub enum Mismatch {
     #[error(transparent)]
     Bundle(#[from] InvalidBundle),
-    #[error("its {} is `{}`, and `{}` was signed", .0.what, .0.found, .0.stated)]
+    #[error("its {} is `{}`, but `{}` was signed", .0.what, .0.found, .0.stated)]
     Statement(Difference),
 }
 

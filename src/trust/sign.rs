@@ -40,27 +40,25 @@ pub struct Terms {
 /// Why terms cannot be signed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTerms {
-    #[error("a release issued at {issued} is more than a day ahead of the clock, which says {now}")]
+    #[error("the issue time {issued} is more than a day ahead of the clock, {now}")]
     Future { issued: Timestamp, now: Timestamp },
-    #[error(
-        "the serial {0} is above {SERIAL_MAX}, the largest that every reader of JSON keeps exactly"
-    )]
+    #[error("serial {0} is above {SERIAL_MAX}, the limit of exact integers in JSON")]
     Serial(u64),
     #[error("a release issued at {issued} cannot expire at {expires}")]
     Expiry { issued: Timestamp, expires: Timestamp },
-    #[error("{0} sites are named, and {SITES_MAX} are the most: none at all means any")]
+    #[error("{0} sites are given; the limit is {SITES_MAX}: omit them to allow any site")]
     Sites(usize),
 }
 
 /// Why a signature cannot be added to an existing attestation.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    #[error("`{ATTESTATION}` holds a payload of the type `{0}`, which is none of a bundle")]
+    #[error("`{ATTESTATION}` has a payload of type `{0}`, which is not that of a bundle")]
     PayloadType(String),
     #[error(transparent)]
     Statement(#[from] InvalidStatement),
     #[error(
-        "`{ATTESTATION}` is about another bundle: its {} is {}, and that of this one is {}", .0.what, .0.stated, .0.found
+        "`{ATTESTATION}` is for another bundle: its {} is {}, but that of this bundle is {}", .0.what, .0.stated, .0.found
     )]
     OtherBundle(Difference),
 }

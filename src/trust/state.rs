@@ -112,9 +112,9 @@ struct WrittenFloor {
 pub enum InvalidState {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    #[error("it has the format `{0}`, and `{SCHEMA}` is understood")]
+    #[error("unsupported format `{0}`: expected `{SCHEMA}`")]
     Schema(String),
-    #[error("it is not in its only spelling, canonical JSON with places in order")]
+    #[error("it is not in canonical form: canonical JSON with sorted places")]
     NotCanonical,
 }
 
@@ -124,13 +124,14 @@ pub enum Replay {
     #[error("its serial {serial} is below {}, which was accepted on {}", floor.serial, floor.recorded)]
     Rollback { serial: u64, floor: Floor },
     #[error(
-        "its serial {} was accepted on {} for another content, sha256:{}: two bundles claim to be the same release",
+        "its serial {} was accepted on {} for different content, sha256:{}: two bundles claim to \
+         be the same release",
         floor.serial, floor.recorded, floor.content_id
     )]
     Equivocation { floor: Floor },
     #[error(
-        "the clock says {now}, more than a day before a bundle that was accepted already was \
-         issued ({issued}): no age can be judged"
+        "the clock says {now}, more than a day before the issue time {issued} of an accepted \
+         bundle: the age cannot be checked"
     )]
     ClockBehind { now: Timestamp, issued: Timestamp },
 }

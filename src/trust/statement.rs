@@ -87,19 +87,19 @@ struct SubjectDigest {
 /// Why signed bytes are not a statement about a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidStatement {
-    #[error("the signed statement is not understood: {0}")]
+    #[error("unsupported signed statement: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("the signed statement has the type `{found}`, and `{wanted}` is understood")]
+    #[error("unsupported type `{found}` of the signed statement: expected `{wanted}`")]
     Type { found: String, wanted: &'static str },
-    #[error("the signed statement is about something else than `{SUMS}`")]
+    #[error("the signed statement is not about `{SUMS}`")]
     Subject,
     #[error(
-        "the signed statement was issued at {issued} and expires at {expires}, which is not later"
+        "the signed statement was issued at {issued}, but expires at {expires}, which is not later"
     )]
     Expiry { issued: Timestamp, expires: Timestamp },
-    #[error("the signed statement names {0} sites, and {SITES_MAX} are the most")]
+    #[error("the signed statement has {0} sites; the limit is {SITES_MAX}")]
     Sites(usize),
-    #[error("the signed statement is not in its only spelling, canonical JSON")]
+    #[error("the signed statement is not canonical JSON")]
     NotCanonical,
 }
 

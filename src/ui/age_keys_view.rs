@@ -19,12 +19,12 @@ pub fn write(keys: &AgeKeys, out: &mut dyn Write) -> io::Result<()> {
 
 fn list(label: &str, keys: &[String], out: &mut dyn Write) -> io::Result<()> {
     if keys.is_empty() {
-        return writeln!(out, "{label:<12}no key is named");
+        return writeln!(out, "{label:<12}none");
     }
     for (index, key) in keys.iter().enumerate() {
         let label = if index == 0 { label } else { "" };
         let is_example = key.parse::<AgeRecipient>().is_ok_and(|key| key.is_example());
-        let note = if is_example { " (the example of the shipped profiles)" } else { "" };
+        let note = if is_example { " (the example key of the shipped profiles)" } else { "" };
         writeln!(out, "{label:<12}{}{note}", safe(key))?;
     }
     Ok(())
@@ -44,7 +44,7 @@ mod tests {
         write(&keys, &mut out).unwrap();
 
         let wanted = format!(
-            "sealed for  no key is named\nrecovery    {own}\n            {example} (the example of the shipped profiles)\n"
+            "sealed for  none\nrecovery    {own}\n            {example} (the example key of the shipped profiles)\n"
         );
         assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }

@@ -35,7 +35,7 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     images(diff, out)?;
     section("Settings", &diff.settings, out)?;
     section("Recipe", &diff.recipe, out)?;
-    section("Wanted in the cluster", &diff.contract, out)?;
+    section("Required in the cluster", &diff.contract, out)?;
     write_changes(&diff.objects, &diff.workloads, &diff.warnings, out)
 }
 

@@ -84,9 +84,9 @@ fn objects(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 
 fn contract(contract: &[Wanted], out: &mut dyn Write) -> io::Result<()> {
     let groups = [
-        (Source::Cluster, "Wanted: there before apply"),
-        (Source::Generated, "Wanted: generated once, at the first apply"),
-        (Source::Sealed, "Wanted: decrypted at apply"),
+        (Source::Cluster, "Required: must exist before apply"),
+        (Source::Generated, "Required: generated once, at the first apply"),
+        (Source::Sealed, "Required: decrypted at apply"),
     ];
     for (source, title) in groups {
         let group: Vec<&Wanted> =
@@ -138,7 +138,7 @@ fn security(posture: &Posture, out: &mut dyn Write) -> io::Result<()> {
         names => writeln!(out, "  NetworkPolicies: {}", safe(&names.join(", ")))?,
     }
     match posture.literal_secrets.as_slice() {
-        [] => writeln!(out, "  no Secret of the bundle states a value"),
+        [] => writeln!(out, "  no Secret of the bundle contains a value"),
         keys => {
             let text = format!("! secret values in the bundle: {}", keys.join(", "));
             writeln!(out, "  {}", paint(REMOVED, safe(&text)))

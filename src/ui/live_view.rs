@@ -81,9 +81,9 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
     let place = format!("context {} (cluster {})", report.context, report.cluster_uid);
     let runs = match (report.generation, &report.content_id) {
         (Some(generation), Some(content_id)) => {
-            format!("generation {generation} of {content_id} runs")
+            format!("generation {generation} of {content_id} is running")
         }
-        _ => "no generation runs, by the record".to_owned(),
+        _ => "no generation is running, according to the record".to_owned(),
     };
     writeln!(out, "{:<12}{}: {runs}", "live", safe(&place))?;
     report
@@ -91,16 +91,16 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
         .iter()
         .try_for_each(|unseen| writeln!(out, "{:<12}not checked: {}", "", safe(unseen)))?;
     let text = match report.objects.len() {
-        0 => "every object is as the bundle says".to_owned(),
-        1 => paint(REMOVED, "1 object is not as the bundle says"),
-        number => paint(REMOVED, format_args!("{number} objects are not as the bundle says")),
+        0 => "every object matches the bundle".to_owned(),
+        1 => paint(REMOVED, "1 object does not match the bundle"),
+        number => paint(REMOVED, format_args!("{number} objects do not match the bundle")),
     };
     writeln!(out, "{:<12}{text}", "")?;
     report.objects.iter().try_for_each(|object| write_object(object, out))?;
     report.missing.iter().try_for_each(|missing| {
         writeln!(
             out,
-            "  {}: it is wanted, and missing",
+            "  {}: required, but missing",
             paint(REMOVED, format_args!("- {}", safe(missing)))
         )
     })?;
@@ -112,15 +112,15 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
 
 fn write_object(object: &LiveObject, out: &mut dyn Write) -> io::Result<()> {
     let (mark, style, what) = match object.change {
-        LiveChange::Missing => ('-', REMOVED, ": it is missing"),
+        LiveChange::Missing => ('-', REMOVED, ": missing"),
         LiveChange::Differs => ('~', CHANGED, ""),
-        LiveChange::Surplus => ('+', ADDED, ": it is installed, and the bundle has it not"),
+        LiveChange::Surplus => ('+', ADDED, ": installed, but not in the bundle"),
     };
     let name = object.key.to_string();
     writeln!(out, "  {}{what}", paint(style, format_args!("{mark} {}", safe(&name))))?;
     object.fields.iter().try_for_each(|drift| writeln!(out, "      {}", drift_line(drift)))?;
     match &object.refused {
-        Some(why) => writeln!(out, "      the server refuses the bundle's: {}", safe(why)),
+        Some(why) => writeln!(out, "      the server refuses the bundle's version: {}", safe(why)),
         None => Ok(()),
     }
 }
@@ -130,11 +130,11 @@ pub fn drift_line(Drift { path, live, wanted, managers }: &Drift) -> String {
     let path = path.to_string();
     let text = match (live, wanted) {
         (Some(live), Some(wanted)) => {
-            format!("{}, and in the bundle {}", shown(live), shown(wanted))
+            format!("{}, in the bundle {}", shown(live), shown(wanted))
         }
-        (None, Some(wanted)) => format!("gone, and in the bundle {}", shown(wanted)),
+        (None, Some(wanted)) => format!("missing, in the bundle {}", shown(wanted)),
         (live, None) => {
-            format!("{}, and not in the bundle", live.as_ref().map(shown).unwrap_or_default())
+            format!("{}, not in the bundle", live.as_ref().map(shown).unwrap_or_default())
         }
     };
     let managers =

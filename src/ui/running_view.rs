@@ -16,7 +16,7 @@ use crate::diff::running::{RunningImage, RunningState};
 pub fn write(images: &[RunningImage], out: &mut dyn Write) -> io::Result<()> {
     let count = |state: RunningState| images.iter().filter(|image| image.state == state).count();
     let (same, unknown) = (count(RunningState::Same), count(RunningState::Unknown));
-    let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} cannot be told") };
+    let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} unknown") };
     writeln!(
         out,
         "{:<12}{same} of {} containers run the pinned images{unknown}",

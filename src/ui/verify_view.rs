@@ -220,10 +220,10 @@ impl VerifyReport {
         let sites = if sites.is_empty() { "any site".to_owned() } else { sites.join(", ") };
         match &self.target {
             Target { policy: false, .. } => {
-                format!("NOT checked, one key was trusted; signed for {sites}")
+                format!("NOT checked, a single key was trusted; signed for {sites}")
             }
             Target { site: None, .. } => {
-                format!("not checked, the policy names no site; signed for {sites}")
+                format!("not checked, the policy has no site; signed for {sites}")
             }
             Target { site: Some(site), .. } => format!("{site}; signed for {sites}"),
         }
@@ -233,15 +233,15 @@ impl VerifyReport {
         let Replay { checked, floor, not_compared: others, recorded } = &self.replay;
         let text = match floor {
             _ if !checked && self.target.policy => {
-                return "not checked, it runs here by the record".to_owned();
+                return "not checked, it runs here according to the record".to_owned();
             }
-            _ if !checked => return "NOT checked, one key was trusted".to_owned(),
+            _ if !checked => return "NOT checked, a single key was trusted".to_owned(),
             None => match not_compared(others) {
                 None => "first bundle seen here".to_owned(),
                 Some(others) => format!("first bundle seen here; {others}"),
             },
             Some(floor) if floor.serial == self.serial => {
-                format!("the one recorded on {}", floor.recorded)
+                format!("same as recorded on {}", floor.recorded)
             }
             Some(floor) => {
                 format!("newer than serial {}, recorded on {}", floor.serial, floor.recorded)
@@ -249,7 +249,7 @@ impl VerifyReport {
         };
         match (recorded, floor) {
             (true, _) => format!("{text}; recorded"),
-            (false, None) => format!("{text}; --record remembers it"),
+            (false, None) => format!("{text}; to record it, pass --record"),
             (false, Some(_)) => text,
         }
     }
@@ -272,7 +272,7 @@ impl VerifyReport {
             let label = if at == 0 { "signed by" } else { "" };
             // A single given key has no holder, and only that key counts.
             let nobody =
-                if key.standing == Standing::Counts { "the given key" } else { "somebody else" };
+                if key.standing == Standing::Counts { "the given key" } else { "unknown holder" };
             let holder = key.holder.as_ref().map_or(nobody, Label::as_str);
             writeln!(out, "{label:<12}{}, key {}: {}", safe(holder), key.keyid, key.standing)?;
         }
@@ -283,19 +283,15 @@ impl VerifyReport {
         let Some(Rebuild { profile, same, files }) = &self.rebuild else { return Ok(()) };
         let profile = safe(profile);
         if *same {
-            return writeln!(
-                out,
-                "{:<12}this is what the source gives for profile {profile}",
-                "rebuild"
-            );
+            return writeln!(out, "{:<12}identical to the source of profile {profile}", "rebuild");
         }
-        let text = format!("the source gives another bundle for profile {profile}");
+        let text = format!("the source of profile {profile} gives a different bundle");
         writeln!(out, "{:<12}{}", "rebuild", paint(REMOVED, text))?;
         for FileDifference { path, change } in files {
             let what = match change {
                 FileChange::Differs => "differs",
                 FileChange::OnlyInBundle => "only in the bundle",
-                FileChange::OnlyInSource => "only in what the source gives",
+                FileChange::OnlyInSource => "only in the source",
             };
             writeln!(out, "{:<12}{}: {what}", "", safe(path))?;
         }

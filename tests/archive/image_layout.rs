@@ -238,8 +238,8 @@ fn each_defect_of_the_derived_files_of_a_layout_is_named() {
         (
             "no config and no layer",
             &|layout| layout.retain(|(name, _)| *name == manifest || !name.contains('/')),
-            "`oci-layout` is there without a config or a layer",
-            "`oci-layout` is there without a config or a layer",
+            "`oci-layout` needs a config or a layer",
+            "`oci-layout` needs a config or a layer",
         ),
         (
             "no manifest",
@@ -250,26 +250,26 @@ fn each_defect_of_the_derived_files_of_a_layout_is_named() {
         (
             "another oci-layout",
             &|layout| layout[0].1[25] = b'1',
-            "`oci-layout` does not have the bytes",
-            "bytes",
+            "`oci-layout` does not match images.json",
+            "does not match images.json",
         ),
         (
             "a longer oci-layout",
             &|layout| layout[0].1.push(b'\n'),
-            "`oci-layout` does not have the bytes",
-            "bytes",
+            "`oci-layout` does not match images.json",
+            "does not match images.json",
         ),
         (
             "another index.json",
             &|layout| layout[1].1[40] ^= 1,
-            "`index.json` does not have the bytes",
-            "bytes",
+            "`index.json` does not match images.json",
+            "does not match images.json",
         ),
         (
             "a shorter index.json",
             &|layout| layout[1].1.truncate(100),
-            "`index.json` does not have the bytes",
-            "bytes",
+            "`index.json` does not match images.json",
+            "does not match images.json",
         ),
         (
             "both twice",

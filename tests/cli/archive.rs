@@ -9,7 +9,7 @@ fn a_missing_folder_is_named_before_the_store_is_touched() {
     let ran = env.run(&["build", "web", "--archive", "no/such/x.tar"]);
 
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("there is no folder `no/such`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("folder `no/such` does not exist"), "{}", ran.stderr);
     assert!(!env.path().join("bundles").exists());
 }
 

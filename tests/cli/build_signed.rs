@@ -65,21 +65,21 @@ fn an_entry_that_is_signed_keeps_its_statement_and_gets_the_signature_that_is_mi
         first.stderr
     );
     assert!(
-        again.stderr.contains("kept the statement that was there; it was signed already by"),
+        again.stderr.contains("kept the existing statement; already signed by"),
         "{}",
         again.stderr
     );
     assert!(
         second
             .stderr
-            .contains(&format!("kept the statement that was there; signed by {}", b.public().id()))
+            .contains(&format!("kept the existing statement; signed by {}", b.public().id()))
     );
     let (statement, signers) = signed(&entry, &[&a, &b]);
     assert_eq!((statement.predicate.serial, signers.len()), (7, 2));
     let built = &second.json()["bundles"][0];
     assert_eq!((&built["signed"], &built["signers"]), (&json!(true), &json!(signers)));
     assert!(
-        without.stderr.contains("kept its 2 signatures, which nothing here has verified"),
+        without.stderr.contains("kept its 2 signatures (not verified here)"),
         "{}",
         without.stderr
     );
@@ -231,7 +231,7 @@ fn content_that_was_released_before_keeps_its_old_serial_and_build_says_who_will
     assert_eq!((newer.code, back.code), (0, 0), "{}", back.stderr);
     assert!(!newer.stderr.contains("ROLLBACK"), "{}", newer.stderr);
     assert!(
-        back.stderr.contains("has serial 7, and the store has a release with serial 8"),
+        back.stderr.contains("has serial 7, but the store has a release with serial 8"),
         "{}",
         back.stderr
     );
@@ -280,7 +280,7 @@ fn content_that_is_released_again_gets_the_next_serial_and_is_accepted() {
     assert!(again.predicate.serial > debug.predicate.serial);
     assert!(back.stderr.contains("made a new statement"), "{}", back.stderr);
     assert!(!back.stderr.contains("warning: "), "{}", back.stderr);
-    assert!(kept.stderr.contains("kept the statement that was there"), "{}", kept.stderr);
+    assert!(kept.stderr.contains("kept the existing statement"), "{}", kept.stderr);
     for archive in ["1.tar", "2.tar", "3.tar", "4.tar"] {
         let ran = accept(archive);
         assert_eq!(ran.code, 0, "{archive}: {}", ran.stderr);
@@ -299,7 +299,7 @@ fn signatures_of_others_on_the_old_statement_are_named() {
     let (again, _) = release(&env, &[]);
 
     let other = b.public().id().to_string();
-    let said = format!("serial {}, had the signature of {other}", old.predicate.serial);
+    let said = format!("(serial {}) had the signature of {other}", old.predicate.serial);
     assert!(again.stderr.contains(&said), "{}", again.stderr);
     assert!(again.stderr.contains(" sign bundles/"), "{}", again.stderr);
     assert!(
@@ -384,7 +384,7 @@ fn serial_far_beyond_the_time_of_issue_is_warned_of_by_build_sign_and_verify() {
     write_pair(env.path(), "a", 1);
     let issued: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
     let serial = |ahead: u64| (issued.seconds() + ahead).to_string();
-    let warning = "more than 24 h beyond the time of issue";
+    let warning = "more than 24 h ahead of the issue time";
     for (ahead, is_warned) in [(DAY_SECONDS, false), (DAY_SECONDS + 1, true)] {
         let store = format!("store-{ahead}");
         let serial = serial(ahead);

@@ -135,7 +135,7 @@ fn with_delta(env: &TestEnv) -> Images {
         "2",
     ]);
     assert_eq!(said.code, 0, "{}", said.stderr);
-    let left_out = "left out 1 of 3 configs and layers (7 bytes) that `old.tar` lists: the site must have them";
+    let left_out = "left out 1 of 3 configs and layers (7 bytes) that `old.tar` lists: the site must already have them";
     assert!(said.stderr.contains(left_out), "{}", said.stderr);
     images
 }
@@ -301,7 +301,7 @@ fn locked_bundle_equals_what_the_source_gives_until_lock_changes() {
     let verify = ["verify", "all.tar", "--key", "key.pub.pem", "--rebuild", "tiny"];
 
     let page = env.ok(&verify);
-    assert!(page.contains("this is what the source gives for profile tiny\n"), "{page}");
+    assert!(page.contains("identical to the source of profile tiny\n"), "{page}");
 
     lock(&env, &[b"layer a", b"layer c"]);
     let ran = env.run(&verify);
@@ -339,8 +339,8 @@ fn base_must_be_a_bundle_of_the_same_name_whose_images_are_pinned() {
     env.build(&["loose", "--archive", "loose.tar"]);
     env.build(&["tiny"]);
     for (base, why) in [
-        ("since:other.tar", "`other.tar` is other, this bundle is relay"),
-        ("since:@other", "`@other` is other, this bundle is relay"),
+        ("since:other.tar", "`other.tar` is other, but this bundle is relay"),
+        ("since:@other", "`@other` is other, but this bundle is relay"),
         ("since:loose.tar", "the images of `loose.tar` are not pinned"),
         ("since:gone.tar", "gone.tar"),
         ("since:", "expected all, none, since:FILE or since:@ENTRY"),
@@ -530,7 +530,7 @@ fn folder_of_a_bundle_has_no_place_for_blobs() {
     let ran = env.run(&["inspect", "@tiny"]);
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    for said in ["EXTRA_FILE", "belongs to images", "relay-bundle pack --images all"] {
+    for said in ["EXTRA_FILE", "is part of an image layout", "relay-bundle pack --images all"] {
         assert!(ran.stderr.contains(said), "{said}\nin {}", ran.stderr);
     }
 }

@@ -102,7 +102,7 @@ fn a_secrets_value_is_in_neither_face_of_a_difference() {
     assert_eq!((text.code, json.code), (1, 1));
     assert!(text.stdout.contains("~ data.jwt-secret: <redacted> -> <redacted>"), "{}", text.stdout);
     assert!(text.stdout.contains("Deployment/relay-claude-relay  restart: no"), "{}", text.stdout);
-    assert!(text.stdout.contains("pods have the old one until they restart"), "{}", text.stdout);
+    assert!(text.stdout.contains("pods keep the old one until they restart"), "{}", text.stdout);
     for output in [&text.stdout, &json.stdout, &text.stderr] {
         for value in ["not-a-secret", "bm90LWEtc2VjcmV0"] {
             assert!(!output.contains(value), "{output}");
@@ -123,7 +123,8 @@ fn a_new_redis_password_is_told_as_what_it_is() {
 
     assert!(ran.stdout.contains("secret redis-password: generation 1, now 2"), "{}", ran.stdout);
     assert!(
-        ran.stdout.contains("the relay is down until it and Redis both have the new password"),
+        ran.stdout
+            .contains("the relay is unavailable until both it and Redis have the new password"),
         "{}",
         ran.stdout
     );
@@ -138,7 +139,7 @@ fn what_the_api_server_would_refuse_is_told() {
     let less = env.run(&["diff", "web", "--set", "redis.persistence.size=\"512Mi\""]);
 
     assert!(other.stdout.contains("spec.storageClassName cannot change"), "{}", other.stdout);
-    assert!(less.stdout.contains("a claim cannot shrink"), "{}", less.stdout);
+    assert!(less.stdout.contains("a PVC cannot shrink"), "{}", less.stdout);
 }
 
 #[test]

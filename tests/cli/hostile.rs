@@ -179,7 +179,7 @@ fn what_no_profile_of_today_brings_about_is_told_too() {
         "{}",
         ran.stdout
     );
-    assert!(ran.stdout.contains(", now 99: another release of relay-bundle"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(", now 99: this release of relay-bundle"), "{}", ran.stdout);
     assert!(ran.stdout.contains("StatefulSet/relay-redis  restart: no"), "{}", ran.stdout);
 }
 
@@ -214,18 +214,18 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
         ("evil/v1", |forgery| {
             forgery.edit_manifest("-deploy-", |object| object["apiVersion"] = "evil/v1".into());
         }),
-        ("says otherwise", |forgery| {
+        ("which contradicts", |forgery| {
             forgery.edit_manifest("-deploy-", |object| {
                 object["metadata"]["namespace"] = "kube-system".into();
             });
         }),
-        ("says otherwise", |forgery| {
+        ("which contradicts", |forgery| {
             forgery.edit_json("bundle.json", |index| {
                 index["objects"][0]["sha256"] = "0".repeat(64).into();
             });
         }),
-        ("spelling", |forgery| forgery.file("-deploy-").extend(b"# comment\n")),
-        ("do not both have", |forgery| {
+        ("canonical YAML", |forgery| forgery.file("-deploy-").extend(b"# comment\n")),
+        ("disagree about", |forgery| {
             forgery.edit_json("bundle.json", |index| {
                 drop(index["objects"].as_array_mut().unwrap().pop());
             });
@@ -307,11 +307,11 @@ fn an_index_that_lies_is_not_trusted() {
         ("manifests: versions of Kubernetes", |index| index["kubernetes"]["max"] = "1.30".into()),
         ("oldest version", |index| index["kubernetes"]["min"] = "1.19".into()),
         ("not a Kubernetes version", |index| index["kubernetes"]["min"] = "2.0".into()),
-        ("another name", |index| index["name"] = "other".into()),
-        ("another namespace", |index| index["namespace"] = "kube-system".into()),
-        ("another environment", |index| index["environment"] = "other".into()),
-        ("another profile", |index| index["profile"] = "other".into()),
-        ("another appVersion", |index| index["appVersion"] = "v0.0.1".into()),
+        ("disagree about the name", |index| index["name"] = "other".into()),
+        ("disagree about the namespace", |index| index["namespace"] = "kube-system".into()),
+        ("disagree about the environment", |index| index["environment"] = "other".into()),
+        ("disagree about the profile", |index| index["profile"] = "other".into()),
+        ("disagree about the appVersion", |index| index["appVersion"] = "v0.0.1".into()),
         ("not valid here", |index| index["profile"] = ATTACK.into()),
     ];
     let env = TestEnv::new();
@@ -349,5 +349,5 @@ fn an_object_of_another_namespace_is_not_trusted() {
     let ran = env.run(&["inspect", "evil.tar"]);
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    assert!(ran.stderr.contains("not of the bundle's namespace"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not in the bundle's namespace"), "{}", ran.stderr);
 }

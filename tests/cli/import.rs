@@ -23,7 +23,7 @@ fn a_profile_that_needs_corrections_is_printed_with_them() {
     assert_eq!(ran.code, 0);
     assert!(ran.stdout.contains("[redis]"), "{}", ran.stdout);
     assert!(ran.stderr.contains("error[RB"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("before it builds"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("before it can be built"), "{}", ran.stderr);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_profile_that_builds_is_printed_without_findings() {
 
     assert_eq!(ran.code, 0);
     assert!(
-        !ran.stderr.contains("RB0") && !ran.stderr.contains("before it builds"),
+        !ran.stderr.contains("RB0") && !ran.stderr.contains("before it can be built"),
         "{}",
         ran.stderr
     );

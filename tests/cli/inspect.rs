@@ -15,9 +15,9 @@ fn a_page_tells_what_a_bundle_is_holds_wants_and_consumes() {
         "kubernetes  1.25 to ",
         "  Deployment/relay-claude-relay: restricted, no API token\n",
         "  no NetworkPolicies: any pod of the cluster may connect\n",
-        "  no Secret of the bundle states a value\n",
+        "  no Secret of the bundle contains a value\n",
         "  Secret/relay-claude-relay-encryption-key: encryption-key (32 characters, generation 1)\n",
-        "Wanted: there before apply\n  Namespace/relay\n",
+        "Required: must exist before apply\n  Namespace/relay\n",
         "      PersistentVolumeClaim/relay-redis-data\n",
     ];
     for part in wanted {
@@ -35,7 +35,7 @@ fn an_attestation_is_told_and_called_unverified() {
         (env.ok(&["inspect", "@web"]), env.run(&["inspect", "@web", "--json"]).json());
 
     assert!(
-        page.contains("signature   there is an attestation; it was NOT verified here"),
+        page.contains("signature   it has an attestation, which was NOT verified here"),
         "{page}"
     );
     assert_eq!(report["schema"], "relay-bundle/inspect/v1");

@@ -89,7 +89,7 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
     let days = key.not_after.unwrap().seconds_since(days_from_now(0)) / DAY_SECONDS;
     assert!((729..=730).contains(&days), "{days}");
     assert!(
-        ran.stderr.contains("made `signing.pem`, the private key, without a passphrase"),
+        ran.stderr.contains("created `signing.pem`, the private key, without a passphrase"),
         "{}",
         ran.stderr
     );
@@ -138,13 +138,13 @@ fn nothing_that_is_there_is_replaced_and_no_half_is_made() {
         let ran = env.run(&["keygen"]);
 
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{there}");
-        assert!(ran.stderr.contains(&format!("`{there}` is there already")), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("`{there}` already exists")), "{}", ran.stderr);
         assert_eq!(names(&env), [there], "{other}");
     }
     let env = TestEnv::new();
     let ran = env.run(&["keygen", "--out", "no/such/key.pem"]);
     assert_eq!(ran.code, 4);
-    assert!(ran.stderr.contains("there is no folder `no/such`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("folder `no/such` does not exist"), "{}", ran.stderr);
     assert_eq!(names(&env), [""; 0]);
 }
 
@@ -187,17 +187,17 @@ fn a_passphrase_that_is_missing_wrong_or_none_is_refused() {
     for (arguments, why) in [
         (
             "keygen --public signing.pem",
-            "`signing.pem` is encrypted, and there is no terminal to ask on",
+            "cannot ask for a passphrase without a terminal: `signing.pem` is encrypted",
         ),
         ("keygen --public signing.pem --passphrase-file wrong", "the passphrase is wrong"),
         ("keygen --public signing.pem --passphrase-file missing", "`missing`"),
-        ("keygen --public signing.pem --passphrase-file two", "is more than one line"),
-        ("keygen --public signing.pem --passphrase-file windows", "the ends of lines on Windows"),
+        ("keygen --public signing.pem --passphrase-file two", "has more than one line"),
+        ("keygen --public signing.pem --passphrase-file windows", "Windows line endings"),
         ("keygen --public signing.pem --passphrase-file empty", "the passphrase is empty"),
-        ("keygen --public signing.pem --passphrase-file long", "has more than 1024 bytes"),
+        ("keygen --public signing.pem --passphrase-file long", "exceeds the limit of 1024 bytes"),
         ("keygen --public signing.pem --passphrase-fd 77", "file descriptor 77 cannot be read"),
         ("keygen --out new.pem --passphrase-file short", "the passphrase has fewer than 8 bytes"),
-        ("keygen --out new.pem --passphrase", "there is no terminal to ask on"),
+        ("keygen --out new.pem --passphrase", "cannot ask for a passphrase without a terminal"),
     ] {
         let ran = env.run(&arguments.split(' ').collect::<Vec<_>>());
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments}: {}", ran.stderr);
@@ -271,7 +271,7 @@ fn a_private_key_or_a_passphrase_that_others_can_get_at_is_refused_with_the_reme
 
             let wanted = if is_fine { 0 } else { 2 };
             assert_eq!(ran.code, wanted, "{mode:o} {arguments:?}: {}", ran.stderr);
-            let says = ran.stderr.contains(&format!("has the mode {mode:04o}"))
+            let says = ran.stderr.contains(&format!("has mode {mode:04o}"))
                 && ran.stderr.contains("hint: chmod 600 link");
             assert_eq!(says, !is_fine, "{mode:o}: {}", ran.stderr);
         }
@@ -281,7 +281,7 @@ fn a_private_key_or_a_passphrase_that_others_can_get_at_is_refused_with_the_reme
 #[test]
 fn a_private_key_of_another_user_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        tools::skip("only root can give a file to somebody else");
+        tools::skip("only root can give a file to another user");
         return;
     }
     let env = TestEnv::new();
@@ -305,9 +305,9 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
         ("pipe", "`pipe` is not a regular file"),
         ("profiles", "`profiles` is not a regular file"),
         ("/dev/zero", "`/dev/zero` is not a regular file"),
-        ("large", "has more than 16384 bytes"),
+        ("large", "exceeds the limit of 16384 bytes"),
         ("missing", "`missing`"),
-        ("text", "`text` holds neither half of a key"),
+        ("text", "`text` does not contain a key"),
     ] {
         let output = env
             .command(&["keygen", "--public", name])
@@ -360,11 +360,7 @@ MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
     let ran = env.run(&["keygen", "--public", "weak.pem"]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    assert!(
-        ran.stderr.contains("`weak.pem` is no public key to trust: it is weak"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("`weak.pem` is not a public key: it is weak"), "{}", ran.stderr);
 }
 
 #[test]
@@ -449,9 +445,9 @@ fn a_file_that_is_no_private_key_is_told_by_what_it_is_and_not_by_its_mode() {
         ),
         (
             &["sign", "web.tar", "--key", "trust.toml"],
-            "`trust.toml` cannot sign: it is no PEM file",
+            "`trust.toml` cannot sign: it is not a PEM file",
         ),
-        (&["keygen", "--public", "trust.toml"], "`trust.toml` holds neither half of a key"),
+        (&["keygen", "--public", "trust.toml"], "`trust.toml` does not contain a key"),
     ];
     for (arguments, wanted) in table {
         let ran = env.run(arguments);

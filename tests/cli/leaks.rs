@@ -85,7 +85,7 @@ fn sealed_file_that_is_a_link_out_of_the_folder_is_refused() {
 
     assert_eq!(ran.code, 2);
     assert!(
-        ran.stderr.contains("RB0210") && ran.stderr.contains("is a link out of `profiles`"),
+        ran.stderr.contains("RB0210") && ran.stderr.contains("is a link to outside `profiles`"),
         "{}",
         ran.stderr
     );

@@ -94,7 +94,7 @@ fn lock_that_is_a_link_out_of_the_folder_is_refused_unread() {
 
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
         assert!(
-            ran.stderr.contains("is a link out of `profiles`"),
+            ran.stderr.contains("is a link to outside `profiles`"),
             "{arguments:?}: {}",
             ran.stderr
         );

@@ -125,14 +125,14 @@ fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anyt
     let table = [
         (["@web", "bundles/x.tar"], "inside the store"),
         (["big/", "big/x.tar"], "inside the bundle"),
-        (["big/", "big/blobs/x.tar"], "there is no folder"),
-        (["@web", "no/such/x.tar"], "there is no folder `no/such`"),
-        (["@web", "text"], "is no archive of a bundle"),
-        (["@web", "folder"], "there is a folder"),
+        (["big/", "big/blobs/x.tar"], "folder `big/blobs` does not exist"),
+        (["@web", "no/such/x.tar"], "folder `no/such` does not exist"),
+        (["@web", "text"], "is not the archive of a bundle"),
+        (["@web", "folder"], "it is a folder"),
         (["@web", "-"], "not to stdout"),
         (["web", "x.tar"], "`@web` is its newest build"),
         (["@nothing", "x.tar"], "is not in the store"),
-        (["nothing.tar", "x.tar"], "there is no file or folder"),
+        (["nothing.tar", "x.tar"], "file or folder `nothing.tar` does not exist"),
     ];
     for ([bundle, file], why) in table {
         let ran = env.run(&["pack", bundle, file]);

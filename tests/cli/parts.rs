@@ -173,7 +173,7 @@ fn one_part_is_replaced_in_its_place_or_from_another() {
     assert_eq!(wrong.code, 2);
     assert!(
         wrong.stderr.contains(
-            "`big.tar` is no part of `big.tar`: the names of its parts are `big.tar.part001`"
+            "`big.tar` is not a part of `big.tar`: its parts are named `big.tar.part001`"
         ),
         "{}",
         wrong.stderr
@@ -211,7 +211,7 @@ fn an_index_that_was_altered_is_refused() {
     let table = [
         (index.replace("big.tar.part002", "../big.tar"), "line 3"),
         (index.replace("name=big.tar", "name=../big.tar"), "cannot be the name of a file in parts"),
-        (index.replace("partBytes=1000000", "partBytes=1"), "parts, and 10000 are allowed"),
+        (index.replace("partBytes=1000000", "partBytes=1"), "parts; the limit is 10000"),
         (index.replace(first_digest, &"0".repeat(64)), "the index was altered"),
         (index.replace("parts/v1", "parts/v2"), "line 1"),
     ];
@@ -236,16 +236,16 @@ fn nothing_is_overwritten_and_what_cannot_be_split_or_joined_is_told() {
     let table = [
         (
             &["split", "big.tar", "--size", "1MB", "--out", "usb"][..],
-            "`usb/big.tar.part001` is in the way",
+            "`usb/big.tar.part001` already exists",
         ),
-        (&["split", "empty", "--size", "1MB"], "it has parts of 0 bytes, or of nothing"),
-        (&["split", "big.tar", "--size", "10"], "parts, and 10000 are allowed"),
+        (&["split", "empty", "--size", "1MB"], "it has parts of 0 bytes, or an empty file"),
+        (&["split", "big.tar", "--size", "10"], "parts; the limit is 10000"),
         (&["split", "bundles", "--size", "1MB"], "is not a regular file"),
         (&["split", "nothing", "--size", "1MB"], "nothing"),
-        (&["split", "big.tar", "--size", "1M"], "it is no size such as 4GB"),
-        (&["split", "big.tar", "--size", "1MB", "--out", "no"], "there is no folder `no`"),
-        (&["join", "usb/big.tar.parts", "--out", "big.tar"], "`big.tar` is in the way"),
-        (&["join", "usb/big.tar.parts", "--out", "no/x.tar"], "there is no folder `no`"),
+        (&["split", "big.tar", "--size", "1M"], "it is not a size such as 4GB"),
+        (&["split", "big.tar", "--size", "1MB", "--out", "no"], "folder `no` does not exist"),
+        (&["join", "usb/big.tar.parts", "--out", "big.tar"], "`big.tar` already exists"),
+        (&["join", "usb/big.tar.parts", "--out", "no/x.tar"], "folder `no` does not exist"),
         (&["join", "usb", "--out", "x.tar"], "nor a folder with one index"),
         (&["join", "big.tar", "--out", "x.tar"], "is neither an index of parts, nor a part"),
     ];
@@ -326,7 +326,7 @@ fn verify_takes_a_part_from_another_place() {
     for bundle in ["web.tar", "-", "@web"] {
         let ran =
             env.run(&["verify", bundle, "--trust", "trust.toml", "--part", "usb2/web.tar.part002"]);
-        let wanted = format!("error: --part names a part, and `{bundle}` is no index of parts\n");
+        let wanted = format!("error: --part requires an index of parts, which `{bundle}` is not\n");
         assert_eq!(ran.code, 2, "{bundle}: {}", ran.stderr);
         assert!(ran.stderr.starts_with(&wanted), "{}", ran.stderr);
     }
@@ -339,10 +339,11 @@ fn a_folder_or_a_part_that_is_no_bundle_leads_to_the_one_that_is_meant() {
     fs_err::create_dir(env.path().join("empty")).unwrap();
     let verify = |path| ["verify", path, "--key", "key.pub.pem"];
     let sign = |path| ["sign", path, "--key", "key.pem"];
-    let folder = ("there is no bundle in `usb/`", Some("hint: is `usb/big.tar.parts` meant?"));
+    let folder =
+        ("`usb/` does not contain a bundle", Some("hint: did you mean `usb/big.tar.parts`?"));
     let part = (
-        "`usb/big.tar.part001` is one part of",
-        Some("hint: name their index: `usb/big.tar.parts`"),
+        "`usb/big.tar.part001` is a single part of",
+        Some("hint: pass the index of the parts: `usb/big.tar.parts`"),
     );
     let table = [
         (&verify("usb/")[..], folder),
@@ -350,7 +351,7 @@ fn a_folder_or_a_part_that_is_no_bundle_leads_to_the_one_that_is_meant() {
         (&["inspect", "usb/"], folder),
         (&["pack", "usb/", "x.tar"], folder),
         (&["diff", "usb/", "big.tar"], folder),
-        (&verify("empty/"), ("there is no bundle in `empty/`", None)),
+        (&verify("empty/"), ("`empty/` does not contain a bundle", None)),
         (&verify("usb/big.tar.part001"), part),
         (&sign("usb/big.tar.part001"), part),
         (&["inspect", "usb/big.tar.part001"], part),

@@ -117,5 +117,5 @@ fn bundle_is_verified_before_anything_is_asked() {
 #[test]
 fn part_of_an_archive_is_pushed_from_elsewhere_only_with_its_index() {
     let ran = push(&carried(), "all.tar", &["--part", "x"]);
-    refused(&ran, 2, &["--part names a part"]);
+    refused(&ran, 2, &["--part requires an index of parts"]);
 }

@@ -408,10 +408,7 @@ fn a_refusal_names_the_keys_that_were_found_and_those_that_were_expected() {
     let (ran, json) = (env.run(&verify), env.run(&[&verify[..], &["--json"]].concat()).json());
 
     let id = |name: &str| key(name).public().id();
-    let mut wanted = vec![
-        "error: BELOW_THRESHOLD: too few holders have signed: 1 of the 2 that are needed"
-            .to_owned(),
-    ];
+    let mut wanted = vec!["error: BELOW_THRESHOLD: too few holders have signed: 1 of 2".to_owned()];
     let mut found = vec![
         (id("builder"), Some("builder"), "counts", "counts"),
         (id("gone"), Some("gone"), "is revoked", "revoked"),
@@ -607,7 +604,7 @@ fn a_site_of_the_policy_is_named_when_a_bundle_is_for_others() {
     let ran = env.run(&["verify", "web.tar", "--trust", "trust.toml"]);
 
     let wanted =
-        format!("error: WRONG_TARGET: the bundle is for lab, plant-9, and this is `{SITE}`\n");
+        format!("error: WRONG_TARGET: the bundle is for lab, plant-9, but this is `{SITE}`\n");
     assert!(ran.stderr.starts_with(&wanted), "{}", ran.stderr);
     let value: Value = env.run(&["verify", "web.tar", "--trust", "trust.toml", "--json"]).json();
     assert_eq!(value["found"][0]["standing"], "counts");

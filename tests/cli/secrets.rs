@@ -109,7 +109,7 @@ fn a_sealed_value_is_built_carried_and_opened_where_it_belongs() {
             seen.stdout
         );
         assert!(
-            seen.stderr.contains("2 sealed secrets, 0 not ok; looked at from outside"),
+            seen.stderr.contains("2 sealed secrets, 0 not ok; checked without opening"),
             "{}",
             seen.stderr
         );
@@ -135,7 +135,7 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
 
     assert_eq!(ran.stdout, "config.jwtSecret = { age = \"secrets/web-jwt-secret.age\" }\n");
     assert!(
-        ran.stderr.contains("put this into `profiles/web.toml`, above its first table:"),
+        ran.stderr.contains("add this to `profiles/web.toml`, above its first table:"),
         "{}",
         ran.stderr
     );
@@ -147,7 +147,7 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
         (&false.into(), &"redis-password".into())
     );
     assert!(
-        named.stderr.contains("put this into `profiles/web.toml`, below `[redis.auth]` in line 2:"),
+        named.stderr.contains("add this to `profiles/web.toml`, below `[redis.auth]` in line 2:"),
         "{}",
         named.stderr
     );
@@ -169,11 +169,7 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     );
     let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value --replace");
     assert_eq!(ran.stdout, "jwtSecret = { age = \"secrets/web-jwt-secret.age\" }\n");
-    assert!(
-        ran.stderr.contains("in place of what line 4 says of `config.jwtSecret`:"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("replacing `config.jwtSecret` in line 4:"), "{}", ran.stderr);
 }
 
 /// Writes the profile `web` with these lines of `[release]`, and without its image.
@@ -219,7 +215,7 @@ fn encrypt_refuses_published_example_key() {
 
             assert_eq!(ran.code, 2, "{}", ran.stderr);
             assert!(
-                ran.stderr.contains("the example of the shipped profiles (RB0418)"),
+                ran.stderr.contains("the example key of the shipped profiles (RB0418)"),
                 "{}",
                 ran.stderr
             );
@@ -272,7 +268,7 @@ fn build_refuses_sealed_file_copied_from_another_site() {
     assert_eq!(built.stderr.matches("error[RB0215]").count(), 2, "{}", built.stderr);
     let place = "plant-8/relay-claude-relay-sealed/jwt-secret";
     assert!(
-        built.stderr.contains(&format!("is sealed for {PLACE}, and this is {place}")),
+        built.stderr.contains(&format!("is sealed for {PLACE}, but this is {place}")),
         "{}",
         built.stderr
     );
@@ -335,7 +331,7 @@ fn a_file_is_replaced_only_on_request_and_a_value_asked_for_only_if_it_can_be_ke
 
     // The missing value shows that it is not even read.
     let refused = run(&env, "secrets encrypt sealed config.jwtSecret --value-file missing");
-    assert!(refused.code == 2 && refused.stderr.contains("is there already"), "{}", refused.stderr);
+    assert!(refused.code == 2 && refused.stderr.contains("already exists"), "{}", refused.stderr);
     assert_eq!(fs_err::read(&file).unwrap(), before);
 
     let replaced = ok(&env, "secrets encrypt sealed config.jwtSecret --value-file value --replace");
@@ -346,7 +342,7 @@ fn a_file_is_replaced_only_on_request_and_a_value_asked_for_only_if_it_can_be_ke
         "secrets encrypt sealed config.jwtSecret --value-file value --file secrets/b.age",
     );
     assert!(
-        other.code == 2 && other.stderr.contains("the profile names `secrets/jwt.age`"),
+        other.code == 2 && other.stderr.contains("the profile uses `secrets/jwt.age`"),
         "{}",
         other.stderr
     );
@@ -365,7 +361,7 @@ fn the_encryption_key_is_not_replaced_or_weak_without_a_word() {
 
     assert!(!first.stderr.contains("warning"), "{}", first.stderr);
     for warning in
-        ["every account and API key of the installation is dead", "fewer than 32 characters"]
+        ["every account and API key of the installation is lost", "fewer than 32 characters"]
     {
         assert!(again.stderr.contains(warning), "{}", again.stderr);
     }
@@ -380,12 +376,12 @@ fn a_value_comes_from_where_nobody_else_sees_it() {
     private(&env, "long", &"x".repeat(8 * 1024 + 3));
     fs_err::write(env.path().join("open"), VALUE).unwrap();
     for (from, why) in [
-        (" --value-file open", "others can get at it"),
+        (" --value-file open", "other users can access it"),
         (" --value-file missing", "missing"),
         (" --value-file two", "a control character"),
         (" --value-file empty", "the value is empty"),
         (" --value-file long", "long"),
-        ("", "there is no terminal to ask on"),
+        ("", "cannot ask for the value without a terminal"),
     ] {
         let ran = run(&env, &format!("secrets encrypt web config.jwtSecret{from}"));
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{from}: {}", ran.stderr);
@@ -439,7 +435,7 @@ fn recipients_are_those_of_the_profile_unless_others_are_named() {
         "age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f"
     );
     assert_eq!(sealed_for(&two).as_array().unwrap().len(), 2);
-    assert!(none.code == 2 && none.stderr.contains("there is no recipient"), "{}", none.stderr);
+    assert!(none.code == 2 && none.stderr.contains("no recipients"), "{}", none.stderr);
     assert!(none.stderr.contains("keygen --age"), "{}", none.stderr);
 }
 
@@ -447,14 +443,11 @@ fn recipients_are_those_of_the_profile_unless_others_are_named() {
 fn keys_of_ssh_and_plugins_are_refused_and_a_private_key_is_not_repeated() {
     let env = place();
     for (recipient, why) in [
-        ("ssh-ed25519", "keys of SSH are not taken"),
-        (
-            "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t",
-            "a key of a plugin",
-        ),
-        (KEYS[0].0, "this is a private key of age"),
-        ("age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", "is no public key of age"),
-        ("nonsense", "is no public key of age"),
+        ("ssh-ed25519", "SSH keys are not supported"),
+        ("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "a plugin key"),
+        (KEYS[0].0, "this is an age private key"),
+        ("age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", "is not an age public key"),
+        ("nonsense", "is not an age public key"),
     ] {
         let ran = run(
             &env,

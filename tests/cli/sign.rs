@@ -157,7 +157,7 @@ fn signers_in_any_order_give_the_same_bytes_wherever_the_bundle_lies() {
         other.signs(name, "a.pem", &TERMS);
         let again = other.sign(name, "a.pem", &[]);
 
-        assert!(again.stderr.contains("was signed already by"), "{}", again.stderr);
+        assert!(again.stderr.contains("was already signed by"), "{}", again.stderr);
         assert_eq!(attestation_of(path), attestation_of(other_path));
         assert_eq!(attestation_of(path), attestation_of(&one.entry));
         assert_eq!(signed(path, &[&one.a, &one.b]).1.len(), 2);
@@ -240,13 +240,13 @@ fn resealing_never_goes_back_by_accident() {
 
     assert_eq!(by_accident.code, 2);
     assert!(
-        by_accident.stderr.contains(&format!("is not above {highest}")),
+        by_accident.stderr.contains(&format!("is not above the existing one, {highest}")),
         "{}",
         by_accident.stderr
     );
     assert_eq!(on_purpose.code, 0);
     assert!(
-        on_purpose.stderr.contains("warning: the serial 3 is not above the old one"),
+        on_purpose.stderr.contains("warning: serial 3 is not above the old one"),
         "{}",
         on_purpose.stderr
     );
@@ -261,12 +261,12 @@ fn terms_that_no_verifier_should_meet_are_refused_before_anything_is_written() {
     for (terms, why) in [
         (vec!["--issued", "2999-01-01T00:00:00Z"], "ahead of the clock"),
         (vec!["--issued", "2999-01-01T00:00:00Z", "--serial", "1"], "ahead of the clock"),
-        (vec!["--serial", &too_large], "the serial 9007199254740992"),
+        (vec!["--serial", &too_large], "serial 9007199254740992 is above"),
         (
             vec!["--issued", "2026-01-02T03:04:05Z", "--expires", "2026-01-02T03:04:05Z"],
             "cannot expire",
         ),
-        (vec!["--expires", "30"], "write a time such as"),
+        (vec!["--expires", "30"], "use a time such as"),
         (vec!["--site", "Plant 7"], "Plant 7"),
         (vec!["--issued", "yesterday"], "yesterday"),
     ] {
@@ -349,9 +349,9 @@ fn no_signature_is_added_to_a_statement_about_another_bundle_or_to_none() {
     bundles.signs("@web", "a.pem", &TERMS);
     let other = bundles.env.build(&["web", "--set", "replicaCount=2"]);
     for (attestation, why) in [
-        (attestation_of(&bundles.entry), "is about another bundle: its content id is sha256:"),
-        (b"{}".to_vec(), "is no DSSE envelope"),
-        (Vec::new(), "is no DSSE envelope"),
+        (attestation_of(&bundles.entry), "is for another bundle: its content id is sha256:"),
+        (b"{}".to_vec(), "is not a DSSE envelope"),
+        (Vec::new(), "is not a DSSE envelope"),
     ] {
         bundles.env.write(other.join(ATTESTATION).as_str(), &attestation);
 
@@ -383,8 +383,8 @@ fn no_signature_is_added_to_a_statement_that_is_wrong_in_one_thing() {
         ("environment", with(|statement| statement.predicate.environment = "dev".parse().unwrap())),
         ("number of files", with(|statement| statement.predicate.files += 1)),
         ("number of bytes", with(|statement| statement.predicate.bytes -= 1)),
-        ("only spelling", [&good.to_bytes()[..], b" "].concat()),
-        ("not understood", b"{}".to_vec()),
+        ("canonical", [&good.to_bytes()[..], b" "].concat()),
+        ("unsupported signed statement", b"{}".to_vec()),
     ];
     for (what, payload) in table {
         let mut envelope = Envelope::unsigned(payload);
@@ -404,7 +404,7 @@ fn no_signature_is_added_to_a_statement_that_is_wrong_in_one_thing() {
     fs_err::write(bundles.folder.join(ATTESTATION), text.replace("in-toto", "in_toto")).unwrap();
     let other_type = bundles.sign("folder/web", "b.pem", &[]);
     assert!(
-        other_type.stderr.contains("payload of the type `application/vnd.in_toto+json`"),
+        other_type.stderr.contains("payload of type `application/vnd.in_toto+json`"),
         "{}",
         other_type.stderr
     );
@@ -450,10 +450,10 @@ fn what_is_no_bundle_is_named_with_a_remedy() {
     for (name, code, why) in [
         ("web", 2, "`@web` is its newest build"),
         ("@none", 2, "not in the store"),
-        ("./none", 2, "there is no file or folder"),
+        ("./none", 2, "file or folder `"),
         ("/dev/null", 2, "neither a file nor a folder"),
-        ("text.tar", 3, "is no bundle"),
-        ("profiles/", 2, "there is no bundle in `profiles/`"),
+        ("text.tar", 3, "is not a bundle"),
+        ("profiles/", 2, "`profiles/` does not contain a bundle"),
     ] {
         let ran = bundles.sign(name, "a.pem", &[]);
         assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{name}: {}", ran.stderr);

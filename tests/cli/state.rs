@@ -68,7 +68,7 @@ fn what_was_recorded_is_a_floor_and_only_what_was_recorded() {
     let older = env.run(&RECORD);
 
     assert!(first.contains("replay      first bundle seen here; recorded\n"), "{first}");
-    assert!(again.contains("replay      the one recorded on "), "{again}");
+    assert!(again.contains("replay      same as recorded on "), "{again}");
     assert!(newer.contains("replay      newer than serial 42, recorded on "), "{newer}");
     assert_eq!((older.code, older.stdout.as_str()), (3, ""));
     assert!(
@@ -132,7 +132,7 @@ fn naming_the_site_and_the_cluster_forgets_no_floor() {
             "{}",
             older.stderr
         );
-        assert!(same.contains("replay      the one recorded on "), "{same}");
+        assert!(same.contains("replay      same as recorded on "), "{same}");
     }
     let state = env.run(&["state", "show", "--json"]).json();
     assert_eq!(state["floors"].as_array().unwrap().len(), 3, "{state}");
@@ -152,7 +152,7 @@ fn first_bundle_of_a_site_names_what_was_recorded_for_another_one() {
     let page = env.ok(&verify);
     let report = env.run(&[&verify[..], &["--json"]].concat()).json();
 
-    let said = "first bundle seen here; recorded before for site plant-7, serial 42: not compared; --record";
+    let said = "first bundle seen here; recorded before for site plant-7, serial 42: not compared; to record it";
     assert!(page.contains(said), "{page}");
     assert_eq!(report["replay"]["notCompared"], json!([{"site": SITE, "serial": 42}]));
 }
@@ -167,7 +167,7 @@ fn floor_that_still_counts_after_a_reset_is_named() {
 
     let reset = env.run(&[&RESET[..], &["--yes"]].concat());
 
-    let said = "serial 42 of bundle relay, profile web, namespace relay still counts there";
+    let said = "the minimum serial 42 of bundle relay, profile web, namespace relay still applies";
     assert!(reset.stderr.contains(said), "{}", reset.stderr);
 }
 
@@ -188,7 +188,7 @@ fn lock_that_is_held_for_long_is_told() {
     drop(lock);
 
     assert!(child.wait().unwrap().success());
-    assert!(said.starts_with("waiting for another process, which holds the lock of `"), "{said}");
+    assert!(said.starts_with("waiting for another process that holds the lock of `"), "{said}");
     assert!(said.contains("state.json.lock"), "{said}");
 }
 
@@ -236,7 +236,7 @@ fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
     let table: [(&str, Harm); 9] = [
         ("is damaged", |path| fs_err::write(path, "").unwrap()),
         ("is damaged", |path| fs_err::write(path, "{}").unwrap()),
-        ("only spelling", |path| {
+        ("canonical form", |path| {
             let text = fs_err::read_to_string(path).unwrap();
             fs_err::write(path, format!("{text}\n")).unwrap();
         }),
@@ -244,13 +244,13 @@ fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
             let text = fs_err::read_to_string(path).unwrap();
             fs_err::write(path, text.replace("state/v1", "state/v9")).unwrap();
         }),
-        ("has more than 4194304 bytes", |path| {
+        ("exceeds the limit of 4194304 bytes", |path| {
             fs_err::write(path, vec![b' '; (4 << 20) + 1]).unwrap();
         }),
         ("chmod go-w", |path| set_mode(path, 0o620)),
         ("chmod go-w", |path| set_mode(path, 0o602)),
         ("chmod go-w", |path| set_mode(path.parent().unwrap(), 0o777)),
-        ("is in the way", |path| {
+        ("exists, and is not a regular file", |path| {
             fs_err::rename(path, path.with_extension("old")).unwrap();
             fs_err::os::unix::fs::symlink(path.with_extension("old"), path).unwrap();
         }),
@@ -289,7 +289,11 @@ fn a_lock_that_is_no_file_is_not_followed() {
     let ran = env.run(&RECORD);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("state.json.lock` is in the way"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("state.json.lock` exists, and is not a regular file"),
+        "{}",
+        ran.stderr
+    );
     assert!(!default_path(&env).with_file_name("elsewhere").exists());
 }
 
@@ -434,14 +438,18 @@ fn a_floor_is_shown_and_reset_with_a_line_about_it() {
 
     assert_eq!(asked.code, 2);
     assert!(
-        asked.stderr.contains("no terminal to ask on") && asked.stderr.contains("--yes"),
+        asked.stderr.contains("without a terminal") && asked.stderr.contains("--yes"),
         "{}",
         asked.stderr
     );
     assert_eq!((reset.code, reset.stdout.as_str()), (0, ""), "{}", reset.stderr);
-    assert!(reset.stderr.contains("serial 42 is no floor any more"), "{}", reset.stderr);
+    assert!(reset.stderr.contains("serial 42 is no longer the minimum"), "{}", reset.stderr);
     assert_eq!(again.code, 2);
-    assert!(again.stderr.contains("no floor is recorded for bundle relay"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("no minimum serial is recorded for bundle relay"),
+        "{}",
+        again.stderr
+    );
     let page = env.ok(&["state", "show"]);
     assert!(page.starts_with(&format!("{place}    reset       ")), "{page}");
     assert!(page.ends_with(", from serial 42: the builder's clock was wrong\n"), "{page}");
@@ -491,8 +499,9 @@ fn another_floor_than_the_named_one_is_not_reset() {
     let ran = env.run(&without_site);
 
     assert_eq!(ran.code, 2);
-    let hint =
-        format!("hint: there is one for bundle relay, profile web, namespace relay, site {SITE}\n");
+    let hint = format!(
+        "hint: one is recorded for bundle relay, profile web, namespace relay, site {SITE}\n"
+    );
     assert!(ran.stderr.ends_with(&hint), "{}", ran.stderr);
     assert_eq!(floor(&env), Some(42));
     for bad in ["", "  ", "two\nlines", &"x".repeat(501)] {

@@ -110,8 +110,8 @@ fn what_would_make_no_policy_is_refused_and_nothing_is_written() {
     let content = format!("sha256:{}", "0".repeat(64));
 
     let cases = [
-        (env.run(&add), "has this key already"),
-        (env.run(&["trust", "init"]), "is there already"),
+        (env.run(&add), "already has this key"),
+        (env.run(&["trust", "init"]), "already exists"),
         (run_grant(&env, &["nobody"], "1"), "has no key `nobody`"),
         (run_grant(&env, &[&id[..7]], "1"), "has no key"),
         (
@@ -151,7 +151,7 @@ fn a_policy_that_others_can_change_is_neither_shown_nor_extended() {
     {
         let ran = env.run(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains("others can change it"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("other users can change it"), "{}", ran.stderr);
     }
     assert_eq!(policy(&env), before);
 }
@@ -188,7 +188,7 @@ fn a_number_that_must_not_be_zero_is_asked_for_in_plain_words() {
             let ran = env.run(&arguments);
             assert_eq!(ran.code, 2, "{arguments:?}");
             assert!(
-                ran.stderr.contains(": write a whole number from 1\n"),
+                ran.stderr.contains(": use a whole number of 1 or more\n"),
                 "{arguments:?}: {}",
                 ran.stderr
             );

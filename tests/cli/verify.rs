@@ -48,7 +48,7 @@ fn the_report_tells_who_vouches_for_what_by_which_right() {
         // On a busy machine, a second of the last day has passed.
         if page.contains(", in 180 days\n") { ", in 180 days\n" } else { ", in 179 days\n" },
         "target      plant-7; signed for plant-7\n",
-        "replay      first bundle seen here; --record remembers it\n",
+        "replay      first bundle seen here; to record it, pass --record\n",
         " objects, ",
     ];
     for part in wanted {
@@ -184,10 +184,10 @@ fn a_single_key_is_trusted_for_anything_and_the_report_says_what_that_leaves_out
     let other = env.run(&["verify", "web.tar", "--key", "other.pub.pem"]);
 
     assert!(
-        page.contains("target      NOT checked, one key was trusted; signed for elsewhere\n"),
+        page.contains("target      NOT checked, a single key was trusted; signed for elsewhere\n"),
         "{page}"
     );
-    assert!(page.contains("replay      NOT checked, one key was trusted\n"), "{page}");
+    assert!(page.contains("replay      NOT checked, a single key was trusted\n"), "{page}");
     assert_eq!(other.code, 3);
     assert!(other.stderr.starts_with("error: UNTRUSTED_KEY: "), "{}", other.stderr);
 }
@@ -200,7 +200,7 @@ fn nobody_is_trusted_on_first_use() {
     let ran = env.run(&["verify", "web.tar"]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.contains("there is no trust on first use"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("trust on first use is not supported"), "{}", ran.stderr);
 }
 
 #[test]
@@ -216,10 +216,10 @@ fn what_is_asked_for_without_sense_is_refused() {
         (&["web.tar", "--trust", "trust.toml", "--at", time, "--record"], "cannot be used with"),
         (&["web.tar", "--trust", "trust.toml", "--at", time, "--emit"], "cannot be used with"),
         (&["web.tar", "--trust", "trust.toml", "--secrets-exist"], "--emit"),
-        (&["web.tar", "--trust", "trust.toml", "--emit", "--json"], "there is one stdout"),
+        (&["web.tar", "--trust", "trust.toml", "--emit", "--json"], "both write to stdout"),
         (&["web.tar", "--trust", "trust.toml", "--set", "replicaCount=2"], "--rebuild"),
         (&["web", "--trust", "trust.toml"], "`@web` is the newest build"),
-        (&["none.tar", "--trust", "trust.toml"], "there is no file or folder `none.tar`"),
+        (&["none.tar", "--trust", "trust.toml"], "file or folder `none.tar` does not exist"),
         (&["@none", "--trust", "trust.toml"], "not in the store"),
     ];
     for (arguments, why) in table {
@@ -294,14 +294,14 @@ fn a_policy_or_a_key_that_others_can_change_is_refused() {
 
             assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
             let (why, remedy) =
-                (format!("`{name}` has the mode {mode:04o}"), format!("chmod go-w {name}"));
+                (format!("`{name}` has mode {mode:04o}"), format!("chmod go-w {name}"));
             assert!(ran.stderr.contains(&why) && ran.stderr.contains(&remedy), "{}", ran.stderr);
         }
         set_mode(&env.path().join(name), 0o644);
         set_mode(env.path(), 0o777);
         let ran = env.run(&["verify", "web.tar", option, name]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
-        assert!(ran.stderr.contains("others can replace what is in it"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("other users can replace its files"), "{}", ran.stderr);
         set_mode(env.path(), 0o755);
     }
 }
@@ -332,15 +332,18 @@ fn a_mistake_in_a_policy_is_told_with_file_and_line() {
     env.seal("web.tar", &["builder"], |_| {});
     let key = policy_key("builder", "");
     let table = [
-        (policy("", &[key.clone(), policy_key("builder", "")]), "trust.toml:8: the key "),
+        (policy("", &[key.clone(), policy_key("builder", "")]), "trust.toml:8: duplicate key "),
         (
             policy("[unknown]\n", std::slice::from_ref(&key)),
             "trust.toml:2: unknown field `unknown`",
         ),
-        ("schema = \"relay-bundle/trust/v9\"\n".to_owned(), "trust.toml:1: the schema is"),
+        (
+            "schema = \"relay-bundle/trust/v9\"\n".to_owned(),
+            "trust.toml:1: unsupported schema `relay-bundle/trust/v9`",
+        ),
         (
             policy("", &[policy_grant(&["builder"], 1, "")]),
-            "trust.toml:3: the grant names the key ",
+            "trust.toml:3: the grant refers to the key ",
         ),
         (policy("", &[key.replace("MCow", "MCox")]), "trust.toml:3: "),
         ("[[key]".to_owned(), "trust.toml:1: "),
@@ -358,12 +361,12 @@ fn a_mistake_in_a_policy_is_told_with_file_and_line() {
         assert!(ran.stderr.contains(why), "{why} in {}", ran.stderr);
     }
     env.write("trust.toml", b"\xff");
-    assert!(env.run(&VERIFY).stderr.contains("byte 0 is no UTF-8"));
+    assert!(env.run(&VERIFY).stderr.contains("is not UTF-8 (byte 0)"));
     env.write("trust.toml", vec![b'#'; (1 << 20) + 1]);
-    assert!(env.run(&VERIFY).stderr.contains("has more than 1048576 bytes"));
+    assert!(env.run(&VERIFY).stderr.contains("exceeds the limit of 1048576 bytes"));
     let ran = env.run(&["verify", "web.tar", "--trust", "none.toml"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("there is no trust policy `none.toml`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("trust policy `none.toml` does not exist"), "{}", ran.stderr);
 }
 
 #[test]
@@ -374,15 +377,15 @@ fn a_private_key_and_a_policy_are_no_key_to_trust() {
         (
             "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n-----END PRIVATE KEY-----\n"
                 .to_owned(),
-            "`x` is a private key, and a public one is wanted",
+            "`x` is a private key; expected a public key",
         ),
         (
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4CAQ\n-----END ENCRYPTED PRIVATE KEY-----\n"
                 .to_owned(),
             "relay-bundle keygen --public x",
         ),
-        (fs_err::read_to_string(env.path().join("trust.toml")).unwrap(), "`--trust` reads one"),
-        (String::new(), "`relay-bundle keygen` writes such a file"),
+        (fs_err::read_to_string(env.path().join("trust.toml")).unwrap(), "pass it with --trust"),
+        (String::new(), "`relay-bundle keygen` and `openssl pkey -pubout` write"),
     ];
     for (text, why) in table {
         env.write("x", text);
@@ -493,7 +496,7 @@ fn a_bundle_is_compared_with_what_the_source_gives() {
     env.seal("web.tar", &["builder"], |_| {});
     let rebuild = with(&VERIFY, &["--rebuild", "web"]);
     let page = env.ok(&rebuild);
-    assert!(page.contains("rebuild     this is what the source gives for profile web\n"), "{page}");
+    assert!(page.contains("rebuild     identical to the source of profile web\n"), "{page}");
     assert_eq!(
         env.run(&with(&rebuild, &["--json"])).json()["rebuild"],
         json!({"profile": "web", "same": true})
@@ -503,13 +506,13 @@ fn a_bundle_is_compared_with_what_the_source_gives() {
 
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(
-        ran.stdout.contains("the source gives another bundle for profile web\n"),
+        ran.stdout.contains("the source of profile web gives a different bundle\n"),
         "{}",
         ran.stdout
     );
     assert!(ran.stdout.contains("            bundle.json: differs\n"), "{}", ran.stdout);
     assert!(ran.stdout.contains(": only in the bundle\n"), "{}", ran.stdout);
-    assert!(ran.stdout.contains(": only in what the source gives\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(": only in the source\n"), "{}", ran.stdout);
     assert!(!env.path().join(".local").exists(), "nothing is recorded");
     let emitted = env
         .run(&with(&rebuild, &["--set", "config.logLevel=\"debug\"", "--emit", "--secrets-exist"]));

@@ -143,7 +143,7 @@ fn abandon_without_an_adoption_is_refused() {
     let refused = site.call(&["remove", "-n", "abandon-nothing", "--abandon", "--yes"]);
 
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("there is nothing to abandon"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nothing to abandon"), "{}", refused.stderr);
 }
 
 #[test]
@@ -248,11 +248,11 @@ fn release_that_would_start_with_another_key_is_not_given_back() {
     let refused = remove(&helm, &["--abandon", "--break-lock", "--yes"]);
 
     assert_eq!(refused.code, 4, "{}", refused.stderr);
-    assert!(refused.stderr.contains("would start with another one"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("would start with a different one"), "{}", refused.stderr);
     assert_eq!(site.versions(), before);
     // The command of the hint, run in a shell.
     let (_, line) =
-        refused.stderr.split_once("or bring the key to the release first: kubectl ").unwrap();
+        refused.stderr.split_once("or copy the key to the release first: kubectl ").unwrap();
     let line = line.lines().next().unwrap();
     let config = site.plane.kubeconfig.to_str().unwrap();
     console::run(
@@ -305,7 +305,7 @@ fn abandon_of_archived_records_is_refused() {
     for more in [&["--yes"][..], &["--dry-run"]] {
         let refused = remove(&helm, &[more, &["--abandon", "--break-lock"]].concat());
         assert_eq!(refused.code, 4, "{}", refused.stderr);
-        assert!(refused.stderr.contains("nothing can be given back"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("it cannot be given back"), "{}", refused.stderr);
         assert!(refused.stderr.contains("adopt --from-helm claude-relay"), "{}", refused.stderr);
     }
 

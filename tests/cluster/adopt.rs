@@ -119,7 +119,7 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     let (before, pods) = (site.versions(), helm.pods());
     let again = site.applied(&bundle, &[]);
     assert_eq!(again["done"]["written"], 0, "{again:#}");
-    assert!(!again["warnings"].to_string().contains("has added"), "{again:#}");
+    assert!(!again["warnings"].to_string().contains("applying does not change that"), "{again:#}");
     assert_eq!(helm.adopted(&bundle, &[])["done"]["written"], 0);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 }
@@ -134,12 +134,12 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     let refused = helm.adopt(&bundle, &["--yes", "--recreate-redis"]);
     assert_eq!(refused.code, 4, "{}", refused.stderr);
     assert!(
-        refused.stderr.contains("another encryption key than the stored one"),
+        refused.stderr.contains("does not run with the stored encryption key"),
         "{}",
         refused.stderr
     );
     assert!(refused.stderr.contains("hint: revision 1, of 20"), "{}", refused.stderr);
-    assert!(refused.stderr.contains(": the one that is stored now"), "{}", refused.stderr);
+    assert!(refused.stderr.contains(": the stored one"), "{}", refused.stderr);
     let unknown = helm.adopt(&bundle, &["--yes", "--recreate-redis", "--key-from-revision", "7"]);
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
@@ -227,7 +227,7 @@ fn redis_is_made_again_only_with_consent() {
     }
     let ran = helm.adopt(&bundle, &["--yes"]);
     assert!(
-        ran.stderr.contains("StatefulSet/claude-relay-redis is deleted and made again"),
+        ran.stderr.contains("StatefulSet/claude-relay-redis is deleted and recreated"),
         "{}",
         ran.stderr
     );
@@ -266,7 +266,7 @@ fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() 
     let other_claim = helm.build(&["redis.persistence.existingClaim=\"\""]);
     refused(&other_claim, 4, &["does not use it", "existingClaim = \"data-claude-relay-redis-0\""]);
     let other_release = helm.build(&["release.name=\"relay-dev\""]);
-    refused(&other_release, 2, &["the bundle is for the release `relay-dev`"]);
+    refused(&other_release, 2, &["the bundle is for release `relay-dev`"]);
 
     // A second release owns an object of the bundle.
     let annotation = "meta.helm.sh/release-name=second";
@@ -329,7 +329,7 @@ fn a_release_that_is_not_deployed_or_not_there_is_refused() {
     ]);
     let ran = helm.adopt(&bundle, &["--yes", "--recreate-redis"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("there is no Helm release `claude-relay`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Helm release `claude-relay` does not exist"), "{}", ran.stderr);
     assert!(ran.stderr.contains("releases in this namespace: another-release"), "{}", ran.stderr);
 }
 

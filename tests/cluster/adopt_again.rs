@@ -45,7 +45,7 @@ fn what_is_refused_after_the_preparation_is_not_said_to_have_changed_nothing() {
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(ended.stderr.contains("Deployment/claude-relay: "), "{}", ended.stderr);
     assert!(!ended.stderr.contains("nothing was changed"), "{}", ended.stderr);
-    let deleted = "StatefulSet/claude-relay-redis is deleted, and its pods run on";
+    let deleted = "StatefulSet/claude-relay-redis is deleted, and its pods keep running";
     assert!(ended.stderr.contains(deleted), "{}", ended.stderr);
     assert!(!helm.site.plane.has(&helm.site.namespace, "statefulset/claude-relay-redis"));
     helm.adopted(&bundle, &[]);
@@ -72,9 +72,11 @@ fn a_field_that_somebody_has_taken_since_the_plan_was_approved_is_not_taken_back
         });
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the plan is another one than was approved"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the plan differs from the approved one"), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("Deployment/claude-relay: .spec.replicas is taken from somebody"),
+        ended
+            .stderr
+            .contains("Deployment/claude-relay: .spec.replicas is taken over from somebody"),
         "{}",
         ended.stderr
     );

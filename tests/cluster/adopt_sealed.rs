@@ -42,7 +42,7 @@ fn a_sealed_key_is_taken_if_it_is_the_one_that_runs() {
 
     let ran = helm.adopt(&other, &["--dry-run", "--identity", "key"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("is not the one that the relay runs with"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("differs from the one that the relay runs with"), "{}", ran.stderr);
 
     seal(&helm, &running, &[]);
     let bundle = site.build("production", &[]);

@@ -73,7 +73,7 @@ fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
     assert!(
         shown
             .stdout
-            .contains("adopting    the Helm release claude-relay: under way, or interrupted"),
+            .contains("adopting    the Helm release claude-relay: in progress, or interrupted"),
         "{}",
         shown.stdout
     );

@@ -30,7 +30,7 @@ fn a_plan_that_was_approved_is_carried_out_and_another_one_is_shown() {
     let with = |hash: &str| site.call(&[&apply[..], &["--plan-hash", hash]].concat());
     let ran = with(&approved);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("the plan is another one than was approved"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the plan differs from the approved one"), "{}", ran.stderr);
     assert!(ran.stdout.contains("create    Service/relay-dev-redis"), "{}", ran.stdout);
     assert_eq!(site.versions(), before);
     let ran = site.call(&[&apply[..], &["--plan-hash", "abc"]].concat());

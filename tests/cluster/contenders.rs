@@ -162,7 +162,11 @@ fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_ove
         site.plane.has(&site.namespace, account),
         "what was planned with before is not there any more"
     );
-    assert!(second.stderr.contains("has not moved for 40 s: taking over"), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("has shown no activity for 40 s: taking over the lock"),
+        "{}",
+        second.stderr
+    );
     let before = proxy.seen().len();
     proxy.signal(Signal::CONT);
     let first = first.end();

@@ -83,9 +83,9 @@ fn what_was_edited_added_or_deleted_by_hand_is_named_with_who_did_it() {
     assert_eq!(site.versions(), before);
     let text = site.call(&["verify", bundle.as_str(), "--trust", "trust.toml", "--live"]).stdout;
     for line in [
-        "4 objects are not as the bundle says",
-        "- PodDisruptionBudget/relay-dev-claude-relay: it is missing",
-        "spec.replicas: 3, and in the bundle 2 (kubectl)",
+        "4 objects do not match the bundle",
+        "- PodDisruptionBudget/relay-dev-claude-relay: missing",
+        "spec.replicas: 3, in the bundle 2 (kubectl)",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -171,10 +171,12 @@ fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else
     );
     let text = running(&[]).stdout;
     assert!(
-        text.contains("generation 3 of relay-dev in namespace drift-back, which runs"),
+        text.contains(
+            "generation 3 of relay-dev in namespace drift-back, running according to the record"
+        ),
         "{text}"
     );
-    assert!(text.contains("not checked, it runs here by the record"), "{text}");
+    assert!(text.contains("not checked, it runs here according to the record"), "{text}");
     site.plane.kubectl(&[
         "-n",
         "drift-back",

@@ -100,7 +100,7 @@ fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("changed ConfigMap/relay-bundle.relay-dev meanwhile"),
+        ended.stderr.contains("ConfigMap/relay-bundle.relay-dev was changed by "),
         "{}",
         ended.stderr
     );
@@ -116,11 +116,11 @@ fn what_stays_wrong_is_told_and_the_generation_stays_pending() {
         ("lost", Fault::CutAfter, " of context `"),
         ("short", Fault::Truncate, "the API server did not answer"),
         ("other", Fault::Instead(HTML), "the API server did not answer"),
-        ("empty", Fault::Instead("{}"), "something in between may have answered"),
+        ("empty", Fault::Instead("{}"), "a proxy may have answered"),
         ("many", Fault::Answer(429, "", "{}"), "HTTP 429"),
         ("bug", Fault::Answer(500, "", "{}"), "HTTP 500"),
         ("busy", Fault::Answer(503, "", HTML), "HTTP 503"),
-        ("expired", Fault::Answer(401, "", "{}"), "do not count (any more)"),
+        ("expired", Fault::Answer(401, "", "{}"), "are invalid or expired"),
     ];
     // Each run retries for some seconds.
     std::thread::scope(|scope| {
@@ -143,7 +143,7 @@ fn stays_wrong(name: &str, fault: &Fault, message: &str) {
 
     assert_eq!(ended.code, Some(4), "{name}: {}", ended.stderr);
     for wanted in
-        [message, "while applying Deployment/relay-dev-claude-relay", "the lock was given back"]
+        [message, "while applying Deployment/relay-dev-claude-relay", "the lock was released"]
     {
         assert!(ended.stderr.contains(wanted), "{name}: {}", ended.stderr);
     }
@@ -166,7 +166,7 @@ fn credentials_that_expire_on_the_way_leave_a_lock_that_says_so() {
     let ended = site.apply_through(&proxy, &bundle, &[]);
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the lock could not be given back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot release the lock"), "{}", ended.stderr);
     assert_eq!(progress(&site.head("relay-dev")), ["pending"]);
     assert_eq!(site.applied(&bundle, &["--break-lock"])["done"]["generation"], 1);
 }

@@ -252,7 +252,7 @@ fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
         }
     }
     match compare(site, row.base) {
-        Err(why) if is_for_good(row) && why.contains("an old value does not come back") => {
+        Err(why) if is_for_good(row) && why.contains("old values are not restored") => {
             Ok(Came::True)
         }
         Ok(_) if is_for_good(row) => Err("an old value has come back".to_owned()),

@@ -46,7 +46,7 @@ fn where_helm_has_no_record_nothing_of_others_is_taken_over_whatever_the_head_sa
     for more in [["--yes", "--recreate-redis"], ["--dry-run", "--recreate-redis"]] {
         let ran = adopt(&more);
         assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
-        let why = "Service/relay-dev-redis: it is there, and this installation did not make it";
+        let why = "Service/relay-dev-redis: it exists, and was not created by this installation";
         assert!(ran.stderr.contains(why), "{}", ran.stderr);
         assert!(!ran.stdout.contains("adopted before"), "{}", ran.stdout);
         assert!(!ran.stderr.contains("--adopt"), "{}", ran.stderr);
@@ -117,7 +117,7 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
 
     // Another object has the name of an archive.
     site.plane.kubectl(&["-n", "forged-helm", "create", "secret", "generic", &archive]);
-    refused(&[&archive, "is taken by something else"]);
+    refused(&[&archive, "is needed for the archive"]);
     delete(&archive);
 
     // Two records would have the same archive.
@@ -127,14 +127,14 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
     delete(&copy);
     let label = ["-n", "forged-helm", "label", "secret", &record_name("1")];
     site.plane.kubectl(&[&label[..], &["version-"]].concat());
-    refused(&[&record_name("1"), "its label `version` is not the revision that it is of"]);
+    refused(&[&record_name("1"), "its label `version` does not match its revision"]);
     site.plane.kubectl(&[&label[..], &["version=1"]].concat());
 
     // Messages quote only a short part of a record, and the size of a record is limited.
     let (large, larger) = ("s".repeat(1 << 20), "s".repeat(22 << 20));
     let newer = record_name("2");
     for (field, why) in
-        [("/info/status", "a status that no release has"), ("/name", "a name that no release has")]
+        [("/info/status", "not a valid release status"), ("/name", "not a valid release name")]
     {
         create(&forged(&record, &newer, |release| {
             release["version"] = 2.into();
@@ -149,7 +149,7 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
             release["chart"] = larger.as_str().into();
         }));
     }
-    refused(&["more than 64 MiB"]);
+    refused(&["exceed 64 MiB"]);
     (2..=4).for_each(|number| delete(&record_name(&number.to_string())));
 
     // Labels alone do not make a Secret an archive.
@@ -272,7 +272,11 @@ fn who_claims_to_be_a_cluster_that_there_cannot_be_is_not_printed() {
         let ran = through(&proxy, &site, &bundle, &["--dry-run"]);
 
         assert_eq!(ran.code, 4, "{}", ran.stderr.escape_debug());
-        assert!(ran.stderr.contains("no API server gave it"), "{}", ran.stderr.escape_debug());
+        assert!(
+            ran.stderr.contains("it does not come from an API server"),
+            "{}",
+            ran.stderr.escape_debug()
+        );
         let shown = format!("{}{}", ran.stdout, ran.stderr);
         assert!(
             !shown.contains('\u{1b}') && !shown.contains("do this") && shown.len() < 1_000,
@@ -294,7 +298,7 @@ fn a_state_that_others_could_change_is_refused_before_anything_is_asked() {
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("the state is not kept where others can change it"),
+        ran.stderr.contains("refusing to use a state that other users can change"),
         "{}",
         ran.stderr
     );

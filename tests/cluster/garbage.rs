@@ -64,7 +64,7 @@ fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
     assert_eq!(names(&gc(&["--dry-run"])), std::slice::from_ref(&old));
     let ran = gc(&[]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("nobody can be asked"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot ask for confirmation"), "{}", ran.stderr);
     assert_eq!(site.versions(), before);
 
     let ran = gc(&["--yes"]);

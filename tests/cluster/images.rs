@@ -227,7 +227,7 @@ fn status_compares_what_pods_run_with_what_is_pinned() {
     let live = site.call(&["verify", "--live", "-n", &site.namespace, "--trust", "trust.toml"]);
     assert_eq!(live.code, 1, "{}", live.stderr);
     assert!(
-        live.stdout.contains("0 of 3 containers run the pinned images, 2 cannot be told"),
+        live.stdout.contains("0 of 3 containers run the pinned images, 2 unknown"),
         "{}",
         live.stdout
     );

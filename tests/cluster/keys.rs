@@ -191,8 +191,9 @@ fn nothing_is_called_done_that_has_lost_a_secret_on_the_way() {
     );
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    let said =
-        format!("somebody took Secret/{KEY} away during the rollout: it is not there any more");
+    let said = format!(
+        "Secret/{KEY} was deleted by another client during the rollout: it no longer exists"
+    );
     assert!(ended.stderr.contains(&said), "{}", ended.stderr);
     assert_eq!(vault.site.head("relay-loki")["generations"][0]["state"], "pending");
     let restore = [
@@ -232,7 +233,7 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan() {
     let unkept = planned(&["--no-recovery"]);
     assert_eq!(unkept["recovery"], json!({"recipients": []}));
     assert!(
-        plan(&bundle, &["--no-recovery"]).stdout.contains("keep      no copy of what is generated")
+        plan(&bundle, &["--no-recovery"]).stdout.contains("keep      no copy of generated values")
     );
     // The path of the file does not matter, but its presence does.
     assert_eq!(kept["planHash"], planned(&["--recovery-file", "b.age"])["planHash"]);
@@ -252,7 +253,7 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan() {
     ];
     for ran in refused {
         assert_eq!(ran.code, 2, "{}", ran.stderr);
-        let said = "there is no folder `nowhere` for the recovery file `nowhere/a.age`";
+        let said = "folder `nowhere` does not exist, for the recovery file `nowhere/a.age`";
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
     assert!(!vault.site.path().join("nowhere").exists());
@@ -263,7 +264,7 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan() {
 fn published_example_key_keeps_nothing_that_is_generated() {
     let Some(vault) = Vault::new("example") else { return };
     let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
-    let said = "a recipient is the example of the shipped profiles (RB0418)";
+    let said = "a recipient is the example key of the shipped profiles (RB0418)";
     for recipients in [&[example][..], &[KEYS[0].1, example]] {
         vault.profile_for(recipients, &[]);
         let shipped = vault.build();
@@ -343,7 +344,7 @@ fn no_record_makes_a_neighbours_encryption_key_ours() {
     let ran = vault.apply(&vault.build(), &[]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains(&format!("delete its volume of Redis and Secret {KEY}")),
+        ran.stderr.contains(&format!("delete its Redis volume and Secret {KEY}")),
         "{}",
         ran.stderr
     );

@@ -44,13 +44,13 @@ fn an_object_that_somebody_makes_after_the_plan_is_not_written_to() {
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     let why = format!(
-        "Service/{RELAY} was made by intruder since the plan was, and nothing was written to it"
+        "Service/{RELAY} was created by intruder after planning; nothing was written to it"
     );
     assert!(ended.stderr.contains(&why), "{}", ended.stderr);
     assert!(!proxy.seen().iter().any(is_service_write));
     let again = site.apply(&bundle, &["--yes"]);
     assert_eq!(again.code, 4, "{}", again.stderr);
-    assert!(again.stderr.contains("its fields are those of intruder"), "{}", again.stderr);
+    assert!(again.stderr.contains("its fields are owned by intruder"), "{}", again.stderr);
     site.plane.kubectl(&["-n", &site.namespace, "delete", "service", RELAY]);
     site.applied(&bundle, &[]);
 }
@@ -70,13 +70,13 @@ fn an_object_that_somebody_makes_in_the_moment_of_the_write_is_told_and_the_run_
     let ended = site.apply_through(&proxy, &bundle, &[]);
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    assert!(ended.stderr.contains("was made by intruder in the very moment"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("what was written to it was taken back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was created concurrently by intruder"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("our changes to it were rolled back"), "{}", ended.stderr);
     assert!(ended.stderr.contains("generation 1 stays pending"), "{}", ended.stderr);
     // The Service still belongs to the other manager, and is not taken over without consent.
     let again = site.apply(&bundle, &["--yes"]);
     assert_eq!(again.code, 4, "{}", again.stderr);
-    assert!(again.stderr.contains("its fields are those of intruder"), "{}", again.stderr);
+    assert!(again.stderr.contains("its fields are owned by intruder"), "{}", again.stderr);
     let taken = site.applied(&bundle, &["--adopt"]);
     assert!(taken["warnings"].to_string().contains("spec.ports[own]"), "{taken}");
 }
@@ -91,7 +91,7 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
         ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA=1"];
     site.plane.kubectl(&set);
     let told = format!(
-        "Deployment/{RELAY}: kubectl-set has added spec.template.spec.containers[claude-relay].env[EXTRA]"
+        "Deployment/{RELAY}: kubectl-set added spec.template.spec.containers[claude-relay].env[EXTRA]"
     );
 
     let ran = site.apply(&bundle, &["--yes"]);
@@ -114,15 +114,15 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
     let changed = site.call(&["status", "-n", "additions", "--name", "relay-dev"]);
     assert_eq!(changed.code, 1, "{}", changed.stdout);
     let image = format!(
-        "  ! Deployment/{RELAY}: spec.template.spec.containers[claude-relay].image: \"evil:1\", and in the bundle "
+        "  ! Deployment/{RELAY}: spec.template.spec.containers[claude-relay].image: \"evil:1\", in the bundle "
     );
     for line in
-        [image, format!("  ! Deployment/{RELAY}: spec.replicas: 4, and in the bundle 1 (kubectl)")]
+        [image, format!("  ! Deployment/{RELAY}: spec.replicas: 4, in the bundle 1 (kubectl)")]
     {
         assert!(changed.stdout.contains(&line), "{line}: {}", changed.stdout);
     }
     assert!(
-        !changed.stdout.contains("has added spec.template.spec.containers[claude-relay].image"),
+        !changed.stdout.contains("added spec.template.spec.containers[claude-relay].image"),
         "{}",
         changed.stdout
     );
@@ -130,7 +130,7 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
     let unset =
         ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA-"];
     site.plane.kubectl(&unset);
-    assert!(!status().contains("has added"), "{}", status());
+    assert!(!status().contains("applying does not change that"), "{}", status());
 }
 
 #[test]

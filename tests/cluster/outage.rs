@@ -59,7 +59,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
     let next = site.build("dev", &["service.annotations={a=\"b\"}"]);
     let ended = site.apply_through(&proxy, &next, &[]);
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the lock could not be given back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot release the lock"), "{}", ended.stderr);
     plane.server_is("start", "etcd");
     plane.await_ready();
     let head = site.head("relay-dev");
@@ -99,7 +99,7 @@ fn a_server_of_another_authority_and_credentials_that_count_no_more_are_told_at_
     let token = token.replace("    user:\n", "    user:\n      token: expired\n");
     let table = [
         ("authority", other(ours, "other.crt"), "compare the authority"),
-        ("token", token, "do not count (any more)"),
+        ("token", token, "are invalid or expired"),
     ];
     for (name, kubeconfig, message) in table {
         let path = folder.join(format!("{name}.kubeconfig"));

@@ -86,7 +86,7 @@ fn a_conflict_is_a_row_of_a_table_and_is_won_only_if_each_field_of_the_object_is
         (&live["spec"]["replicas"], &live["spec"]["revisionHistoryLimit"]),
         (&json!(1), &json!(10))
     );
-    assert!(warnings(&site.applied(&bundle, &one)).contains("nobody else owns such a field"));
+    assert!(warnings(&site.applied(&bundle, &one)).contains("no such field has another owner"));
 }
 
 #[test]
@@ -104,12 +104,12 @@ fn what_somebody_else_made_is_taken_over_only_with_leave() {
         &site,
         &bundle,
         &[],
-        &["Service/relay-dev-claude-relay", "its fields are those of platform", "--adopt"],
+        &["Service/relay-dev-claude-relay", "its fields are owned by platform", "--adopt"],
     );
     let report = site.applied(&bundle, &["--adopt"]);
 
     assert!(
-        warnings(&report).contains("it is taken over: its fields are those of platform"),
+        warnings(&report).contains("will be taken over: its fields are owned by platform"),
         "{report}"
     );
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
@@ -140,18 +140,18 @@ fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alo
         &site,
         &sized("1Gi", "b_"),
         &[],
-        &["a claim cannot shrink: the bundle that runs asks for 2Gi"],
+        &["a PVC cannot shrink: the running bundle requests 2Gi"],
     );
     // A rollback may ask for less, because the smaller size has run before.
     let report = site.applied(&sized("1Gi", "a_"), &[]);
     assert!(
-        warnings(&report).contains("it has 2Gi and stays as it is; the bundle asks for 1Gi"),
+        warnings(&report).contains("it has 2Gi and stays unchanged; the bundle requests 1Gi"),
         "{report}"
     );
     let patch = r#"{"spec":{"resources":{"requests":{"storage":"3Gi"}}}}"#;
     site.plane.kubectl(&["-n", &site.namespace, "patch", claim, "-p", patch]);
     let report = site.applied(&sized("2Gi", "c_"), &[]);
-    assert!(warnings(&report).contains("it has 3Gi and stays as it is"), "{report}");
+    assert!(warnings(&report).contains("it has 3Gi and stays unchanged"), "{report}");
     assert_eq!(asked(), "3Gi");
 
     let class = ["redis.persistence.enabled=true", "redis.persistence.storageClass=\"other\""];
@@ -214,7 +214,7 @@ fn an_immutable_object_that_somebody_has_put_in_place_is_refused_with_what_to_do
     site.plane.ensure(&config.to_string());
 
     let leave = ["--adopt", "--force-conflicts", ".data.LOG_LEVEL"];
-    let whose = "this installation did not make it (its fields are those of platform)";
+    let whose = "it was not created by this installation (its fields are owned by platform)";
     let ran = refused(&site, &bundle, &leave, &["field is immutable", whose]);
     assert!(!ran.stderr.contains("delete"), "{}", ran.stderr);
     site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap", &name]);
@@ -437,7 +437,11 @@ subjects: [{kind: ServiceAccount, name: operator, namespace: no-pods}]
     let ran = crate::site::apply(site.path(), &bundle, path.as_str(), &["--yes", "--json"]);
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("no pod was tried: we may not create pods"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("no dry run of pods: missing permission to create pods"),
+        "{}",
+        ran.stdout
+    );
 }
 
 /// Removes the node selectors from Deployments, like a server that does not know the field.

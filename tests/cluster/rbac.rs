@@ -75,7 +75,7 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     let consent = ["--yes", "--first-install", "--no-recovery"];
     let installed = may(&[&["apply", first.as_str()], &trust[..], &consent].concat(), 0).stderr;
     // The bundle uses an external Redis.
-    assert!(!installed.contains("volumes were not looked at"), "{installed}");
+    assert!(!installed.contains("volumes were not checked"), "{installed}");
     let shown = may(&[&["apply", second.as_str(), "--dry-run"], &trust[..]].concat(), 0);
     assert!(!shown.stderr.contains("not checked: "), "{}", shown.stderr);
     may(&[&["apply", second.as_str(), "--yes"], &trust[..]].concat(), 0);
@@ -108,14 +108,14 @@ fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_
 
     for how in ["--dry-run", "--yes"] {
         let told = apply(&first, &[how, "--first-install"]);
-        assert_eq!(told.matches("volumes were not looked at: ").count(), 1, "{told}");
+        assert_eq!(told.matches("volumes were not checked: ").count(), 1, "{told}");
         assert!(
-            told.contains("for the claim data-relay-loki-redis-0 or relay-loki-redis-data\n"),
+            told.contains("for the PVC data-relay-loki-redis-0 or relay-loki-redis-data with `kubectl get pv`\n"),
             "{told}"
         );
     }
     let told = apply(&second, &["--yes"]);
-    assert!(!told.contains("volumes were not looked at"), "{told}");
+    assert!(!told.contains("volumes were not checked"), "{told}");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
             } else {
                 assert_eq!(ran.code, 4, "without {rule}: {}", ran.stderr);
                 let is_clear =
-                    ran.stderr.contains("right missing: ") || ran.stderr.contains("cannot ");
+                    ran.stderr.contains("missing permissions") || ran.stderr.contains("cannot ");
                 assert!(is_clear, "without {rule}: {}", ran.stderr);
                 refused += 1;
             }

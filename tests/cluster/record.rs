@@ -275,12 +275,12 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             })),
         ),
         (
-            "bundle is another one",
+            "bundle does not match the head",
             DEPLOYED,
             Some(Box::new(move |record| record["binaryData"]["bundle.tar.gz"] = another.into())),
         ),
         (
-            "bundle is cut short",
+            "bundle is truncated",
             DEPLOYED,
             Some(Box::new(|record| {
                 let text = record["binaryData"]["bundle.tar.gz"].as_str().unwrap();
@@ -341,7 +341,7 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
             let wanted = format!("ConfigMap {name} in namespace forged, is damaged");
             assert!(ran.stderr.contains(&wanted), "{what}: {}", ran.stderr);
             let says_why =
-                !what.contains("thousands") || ran.stderr.contains("lists more than 2000 objects");
+                !what.contains("thousands") || ran.stderr.contains("exceeds 2000 objects");
             assert!(says_why, "{what}: {}", ran.stderr);
             assert!(ran.stderr.contains("restore that ConfigMap"), "{what}: {}", ran.stderr);
         }

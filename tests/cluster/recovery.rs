@@ -109,7 +109,7 @@ fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
     vault.profile(&["logLevel = \"debug\""]);
     let ran = vault.apply(&vault.build(), &["--allow-regenerate"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("an old value does not come back"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("old values are not restored"), "{}", ran.stderr);
     assert_eq!(live(&vault), after);
     // A rollback to a generation that generated the old value keeps the new one.
     let ran = vault.call(&[
@@ -339,10 +339,10 @@ fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
     // The first Secret is overtaken before anything is written.
     let ended = overtaken(&vault, &bundle, KEY, "encryption-key");
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    let said = format!("somebody else has made or changed Secret/{KEY} at the same moment");
+    let said = format!("Secret/{KEY} was created or changed by another client during this run");
     assert!(ended.stderr.contains(&said), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains(&format!("overtaken-{NAME}.age, was deleted again")),
+        ended.stderr.contains(&format!("overtaken-{NAME}.age, was deleted")),
         "{}",
         ended.stderr
     );

@@ -127,7 +127,7 @@ fn an_older_bundle_that_ran_here_is_refused_with_the_command_that_goes_back_to_i
     let ran = site.apply(&old, &["--yes"]);
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    let line = "it is generation 1, which ran here: relay-bundle rollback -n replay-ran --name relay-dev --to 1";
+    let line = "it is generation 1, which ran here before: relay-bundle rollback -n replay-ran --name relay-dev --to 1";
     assert!(ran.stderr.contains(line), "{}", ran.stderr);
 }
 

@@ -122,9 +122,10 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
     site.applied(&first, &[]);
     let ran = site.call(&to(&site, &["--yes"]));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("no generation with another content"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no generation with different content"), "{}", ran.stderr);
     assert!(
-        !ran.stderr.contains("--to ") && ran.stderr.contains("all that has run here"),
+        !ran.stderr.contains("--to ")
+            && ran.stderr.contains("only the running generation has ever run here"),
         "{}",
         ran.stderr
     );
@@ -265,7 +266,7 @@ fn what_is_for_another_environment_than_what_runs_is_gone_back_to_only_if_a_pers
 
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     let why =
-        "generation 1 is for environment staging, and what runs, generation 2, is for production";
+        "generation 1 is for environment staging, but the running generation 2 is for production";
     assert!(
         refused.stderr.contains(why) && refused.stderr.contains("--to 1 --dry-run"),
         "{}",

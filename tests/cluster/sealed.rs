@@ -96,7 +96,7 @@ fn a_wrong_identity_and_a_swapped_file_are_refused_before_a_connection_is_made()
 
     let ran = apply(vault.build().as_str(), "other");
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("none of the given keys opens it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("none of the given keys can open it"), "{}", ran.stderr);
     assert!(ran.stderr.contains(&format!("its recipients are {}", KEYS[0].1)), "{}", ran.stderr);
 
     // A file from plain age does not state its place: only opening it with the key shows that it

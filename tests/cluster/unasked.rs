@@ -49,7 +49,7 @@ impl Desk {
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
         assert!(ended.stderr.starts_with(&format!("error: {why}: ")), "{}", ended.stderr);
         let asked =
-            "the cluster was not asked whether it runs this content: the API server did not answer";
+            "cannot check whether the cluster runs this content: the API server did not answer";
         assert!(ended.stderr.contains(asked), "{}", ended.stderr);
     }
 

@@ -49,7 +49,7 @@ fn a_pod_that_does_not_become_ready_is_named_with_its_container_and_its_reason()
             "OOMKilled",
             "claude-relay: CrashLoopBackOff after OOMKilled (exit code 137): back-off 40s",
         ),
-        ("NeverReady", "claude-relay: it runs and is not ready"),
+        ("NeverReady", "claude-relay: running, but not ready"),
         ("InitCrashLoop", "prepare: CrashLoopBackOff after Error (exit code 1): back-off 40s"),
     ];
     for (reason, wanted) in table {
@@ -73,18 +73,18 @@ fn trouble_is_told_once_as_soon_as_it_is_there_and_a_restart_meanwhile_says_what
     let bundle = site.build("dev", &["nodeSelector={disk=\"none\"}"]);
 
     // The cluster may need some time to report it.
-    let ran = site.until_said("trouble  relay-dev-claude-relay-", |site| {
+    let ran = site.until_said("problem  relay-dev-claude-relay-", |site| {
         site.apply(&bundle, &["--yes", "--timeout", "8"])
     });
 
-    let about = |line: &&str| line.starts_with("trouble  relay-dev-claude-relay-");
+    let about = |line: &&str| line.starts_with("problem  relay-dev-claude-relay-");
     let told: Vec<&str> = ran.stderr.lines().filter(about).collect();
     assert!(
         told.len() == 1 && told[0].contains(": Unschedulable: 0/3 nodes are available"),
         "{told:#?}"
     );
     let at = |text: &str| ran.stderr.find(text).unwrap();
-    assert!(at("trouble  ") < at("not ready after 8 s"), "{}", ran.stderr);
+    assert!(at("problem  ") < at("not ready after 8 s"), "{}", ran.stderr);
     let restarted = site.call(&[
         "restart",
         "relay-dev-claude-relay",
@@ -215,7 +215,7 @@ fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
     let ended = site.apply_through(&proxy, &again, &[]);
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("StatefulSet/relay-dev-redis: somebody deleted it"),
+        ended.stderr.contains("StatefulSet/relay-dev-redis: it was deleted by another client"),
         "{}",
         ended.stderr
     );
@@ -228,7 +228,9 @@ fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
     let ended = site.apply_through(&proxy, &last, &[]);
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("somebody deleted ConfigMap/relay-bundle.relay-dev meanwhile"),
+        ended.stderr.contains(
+            "ConfigMap/relay-bundle.relay-dev was deleted by another client during this run"
+        ),
         "{}",
         ended.stderr
     );

@@ -106,7 +106,7 @@ fn whoever_asks_to_stop_while_the_lock_is_written_waits_some_seconds_and_leaves_
 
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     assert!(asked.elapsed() < Duration::from_secs(25), "{:?}", asked.elapsed());
-    assert!(ended.stderr.contains("the lock was given back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the lock was released"), "{}", ended.stderr);
     assert!(!site.head("relay-dev").as_object().unwrap().contains_key("lock"));
 }
 
@@ -145,7 +145,8 @@ fn nothing_of_a_literal_secret_is_shown_whoever_quotes_it() {
             assert!(!format!("{stdout}{stderr}").contains(VALUE), "{stdout}{stderr}");
             if is_refused {
                 assert!(
-                    stderr.contains("(HTTP 422 Invalid)") && stderr.contains("words are not shown"),
+                    stderr.contains("(HTTP 422 Invalid)")
+                        && stderr.contains("message is not shown"),
                     "{stderr}"
                 );
             }

@@ -55,17 +55,21 @@ const HARMS: [(&str, Harm, &str); 30] = [
         "unexpected file `manifests/99-evil.yaml`",
     ),
     ("an extra file", |root| put(&root.join("readme.md"), b""), "unexpected file `readme.md`"),
-    ("an oci-layout", |root| put(&root.join("oci-layout"), b"{}"), "unexpected file `oci-layout`"),
-    ("an index", |root| put(&root.join("index.json"), b"{}"), "unexpected file `index.json`"),
     (
-        "a blob",
-        |root| put(&root.join("blobs/sha256/a"), b""),
-        "is a folder in which no file of the bundle is",
+        "an oci-layout",
+        |root| put(&root.join("oci-layout"), b"{}"),
+        "`oci-layout` is part of an image layout",
     ),
+    (
+        "an index",
+        |root| put(&root.join("index.json"), b"{}"),
+        "`index.json` is part of an image layout",
+    ),
+    ("a blob", |root| put(&root.join("blobs/sha256/a"), b""), "`blobs` is part of an image layout"),
     (
         "an image of the old form",
         |root| put(&root.join("images/a"), b""),
-        "`images` is a folder in which no file of the bundle is",
+        "`images` is a folder without a file of the bundle",
     ),
     ("a dotfile", |root| put(&root.join(".DS_Store"), b""), "unexpected file `.DS_Store`"),
     (
@@ -79,17 +83,17 @@ const HARMS: [(&str, Harm, &str); 30] = [
     (
         "an empty folder",
         |root| fs::create_dir(root.join("images")).unwrap(),
-        "`images` is a folder in which no file of the bundle is",
+        "`images` is a folder without a file of the bundle",
     ),
     (
         "an empty folder deeper",
         |root| fs::create_dir(root.join("manifests/a")).unwrap(),
-        "`manifests/a` is a folder in which no file of the bundle is",
+        "`manifests/a` is a folder without a file of the bundle",
     ),
     (
         "a hidden folder",
         |root| put(&root.join(".git/config"), b""),
-        "`.git` is a folder in which no file of the bundle is",
+        "`.git` is a folder without a file of the bundle",
     ),
     (
         "a link to nowhere",
@@ -179,7 +183,7 @@ const HARMS: [(&str, Harm, &str); 30] = [
                 .set_len((8 << 30) - 1)
                 .unwrap();
         },
-        "4194304 are allowed",
+        "the limit is 4194304",
     ),
 ];
 
@@ -304,7 +308,7 @@ fn folders_that_are_deeper_than_any_path_are_not_entered() {
                 .success()
         );
 
-        place.refuses_path(what, "./bundle", "a` is a folder in which no file of the bundle is");
+        place.refuses_path(what, "./bundle", "a` is a folder without a file of the bundle");
         assert!(Command::new("rm").args(["-rf", root.as_str()]).status().unwrap().success());
     }
     place.settle("deep folders");

@@ -194,22 +194,22 @@ fn a_file_behind_the_end_or_between_is_not_skipped() {
     let good = Tar::new().bytes();
     let zero = vec![0; BLOCK];
     let table = [
-        ("two archives", [&good[..], &good].concat(), "more data after the end"),
+        ("two archives", [&good[..], &good].concat(), "data after the end"),
         (
             "two archives as `tar -A` joins them",
             [&good[..good.len() - 2 * BLOCK], &good].concat(),
             "unexpected file",
         ),
-        ("a third zero block", [&good[..], &zero].concat(), "more data after the end"),
+        ("a third zero block", [&good[..], &zero].concat(), "data after the end"),
         (
             "blocking factor 20",
             [&good[..], &vec![0; 20 * BLOCK - good.len() % (20 * BLOCK)]].concat(),
-            "more data",
+            "data after the end",
         ),
-        ("junk", [&good[..], b"#!/bin/sh\n"].concat(), "more data after the end"),
-        ("one zero block", good[..good.len() - BLOCK].to_vec(), "cut short"),
-        ("no zero block", good[..good.len() - 2 * BLOCK].to_vec(), "cut short"),
-        ("half a zero block", good[..good.len() - BLOCK / 2].to_vec(), "cut short"),
+        ("junk", [&good[..], b"#!/bin/sh\n"].concat(), "data after the end"),
+        ("one zero block", good[..good.len() - BLOCK].to_vec(), "truncated"),
+        ("no zero block", good[..good.len() - 2 * BLOCK].to_vec(), "truncated"),
+        ("half a zero block", good[..good.len() - BLOCK / 2].to_vec(), "truncated"),
         ("zeros first", [&zero[..], &good].concat(), "`SHA256SUMS` is missing"),
         ("only zeros", vec![0; 10_240], "`SHA256SUMS` is missing"),
     ];

@@ -39,21 +39,21 @@ fn with_large_blob(bytes: usize) -> Vec<u8> {
 fn a_size_that_is_only_claimed_takes_no_memory() {
     let Some(mut place) = Place::new() else { return };
     let table = [
-        ("a list of 8 GiB", header("SHA256SUMS", LARGEST), "4194304 are allowed"),
-        ("a list of 4 MiB and nothing behind", header("SHA256SUMS", 4 * MIB), "cut short"),
+        ("a list of 8 GiB", header("SHA256SUMS", LARGEST), "the limit is 4194304"),
+        ("a list of 4 MiB and nothing behind", header("SHA256SUMS", 4 * MIB), "truncated"),
         (
             "a list of 4 MiB and 1",
             file("SHA256SUMS", &vec![b'a'; 4 * MIB + 1]),
-            "4194304 are allowed",
+            "the limit is 4194304",
         ),
-        ("an attestation of 8 GiB", header("attestation.dsse.json", LARGEST), "65536 are allowed"),
-        ("an attestation of 64 KiB", header("attestation.dsse.json", 64 << 10), "cut short"),
+        ("an attestation of 8 GiB", header("attestation.dsse.json", LARGEST), "the limit is 65536"),
+        ("an attestation of 64 KiB", header("attestation.dsse.json", 64 << 10), "truncated"),
         (
             "an attestation of 64 KiB and 1",
             file("attestation.dsse.json", &vec![b'a'; (64 << 10) + 1]),
-            "65536 are allowed",
+            "the limit is 65536",
         ),
-        ("a blob of 8 GiB and nothing behind", with_large_blob(LARGEST), "cut short"),
+        ("a blob of 8 GiB and nothing behind", with_large_blob(LARGEST), "truncated"),
         (
             "a blob that is smaller than listed",
             with_large_blob(MIB),
@@ -64,9 +64,9 @@ fn a_size_that_is_only_claimed_takes_no_memory() {
         place.refuses(what, &bytes, why);
     }
     for (name, why) in [
-        ("bundle.json", "4194304 are"),
-        ("recipe.json", "4194304 are"),
-        ("manifests/a.yaml", "1048576 are"),
+        ("bundle.json", "the limit is 4194304"),
+        ("recipe.json", "the limit is 4194304"),
+        ("manifests/a.yaml", "the limit is 1048576"),
     ] {
         let mut tar = Tar::listing(&[(name, b"")]);
         tar.files[1] = header(name, LARGEST);
@@ -84,8 +84,12 @@ fn a_list_of_more_files_than_allowed_is_refused_and_one_of_as_many_is_read() {
         file("SHA256SUMS", (0..files).map(line).collect::<String>().as_bytes())
     };
 
-    place.refuses("20,001 files", &list(20_001), "lists 20001 files, and 20000 are allowed");
-    place.refuses("20,000 files and nothing behind", &list(20_000), "cut short, in `SHA256SUMS`");
+    place.refuses("20,001 files", &list(20_001), "lists 20001 files; the limit is 20000");
+    place.refuses(
+        "20,000 files and nothing behind",
+        &list(20_000),
+        "truncated in or after `SHA256SUMS`",
+    );
     place.settle("long lists");
 }
 
@@ -138,7 +142,7 @@ fn ten_million_entries_are_refused_at_the_first_that_is_too_many() {
             file("attestation.dsse.json", b"{}"),
             "`SHA256SUMS` is missing",
         ),
-        ("zero blocks", without_end.clone(), vec![0; BLOCK], "more data after the end"),
+        ("zero blocks", without_end.clone(), vec![0; BLOCK], "data after the end"),
         ("zero blocks in front", Vec::new(), vec![0; BLOCK], "`SHA256SUMS` is missing"),
     ];
     for (what, start, record, why) in table {

@@ -30,7 +30,7 @@ fn a_release_without_values_is_imported_and_says_so_first() {
             "prod-claude-relay-secret"
         );
         let first = &imported.notes[0];
-        assert_eq!(first.what, "nothing is set", "{values:?}");
+        assert_eq!(first.what, "no value is set", "{values:?}");
         assert!(first.why.contains("the chart's Secret"), "{}", first.why);
     }
 }

@@ -507,19 +507,19 @@ fn note_of_octal_number_names_it_unless_it_may_be_a_password() {
         let notes = imported
             .notes
             .iter()
-            .filter(|note| note.key == key && note.why.starts_with("Helm takes"));
+            .filter(|note| note.key == key && note.why.starts_with("Helm reads"));
         notes.map(|note| note.why.as_str()).collect::<Vec<_>>().join(", ")
     };
     assert_eq!(
         why("extraVolumes[0].secret.defaultMode"),
-        "Helm takes a number that begins with 0 for octal: 0755 is 493"
+        "Helm reads a number that starts with 0 as octal: 0755 is 493"
     );
     assert_eq!(
         why("extraVolumes[1].secret.defaultMode"),
-        "Helm takes 400 for decimal; write `0o400` if that is meant"
+        "Helm reads 400 as decimal; write `0o400` if you mean octal"
     );
     assert_eq!(what(&imported, "extraVolumes[1].secret.defaultMode"), "is the mode `0o620`");
-    assert_eq!(why("redis.auth.password"), "Helm takes a number that begins with 0 for octal");
+    assert_eq!(why("redis.auth.password"), "Helm reads a number that starts with 0 as octal");
 }
 
 #[test]

@@ -107,8 +107,7 @@ fn empty_value_is_not_given_as_for_kubectl() {
 #[test]
 fn client_certificates_arrive_as_from_kubectl() {
     const CURVE: Ours = Ours::Refuses("its client-key is on the curve P-521");
-    const SIZE: Ours =
-        Ours::Refuses("its client-key is an RSA key of another size than 2048 to 4096 bits");
+    const SIZE: Ours = Ours::Refuses("its client-key is an RSA key outside 2048 to 4096 bits");
     check(&[
         row("client-certificate: p256.crt, client-key: p256.key", "directly, certificate p256"),
         row(

@@ -78,7 +78,7 @@ fn key_that_cannot_be_used_is_told_by_its_kind_with_a_remedy() {
         ),
         (
             "client-certificate: rsa1024.crt, client-key: rsa1024.key",
-            ["RSA key of another size", "2048 to 4096 bits"],
+            ["RSA key outside 2048", "2048 to 4096 bits"],
         ),
         (
             "client-certificate: rsa.crt, client-key: encrypted.key",
@@ -88,7 +88,7 @@ fn key_that_cannot_be_used_is_told_by_its_kind_with_a_remedy() {
             "client-certificate: p256.crt, client-key: p384.key",
             ["client-key does not belong", "client-certificate"],
         ),
-        ("client-certificate: p256.crt", ["client-certificate and no client-key", "kubeconfig"]),
+        ("client-certificate: p256.crt", ["client-certificate but no client-key", "kubeconfig"]),
         (
             "client-certificate: p256.key, client-key: p256.key",
             ["client-certificate has no certificate", "kubeconfig"],
@@ -113,10 +113,10 @@ fn address_without_tls_of_a_server_with_tls_is_told() {
             &stderr,
             &[
                 "error: http://127.0.0.1:",
-                "is an address without TLS, and the server there seems to expect TLS",
+                "is an address without TLS, but the server seems to expect TLS",
             ],
         );
-        assert_said(&stderr, &["hint: write https:// in front of the cluster's `server`"]);
+        assert_said(&stderr, &["hint: use https:// in the cluster's `server`"]);
     }
 }
 
@@ -132,7 +132,7 @@ fn address_with_tls_of_a_server_without_is_told() {
 fn refusal_of_a_request_without_tls_is_told() {
     // The refusal of Go's servers and of nginx.
     let Some(stderr) = said("server: 'http://127.0.0.1:{BAD}'", "token: T", &[]) else { return };
-    assert_said(&stderr, &["is an address without TLS, and the server there seems to expect TLS"]);
+    assert_said(&stderr, &["is an address without TLS, but the server seems to expect TLS"]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn handshake_that_cannot_succeed_is_told_once_with_its_reason() {
         &stderr,
         &[
             "the TLS handshake with the API server failed",
-            "no certificate-authority of the kubeconfig has signed",
+            "is not signed by a certificate-authority of the kubeconfig",
         ],
     );
 }

@@ -30,7 +30,7 @@ struct Files {
 impl ProfileFiles for Files {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         let bytes =
-            self.profiles.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+            self.profiles.get(name).ok_or_else(|| format!("profile `{name}` does not exist"))?;
         Ok((format!("profiles/{name}.toml"), bytes.clone()))
     }
 
@@ -39,7 +39,7 @@ impl ProfileFiles for Files {
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.sealed.get(path).cloned().ok_or_else(|| format!("there is no file `{path}`"))
+        self.sealed.get(path).cloned().ok_or_else(|| format!("file `{path}` does not exist"))
     }
 
     fn names(&self) -> Vec<String> {

@@ -85,7 +85,7 @@ fn check_notes_version_that_disagrees_with_tag() {
     let Some((place, _, _)) = locked() else { return };
     let ran = place.run(&["lock", "--check", "--json"]);
     let note = ran.json()["notes"][0].as_str().unwrap().to_owned();
-    assert!(note.contains("release.appVersion is v1.1.314, and image.tag is v1"), "{note}");
+    assert!(note.contains("release.appVersion is v1.1.314, but image.tag is v1"), "{note}");
 }
 
 #[test]
@@ -104,10 +104,8 @@ fn check_notes_pinned_digest_that_disagrees_with_tag() {
     let report = ran.json();
     let notes: Vec<&str> =
         report["notes"].as_array().unwrap().iter().filter_map(|note| note.as_str()).collect();
-    let expected = format!(
-        "`{name}` named {}, and a profile pins {}",
-        new.manifest.digest, old.manifest.digest
-    );
+    let expected =
+        format!("`{name}` was {}, but a profile pins {}", new.manifest.digest, old.manifest.digest);
     assert!(notes.contains(&expected.as_str()), "{notes:?}");
 }
 
@@ -116,7 +114,7 @@ fn check_without_lock_says_how_to_write_one() {
     let place = Workplace::with_image("registry.example.internal/app:v1");
     let ran = place.run(&["lock", "--check"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    assert!(ran.stderr.contains("there is no `profiles/images.lock`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`profiles/images.lock` does not exist"), "{}", ran.stderr);
 }
 
 /// Returns all non-canonical forms of a good lock.

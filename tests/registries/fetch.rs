@@ -94,7 +94,7 @@ fn fetch_replaces_altered_blob_of_the_store() {
     let ran = place.run(&["fetch", "relay"]);
 
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("was altered: it is fetched again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("was altered: fetching it again"), "{}", ran.stderr);
     assert_stored(&place, &image);
 }
 
@@ -201,7 +201,7 @@ fn reports_have_documented_fields() {
     assert_eq!(fetched, expected);
 
     let checked = place.run(&["lock", "--check", "--json"]).json();
-    let note = "relay: release.appVersion is v1.1.314, and image.tag is v1";
+    let note = "relay: release.appVersion is v1.1.314, but image.tag is v1";
     let expected = json!({
         "schema": "relay-bundle/lock-check/v1", "complete": true, "missing": [], "superfluous": [], "notes": [note],
     });

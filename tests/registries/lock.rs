@@ -199,7 +199,7 @@ fn pinned_index_is_refined_to_its_child() {
         let expected = expected("linux/amd64", &name, &index.manifest.digest, &index.children[0]);
         assert_eq!(place.lock().as_deref(), Some(expected.as_str()));
         assert!(
-            ran.stderr.contains("and the profile pins"),
+            ran.stderr.contains("but the profile pins"),
             "the tag names another image: {}",
             ran.stderr
         );

@@ -131,7 +131,7 @@ impl Bases {
 
 impl ProfileFiles for Bases {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        let text = self.0.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+        let text = self.0.get(name).ok_or_else(|| format!("profile `{name}` does not exist"))?;
         Ok((format!("{name}.toml"), text.as_bytes().to_vec()))
     }
 
@@ -142,7 +142,7 @@ impl ProfileFiles for Bases {
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
         match path {
             "secrets/one.age" => Ok(sealed_files::without_place()),
-            _ => Err(format!("there is no file `{path}`")),
+            _ => Err(format!("file `{path}` does not exist")),
         }
     }
 

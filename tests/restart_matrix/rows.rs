@@ -313,7 +313,7 @@ pub(crate) const ROWS: &[Row] = &[
     refused(
         "config.encryptionKey",
         "config.encryptionKey = { generate = { generation = 2 } }",
-        "the encryption key is the installation",
+        "the encryption key cannot be changed",
     ),
     relay(
         "config.adminPassword",
@@ -444,7 +444,7 @@ pub(crate) const ROWS: &[Row] = &[
     refused(
         "redis.persistence.accessMode",
         "redis.persistence.accessMode = \"ReadWriteSometimes\"",
-        "is not a value",
+        "invalid value",
     ),
     redis(
         "redis.persistence.existingClaim",
@@ -603,7 +603,7 @@ pub(crate) const ROWS: &[Row] = &[
         "resources of",
     ),
     // Volumes and logs.
-    refused("storage.data.type", "storage.data.type = \"hostPath\"", "is not a value"),
+    refused("storage.data.type", "storage.data.type = \"hostPath\"", "invalid value"),
     relay("storage.data.sizeLimit", "storage.data.sizeLimit = \"2Gi\"", "volume data changed"),
     relay(
         "storage.data.external.enabled",

@@ -10,7 +10,7 @@ pub(crate) struct Files(pub(crate) BTreeMap<&'static str, &'static str>);
 
 impl ProfileFiles for Files {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        let text = self.0.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+        let text = self.0.get(name).ok_or_else(|| format!("profile `{name}` does not exist"))?;
         Ok((format!("profiles/{name}.toml"), text.as_bytes().to_vec()))
     }
 
@@ -19,7 +19,7 @@ impl ProfileFiles for Files {
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("there is no file `{path}`"))
+        Err(format!("file `{path}` does not exist"))
     }
 
     fn names(&self) -> Vec<String> {

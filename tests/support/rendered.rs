@@ -21,7 +21,7 @@ impl ProfileFiles for Text<'_> {
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("there is no file `{path}`"))
+        Err(format!("file `{path}` does not exist"))
     }
 
     fn names(&self) -> Vec<String> {

@@ -25,7 +25,7 @@ const fn class(
 }
 
 const CLASSES: [Class; 16] = [
-    class("cut short", truncate, |original| original.bytes.len() / BLOCK + 4096 - 4096 / BLOCK),
+    class("truncated", truncate, |original| original.bytes.len() / BLOCK + 4096 - 4096 / BLOCK),
     class("a byte deleted", delete, |original| boundaries(original).len()),
     class("a byte inserted", insert, |original| 3 * (boundaries(original).len() + 1)),
     class("a byte moved within its block", shift, shift_count),

@@ -99,7 +99,7 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
                     forger.entry("svc", |entry| entry["namespace"] = json!("kube-system"));
                     forger.digests();
                 },
-                "not of the bundle's namespace",
+                "not in the bundle's namespace",
             ),
             (
                 "no namespace",
@@ -110,7 +110,7 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
                     forger.entry("svc", |entry| entry["namespace"] = json!(""));
                     forger.digests();
                 },
-                "not of the bundle's namespace",
+                "not in the bundle's namespace",
             ),
             (
                 "another namespace itself",
@@ -118,7 +118,7 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
                     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}});
                     forger.add(1, "ns", &namespace);
                 },
-                "not of the bundle's namespace",
+                "not in the bundle's namespace",
             ),
             (
                 "an object without a name",
@@ -129,7 +129,7 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
                     });
                     forger.add(4, "cm", &object);
                 },
-                "bundle.json says otherwise",
+                "which contradicts bundle.json",
             ),
         ],
     );
@@ -148,7 +148,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     });
                     forger.digests();
                 },
-                "not what this program writes",
+                "was not written by this program",
             ),
             (
                 "a document end",
@@ -156,7 +156,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| format!("{text}...\n"));
                     forger.digests();
                 },
-                "not what this program writes",
+                "was not written by this program",
             ),
             (
                 "an alias",
@@ -167,7 +167,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     });
                     forger.digests();
                 },
-                "not what this program writes",
+                "was not written by this program",
             ),
             (
                 "a tag",
@@ -175,7 +175,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| text.replacen("kind: ", "kind: !!str ", 1));
                     forger.digests();
                 },
-                "not what this program writes",
+                "was not written by this program",
             ),
             (
                 "a duplicate key",
@@ -183,7 +183,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| format!("{text}kind: ServiceAccount\n"));
                     forger.digests();
                 },
-                "not what this program writes",
+                "was not written by this program",
             ),
             (
                 "a comment",
@@ -191,7 +191,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| format!("{text}# x\n"));
                     forger.digests();
                 },
-                "from byte",
+                "differs from the canonical YAML of this program at byte",
             ),
             (
                 "carriage returns",
@@ -199,7 +199,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| text.replace('\n', "\r\n"));
                     forger.digests();
                 },
-                "not what this program writes",
+                "was not written by this program",
             ),
             (
                 "JSON, which is YAML too",
@@ -207,7 +207,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| from_yaml(text.as_bytes()).unwrap().to_string());
                     forger.digests();
                 },
-                "from byte",
+                "differs from the canonical YAML of this program at byte",
             ),
         ],
     );
@@ -224,7 +224,7 @@ fn the_index_lists_what_there_is() {
                     let bytes = to_yaml(&cluster_role_binding()).into_bytes();
                     forger.0.files.insert("manifests/15-x.yaml".to_owned(), bytes);
                 },
-                "bundle.json and the manifests do not both have",
+                "bundle.json and the manifests disagree about",
             ),
             (
                 "a manifest that is listed and not there",
@@ -232,7 +232,7 @@ fn the_index_lists_what_there_is() {
                     let path = forger.manifest("sa");
                     forger.0.files.remove(&path);
                 },
-                "bundle.json and the manifests do not both have",
+                "bundle.json and the manifests disagree about",
             ),
             (
                 "a manifest that is listed twice",
@@ -242,7 +242,7 @@ fn the_index_lists_what_there_is() {
                         objects.insert(0, objects[0].clone());
                     });
                 },
-                "bundle.json and the manifests do not both have",
+                "bundle.json and the manifests disagree about",
             ),
             (
                 "another order",
@@ -252,27 +252,27 @@ fn the_index_lists_what_there_is() {
             (
                 "another digest",
                 |forger| forger.text("sa", |text| text.replacen("relay-bundle", "me", 1)),
-                "otherwise",
+                "which contradicts bundle.json",
             ),
             (
                 "another name",
                 |forger| forger.entry("sa", |entry| entry["name"] = json!("x")),
-                "otherwise",
+                "which contradicts bundle.json",
             ),
             (
                 "another kind",
                 |forger| forger.entry("sa", |entry| entry["kind"] = json!("Secret")),
-                "otherwise",
+                "which contradicts bundle.json",
             ),
             (
                 "another namespace",
                 |forger| forger.entry("sa", |entry| entry["namespace"] = json!("x")),
-                "otherwise",
+                "which contradicts bundle.json",
             ),
             (
                 "another phase",
                 |forger| forger.entry("sa", |entry| entry["phase"] = json!(1)),
-                "otherwise",
+                "which contradicts bundle.json",
             ),
             ("other images", |forger| forger.index(|index| index["images"] = json!([])), "images"),
             (
@@ -327,37 +327,37 @@ fn the_documents_agree_and_are_canonical() {
                     let bytes = forger.0.files.get_mut(INDEX).unwrap();
                     drop(bytes.splice(1..1, *b"\"format\":1,"));
                 },
-                "not what this program writes",
+                "was not written by this program",
             ),
             (
                 "a recipe that the index does not name",
                 |forger| forger.document(RECIPE, |recipe| recipe["renderAbi"] = json!(999)),
-                "not the one that bundle.json names",
+                "does not match its digest in bundle.json",
             ),
             (
                 "another profile",
                 |forger| recipe(forger, "/profile"),
-                "another profile than recipe.json",
+                "bundle.json and recipe.json disagree about the profile",
             ),
             (
                 "another name",
                 |forger| recipe(forger, "/settings/release/name"),
-                "another name than",
+                "disagree about the name",
             ),
             (
                 "another namespace",
                 |forger| recipe(forger, "/settings/release/namespace"),
-                "another namespace than",
+                "disagree about the namespace",
             ),
             (
                 "another environment",
                 |forger| recipe(forger, "/settings/release/environment"),
-                "another environment than",
+                "disagree about the environment",
             ),
             (
                 "another version",
                 |forger| recipe(forger, "/settings/release/appVersion"),
-                "another appVersion than",
+                "disagree about the appVersion",
             ),
             (
                 "an encrypted file that the recipe does not have",
@@ -402,21 +402,21 @@ fn recipe_with_another_envelope_is_refused() {
         ("/format", Some(json!(99)), "format 99"),
         ("/format", Some(json!("1")), "format"),
         ("/format", None, "format unknown"),
-        ("/profile", Some(json!({"a": 1})), "not what this program writes"),
+        ("/profile", Some(json!({"a": 1})), "was not written by this program"),
         ("/profile", None, "missing field"),
-        ("/renderAbi", Some(json!("2")), "not what this program writes"),
-        ("/renderAbi", Some(json!(-1)), "not what this program writes"),
+        ("/renderAbi", Some(json!("2")), "was not written by this program"),
+        ("/renderAbi", Some(json!(-1)), "was not written by this program"),
         ("/renderAbi", None, "missing field"),
-        ("/sealed", Some(json!(null)), "not what this program writes"),
-        ("/sealed", Some(json!([])), "not what this program writes"),
-        ("/sealed", Some(json!({"secrets/x.age": "0"})), "not what this program writes"),
+        ("/sealed", Some(json!(null)), "was not written by this program"),
+        ("/sealed", Some(json!([])), "was not written by this program"),
+        ("/sealed", Some(json!({"secrets/x.age": "0"})), "was not written by this program"),
         ("/sealed", None, "missing field"),
-        ("/set", Some(json!(null)), "not what this program writes"),
-        ("/set", Some(json!("a=1")), "not what this program writes"),
-        ("/set", Some(json!([{"a": 1}])), "not what this program writes"),
+        ("/set", Some(json!(null)), "was not written by this program"),
+        ("/set", Some(json!("a=1")), "was not written by this program"),
+        ("/set", Some(json!([{"a": 1}])), "was not written by this program"),
         ("/set", None, "missing field"),
-        ("/settings", Some(json!(null)), "another name than"),
-        ("/settings", Some(json!([])), "another name than"),
+        ("/settings", Some(json!(null)), "disagree about the name"),
+        ("/settings", Some(json!([])), "disagree about the name"),
         ("/settings", None, "missing field"),
     ];
     for (pointer, value, reason) in table {
@@ -473,7 +473,7 @@ fn sealed_files_that_nobody_could_open_are_refused() {
             (
                 "clear text",
                 |forger| reseal(forger, b"hunter2".to_vec()),
-                "no file that age encrypted",
+                "not a file that age encrypted",
             ),
             (
                 "a file that was cut short",
@@ -486,7 +486,7 @@ fn sealed_files_that_nobody_could_open_are_refused() {
                     let file = String::from_utf8(without_place()).unwrap();
                     reseal(forger, file.replacen("-> X25519 ", "-> X25519 A", 1).into_bytes());
                 },
-                "its header is not as age writes it",
+                "invalid header",
             ),
             (
                 "a recipient of another kind",
@@ -499,7 +499,7 @@ fn sealed_files_that_nobody_could_open_are_refused() {
             (
                 "a file of another site",
                 |forger| reseal(forger, sealed_for("plant-7/claude-relay-sealed/jwt-secret")),
-                "sealed for plant-7/claude-relay-sealed/jwt-secret, and the bundle uses it for claude-relay/",
+                "sealed for plant-7/claude-relay-sealed/jwt-secret, but the bundle uses it for claude-relay/",
             ),
         ],
     );

@@ -203,7 +203,7 @@ fn list_with_hostile_names_and_sizes_is_refused_whoever_signed_it() {
                 image["reference"] = json!(name);
                 push(list, "images", image);
             },
-            "other images than the manifests",
+            "and the manifests list different images",
         ),
         (
             "another name of the image",
@@ -211,7 +211,7 @@ fn list_with_hostile_names_and_sizes_is_refused_whoever_signed_it() {
                 let name = list["images"][0]["reference"].as_str().unwrap().replace("v1", "v2");
                 list["images"][0]["reference"] = json!(name);
             },
-            "other images than the manifests",
+            "and the manifests list different images",
         ),
         ("a blob of no bytes", &|list| list["blobs"][0]["size"] = json!(0), "has 0 bytes"),
         (
@@ -229,7 +229,7 @@ fn list_with_hostile_names_and_sizes_is_refused_whoever_signed_it() {
         (
             "a manifest that is an index",
             &|list| list["manifests"][0]["mediaType"] = json!(Format::Oci.index()),
-            "media type of no image manifest",
+            "not have the media type of an image manifest",
         ),
         (
             "digests without sha256",
@@ -330,7 +330,7 @@ fn list_over_a_limit_is_refused_whoever_signed_it() {
     // Within the limits, only the difference from the bundle is reported.
     for (content, why) in [
         (blobs(2_000), "which is not listed for it"),
-        (images(64), "other images than the manifests"),
+        (images(64), "and the manifests list different images"),
     ] {
         let refusal = outcome(content).unwrap_err();
 
@@ -385,17 +385,17 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
         (
             "a key that differs in case",
             &|manifest| manifest["Layers"] = json!([]),
-            "the key `layers` occurs twice",
+            "duplicate key `layers` (ignoring case)",
         ),
         (
             "a config that differs in case",
             &|manifest| manifest["CONFIG"] = json!({}),
-            "the key `config` occurs twice",
+            "duplicate key `config` (ignoring case)",
         ),
         (
             "a digest that differs in case",
             &|manifest| manifest["layers"][0]["Digest"] = json!("x"),
-            "the key `digest` occurs twice",
+            "duplicate key `digest` (ignoring case)",
         ),
         (
             "a layer that is elsewhere",

@@ -95,9 +95,10 @@ fn every_mistake_is_named_with_its_line() {
     // The neutral element, and y = p + 1, its second encoding.
     let weak = "MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let ambiguous = "MCowBQYDK2VwAyEA7v///////////////////////////////////////38=";
+    let is_not = format!("line 7: `public` of the key {one}: it is not");
     let table = [
         (changed("schema = ", "# "), "missing field `schema`"),
-        (changed("trust/v1", "trust/v2"), "line 1: the schema is `relay-bundle/trust/v2`"),
+        (changed("trust/v1", "trust/v2"), "line 1: unsupported schema `relay-bundle/trust/v2`"),
         (changed("[target]", "[target"), "line 2: "),
         (changed("plant-7", "Plant 7"), "line 3: `Plant 7` is not valid here"),
         (
@@ -106,9 +107,9 @@ fn every_mistake_is_named_with_its_line() {
         ),
         (
             changed(UID, "0F8FAD5B-D9CB-469F-A165-70867728950E"),
-            "line 4: `0F8FAD5B-D9CB-469F-A165-70867728950E` is no uid",
+            "line 4: `0F8FAD5B-D9CB-469F-A165-70867728950E` is not a uid",
         ),
-        (changed(UID, "prod"), "line 4: `prod` is no uid; `kubectl get namespace kube-system"),
+        (changed(UID, "prod"), "line 4: `prod` is not a uid; print the cluster's with `kubectl"),
         (changed("= 180", "= 0"), "line 6: "),
         (changed("= 180", "= -1"), "line 6: "),
         (changed("maxAgeDays", "maxAge"), "line 6: unknown field `maxAge`, expected `maxAgeDays`"),
@@ -118,7 +119,7 @@ fn every_mistake_is_named_with_its_line() {
         ),
         (
             changed(&format!("id = \"{one}\""), &format!("id = \"{}\"", three.id())),
-            "line 7: the key says",
+            "line 7: the key has",
         ),
         (changed(&format!("id = \"{one}\""), "id = \"12\""), "line 8: "),
         (
@@ -128,16 +129,13 @@ fn every_mistake_is_named_with_its_line() {
             ),
             "line 8: ",
         ),
-        (changed(&one_public, "%"), &format!("line 7: `public` of the key {one}: it is no base64")),
-        (
-            changed(&one_public, "AAAA"),
-            &format!("line 7: `public` of the key {one}: it is no Ed25519 key"),
-        ),
+        (changed(&one_public, "%"), &format!("{is_not} base64")),
+        (changed(&one_public, "AAAA"), &format!("{is_not} an Ed25519 key")),
         (changed(&one_public, weak), "it is weak"),
-        (changed(&one_public, ambiguous), "not the only spelling"),
+        (changed(&one_public, ambiguous), "not the canonical encoding"),
         (changed("holder = \"build-desk\"\n", ""), "line 7: missing field `holder`"),
         (changed("build-desk", "Build Desk"), "line 10: "),
-        (changed("2026-01-01T00:00:00Z", "2026-01-01"), "line 11: `2026-01-01` is no time in UTC"),
+        (changed("2026-01-01T00:00:00Z", "2026-01-01"), "line 11: `2026-01-01` is not a UTC time"),
         (
             changed("2026-01-01T00:00:00Z", "2028-01-01T00:00:00Z"),
             "is never valid: `notBefore` 2028",
@@ -164,13 +162,13 @@ fn every_mistake_is_named_with_its_line() {
         ),
         (
             changed("\"claude-*\"", "\"claude-relay\""),
-            "line 18: the grant's `bundles` has `claude-relay` twice",
+            "line 18: the grant's `bundles` has a duplicate `claude-relay`",
         ),
         (
             changed(&key(2).public().id().to_string(), &three.id().to_string()),
-            "line 14: the key says",
+            "line 14: the key has",
         ),
-        (changed("\"claude-*\"", "\"*\""), "line 19: `*` is no pattern"),
+        (changed("\"claude-*\"", "\"*\""), "line 19: `*` is not a pattern"),
         (changed("threshold = 2\n", ""), "line 18: missing field `threshold`"),
         (changed("threshold = 2", "threshold = 0"), "line 23: "),
         (
@@ -199,10 +197,10 @@ fn keys_of_grants_are_keys_of_the_policy_each_once() {
     let wrong = error(&changed(&keys, &format!("keys = [\"{stranger}\"]")));
     assert_eq!(
         wrong,
-        format!("line 18: the grant names the key {stranger}, and no `[[key]]` has that id")
+        format!("line 18: the grant refers to the key {stranger}, but no `[[key]]` has that id")
     );
     let wrong = error(&changed(&keys, &format!("keys = [\"{one}\", \"{one}\"]")));
-    assert_eq!(wrong, format!("line 18: the grant's `keys` has `{one}` twice"));
+    assert_eq!(wrong, format!("line 18: the grant's `keys` has a duplicate `{one}`"));
     assert!(
         error(&changed(&keys, "keys = []")).starts_with("line 18: the grant's `keys` is empty")
     );
@@ -221,7 +219,7 @@ fn a_key_is_there_once_and_there_are_not_too_many() {
     let head = format!("schema = \"{SCHEMA}\"\n");
 
     let twice = error(&format!("{head}{}{}", line(1), line(1)));
-    assert_eq!(twice, format!("line 6: the key {} is there twice", key(1).public().id()));
+    assert_eq!(twice, format!("line 6: duplicate key {}", key(1).public().id()));
     let all: String = (0..=255).map(line).collect();
     assert_eq!(Policy::parse(&format!("{head}{all}")).unwrap().keys().len(), KEYS_MAX);
     let public = relay_bundle::trust::key::PrivateKey::from_seed(
@@ -233,7 +231,7 @@ fn a_key_is_there_once_and_there_are_not_too_many() {
         public.id(),
         public.to_base64()
     );
-    assert_eq!(error(&format!("{head}{all}{more}")), "there are 257 keys, and 256 are allowed");
+    assert_eq!(error(&format!("{head}{all}{more}")), "it has 257 keys; the limit is 256");
 }
 
 #[test]
@@ -245,7 +243,7 @@ fn hostile_texts_are_refused_and_overflow_no_stack() {
         assert!(error(&text).contains("nested more than 32 levels deep"));
     }
     let large = "#".repeat(usize::try_from(POLICY_BYTES_MAX).unwrap() + 1);
-    assert_eq!(error(&large), "it has 1048577 bytes, and 1048576 are allowed");
+    assert_eq!(error(&large), "it has 1048577 bytes; the limit is 1048576");
     assert!(error(&large[1..]).contains("missing field `schema`"));
     for text in ["", "\0", "schema", "\u{feff}schema = 1", "key = 1"] {
         assert!(Policy::parse(text).is_err(), "{text:?}");

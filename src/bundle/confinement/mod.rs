@@ -29,9 +29,9 @@ pub struct Violation {
 /// The rule that a field breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
-    #[error("is a field that no bundle has")]
+    #[error("is a field that no bundle may have")]
     Unknown,
-    #[error("is not of the type that Kubernetes gives it")]
+    #[error("has another type than in Kubernetes")]
     Type,
     #[error("must be `true`")]
     True,
@@ -41,13 +41,13 @@ pub enum Rule {
     Root,
     #[error("must contain `ALL`")]
     DropAll,
-    #[error("must not be a port of the node")]
+    #[error("must not be a node port")]
     HostPort,
     #[error("must not name a host")]
     Host,
     #[error("is outside Pod Security *restricted*")]
     Restricted,
-    #[error("is not what this program renders there")]
+    #[error("is not what this program renders here")]
     Value,
 }
 

@@ -16,7 +16,7 @@ const BYTES_MAX: u64 = 8 << 20;
 pub(super) fn read(path: &str) -> Result<Kubeconfig, ConnectError> {
     let unusable = |why: &str| ConnectError::Kubeconfig(format!("`{path}`: {why}"));
     let bytes = files::read(path, BYTES_MAX).map_err(|why| unusable(&why))?;
-    let text = decode(&bytes).ok_or_else(|| unusable("it is not text in UTF-8"))?;
+    let text = decode(&bytes).ok_or_else(|| unusable("it is not UTF-8"))?;
     let mut config = Kubeconfig::from_yaml(&text).map_err(|error| {
         ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error)))
     })?;
@@ -86,7 +86,7 @@ mod tests {
         for path in [Utf8Path::new("/dev/zero"), &fifo, &folder] {
             assert_eq!(
                 refused(path),
-                "the kubeconfig cannot be used: `FILE`: it is not a regular file: save its content in one"
+                "unusable kubeconfig: `FILE`: it is not a regular file: save its content to a file"
             );
         }
     }
@@ -98,9 +98,9 @@ mod tests {
         let write = |bytes: u64| fs_err::File::create(&path).unwrap().set_len(bytes).unwrap();
 
         write(BYTES_MAX + 1);
-        assert!(refused(&path).contains("it has more than 8 MiB"));
+        assert!(refused(&path).contains("it exceeds 8 MiB"));
         write(1 << 40);
-        assert!(refused(&path).contains("it has more than 8 MiB"));
+        assert!(refused(&path).contains("it exceeds 8 MiB"));
     }
 
     #[test]

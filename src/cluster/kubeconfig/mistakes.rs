@@ -38,14 +38,14 @@ fn of_kubeconfig(error: &KubeconfigError) -> String {
     // Without a wildcard: a new variant must be checked for secrets that it quotes.
     match error {
         KubeconfigError::ReadConfig(error, _) if error.kind() == std::io::ErrorKind::NotFound => {
-            "there is no such file".to_owned()
+            "it does not exist".to_owned()
         }
         KubeconfigError::ReadConfig(error, _) => format!("it cannot be read: {error}"),
         KubeconfigError::Parse(error) => kind(error),
         KubeconfigError::LoadCertificateAuthority(error) => of_data("certificate-authority", error),
         KubeconfigError::LoadClientCertificate(error) => of_data("client-certificate", error),
         KubeconfigError::LoadClientKey(error) => of_data("client-key", error),
-        KubeconfigError::ParseCertificates(_) => "its certificate-authority is no PEM".to_owned(),
+        KubeconfigError::ParseCertificates(_) => "its certificate-authority is not PEM".to_owned(),
         KubeconfigError::CurrentContextNotSet
         | KubeconfigError::KindMismatch
         | KubeconfigError::ApiVersionMismatch
@@ -63,23 +63,21 @@ fn kind(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error as E;
     match error.without_snippet() {
         E::SerdeMissingField { field, .. } => format!("a `{field}` is missing"),
-        E::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
+        E::DuplicateMappingKey { .. } => "duplicate key".to_owned(),
         E::Unexpected { .. }
         | E::InvalidScalar { .. }
         | E::InvalidBooleanStrict { .. }
         | E::NullIntoString { .. }
         | E::SerdeInvalidType { .. }
         | E::SerdeInvalidValue { .. }
-        | E::SerdeInvalidLength { .. } => {
-            "a value is of another kind than a kubeconfig has there".to_owned()
-        }
-        _ => "this is no YAML, or is indented wrongly".to_owned(),
+        | E::SerdeInvalidLength { .. } => "a value has the wrong type".to_owned(),
+        _ => "it is not YAML, or its indentation is wrong".to_owned(),
     }
 }
 
 fn of_data(what: &str, error: &LoadDataError) -> String {
     match error {
-        LoadDataError::DecodeBase64(_) => format!("its {what}-data is no base64"),
+        LoadDataError::DecodeBase64(_) => format!("its {what}-data is not base64"),
         LoadDataError::ReadFile(error, path) => {
             format!("its {what} `{}` cannot be read: {error}", path.display())
         }
@@ -91,18 +89,14 @@ fn of_data(what: &str, error: &LoadDataError) -> String {
 fn of_tls(error: &RustlsTlsError) -> String {
     match error {
         RustlsTlsError::AddRootCertificate(_) | RustlsTlsError::NoValidNativeRootCA(_) => {
-            "the kubeconfig has no certificate-authority, and this machine has no usable one"
+            "no certificate-authority: neither the kubeconfig nor this machine has a usable one"
         }
-        RustlsTlsError::InvalidServerName(_) => {
-            "the kubeconfig's tls-server-name is not the name of a server"
-        }
+        RustlsTlsError::InvalidServerName(_) => "invalid tls-server-name in the kubeconfig",
         RustlsTlsError::MissingCertificate
         | RustlsTlsError::MissingPrivateKey
         | RustlsTlsError::InvalidIdentityPem(_)
         | RustlsTlsError::InvalidPrivateKey(_)
-        | RustlsTlsError::UnknownPrivateKeyFormat => {
-            "the client certificate or its key cannot be used"
-        }
+        | RustlsTlsError::UnknownPrivateKeyFormat => "unusable client certificate or key",
     }
     .to_owned()
 }

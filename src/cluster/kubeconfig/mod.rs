@@ -33,7 +33,7 @@ pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
             }
         });
     }
-    let config = merged.ok_or_else(|| ConnectError::Kubeconfig("there is none".to_owned()))?;
+    let config = merged.ok_or_else(|| ConnectError::Kubeconfig("it does not exist".to_owned()))?;
     let name =
         access.context.clone().or_else(|| config.current_context.clone()).unwrap_or_default();
     select(config, name)
@@ -54,7 +54,7 @@ fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
     let Some(cluster) = cluster.and_then(|known| known.cluster) else {
         let cluster = context.cluster;
         return Err(ConnectError::Kubeconfig(format!(
-            "context `{name}` has no cluster: `{cluster}` is missing"
+            "context `{name}` refers to the cluster `{cluster}`, which does not exist"
         )));
     };
     let user =
@@ -141,9 +141,9 @@ mod tests {
     fn a_mistake_in_a_kubeconfig_is_told_by_its_place_and_kind_and_quotes_nothing() {
         let table = [
             (format!("    token: {SECRET}\n   other: x\n"), "`FILE`:10:"),
-            (format!("    token: [{SECRET}]\n"), "`FILE`:9:12: a value is of another kind"),
-            (format!("    token: \"{SECRET}\n"), "no YAML"),
-            (format!("    token: {SECRET}\n    token: {SECRET}\n"), "a key is there twice"),
+            (format!("    token: [{SECRET}]\n"), "`FILE`:9:12: a value has the wrong type"),
+            (format!("    token: \"{SECRET}\n"), "not YAML"),
+            (format!("    token: {SECRET}\n    token: {SECRET}\n"), "duplicate key"),
             (format!("    exec: {{command: {SECRET}, args: {SECRET}}}\n"), "`FILE`:9:"),
         ];
         for (user, wanted) in table {

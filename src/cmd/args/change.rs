@@ -14,7 +14,7 @@ pub(in crate::cmd) struct ChangeArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(in crate::cmd) yes: bool,
-    /// Take the lock from whoever holds it, without seeing whether they live
+    /// Take the lock from its holder, without checking whether it is alive
     #[arg(long)]
     break_lock: bool,
     /// How many seconds to wait until it is done

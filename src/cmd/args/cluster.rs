@@ -70,11 +70,11 @@ pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure>
         Some(wanted) if *wanted != identity.uid => Err(untrusted(
             "WRONG_TARGET",
             format!(
-                "context `{}` is the cluster {}, and the policy is for {wanted}",
+                "context `{}` is cluster {}, but the policy is for {wanted}",
                 cluster.context, identity.uid
             ),
         )
-        .hint("choose another context with --context, or the policy of this cluster")),
+        .hint("pass another context with --context, or the policy of this cluster")),
         _ => Ok(identity),
     }
 }
@@ -103,13 +103,13 @@ fn plugin_hint(error: &PluginError) -> &'static str {
     match error.why {
         PluginFault::Start(_) => "install it, or correct the user's `exec` in the kubeconfig",
         PluginFault::NoTerminal => {
-            "run the command at a terminal, or use another user of the kubeconfig"
+            "run the command in a terminal, or use another user of the kubeconfig"
         }
         PluginFault::Timeout(_) => {
-            "run it by hand: it may wait for a login; log in, and run the same command again (at a \
-             terminal it has no deadline, unless the kubeconfig says `interactiveMode: Never`)"
+            "run it by hand: it may wait for a login; log in, and run the same command again (in a \
+             terminal it has no deadline, unless the kubeconfig sets `interactiveMode: Never`)"
         }
-        _ => "run it by hand to see why, as the user's `exec` in the kubeconfig says",
+        _ => "run it by hand to see why, with the arguments of the user's `exec` in the kubeconfig",
     }
 }
 
@@ -136,18 +136,18 @@ fn kubeconfigs() -> Result<Vec<String>, Failure> {
     } else {
         format!(" at {}{from}", places.join(" or "))
     };
-    Err(Failure::input(format!(
-        "it is not known which cluster is meant: there is no kubeconfig{place}"
-    ))
-    .hint("name one: --kubeconfig FILE"))
+    Err(Failure::input(format!("no cluster selected: no kubeconfig{place}"))
+        .hint("pass one: --kubeconfig FILE"))
 }
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Kubeconfig(_) => Self::input(error),
-            ConnectError::Proxy(_) => Self::input(error)
-                .hint("correct it, or name the API server in NO_PROXY if no proxy leads to it (a proxy-url wins over NO_PROXY)"),
+            ConnectError::Proxy(_) => Self::input(error).hint(
+                "correct it, or add the API server to NO_PROXY if it is reached without a proxy (a \
+                 proxy-url overrides NO_PROXY)",
+            ),
             ConnectError::Plugin(ref plugin) => {
                 let hint = plugin_hint(plugin);
                 Self::world(error).hint(hint)
@@ -164,8 +164,8 @@ impl From<CallError> for Failure {
                 "check the server's address, the network, and the proxy (proxy-url in the kubeconfig, HTTPS_PROXY, NO_PROXY)"
             }
             CallError::TooLarge { .. } => {
-                "check the server's address and the proxy (HTTPS_PROXY, NO_PROXY): something in \
-                 between may answer for the API server; if it is a list, see whether the namespace \
+                "check the server's address and the proxy (HTTPS_PROXY, NO_PROXY): a proxy may \
+                 answer in place of the API server; if it is a list, check whether the namespace \
                  has thousands of objects"
             }
             CallError::Elsewhere { .. } => {
@@ -178,7 +178,8 @@ impl From<CallError> for Failure {
                  the cluster; a proxy may answer in its place"
             }
             CallError::TlsExpected(_) => {
-                "write https:// in front of the cluster's `server` in the kubeconfig, and give it a certificate-authority"
+                "use https:// in the cluster's `server` in the kubeconfig, and add a \
+                 certificate-authority"
             }
             CallError::TlsMissing(_) => {
                 "check the scheme and the port of the cluster's `server` in the kubeconfig, and \
@@ -192,18 +193,18 @@ impl From<CallError> for Failure {
             }
             CallError::Status(status) => match status.code {
                 401 | 403 if status.is_anonymous => {
-                    "the kubeconfig gives no credentials: choose a context whose user has some \
+                    "the kubeconfig has no credentials: choose a context whose user has some \
                      (--context), or another file (--kubeconfig)"
                 }
-                401 => "the credentials of the kubeconfig do not count (any more): renew them",
+                401 => "the kubeconfig's credentials are invalid or expired: renew them",
                 _ if status.admission.is_some() => return Self::world(error),
                 403 => {
-                    "if a permission is missing, apply the Roles that `relay-bundle rbac` prints, \
-                     for all bundles together between which one goes (`relay-bundle rbac OLD.tar \
-                     NEW.tar`), and `relay-bundle rbac --from-helm` for an adoption"
+                    "if a permission is missing, apply the Roles printed by `relay-bundle rbac` \
+                     (for an upgrade or rollback, pass both bundles: `relay-bundle rbac OLD.tar \
+                     NEW.tar`; for an adoption, use --from-helm)"
                 }
                 429 | 500.. => {
-                    "the server is in trouble: run the same command again when it is well"
+                    "the server failed: run the same command again when it has recovered"
                 }
                 _ => return Self::world(error),
             },

@@ -10,8 +10,8 @@ use crate::sealed::{IDENTITIES_BYTES_MAX, Identities};
 /// see.
 #[derive(Debug, clap::Args)]
 pub struct IdentityArgs {
-    /// The private keys of age that open sealed secrets: a file with mode 0600 as `age-keygen`
-    /// writes it, or a pipe
+    /// The age private keys that open sealed secrets: a file with mode 0600, as written by
+    /// `age-keygen`, or a pipe
     #[arg(long, value_name = "FILE")]
     pub identity: Option<Utf8PathBuf>,
 }
@@ -27,8 +27,8 @@ impl IdentityArgs {
         let file = private_file::read_file_or_pipe(path, IDENTITIES_BYTES_MAX)?;
         let identities = Identities::parse(&file);
         identities.map(Some).map_err(|error| {
-            Failure::input(format!("`{path}` opens nothing: {error}")).hint(
-                "relay-bundle keygen --age makes a key; secrets are sealed for its public half",
+            Failure::input(format!("`{path}` cannot open secrets: {error}")).hint(
+                "create a key: relay-bundle keygen --age; secrets are sealed for its public half",
             )
         })
     }

@@ -17,7 +17,7 @@ pub struct InstallationArgs {
     /// The namespace of the installation [default: that of the context]
     #[arg(long, short, value_name = "NAMESPACE")]
     namespace: Option<Label>,
-    /// The name of the installation, which is that of its bundles [default: the only one in the
+    /// The name of the installation, which is the name of its bundles [default: the only one in the
     /// namespace]
     #[arg(long, value_name = "NAME")]
     name: Option<ReleaseName>,
@@ -65,7 +65,7 @@ impl InstallationArgs {
             let may_not_list = error.code() == 403;
             let failure = Failure::from(error);
             if may_not_list {
-                failure.hint("or name the installation: --name NAME")
+                failure.hint("or pass the installation: --name NAME")
             } else {
                 failure
             }
@@ -82,7 +82,7 @@ impl InstallationArgs {
             several => {
                 let list: Vec<&str> = several.iter().map(ReleaseName::as_str).collect();
                 Err(Failure::input(format!("namespace {namespace} has several installations"))
-                    .hint(format!("name one of them: --name {}", list.join(" | "))))
+                    .hint(format!("pass one of them: --name {}", list.join(" | "))))
             }
         }
     }
@@ -90,8 +90,10 @@ impl InstallationArgs {
     fn nowhere(&self, cluster: &Cluster, what: &str) -> Failure {
         let failure = Failure::input(format!("{what} of context `{}`", cluster.context));
         match self.namespace {
-            Some(_) => failure.hint("an installation that `apply` has made has a record there"),
-            None => failure.hint("name the namespace: -n NAMESPACE"),
+            Some(_) => {
+                failure.hint("every installation made by `apply` has a record in its namespace")
+            }
+            None => failure.hint("pass the namespace: -n NAMESPACE"),
         }
     }
 }

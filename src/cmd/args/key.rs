@@ -23,7 +23,7 @@ use crate::trust::passphrase::{
     mut_arg("passphrase_fd", |argument| argument.requires("key"))
 )]
 pub struct KeyArgs {
-    /// The private key that signs: a PEM file with mode 0600
+    /// The private key for signing: a PEM file with mode 0600
     #[arg(long, value_name = "PEM")]
     pub key: Option<Utf8PathBuf>,
     #[command(flatten)]
@@ -50,8 +50,8 @@ impl KeyArgs {
     /// passphrase is missing or wrong.
     pub fn load(&self, ctx: &Ctx) -> Result<PrivateKey, Failure> {
         let path = self.key.as_deref().ok_or_else(|| {
-            Failure::input("no key is named")
-                .hint("name the private key with --key, or make one: relay-bundle keygen")
+            Failure::input("no private key given")
+                .hint("pass the private key with --key, or create one: relay-bundle keygen")
         })?;
         load(path, &self.passphrase, ctx)
     }
@@ -121,7 +121,8 @@ pub(in crate::cmd) fn load(
 ) -> Result<PrivateKey, Failure> {
     let file = private_file::read_key(path, KEY_FILE_BYTES_MAX).map_err(|failure| {
         let making = format!(
-            "make the pair with `relay-bundle keygen --out {path}`, or while building: --keygen"
+            "create the pair with `relay-bundle keygen --out {path}`, or while building with \
+             --keygen"
         );
         if path.exists() { failure } else { failure.hint(making) }
     })?;
@@ -130,8 +131,7 @@ pub(in crate::cmd) fn load(
         Err(error) => return Err(no_key(path, &error)),
         Ok(key) => {
             if passphrase.passphrase_file.is_some() || passphrase.passphrase_fd.is_some() {
-                ctx.printer
-                    .say(&format!("`{path}` is not encrypted: its passphrase was not needed"));
+                ctx.printer.say(&format!("`{path}` is not encrypted: the passphrase was not used"));
             }
             return Ok(key);
         }
@@ -149,10 +149,10 @@ pub(in crate::cmd) fn load(
 ///
 /// When stdin or stderr is not a terminal, the two answers differ, or the passphrase is too short.
 pub(in crate::cmd) fn ask_for_new(path: &Utf8Path) -> Result<Passphrase, Failure> {
-    let why = || "a passphrase is wanted".to_owned();
+    let why = || "the new key needs one".to_owned();
     let first = ask(&format!("Passphrase for {path}: "), why)?;
     check_new(&first)?;
-    let second = ask("Once more: ", why)?;
+    let second = ask("Repeat: ", why)?;
     if first.is_same(&second) {
         Ok(first)
     } else {
@@ -176,10 +176,10 @@ pub fn make_pair(
     for path in [private, &public] {
         if is_there(path)? {
             return Err(Failure::input(format!(
-                "`{path}` is there already, and a key is never replaced"
+                "`{path}` already exists, and keys are never overwritten"
             ))
-            .hint("name another file for the new key")
-            .hint(format!("an existing key is shown by: relay-bundle keygen --public {path}")));
+            .hint("choose another file for the new key")
+            .hint(format!("show the existing key: relay-bundle keygen --public {path}")));
         }
     }
     passphrase.map_or(Ok(()), check_new)?;
@@ -196,8 +196,8 @@ pub fn make_pair(
         .map_err(|error| {
             Failure::from(error)
                 .hint(format!(
-                    "the private key `{private}` is complete; make its public half when there is \
-                     room: openssl pkey -in {private} -pubout -out {public}"
+                    "the private key `{private}` is complete; once there is space, create its \
+                     public half: openssl pkey -in {private} -pubout -out {public}"
                 ))
                 .hint(format!(
                     "print its trust entry: relay-bundle keygen --public {private} --holder NAME"
@@ -216,10 +216,10 @@ pub(in crate::cmd) fn tell_of_new_pair(
     let how = if is_encrypted { "under its passphrase" } else { "without a passphrase" };
     let public = public_path(private);
     ctx.printer.say_lines(&format!(
-        "made `{private}`, the private key, {how}: keep a copy offline, for nobody can make it again; give it to nobody
-made `{public}`, the public key {id}
-whoever accepts your bundles needs its entry in trust.toml, and a grant that names it; compare the keyid by telephone
-the entry can be printed again with: relay-bundle keygen --public {public} --holder NAME",
+        "created `{private}`, the private key, {how}; keep an offline copy: it cannot be recreated; never share it
+created `{public}`, the public key {id}
+every site that accepts your bundles needs its entry in trust.toml and a grant that names it; compare the keyid by telephone
+to print the entry again: relay-bundle keygen --public {public} --holder NAME",
         id = key.id(),
     ));
 }
@@ -235,14 +235,17 @@ fn check_new(passphrase: &Passphrase) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::input(format!("the passphrase has fewer than {NEW_PASSPHRASE_BYTES_MIN} bytes"))
-        .hint("take several words: whoever has the file can try billions of passphrases"))
+        .hint("use several words: a thief of the file can try billions of passphrases"))
 }
 
 /// Asks on the terminal without echo.
 fn ask(prompt: &str, why: impl Fn() -> String) -> Result<Passphrase, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::input(format!("{}, and there is no terminal to ask on", why()))
-            .hint("name where the passphrase is: --passphrase-file FILE, or --passphrase-fd N"));
+        return Err(Failure::input(format!(
+            "cannot ask for a passphrase without a terminal: {}",
+            why()
+        ))
+        .hint("pass the passphrase with --passphrase-file FILE or --passphrase-fd N"));
     }
     let line = Zeroizing::new(rpassword::prompt_password(prompt)?.into_bytes());
     Passphrase::from_line(&line).map_err(Failure::input)
@@ -261,7 +264,7 @@ fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
         return Err(Failure::input(format!(
             "{name} is a terminal, which would show the passphrase"
         ))
-        .hint("without --passphrase-fd it is asked for, and not shown"));
+        .hint("omit --passphrase-fd to type it without echo"));
     }
     private_file::read_opened(file, &name, limit)
 }
@@ -348,7 +351,7 @@ mod tests {
         let failure = args(&["--key", path.as_str()]).unwrap().load_or_make(&ctx()).err().unwrap();
 
         assert!(
-            failure.message().contains("signing.pub.pem` is there already"),
+            failure.message().contains("signing.pub.pem` already exists"),
             "{}",
             failure.message()
         );

@@ -20,7 +20,7 @@ use crate::ui::printer::Printer;
 /// For commands that fetch.
 #[derive(Debug, clap::Args)]
 pub(in crate::cmd) struct PullArgs {
-    /// Ask MIRROR for the images of HOST; repeatable, the first one for a HOST counts
+    /// Ask MIRROR for the images of HOST; repeatable, the first one for a HOST applies
     #[arg(long, value_name = "HOST=MIRROR[/PREFIX]")]
     from: Vec<Mirror>,
     #[command(flatten)]

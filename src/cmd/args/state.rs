@@ -16,8 +16,8 @@ const FILE: &str = "relay-bundle/state.json";
 /// Where the state is.
 #[derive(Debug, clap::Args)]
 pub struct StateArgs {
-    /// What was accepted before [default: $XDG_STATE_HOME/relay-bundle/state.json, or below
-    /// ~/.local/state]
+    /// The state file with the accepted bundles [default: $XDG_STATE_HOME/relay-bundle/state.json,
+    /// or below ~/.local/state]
     #[arg(long, value_name = "FILE")]
     pub state: Option<Utf8PathBuf>,
 }
@@ -39,9 +39,9 @@ impl StateArgs {
             None => folder()
                 .ok_or_else(|| {
                     Failure::input(
-                        "it is not known where the state is: neither XDG_STATE_HOME nor HOME is a path",
+                        "cannot locate the state file: neither XDG_STATE_HOME nor HOME is a path",
                     )
-                    .hint("name the file: --state FILE")
+                    .hint("pass the file: --state FILE")
                 })?
                 .join(FILE),
         };

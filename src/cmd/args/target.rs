@@ -23,7 +23,7 @@ use crate::ui::verify_view::not_compared;
 pub(in crate::cmd) struct TargetArgs {
     #[command(flatten)]
     bundle: BundleArgs,
-    /// The trust policy: who may sign what, and for which place
+    /// The trust policy: which keys may sign which bundles, and for which place
     #[arg(long, value_name = "TOML")]
     trust: Utf8PathBuf,
     #[command(flatten)]
@@ -53,7 +53,7 @@ impl TargetArgs {
         if purpose == Purpose::Apply
             && let Some(others) = not_compared(&state.compare(&place).not_compared)
         {
-            ctx.printer.warn(&format!("this is the first bundle of its place here; {others}"));
+            ctx.printer.warn(&format!("this is the first bundle for its place here; {others}"));
         }
         if let Some(warning) = serial_warning(&statement.predicate) {
             ctx.printer.warn(&warning);
@@ -77,12 +77,9 @@ impl TargetArgs {
             Ok((cluster, identity))
         };
         connect().map_err(|why: Failure| match checked.only_if_deployed() {
-            Some(refused) if why.kind != FailureKind::Untrusted => {
-                Failure::from(refused).reason(format!(
-                    "the cluster was not asked whether it runs this content: {}",
-                    why.message()
-                ))
-            }
+            Some(refused) if why.kind != FailureKind::Untrusted => Failure::from(refused).reason(
+                format!("cannot check whether the cluster runs this content: {}", why.message()),
+            ),
             _ => why,
         })
     }

@@ -12,18 +12,18 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Terms of a new statement")]
 pub struct TermsArgs {
-    /// The number that rises from release to release [default: the seconds of --issued, or one
+    /// The serial, which increases with every release [default: the seconds of --issued, or one
     /// more than the newest release of the profile in the store]
     #[arg(long, value_name = "N")]
     serial: Option<u64>,
     /// When the release was issued, such as 2026-11-22T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     issued: Option<Timestamp>,
-    /// When it ends: a time, or 12h, 30d, 8w after it was issued [default: as the trust policy
+    /// When it expires: a time, or 12h, 30d, 8w after the issue time [default: as the trust policy
     /// says]
     #[arg(long, value_name = "TIME|30d")]
     expires: Option<Expiry>,
-    /// A site that it is for; repeatable [default: any]
+    /// A site for which it is valid; repeatable [default: any]
     #[arg(long = "site", value_name = "NAME")]
     sites: Vec<Label>,
 }
@@ -54,10 +54,8 @@ fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
     let text = value.to_string_lossy();
     let time = text.parse().ok().and_then(|seconds| Timestamp::from_seconds(seconds).ok());
     let wrong = || {
-        Failure::input(format!(
-            "the variable {EPOCH} is {text:?}, and should be a number of seconds"
-        ))
-        .hint("unset it, or give --issued")
+        Failure::input(format!("invalid {EPOCH} {text:?}: expected a number of seconds"))
+            .hint("unset it, or pass --issued")
     };
     time.ok_or_else(wrong).map(Some)
 }

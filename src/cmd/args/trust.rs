@@ -17,7 +17,7 @@ pub(in crate::cmd) const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 /// Whom to trust.
 #[derive(Debug, clap::Args)]
 pub struct TrustArgs {
-    /// The trust policy: who may sign what, and for which place
+    /// The trust policy: which keys may sign which bundles, and for which place
     #[arg(long, value_name = "TOML")]
     pub trust: Option<Utf8PathBuf>,
     /// Trust one public key for anything; checks neither target nor replay
@@ -42,10 +42,10 @@ impl TrustArgs {
             (Some(path), _) => load_policy(path).map(Trust::Policy),
             (None, Some(path)) => load_key(path).map(Trust::Key),
             (None, None) => Err(Failure::input(
-                "nobody is trusted: name a policy with --trust, or one key with --key",
+                "no trusted key: pass a policy with --trust, or one key with --key",
             )
-            .hint("there is no trust on first use: a bundle cannot say itself who may sign it")
-            .hint("the policy or the key comes to this machine by another way than the bundle")),
+            .hint("trust on first use is not supported: a bundle cannot vouch for its own signers")
+            .hint("transfer the policy or the key to this machine separately from the bundle")),
         }
     }
 }
@@ -81,9 +81,9 @@ pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
         let failure = Failure::input(format!("{path}{line}: {}", error.message));
         if text.contains("-----BEGIN ") {
             return failure.hint(format!(
-                "this is a key, and a policy says what it may sign: `relay-bundle trust init` \
-                 writes one, and `relay-bundle trust add key POLICY --key {path} --holder NAME` \
-                 takes the key into it; `verify` trusts a single key too, with --key"
+                "this is a key, not a policy: create a policy with `relay-bundle trust init`, and \
+                 add the key with `relay-bundle trust add key POLICY --key {path} --holder NAME`; \
+                 `verify` also accepts a single key with --key"
             ));
         }
         failure.hint("`docs/format/trust-policy.md` describes every key of a policy")
@@ -105,29 +105,33 @@ pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
 pub(in crate::cmd) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
-            return Failure::input(format!(
-                "`{path}` is a private key, and a public one is wanted"
-            ))
-            .hint("only the signer should have this file: whoever reads it can sign in their name")
-            .hint(format!("relay-bundle keygen --public {path} shows its public half"));
+            return Failure::input(format!("`{path}` is a private key; expected a public key"))
+                .hint(
+                    "only the signer may have this file: anyone who can read it can sign in their \
+                     name",
+                )
+                .hint(format!("show its public half: relay-bundle keygen --public {path}"));
         }
-        let failure = Failure::input(format!("`{path}` is no public key to trust: {error}"));
+        let failure = Failure::input(format!("`{path}` is not a public key: {error}"));
         if text.contains("[[key]]") || text.contains("relay-bundle/trust/") {
-            return failure.hint("this is a trust policy; `--trust` reads one");
+            return failure.hint("this is a trust policy: pass it with --trust");
         }
-        failure.hint("`relay-bundle keygen` writes such a file, and so does `openssl pkey -pubout`")
+        failure.hint("`relay-bundle keygen` and `openssl pkey -pubout` write such a file")
     })
 }
 
 fn read_text(path: &Utf8Path, limit: u64, what: &str) -> Result<String, Failure> {
     let bytes = read_guarded(path, limit).map_err(|error| {
         if error.is_not_found() {
-            return Failure::input(format!("there is no {what} `{path}`"));
+            return Failure::input(format!("{what} `{path}` does not exist"));
         }
         Failure::from(error)
     })?;
     let not_text = |error: str::Utf8Error| {
-        Failure::input(format!("`{path}` is no {what}: byte {} is no UTF-8", error.valid_up_to()))
+        Failure::input(format!(
+            "`{path}` is not a {what}: it is not UTF-8 (byte {})",
+            error.valid_up_to()
+        ))
     };
     str::from_utf8(&bytes).map(str::to_owned).map_err(not_text)
 }

@@ -23,7 +23,7 @@ use crate::rollout::plan::Plan;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Images")]
 pub(super) struct ImageArgs {
-    /// How to look for images in their registries: `check` requires each of them, `skip` does not
+    /// How to look for images in their registries: `check` requires all of them, `skip` does not
     /// ask [default: ask, and go on without an answer]
     #[arg(long, value_name = "MODE")]
     images: Option<ImageOrder>,
@@ -86,11 +86,12 @@ impl ImageArgs {
         if image.state == ImageFinding::Absent && are_locked(checked) {
             let (push, id) = (self.push_line(checked), checked.bundle().content_id.short(16));
             return format!(
-                "push the archive of {id} with `{push}`, or pass --images skip if nodes import archives"
+                "push the archive of {id} with `{push}`, or pass --images skip if the nodes import \
+                 archives"
             );
         }
         let remedy = image.remedy.as_deref().unwrap_or("make it available");
-        format!("{remedy}; or pass --images skip if nodes have the image")
+        format!("{remedy}; or pass --images skip if the nodes have the image")
     }
 
     /// Warns of locked images that were not checked, for runs that do not show the plan.

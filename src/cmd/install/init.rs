@@ -71,7 +71,7 @@ impl Report for InitReport<'_> {
         }
         let nothing =
             [&self.generated, &self.regenerated, &self.sealed].iter().all(|list| list.is_empty());
-        if nothing { writeln!(out, "all are there; nothing was written") } else { Ok(()) }
+        if nothing { writeln!(out, "all of them exist; nothing was written") } else { Ok(()) }
     }
 }
 
@@ -106,7 +106,7 @@ pub(in crate::cmd) fn init(
     if !dry_run && !makings.is_empty() {
         if !yes {
             let place = place(cluster, identity, Some(&checked.policy), report.namespace);
-            confirm(ctx, &report, &format!("Make these secrets in {place}?"))?;
+            confirm(ctx, &report, &format!("Create these secrets in {place}?"))?;
         }
         if !yes && makings.asks_first_install() {
             confirm_first_install(report.namespace)?;

@@ -45,7 +45,7 @@ use report::{ApplyReport, Done};
 use run::Run;
 
 /// The hint for resuming an interrupted run.
-pub(super) const AGAIN: &str = "run the same command again: it goes on where it stopped";
+pub(super) const AGAIN: &str = "run the same command again: it resumes where it stopped";
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
@@ -58,21 +58,21 @@ pub(super) struct InstallArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
-    /// Do what --dry-run has shown under this hash, without asking; if the plan is another one by
-    /// now, show it and do nothing
+    /// Carry out the plan that --dry-run showed with this hash, without asking; if the plan has
+    /// changed, show it and do nothing
     #[arg(long, value_name = "HASH", conflicts_with = "dry_run")]
     plan_hash: Option<Digest>,
-    /// Take the lock from whoever holds it, without seeing whether they live
+    /// Take the lock from its holder, without checking whether it is alive
     #[arg(long)]
     break_lock: bool,
     /// How many seconds to wait until everything is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
-    /// Take over objects that are there and were not made by this installation
+    /// Take over existing objects that were not created by this installation
     #[arg(long)]
     adopt: bool,
-    /// Take this field from whoever owns it, such as `.spec.replicas`, or
-    /// `Deployment/relay:.spec.replicas`; of an object, every field in conflict must be named
+    /// Take this field from its owner, such as `.spec.replicas`, or
+    /// `Deployment/relay:.spec.replicas`; pass every field in conflict of an object
     #[arg(long, value_name = "FIELD")]
     force_conflicts: Vec<Permit>,
     #[command(flatten)]
@@ -88,14 +88,14 @@ pub(super) struct SecretArgs {
     /// Generate the encryption key: the relay has never run here
     #[arg(long)]
     first_install: bool,
-    /// Generate secrets of which no encrypted copy is kept
+    /// Generate secrets without an encrypted copy
     #[arg(long)]
     no_recovery: bool,
-    /// Generate a new value where the bundle has raised a secret's `generation`, and where the
-    /// generated one is gone; pods that run keep a value that is gone until they are restarted
+    /// Generate a new value if the bundle raises a secret's `generation`, or if the generated value
+    /// is missing; running pods keep a missing value until they are restarted
     #[arg(long)]
     allow_regenerate: bool,
-    /// Where the encrypted copy of generated secrets goes; a file that is there stays [default:
+    /// The file for the encrypted copy of generated secrets; existing files are kept [default:
     /// $XDG_STATE_HOME/relay-bundle/recovery/NAMESPACE-NAME.age, or below ~/.local/state]
     #[arg(long, value_name = "FILE", conflicts_with = "no_recovery")]
     recovery_file: Option<Utf8PathBuf>,
@@ -267,7 +267,7 @@ pub(super) fn install(
         return Ok(ExitCode::SUCCESS);
     }
     if args.plan_hash.is_some_and(|approved| approved != report.plan_hash()) {
-        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
+        ctx.printer.tell("the plan differs from the approved one; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
@@ -295,7 +295,8 @@ impl InstallArgs {
         }
         failure.hints.retain(|hint| hint != AGAIN);
         failure.hint(
-            "what is left is another plan: see it with --dry-run, and run it with its hash, or with --yes",
+            "the remaining plan has another hash: review it with --dry-run, and run it with that \
+             hash, or with --yes",
         )
     }
 

@@ -218,7 +218,8 @@ impl<'a> ApplyReport<'a> {
         }
         let first = self.plan.prune_first.iter().map(|gone| (gone, "before the Deployment"));
         let gone = self.plan.prune.iter().map(|gone| (gone, "after the rollout"));
-        let later = self.plan.prune_later.iter().map(|gone| (gone, "once no revision names it"));
+        let later =
+            self.plan.prune_later.iter().map(|gone| (gone, "once no revision refers to it"));
         for (candidate, when) in first.chain(gone).chain(later) {
             writeln!(out, "delete    {} {when}", candidate.key)?;
         }
@@ -247,7 +248,10 @@ fn write_changes(change: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     match lines.len().saturating_sub(CHANGE_LINES_MAX) {
         0 => Ok(()),
         more => {
-            writeln!(out, "      … {more} more lines: `relay-bundle diff FILE --live` has them")
+            writeln!(
+                out,
+                "      … {more} more lines: run `relay-bundle diff FILE --live` to see them"
+            )
         }
     }
 }
@@ -275,14 +279,14 @@ impl Report for ApplyReport<'_> {
                 self.write_bundle(out)?;
                 self.write_plan(out)?;
                 let kept = self.plan.count(Action::Keep);
-                writeln!(out, "{} stay as they are", count(kept, "object"))?;
+                writeln!(out, "{} unchanged", count(kept, "object"))?;
                 writeln!(out, "plan hash {}", self.plan_hash)
             }
             Some(Done { generation, is_new: false, .. }) => {
                 let generation = generation.unwrap_or_default();
                 writeln!(
                     out,
-                    "{} is at generation {generation} already; nothing was written",
+                    "{} is already at generation {generation}; nothing was written",
                     safe(&place)
                 )
             }
@@ -316,7 +320,8 @@ pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
         plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
     let conflicts = conflict_lines(plan);
     let advice = (!conflicts.is_empty()).then_some(
-        "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be named",
+        "take a field in conflict with --force-conflicts OBJECT:FIELD; all fields of an object \
+         must be passed",
     );
     let lines: Vec<String> =
         refusals.chain(plan.obstacles.iter().cloned()).chain(conflicts).collect();

@@ -150,9 +150,9 @@ impl<'a> Run<'a> {
     pub(super) fn survey_secrets(&self, consent: &Consent) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
             return Err(Failure::world(format!(
-                "another run is under way, or was interrupted: {lock}"
+                "another run is in progress, or was interrupted: {lock}"
             ))
-            .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
+            .hint("wait until it is done, or apply the bundle: that creates its secrets too"));
         }
         let bundle = &self.checked.bundle;
         if !self.is_namespace_there
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         {
             let namespace = &bundle.index.namespace;
             return Err(Failure::world(format!(
-                "there is no namespace {namespace}, and the bundle makes none"
+                "namespace {namespace} does not exist, and the bundle does not create it"
             ))
             .hint(format!("kubectl create namespace {namespace}")));
         }
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
         let lacking = preflight::lacking_rights(self.cluster, &rights)?;
         let told = || {
             format!(
-                "rights are missing: {}; `relay-bundle rbac` prints the Role that has them",
+                "missing permissions: {}; apply the Role printed by `relay-bundle rbac`",
                 lacking.join(", ")
             )
         };
@@ -262,8 +262,7 @@ impl<'a> Run<'a> {
                 let line = self.checked.rollback_line(deployed);
                 failure.hint(format!("or go back to generation {deployed}: {line}"))
             }
-            None => failure
-                .hint(format!("or take away what is there of it: {}", self.checked.remove_line())),
+            None => failure.hint(format!("or remove its objects: {}", self.checked.remove_line())),
         }
     }
 
@@ -374,7 +373,7 @@ impl<'a> Run<'a> {
 /// Tells the operator which files the generated values can be recovered from.
 pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
     for file in files {
-        tell(&format!("what was generated is encrypted in {file}: keep it where backups are"));
+        tell(&format!("the generated values are encrypted in {file}: store it with your backups"));
     }
 }
 

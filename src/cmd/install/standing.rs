@@ -60,8 +60,8 @@ impl Standing {
         let Self::Excused(why) = self else { return None };
         let generation = journal.head.deployed()?.generation;
         Some(format!(
-            "{why}; its content is that of generation {generation}, which is deployed: it may be \
-             applied again, and the serials that were accepted stay as they are"
+            "{why}; its content is that of the deployed generation {generation}: it may be applied \
+             again, and the accepted serials stay unchanged"
         ))
     }
 }
@@ -85,7 +85,9 @@ fn with_ways_on(
     let ran = ways_back(&journal.head).find(|entry| entry.content_id == bundle.content_id);
     if let Some(Entry { generation, .. }) = ran {
         let back = checked.rollback_line(*generation);
-        return Ok(refused.hint(format!("it is generation {generation}, which ran here: {back}")));
+        return Ok(
+            refused.hint(format!("it is generation {generation}, which ran here before: {back}"))
+        );
     }
     if journal.is_there() || !is_only_below(refusal, checked) {
         return Ok(refused);
@@ -94,8 +96,7 @@ fn with_ways_on(
     let places = state.places_above(&bundle.voucher().statement, &checked.policy.target);
     Ok(places.fold(refused, |refused, place| {
         refused.hint(format!(
-            "nothing is installed here: if the installation was lost with its record, and this \
-             bundle is to come back, forget what was accepted, and run the command again: {}",
+            "nothing is installed here: to restore a lost installation with this bundle, reset the accepted serial, then run the command again: {}",
             reset_line(place, &accepted.words)
         ))
     }))

@@ -31,13 +31,13 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads every Secret that the bundle refers to and does not hold: generated, sealed, and those of
-others. They are encrypted in memory; the file opens with the private key of any recipient,
-`secrets restore` brings them back. A backup of Redis is worthless without the encryption key that
-is in this file.
+    after_help = "Saves every Secret that the bundle refers to but does not contain: generated ones, sealed ones, and
+those of other owners. Encrypts them in memory; the private key of any recipient opens the file, and
+`secrets restore` restores it. A backup of Redis is worthless without the encryption key in this
+file.
 
-The bundle is the one that is deployed; neither its age nor newer ones count. Without one it is
-read from the record in the cluster, and verified there.
+BUNDLE is the deployed bundle, regardless of its age and of newer releases. Without BUNDLE, it is
+read from the record in the cluster and verified.
 
 Examples:
   relay-bundle secrets backup -n claude-relay --trust trust.toml --recovery-file prod-secrets.age
@@ -48,7 +48,7 @@ pub(super) struct Args {
     /// The bundle, as `verify` takes it [default: the one that the record says is deployed]
     #[arg(conflicts_with_all = ["namespace", "name"])]
     bundle: Option<String>,
-    /// The trust policy: who may sign what, and for which place
+    /// The trust policy: which keys may sign which bundles, and for which place
     #[arg(long, value_name = "TOML")]
     trust: Utf8PathBuf,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(super) struct Args {
     state: StateArgs,
     #[command(flatten)]
     store: StoreArgs,
-    /// The file to write; one that is there stays, and the new one gets a number
+    /// The file to write; an existing file is kept, and the new one gets a number
     #[arg(long, value_name = "FILE")]
     recovery_file: Utf8PathBuf,
     /// A public key that can open it; repeatable [default: the bundle's release.recoveryRecipients]
@@ -110,7 +110,7 @@ impl Args {
             ctx.printer.say(&format!("saved  {secret}"));
         }
         let number = count(recipients.len(), "recipient");
-        ctx.printer.say(&format!("it opens with the private key of any of {number}"));
+        ctx.printer.say(&format!("it can be opened with the private key of any of {number}"));
         ctx.printer.report(&BackupReport { path, namespace, secrets: list, recipients })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -140,7 +140,7 @@ impl Args {
         let journal = self.installation.open(cluster)?;
         let running = journal
             .running()
-            .map_err(|failure| failure.hint("or name the bundle whose secrets are meant"))?;
+            .map_err(|failure| failure.hint("or pass the bundle whose secrets to back up"))?;
         verified(&journal, running, policy, now)
     }
 }
@@ -159,11 +159,11 @@ fn read_all(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Saved>, Failure> {
     }
     if !missing.is_empty() {
         let failure =
-            Failure::world("not all Secrets are there; a backup of the others would look whole");
+            Failure::world("Secrets are missing; a backup of the others would look complete");
         return Err(missing.into_iter().fold(failure, Failure::reason));
     }
     if secrets.is_empty() {
-        return Err(Failure::input("the bundle refers to no Secret: there is nothing to back up"));
+        return Err(Failure::input("the bundle refers to no Secret: nothing to back up"));
     }
     Ok(secrets)
 }

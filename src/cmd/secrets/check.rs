@@ -22,15 +22,15 @@ use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Without --identity: whether each sealed file is one that could be opened where the bundle is
-applied, states the place at which the bundle uses it, and is sealed for release.sealRecipients. A
-file that was sealed with stock age or an earlier version states no place, and is ok only once it is
-opened.
+#[command(after_help = format!("Without --identity, checks that `apply` supports the form of each sealed file, that the file states
+the place where the bundle uses it, and that it is sealed for release.sealRecipients. A file sealed
+with plain age or an earlier version does not state its place, and is not ok until it is opened.
 
-With --identity: whether it also opens, unaltered, and is for the namespace, Secret and key at which
-the bundle uses it. Values are decrypted in memory and not shown. Signatures are not verified.
+With --identity, also checks that it opens, is unaltered, and is for the namespace, Secret and key
+where the bundle uses it. Decrypts values in memory and does not show them. Does not verify
+signatures.
 
-Exit code 1 when a secret is not ok.
+Exit code 1 if a secret is not ok.
 
 Examples:
   relay-bundle secrets check production
@@ -79,12 +79,13 @@ struct Finding {
 /// Why a sealed secret is not ok.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
-    #[error("nothing is sealed for it: the profile gives no value")]
+    #[error("nothing is sealed for it: the profile sets no value")]
     NoFile,
     #[error("nothing in the bundle uses the file")]
     Unused,
     #[error(
-        "it does not state its place: it was sealed with stock age or an earlier version; open it with --identity, or seal it again"
+        "it does not state its place: it was sealed with plain age or an earlier version; open it \
+         with --identity, or seal it again"
     )]
     PlaceUnknown,
     #[error("it is not sealed for {0}, which release.sealRecipients names: seal it again")]
@@ -168,7 +169,7 @@ impl Args {
         ctx.printer.report(&report)?;
         let bad = report.secrets.iter().filter(|secret| !secret.ok).count();
         let how = match report.opened {
-            false => "looked at from outside; --identity opens them".to_owned(),
+            false => "checked without opening; pass --identity to open them".to_owned(),
             true if bad == 0 => "opened".to_owned(),
             true => format!("{} opened", report.secrets.len() - bad),
         };

@@ -23,14 +23,13 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The value is asked for on the terminal, and not shown; or it is read with --value-file. It is
-never an argument, which other processes can see. One end of a line after it does not count.
+    after_help = "Asks for the value on the terminal without echo, or reads it with --value-file. It is never an
+argument, which other processes could see. One trailing line break is ignored.
 
-The file stands below the folder of the profiles, where the profile names it:
+Writes the file below the folder of the profiles, at the path set in the profile:
   config.jwtSecret = { age = \"secrets/x.age\" }
-If it names none yet, what is printed belongs into it. Commit the file: it opens with the private
-key of a recipient only, and serves the namespace, Secret and key for which it was sealed and no
-other.
+If the profile has no path yet, add the printed line. Commit the file: only the private key of a
+recipient opens it, and it is valid only for the namespace, Secret and key for which it was sealed.
 
 Examples:
   relay-bundle secrets encrypt production config.jwtSecret
@@ -49,11 +48,11 @@ pub(super) struct Args {
     // Parsed later, because clap's error would print a private key that was passed by mistake.
     #[arg(long = "recipient", value_name = "AGE1")]
     recipients: Vec<String>,
-    /// The file below the folder of the profiles, if the profile names none [default:
+    /// The file below the folder of the profiles, if the profile sets none [default:
     /// secrets/PROFILE-DATAKEY.age, where DATAKEY is the key of the Secret, such as jwt-secret]
     #[arg(long, value_name = "FILE")]
     file: Option<AgeFile>,
-    /// Replace the file that is there, unless it is sealed for another place
+    /// Replace an existing file, unless it is sealed for another place
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -152,9 +151,9 @@ impl Args {
         let recipients = recipients(&self.recipients, Ok(of_release.clone()), SEAL_RECIPIENTS)?;
         if self.recipients.is_empty() && !has_own {
             ctx.printer.warn(
-                "sealed for release.recoveryRecipients: `apply` needs that key to open it; name \
-                 the operator's key in release.sealRecipients, so that the recovery key stays in \
-                 its safe",
+                "sealed for release.recoveryRecipients: `apply` needs that key to open it; add the \
+                 operator's key to release.sealRecipients, so that the recovery key stays in its \
+                 safe",
             );
         }
         Ok(recipients)
@@ -169,13 +168,16 @@ impl Args {
             let keys = secrets.iter().map(|secret| profile.key_of(&secret.purpose).to_string());
             Failure::input(format!("profile `{}` uses no secret `{}`", self.profile, self.key))
                 .hint(format!("its secrets are {}", keys.collect::<Vec<_>>().join(", ")))
-                .hint("for another, write into the profile first: KEY = { age = \"secrets/NAME.age\" }")
+                .hint(
+                    "for another, add it to the profile first: KEY = { age = \"secrets/NAME.age\" \
+                     }",
+                )
         })?;
         let data_key = secret.purpose.data_key();
         let (file, stated) = match (secret.form, &self.file) {
             (SecretForm::Age { file }, Some(other)) if file != other => {
                 return Err(Failure::input(format!(
-                    "the profile names `{file}` for `{}`, not `{other}`",
+                    "the profile uses `{file}` for `{}`, not `{other}`",
                     self.key
                 )));
             }
@@ -184,7 +186,7 @@ impl Args {
             (_, None) => {
                 let name = format!("secrets/{}-{data_key}.age", self.profile);
                 let file = name.parse().map_err(|error| {
-                    Failure::input(error).hint("name a file with --file secrets/NAME.age")
+                    Failure::input(error).hint("pass a file with --file secrets/NAME.age")
                 })?;
                 (file, false)
             }
@@ -220,12 +222,12 @@ impl Args {
         let failure = match &target.file {
             file if file.as_str() == own => failure,
             _ => failure.hint(format!(
-                "name a file of its own in `{}`: {} = {{ age = \"{own}\" }}",
+                "use a separate file in `{}`: {} = {{ age = \"{own}\" }}",
                 self.toml(),
                 self.key
             )),
         };
-        Err(failure.hint("if no other profile names the file, delete it first"))
+        Err(failure.hint("if no other profile uses the file, delete it first"))
     }
 
     /// Returns the line that the profile must have, and its place.
@@ -245,10 +247,10 @@ impl Args {
         let place = match place {
             Where::Top => "above its first table".to_owned(),
             Where::Under { table, at } => format!("below `{table}` in line {at}"),
-            Where::Instead { at } => format!("in place of what line {at} says of `{}`", self.key),
-            Where::Into { table } => format!("where it has `{table}`"),
+            Where::Instead { at } => format!("replacing `{}` in line {at}", self.key),
+            Where::Into { table } => format!("in its `{table}`"),
         };
-        ctx.printer.say(&format!("put this into `{toml}`, {place}:"));
+        ctx.printer.say(&format!("add this to `{toml}`, {place}:"));
     }
 
     /// Reports the sealed file and its recipients, with warnings about an encryption key.
@@ -262,7 +264,7 @@ impl Args {
     ) {
         let keys: Vec<&str> = recipients.iter().map(AgeRecipient::as_str).collect();
         ctx.printer.say_lines(&format!(
-            "sealed {} for {} in {path}\nit opens with the private key of {}: {}",
+            "sealed {} for {} in {path}\nit can be opened with the private key of {}: {}",
             self.key,
             target.place,
             if keys.len() == 1 {
@@ -277,13 +279,15 @@ impl Args {
         }
         if self.replace {
             ctx.printer.tell(
-                "warning: with another encryption key than before, every account and API key of the installation is dead",
+                "warning: with a different encryption key, every account and API key of the \
+                 installation is lost",
             );
         }
         let length = String::from_utf8_lossy(value.expose()).chars().count();
         if i64::try_from(length).is_ok_and(|length| length < GENERATED_LENGTH) {
             ctx.printer.tell(&format!(
-                "warning: the encryption key has fewer than {GENERATED_LENGTH} characters: right for an installation that has it already, too weak for a new one"
+                "warning: the encryption key has fewer than {GENERATED_LENGTH} characters: keep it \
+                 for an installation that already uses it; it is too weak for a new one"
             ));
         }
     }
@@ -304,7 +308,8 @@ fn write(path: &Utf8Path, bytes: &[u8], replace: bool) -> Result<(), Failure> {
 }
 
 fn is_there(path: &Utf8Path) -> Failure {
-    Failure::input(format!("`{path}` is there already")).hint(
-        "--replace puts another value in its place; the old one is then only where the file was committed or copied",
+    Failure::input(format!("`{path}` already exists")).hint(
+        "to replace its value, pass --replace; the old value then remains only in commits and \
+         copies of the file",
     )
 }

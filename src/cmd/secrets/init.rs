@@ -8,9 +8,9 @@ use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Makes what the bundle lists as generated, where it is not there yet, and what it brings sealed:
-with the same checks and the same recovery file as `apply`, which does this by itself. It is for
-those who write the manifests with kubectl or GitOps. Killed, it is run again: no value is
+    after_help = "Creates the generated secrets of the bundle that do not exist yet, and its sealed secrets, with the
+same checks and the same recovery file as `apply`, which includes this step. Use it if you apply the
+manifests with kubectl or GitOps. To resume a killed run, run the same command again: no value is
 generated twice.
 
 Examples:
@@ -20,7 +20,7 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// Show what would be made, and make nothing
+    /// Show the plan, and create nothing
     #[arg(long)]
     dry_run: bool,
     /// Do not ask

@@ -24,11 +24,11 @@ enum Act {
     Encrypt(encrypt::Args),
     /// Check the sealed secrets of a profile or a bundle
     Check(check::Args),
-    /// Make the generated and sealed secrets of a bundle in a cluster, and nothing else
+    /// Create only the generated and sealed secrets of a bundle in a cluster
     Init(Box<init::Args>),
-    /// Save the secrets of an installation in one encrypted file
+    /// Back up the secrets of an installation to one encrypted file
     Backup(Box<backup::Args>),
-    /// Bring the secrets of such a file back
+    /// Restore secrets from a recovery file
     Restore(Box<restore::Args>),
 }
 

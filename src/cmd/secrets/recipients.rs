@@ -20,8 +20,8 @@ pub(super) fn recipients(
     }
     let hints = |failure: Failure| {
         failure
-            .hint(format!("name a public key: --recipient age1…, or {key} in the profile"))
-            .hint("relay-bundle keygen --age makes a key and prints its public half")
+            .hint(format!("pass a public key: --recipient age1…, or set {key} in the profile"))
+            .hint("create a key and print its public half: relay-bundle keygen --age")
     };
     let recipients = Recipients::new(all).map_err(|error| hints(Failure::input(error)))?;
     if recipients.has_example() {

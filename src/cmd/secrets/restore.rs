@@ -28,9 +28,9 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Only Secrets that the verified bundle refers to are created: anybody who knows a public key could
-have made the file. A Secret that is there with the same values stays; if one value differs,
-nothing is written. The namespace must be there. docs/recovery.md shows the whole way back.
+    after_help = "Creates only Secrets that the verified bundle refers to, because anyone with a public key could have
+made the file. An existing Secret with the same values is kept; if any value differs, nothing is
+written. The namespace must exist. docs/recovery.md describes the whole recovery.
 
 Examples:
   relay-bundle secrets restore prod.tar secrets.age --trust trust.toml --identity key.txt --dry-run
@@ -39,7 +39,7 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// The recovery file that `apply`, `secrets init` or `secrets backup` has written
+    /// A recovery file written by `apply`, `secrets init` or `secrets backup`
     recovery_file: Utf8PathBuf,
     #[command(flatten)]
     identity: IdentityArgs,
@@ -110,7 +110,8 @@ impl Args {
         ctx.printer.report(&report)?;
         if report.done && !report.restored.is_empty() {
             ctx.printer.say(
-                "the record in the cluster has no copy of them: keep the file, or make another one with `relay-bundle secrets backup`",
+                "the record in the cluster has no copy of them: keep the file, or create another \
+                 with `relay-bundle secrets backup`",
             );
         }
         Ok(ExitCode::SUCCESS)
@@ -121,7 +122,7 @@ impl Args {
         let path = &self.recovery_file;
         let identities = self.identity.read()?.ok_or_else(|| {
             Failure::input("no private key for the recovery file")
-                .hint("name the file with the key: --identity FILE")
+                .hint("pass the file with the key: --identity FILE")
         })?;
         let file = fsio::read_bounded(path, RECOVERY_BYTES_MAX as u64)?;
         let recovery = Recovery::open(&file, &identities).map_err(|error| {
@@ -132,10 +133,11 @@ impl Args {
             return Ok(recovery);
         }
         Err(Failure::input(format!(
-            "`{path}` is of {} in namespace {}, and the bundle is {name} for namespace {namespace}",
+            "`{path}` is for {} in namespace {}, but the bundle is {name} for namespace \
+             {namespace}",
             recovery.bundle, recovery.namespace
         ))
-        .hint("take the file, or the bundle, of this installation"))
+        .hint("use the file or the bundle of this installation"))
     }
 }
 
@@ -144,8 +146,8 @@ fn check_namespace(cluster: &Cluster, namespace: &str) -> Result<(), Failure> {
     if there.is_some() {
         return Ok(());
     }
-    Err(Failure::world(format!("there is no namespace {namespace}"))
-        .hint(format!("make it first: kubectl create namespace {namespace}")))
+    Err(Failure::world(format!("namespace {namespace} does not exist"))
+        .hint(format!("create it: kubectl create namespace {namespace}")))
 }
 
 /// The Secrets to restore.
@@ -200,7 +202,7 @@ fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan,
         return Ok(plan);
     }
     let failure = Failure::world(
-        "the cluster has Secrets with other values than the file; nothing was written",
+        "the cluster has Secrets whose values differ from the file; nothing was written",
     );
     let failure = different.into_iter().fold(failure, Failure::reason);
     Err(failure.hint("if the file is right, delete these Secrets and run the command again"))
@@ -242,10 +244,12 @@ fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<(), Failur
         Ok(_) => Ok(()),
         Err(error) if error.code() == 409 => match cluster.find_secret(key)? {
             Some(live) if live.data == secret.data => Ok(()),
-            _ => Err(Failure::world(format!("{key} was created concurrently with other values"))
-                .hint("run the command again: it compares the values with the cluster")),
+            _ => Err(Failure::world(format!(
+                "{key} was created by another client during this run, with different values"
+            ))
+            .hint("run the command again: it will compare the values with the cluster")),
         },
         Err(error) => Err(Failure::from(error)
-            .hint(format!("{key} was not restored; the Secrets before it were"))),
+            .hint(format!("{key} was not restored; the preceding Secrets were"))),
     }
 }

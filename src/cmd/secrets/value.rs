@@ -23,7 +23,7 @@ pub(super) fn read(from: Option<&Utf8Path>, key: &str) -> Result<SecretBytes, Fa
     };
     SecretBytes::from_line(line).map_err(|error| {
         Failure::input(format!("`{origin}`: {error}"))
-            .hint("a secret is one line of text; the end of the line after it does not count")
+            .hint("a secret is one line of text; its line ending is ignored")
     })
 }
 
@@ -31,7 +31,7 @@ fn from_stdin(limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         return Err(Failure::input("stdin is a terminal, which would show the value")
-            .hint("without --value-file it is asked for, and not shown"));
+            .hint("omit --value-file to type it without echo"));
     }
     // Reads the descriptor itself, because the buffer of `Stdin` would keep a copy.
     let file = File::from(stdin.as_fd().try_clone_to_owned()?);
@@ -41,13 +41,13 @@ fn from_stdin(limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
 /// Asks twice: the operator cannot see a typing mistake, and cannot check a sealed value later.
 fn ask(key: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::input("a value is wanted, and there is no terminal to ask on")
-            .hint("name where it is: --value-file FILE, or --value-file - for stdin"));
+        return Err(Failure::input("cannot ask for the value without a terminal")
+            .hint("pass it with --value-file FILE, or --value-file - for stdin"));
     }
     let prompt = |text: String| -> Result<_, Failure> {
         Ok(Zeroizing::new(rpassword::prompt_password(text)?.into_bytes()))
     };
     let first = prompt(format!("Value of {key}: "))?;
-    let second = prompt("Once more: ".to_owned())?;
+    let second = prompt("Repeat: ".to_owned())?;
     if first == second { Ok(first) } else { Err(Failure::input("the two values differ")) }
 }

@@ -33,13 +33,12 @@ use crate::rollout::record::{Entry, Item, Progress};
 use crate::rollout::standing::Standing;
 
 /// The remedy for a missing Secret.
-const LOST: &str = "pods that run still have it, and none that starts can: restore it, \
-                    `relay-bundle secrets restore`, before any pod starts anew; docs/recovery.md \
-                    shows how";
+const LOST: &str = "running pods still have it, but new pods cannot start: restore it with \
+                    `relay-bundle secrets restore` before a pod restarts (see docs/recovery.md)";
 
 /// The remedy while a run is pending.
 const NOT_MADE: &str =
-    "the run that was begun has not made it, or somebody deleted it since: run that again";
+    "the pending run has not created it, or it was deleted since: run that command again";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -47,16 +46,16 @@ const NOT_MADE: &str =
     mut_arg("registry_config", |argument| argument.requires("images")),
     mut_arg("ca", |argument| argument.requires("images")),
     mut_arg("plain_http", |argument| argument.requires("images")),
-    after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over,
-all its objects are there and ready, and so are the Secrets that apply made for it; 1 if not.
+    after_help = "Exit code 0 if a generation is deployed, none is pending, no Helm release is partly taken over, and
+all its objects are ready, including the Secrets that `apply` created for it; otherwise 1.
 
-The record says all this of itself. With --trust the bundle that it names as deployed is verified:
-its signatures, and that no key or content was revoked. Then the images that pods run are compared
-with those that it pins: exit code 1 if one is another image. `verify --live` compares the objects
-with a bundle, field by field.
+By default, this reports the record without verification. --trust verifies the bundle that is
+recorded as deployed: its signatures, and that no key or content is revoked. It also compares the
+images of pods with the pinned ones: exit code 1 if one differs. To compare objects with a bundle
+field by field, use `verify --live`.
 
 --images asks the registries for each image of the bundle, as `apply` does: exit code 1 if one is
-gone, and pods could not start anew.
+missing, because new pods could not start.
 
 Examples:
   relay-bundle status -n claude-relay
@@ -66,7 +65,7 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     installation: InstallationArgs,
-    /// Verify the bundle that is recorded as deployed, under this policy
+    /// Verify the deployed bundle of the record with this policy
     #[arg(long, value_name = "TOML", help_heading = "Verification")]
     trust: Option<Utf8PathBuf>,
     /// Look for the images of the deployed bundle in their registries
@@ -131,8 +130,7 @@ impl Args {
             ctx.printer.say(&unfinished);
         }
         if !report.verified {
-            ctx.printer
-                .say("nothing was verified: this is what the record says of itself; see --trust");
+            ctx.printer.say("nothing was verified: this is what the record states; see --trust");
         }
         Ok(if report.ok { ExitCode::SUCCESS } else { DIFFERS.into() })
     }

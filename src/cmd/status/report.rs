@@ -121,7 +121,7 @@ impl SecretReport {
             SecretStanding::Missing => Some(format!("! Secret/{name}: missing: {why}")),
             SecretStanding::Replaced => Some(format!("! {why}")),
             SecretStanding::Unseen => {
-                Some(format!("  Secret/{name}: not checked: we may not look at it"))
+                Some(format!("  Secret/{name}: not checked: missing permission"))
             }
         }
     }
@@ -164,7 +164,7 @@ impl Report for StatusReport {
             let who = lock.to_string();
             writeln!(
                 out,
-                "{:<12}held by {}: a run is under way, or was killed",
+                "{:<12}held by {}: a run is in progress, or was killed",
                 "lock",
                 safe(&who)
             )?;
@@ -172,7 +172,7 @@ impl Report for StatusReport {
         if let Some(release) = &self.adopting {
             writeln!(
                 out,
-                "{:<12}the Helm release {release}: under way, or interrupted",
+                "{:<12}the Helm release {release}: in progress, or interrupted",
                 "adopting"
             )?;
         }
@@ -181,15 +181,13 @@ impl Report for StatusReport {
         let ready = self.objects.iter().filter(|object| object.standing == Standing::Ready).count();
         let of = self.objects_of.map(|of| format!(" of generation {of}")).unwrap_or_default();
         let all = count(self.objects.len(), "object");
-        writeln!(out, "{:<12}{ready} of {all}{of} are there and ready", "objects")?;
+        writeln!(out, "{:<12}{ready} of {all}{of} are ready", "objects")?;
         for ObjectReport { key, standing, .. } in &self.objects {
             let why = match standing {
                 Standing::Ready => continue,
                 Standing::Waiting(why) => format!("not ready: {why}"),
                 Standing::Failed(why) => format!("failed: {why}"),
-                Standing::Replaced => {
-                    "another object has its name: somebody deleted it and made this one".into()
-                }
+                Standing::Replaced => "it was deleted and recreated by another client".into(),
                 Standing::Missing => "missing".into(),
             };
             writeln!(out, "  ! {}: {}", safe(&key.to_string()), safe(&why))?;

@@ -23,16 +23,14 @@ use crate::trust::policy::{Pattern, Status};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "What is there stays as it is, with its comments; the new entry is appended.
+#[command(after_help = "Appends the new entry, and keeps existing entries and comments unchanged.
 
 Examples:
   relay-bundle trust add key trust.toml --key signing.pub.pem --holder build-desk
   relay-bundle trust add grant trust.toml --bundle claude-relay --profile production \\
       --environment production --namespace claude-relay --key build-desk --key release-desk \\
       --threshold 2
-  relay-bundle trust add revoked-content trust.toml --content-id sha256:1f0c9a2b…"
-)]
+  relay-bundle trust add revoked-content trust.toml --content-id sha256:1f0c9a2b…")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -40,11 +38,11 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// A key, and who has it
+    /// Add a key and its holder
     Key(KeyArgs),
-    /// What signatures of which keys allow
+    /// Add a grant: which keys may sign which bundles
     Grant(GrantArgs),
-    /// Content that is never accepted
+    /// Revoke content, so that it is never accepted
     RevokedContent(ContentArgs),
 }
 
@@ -55,13 +53,13 @@ struct KeyArgs {
     /// The public key: a PEM file, or SPKI in base64
     #[arg(long, value_name = "PEM")]
     key: String,
-    /// Who has the key; two keys of one holder count as one signer
+    /// The holder of the key; two keys of one holder count as one signer
     #[arg(long, value_name = "NAME")]
     holder: Label,
-    /// From when it counts; by default also for what was signed before it was added
+    /// The start of its validity; by default it also covers earlier signatures
     #[arg(long, value_name = "TIME")]
     not_before: Option<Timestamp>,
-    /// Until when it counts; two years from now by default
+    /// The end of its validity; two years from now by default
     #[arg(long, value_name = "TIME")]
     not_after: Option<Timestamp>,
     /// `active`, `retired` (counts only for what is deployed) or `revoked` (never counts)
@@ -73,16 +71,16 @@ struct KeyArgs {
 struct GrantArgs {
     /// The policy
     file: Utf8PathBuf,
-    /// A bundle's name, or a beginning such as `claude-*`; repeatable
+    /// The name of a bundle, or a prefix such as `claude-*`; repeatable
     #[arg(long = "bundle", value_name = "NAME", required = true)]
     bundles: Vec<Pattern>,
-    /// A profile, or a beginning; repeatable
+    /// A profile, or a prefix; repeatable
     #[arg(long = "profile", value_name = "NAME", required = true)]
     profiles: Vec<Pattern>,
-    /// An environment, or a beginning; repeatable
+    /// An environment, or a prefix; repeatable
     #[arg(long = "environment", value_name = "NAME", required = true)]
     environments: Vec<Pattern>,
-    /// A namespace, or a beginning; repeatable; any by default
+    /// A namespace, or a prefix; repeatable; any by default
     #[arg(long = "namespace", value_name = "NAME")]
     namespaces: Vec<Pattern>,
     /// A key of the policy: its holder, or at least 8 digits of its id; repeatable
@@ -141,7 +139,7 @@ impl KeyArgs {
         };
         if let Some(known) = edit.policy().keys().get(&public.id()) {
             return Err(Failure::input(format!(
-                "`{}` has this key already: {} of {}",
+                "`{}` already has this key: {} of {}",
                 self.file,
                 public.id(),
                 known.holder
@@ -185,7 +183,7 @@ impl ContentArgs {
         let content: Digest = digits.parse().map_err(Failure::input)?;
         if edit.policy().revoked_content().contains(&content) {
             return Err(Failure::input(format!(
-                "`{}` revokes sha256:{content} already",
+                "`{}` already revokes sha256:{content}",
                 self.file
             )));
         }
@@ -197,9 +195,7 @@ impl ContentArgs {
 fn append(ctx: &Ctx, edit: PolicyEdit<'_>, added: String) -> Outcome {
     let path = edit.path();
     edit.append(&added)?;
-    ctx.printer.say(&format!(
-        "added to {path}; `relay-bundle trust check {path}` finds what is odd about it"
-    ));
+    ctx.printer.say(&format!("added to {path}; check it with `relay-bundle trust check {path}`"));
     ctx.printer.report(&AddReport { path: path.to_owned(), added })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,8 +15,8 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1 when something cannot work (errors), 0 when there are only warnings or nothing. A file
-that is no policy, or that others can change, is exit code 2.
+    after_help = "Exit code 1 if there are errors, 0 if there are only warnings or no findings, 2 if the file is not a
+policy or other users can change it.
 
 Examples:
   relay-bundle trust check trust.toml

@@ -32,7 +32,7 @@ impl<'a> PolicyEdit<'a> {
             Locked::Yes(lock) => Some(lock),
             Locked::Unsupported(why) => {
                 ctx.printer.warn(&format!(
-                    "`{path}` cannot be locked ({why}): do not edit it elsewhere now"
+                    "cannot lock `{path}` ({why}): do not edit it elsewhere at the same time"
                 ));
                 None
             }
@@ -57,14 +57,18 @@ impl<'a> PolicyEdit<'a> {
         let end = if self.text.ends_with('\n') { "" } else { "\n" };
         let text = format!("{}{end}\n{added}", self.text);
         Policy::parse(&text).map_err(|error| {
-            let failure =
-                Failure::input(format!("`{path}` would be no policy with it: {}", error.message));
+            let failure = Failure::input(format!(
+                "`{path}` would become an invalid policy: {}",
+                error.message
+            ));
             failure.hint("nothing was written")
         })?;
         // Editors take no lock.
         if load_policy_text(path).ok().is_none_or(|(_, now)| now != self.text) {
-            return Err(Failure::world(format!("`{path}` was changed by another program"))
-                .hint("nothing was written: run the same command again"));
+            return Err(Failure::world(format!(
+                "`{path}` was changed by another program during this run"
+            ))
+            .hint("nothing was written: run the same command again"));
         }
         write_atomic(&self.target, text.as_bytes(), file_mode(&self.target)?, Durability::Synced)?;
         Ok(())

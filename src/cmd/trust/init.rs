@@ -17,8 +17,8 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The policy trusts nobody until a key and a grant are added. It belongs to the operator's side, and
-comes there by another way than the bundles.
+    after_help = "The policy does not trust any key until you add a key and a grant. It belongs to the operator:
+transfer it separately from the bundles.
 
 Examples:
   relay-bundle trust init --site plant-7 --max-age-days 180
@@ -26,16 +26,16 @@ Examples:
       --cluster-uid \"$(kubectl get namespace kube-system -o jsonpath='{.metadata.uid}')\""
 )]
 pub(super) struct Args {
-    /// Where to write it; nothing is replaced
+    /// The file to write; it must not exist
     #[arg(long, value_name = "TOML", default_value = "trust.toml")]
     out: Utf8PathBuf,
-    /// The name of this place: bundles that are signed for other sites are refused
+    /// The name of this place: bundles signed for other sites are refused
     #[arg(long, value_name = "NAME")]
     site: Option<Label>,
     /// The uid of the cluster's namespace kube-system
     #[arg(long, value_name = "UID")]
     cluster_uid: Option<String>,
-    /// How many days a bundle may be on its way
+    /// The maximum age of a bundle in days
     #[arg(long, value_name = "DAYS", value_parser = super::count)]
     max_age_days: Option<NonZeroU32>,
 }
@@ -60,19 +60,19 @@ impl Args {
         create_new(&self.out, text.as_bytes(), MODE_PUBLIC, Durability::Synced).map_err(
             |error| match error.kind() {
                 io::ErrorKind::AlreadyExists => {
-                    Failure::input(format!("`{}` is there already, and is not replaced", self.out))
-                        .hint("`relay-bundle trust add` adds to it")
+                    Failure::input(format!("`{}` already exists, and is not overwritten", self.out))
+                        .hint("to add to it, use `relay-bundle trust add`")
                 }
                 _ => error.into(),
             },
         )?;
         let path = &self.out;
         ctx.printer.say_lines(&format!(
-            "{path} trusts nobody yet. Add keys, say what they may sign, and look at the result:\n  \
-             relay-bundle trust add key {path} --key signing.pub.pem --holder build-desk\n  \
-             relay-bundle trust add grant {path} --bundle claude-relay --profile production \
-             --environment production --namespace claude-relay --key build-desk\n  \
-             relay-bundle trust check {path}"
+            "{path} does not trust any key yet. Add keys, grant what they may sign, and check the \
+             result:\n  relay-bundle trust add key {path} --key signing.pub.pem --holder \
+             build-desk\n  relay-bundle trust add grant {path} --bundle claude-relay --profile \
+             production --environment production --namespace claude-relay --key \
+             build-desk\n  relay-bundle trust check {path}"
         ));
         ctx.printer.report(&InitReport { path: self.out })?;
         Ok(ExitCode::SUCCESS)
@@ -90,20 +90,12 @@ impl Args {
         let uid = line("clusterUid", self.cluster_uid.as_deref().map(quoted), "\"…\"");
         let age = line("maxAgeDays", self.max_age_days.map(|days| days.to_string()), "180");
         format!(
-            "# Who may sign what for this place. `relay-bundle trust check` finds what is odd about it.\n\
-             # Nobody but its owner may be able to write this file.\n\
-             schema = \"{SCHEMA}\"\n\
-             \n\
-             # Which place this is. What is left out is not checked.\n\
-             [target]\n\
-             # A bundle that was signed for other sites is refused.\n\
-             {site}\
-             # kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'\n\
-             {uid}\
-             \n\
-             [policy]\n\
-             # How many days a bundle may be on its way.\n\
-             {age}"
+            "# The keys that are trusted for this place, and what they may sign. Check it with \
+             `relay-bundle trust check`.\n# Only its owner may have write permission for this \
+             file.\nschema = \"{SCHEMA}\"\n\n# The identity of this place. Omitted fields are not \
+             checked.\n[target]\n# Bundles signed for other sites are refused.\n{site}# kubectl \
+             get namespace kube-system -o jsonpath='{{.metadata.uid}}'\n{uid}\n[policy]\n# The \
+             maximum age of a bundle in days.\n{age}"
         )
     }
 }

@@ -24,11 +24,11 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Act {
-    /// Write a policy that trusts nobody yet
+    /// Write a policy without keys and grants
     Init(init::Args),
-    /// Add a key, a grant, or content that is never accepted
+    /// Add a key, a grant, or revoked content
     Add(add::Args),
-    /// Find what can never work in a policy, and what soon will not
+    /// Find errors in a policy, and keys that expire soon
     Check(check::Args),
     /// Show a policy on one page
     Show(show::Args),
@@ -47,7 +47,7 @@ impl Args {
 
 /// Parses a count of at least 1.
 fn count(text: &str) -> Result<NonZeroU32, &'static str> {
-    text.parse().map_err(|_| "write a whole number from 1")
+    text.parse().map_err(|_| "use a whole number of 1 or more")
 }
 
 /// Returns the key that an argument names by its key id, at least 8 digits of it, or its holder.
@@ -59,11 +59,12 @@ fn find_key(policy: &Policy, path: &Utf8Path, named: &str) -> Result<KeyId, Fail
     match found[..] {
         [id] => Ok(id),
         [] => Err(Failure::input(format!("`{path}` has no key `{named}`")).hint(
-            "name a holder, or at least 8 digits of a keyid; `relay-bundle trust show` lists them",
+            "pass a holder, or at least 8 digits of a keyid; list them with `relay-bundle trust \
+             show`",
         )),
         _ => Err(Failure::input(format!("`{path}` has {} keys `{named}`", found.len())).hint(
             format!(
-                "name one by its keyid: {}",
+                "pass the keyid of one: {}",
                 found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             ),
         )),

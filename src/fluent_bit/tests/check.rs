@@ -131,7 +131,7 @@ fn an_unknown_property_gets_the_nearest_name_or_the_output_that_has_it() {
         (Output::Forward, "SharedKey", "did you mean `shared_key`?"),
         (Output::S3, "retrylimit", "did you mean `retry_limit`?"),
         (Output::Http, "tls.verfy", "did you mean `tls.verify`?"),
-        (Output::Forward, "logstash_prefix_separator", "choose the output that has it: es"),
+        (Output::Forward, "logstash_prefix_separator", "use the output that has it: es"),
         (Output::Http, "rdkafka.acks", "remove it"),
         (Output::Stdout, "completely_different", "remove it"),
     ];

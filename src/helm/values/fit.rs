@@ -50,10 +50,10 @@ fn unknown(
 ) -> String {
     // Values with hundreds of unknown keys belong to another chart, so similar keys mean nothing.
     if notes_before > DIAGNOSTICS_MAX {
-        return "no such key".to_owned();
+        return "unknown key".to_owned();
     }
     let beside: Vec<&str> = properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-    format!("no such key; {}", suggest::key(path, key, &beside))
+    format!("unknown key; {}", suggest::key(path, key, &beside))
 }
 
 fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Option<Value> {
@@ -91,13 +91,13 @@ fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Op
 }
 
 fn refuse(value: &Value, wanted: &str, path: &Path, notes: &mut Notes) -> Option<Value> {
-    let why = format!("the key takes {wanted}, and the values have {}", value.type_name());
+    let why = format!("the key takes {wanted}, but the value is {}", value.type_name());
     notes.add(path.to_string(), "dropped", why);
     None
 }
 
 fn changed(value: &Value, wanted: &str, path: &Path, notes: &mut Notes) {
-    let why = format!("the key takes {wanted}, and the values have {}", value.type_name());
+    let why = format!("the key takes {wanted}, but the value is {}", value.type_name());
     notes.add(path.to_string(), format!("changed to {wanted}"), why);
 }
 
@@ -138,7 +138,7 @@ fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -
     let Some(integer) = integer else { return refuse(value, "an integer", path, notes) };
     let least = schema.get("minimum").and_then(Schema::as_i64);
     if is_config(path) && integer == 0 && least.is_some_and(|least| least > 0) {
-        notes.add(path.to_string(), "dropped", "the relay takes its own default in place of 0");
+        notes.add(path.to_string(), "dropped", "the relay replaces 0 with its own default");
         return None;
     }
     Some(Value::Integer(integer))
@@ -191,7 +191,8 @@ fn fit_text(value: Value, path: &Path, notes: &mut Notes) -> Option<Value> {
         Some(text) => {
             let why = match &value {
                 Value::Float(_) => {
-                    "the key takes a string; YAML reads this as a number and loses zeros at its end: check it"
+                    "the key takes a string; YAML reads this as a number and drops trailing zeros: \
+                     check it"
                 }
                 _ => "the key takes a string",
             };

@@ -21,16 +21,16 @@ fn class(import: &mut Import<'_>) {
     match import.values.text("ingress.className") {
         None => {
             import.values.set("ingress.className", Value::Text(class));
-            import.note(key, "is now `ingress.className`", "the class is named once, by the field");
+            import.note(key, "is now `ingress.className`", "the class is set once, by the field");
         }
         Some(field) if field == class => {
-            import.note(key, "dropped", "`ingress.className` says the same");
+            import.note(key, "dropped", "`ingress.className` has the same value");
         }
         Some(_) => {
             import.note(
                 key,
                 "dropped",
-                "`ingress.className` names another class, and the class is named once",
+                "`ingress.className` sets another class, and the class can only be set once",
             );
         }
     }
@@ -47,13 +47,13 @@ fn hosts(import: &mut Import<'_>) {
                 found.push((
                     format!("ingress.hosts[{index}].host"),
                     "added",
-                    "an entry without a host is for every host",
+                    "an entry without a host applies to every host",
                 ));
             }
             Value::Map(map) if map.get("paths").is_none_or(Value::is_empty) => found.push((
                 format!("ingress.hosts[{index}].paths"),
                 "not set",
-                "the chart made a host without paths unreachable; here it gets `/`",
+                "the chart left a host without paths unreachable; here it gets `/`",
             )),
             Value::Text(name) => {
                 let name = Value::Text(std::mem::take(name));
@@ -61,7 +61,7 @@ fn hosts(import: &mut Import<'_>) {
                 found.push((
                     format!("ingress.hosts[{index}]"),
                     "changed to a table",
-                    "a host has its name under `host`, and gets `/`",
+                    "a host is a table with its name in `host`, and gets `/`",
                 ));
             }
             _ => {}
@@ -83,6 +83,6 @@ fn certificates(import: &mut Import<'_>) {
         }
     }
     for key in found {
-        import.note(key, "dropped", "it is empty: the controller's own certificate is meant");
+        import.note(key, "dropped", "it is empty: the controller's own certificate applies");
     }
 }

@@ -71,7 +71,7 @@ pub enum ImportError {
     Empty,
     #[error("the values are not YAML (line {line}): {message}")]
     Yaml { line: usize, message: String },
-    #[error("values are a map of keys, this is {found}")]
+    #[error("expected a map of values, found {found}")]
     NotValues { found: &'static str },
 }
 
@@ -86,9 +86,9 @@ pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, Import
     if values.0.is_empty() {
         notes.add_first(
             VALUES,
-            "nothing is set",
-            "the profile is that of the chart's defaults, with its secrets from the chart's \
-             Secret: is this the right release and namespace?",
+            "no value is set",
+            "the profile has the chart's defaults, with the secrets of the chart's Secret: are \
+             release and namespace correct?",
         );
     }
     let mut import = Import { chart: Chart::of(&values, options), values, notes, options };

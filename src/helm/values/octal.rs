@@ -36,13 +36,13 @@ pub(super) fn note_octal(number: i64, path: &Path, notes: &mut Notes) {
     let is_shown = is_mode(path) || !keys.any(resembles_secret);
     let example =
         if is_shown && number >= 0 { format!(": 0{number:o} is {number}") } else { String::new() };
-    let why = format!("Helm takes a number that begins with 0 for octal{example}");
+    let why = format!("Helm reads a number that starts with 0 as octal{example}");
     notes.add(path.to_string(), "read as octal", why);
 }
 
 fn note_decimal(number: i64, path: &Path, notes: &mut Notes) {
     let Some(meant) = meant(&number.to_string()) else { return };
-    let why = format!("Helm takes {number} for decimal; write `0o{meant:o}` if that is meant");
+    let why = format!("Helm reads {number} as decimal; write `0o{meant:o}` if you mean octal");
     notes.add(path.to_string(), format!("is the mode `0o{number:o}`"), why);
 }
 

@@ -23,8 +23,8 @@ const GRAFANA_RENAMED: [(&str, &str); 8] = [
     ("loglevel", "log_level"),
 ];
 const GRAFANA_ABSENT: [(&str, &str); 4] = [
-    ("batchwait", "the plugin sends what it has once a second"),
-    ("batchsize", "the plugin sends what it has once a second"),
+    ("batchwait", "the plugin sends its records once a second"),
+    ("batchsize", "the plugin sends its records once a second"),
     ("url", "the plugin takes `Host`, `Port` and `Uri`"),
     ("maxretries", "retries are `Retry_Limit`"),
 ];
@@ -53,7 +53,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
             import.values.set(CONFIG, Value::Map(config));
         }
         Some(other) => {
-            let why = format!("the key takes a map, and the values have {}", other.type_name());
+            let why = format!("the key takes a map, but the value is {}", other.type_name());
             import.values.remove(CONFIG);
             import.note(CONFIG, "dropped", why);
         }
@@ -69,7 +69,7 @@ fn image(import: &mut Import<'_>) {
         Some(_) => "; the repository must hold it",
         None => "",
     };
-    import.note(IMAGE_TAG, "dropped", format!("{too_old}; the default takes its place{mirror}"));
+    import.note(IMAGE_TAG, "dropped", format!("{too_old}; replaced by the default{mirror}"));
 }
 
 fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> Map {
@@ -78,7 +78,7 @@ fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> M
         let path = Path::of(CONFIG).key(key.as_str()).to_string();
         let Some(key) = own_name(import, output, &path, key) else { continue };
         if kept.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(&key)) {
-            import.note(path, "dropped", "the property stands twice: letter case does not count");
+            import.note(path, "dropped", "the property occurs twice: names are not case-sensitive");
             continue;
         }
         let Some(value) = scalar_or_list(import, &path, value) else { continue };
@@ -107,7 +107,8 @@ fn own_name(
     if output != Some(Output::Loki) || Output::Loki.property(&lower).is_some() {
         return Some(key);
     }
-    let other = "it is an option of Grafana's plugin for Loki, not of the one in the image, which would not start";
+    let other = "it is an option of Grafana's plugin for Loki, not of the plugin in the image, \
+                 which would not start";
     if let Some((_, name)) = GRAFANA_RENAMED.iter().find(|(old, _)| *old == lower) {
         import.note(path, format!("is now `{name}`"), other);
         return Some((*name).to_owned());

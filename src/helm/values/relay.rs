@@ -9,7 +9,7 @@ use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
 pub(super) fn config(import: &mut Import<'_>) {
     import.drop_key(
         "config.rateLimitCleanupInterval",
-        "the relay reads no such variable; it cleans up every 5 minutes",
+        "the relay does not read this variable; it cleans up every 5 minutes",
     );
     let offset = "config.timezoneOffset";
     let zero = import
@@ -20,7 +20,7 @@ pub(super) fn config(import: &mut Import<'_>) {
     if zero {
         import.drop_key(
             offset,
-            "the relay turns 0 into 8, which is the default: quotas and log times stay as they are",
+            "the relay turns 0 into 8, which is the default: quotas and log times stay unchanged",
         );
     }
     let prefix = "config.apiKeyPrefix";
@@ -47,7 +47,7 @@ pub(super) fn environment(import: &mut Import<'_>) {
             import.note(
                 path.as_str(),
                 "kept alone",
-                format!("`{}` stands twice, and the last one counts", name.escape_debug()),
+                format!("`{}` occurs twice, and the last one applies", name.escape_debug()),
             );
         }
         let variable = hide(import, &path, &name, variable);
@@ -67,14 +67,14 @@ fn name_of(variable: &Value) -> Option<&str> {
 /// Moves a variable to the equivalent key; returns the variable if no key matches.
 fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Option<Value> {
     if name == "RATE_LIMIT_CLEANUP_INTERVAL" {
-        import.note(path, "dropped", "the relay reads no such variable");
+        import.note(path, "dropped", "the relay does not read this variable");
         return None;
     }
     if name == POD_NAME {
         import.note(
             path,
             "dropped",
-            "the bundle keeps the name for itself, and the relay reads no such variable",
+            "the bundle reserves this name, and the relay does not read this variable",
         );
         return None;
     }
@@ -82,7 +82,7 @@ fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) ->
         import.note(
             path,
             "dropped",
-            format!("{PROXY_WHY}: name the proxy in each account of the relay"),
+            format!("{PROXY_WHY}: configure the proxy in each account of the relay"),
         );
         return None;
     }

@@ -43,7 +43,8 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
             import.note(
                 key,
                 what,
-                "null takes a default of the chart away, which a profile cannot: ours applies",
+                "null removes a default of the chart, which a profile cannot do: our default \
+                 applies",
             );
             return false;
         }
@@ -86,7 +87,7 @@ fn may_hold_secret(path: &Path) -> bool {
 /// Drops keys that a profile has and the chart does not.
 fn foreign(import: &mut Import<'_>) {
     for key in ["schema", "extends", "release", "kubernetes"] {
-        import.drop_key(key, "it is not a key of the chart; options of `import helm` say it");
+        import.drop_key(key, "it is not a key of the chart; use the options of `import helm`");
     }
 }
 
@@ -94,17 +95,17 @@ fn globals(import: &mut Import<'_>) {
     import.rename(
         "global.imageRegistry",
         "redis.image.registry",
-        "the chart used it for Redis alone; `images.registry` would be for all images",
+        "the chart used it for Redis only; `images.registry` would apply to all images",
     );
     import.rename(
         "global.imagePullSecrets",
         "imagePullSecrets",
-        "a profile has one list for all pods; the chart used this one for Redis alone",
+        "a profile has one list for all pods; the chart used this one for Redis only",
     );
     import.rename(
         "global.storageClass",
         "redis.persistence.storageClass",
-        "the chart used it for Redis alone",
+        "the chart used it for Redis only",
     );
     let Some(Value::Map(rest)) = import.values.remove("global") else { return };
     for (key, _) in rest.0 {
@@ -137,8 +138,8 @@ fn images(import: &mut Import<'_>) {
         import.note(
             "image.tag",
             "not set",
-            "the chart took its appVersion, a profile takes `release.appVersion`: set that to the \
-             version that runs, or upgrade with this profile",
+            "the chart used its appVersion, a profile uses `release.appVersion`: set that to the \
+             running version, or upgrade with this profile",
         );
     }
 }
@@ -168,14 +169,14 @@ fn name_registry(import: &mut Import<'_>, image: &str) {
 fn limits(import: &mut Import<'_>) {
     let limit = "resources.limits.memory";
     if import.values.get(limit).is_none() {
-        let why = "the chart's limit was 512Mi, ours is 1Gi: two large requests, which need no \
-                   valid key, ended the relay; raise a ResourceQuota that is full";
+        let why = "the chart's limit was 512Mi, ours is 1Gi: two large requests, even without a \
+                   valid key, could kill the relay; raise a full ResourceQuota";
         import.note(limit, "not set", why);
     }
     let size = "config.requestMaxSizeMb";
     if import.values.get(size).is_none() {
-        let why = "the chart's relay took bodies of 60 MiB, ours of 32 MiB; if clients send larger \
-                   ones, set it together with the memory";
+        let why = "the chart's relay accepted bodies of 60 MiB, ours accepts 32 MiB; if clients \
+                   send larger ones, raise it together with the memory";
         import.note(size, "not set", why);
     }
 }
@@ -184,7 +185,7 @@ fn redis(import: &mut Import<'_>) {
     for key in ["redis.nameOverride", "redis.fullnameOverride"] {
         import.drop_key(
             key,
-            "Redis is named after the release; the claim with its data keeps its name",
+            "Redis is named after the release; the PVC with its data keeps its name",
         );
     }
     if !import.values.is_on("redis.enabled", true) {
@@ -199,8 +200,8 @@ fn redis(import: &mut Import<'_>) {
             claim,
             "added",
             format!(
-                "`{name}` is the claim of the chart's Redis: every account and key is in it; \
-                 remove the line for an installation that starts empty"
+                "`{name}` is the PVC of the chart's Redis, with every account and key; remove the \
+                 line for an installation that starts empty"
             ),
         );
     }
@@ -217,11 +218,11 @@ fn external_redis(import: &mut Import<'_>) {
     import.note(
         tls,
         format!("changed to `{is_on}`"),
-        "the key is a switch, and the values have a map",
+        "the key is a boolean, but the value is a map",
     );
     for key in others.iter().filter(|key| known_words::is_key_name(key)) {
         let path = Path::of(tls).key(key.as_str());
-        import.note(path.to_string(), "dropped", "`externalRedis.tls` is a switch");
+        import.note(path.to_string(), "dropped", "`externalRedis.tls` is a boolean");
     }
 }
 
@@ -236,14 +237,14 @@ fn service_monitor(import: &mut Import<'_>) {
     if import.values.get("serviceMonitor.port").is_some_and(|port| port.as_text() != Some("http")) {
         import.drop_key(
             "serviceMonitor.port",
-            "the chart ignored it, and the relay's one port is called `http`",
+            "the chart ignored it, and the relay's only port is named `http`",
         );
     }
     if import.values.text("serviceMonitor.namespace").is_some() {
         import.note(
             "serviceMonitor.namespace",
             "kept",
-            "the chart ignored it; now it has an effect",
+            "the chart ignored it; now it takes effect",
         );
     }
 }
@@ -258,7 +259,7 @@ fn autoscaling(import: &mut Import<'_>) {
         import.note(
             max,
             "added",
-            "the chart's default is 100, ours 10: lower it if that was never meant",
+            "the chart's default is 100, ours is 10: lower it unless you need 100",
         );
     }
 }
@@ -268,8 +269,8 @@ fn storage(import: &mut Import<'_>) {
     if import.values.get(kind).is_some_and(|kind| kind.as_text() != Some("emptyDir")) {
         import.drop_key(
             kind,
-            "the chart made an emptyDir of every type; what must last is in Redis, and \
-             `storage.data.external` brings a claim of its own",
+            "the chart used an emptyDir for every type; persistent data is in Redis, and \
+             `storage.data.external` adds a separate PVC",
         );
     }
     let mode = "storage.logs.mode";

@@ -5,7 +5,8 @@ use super::value::{Map, Value};
 use crate::model::text::{DataKey, ObjectName};
 
 /// The condition under which a literal secret may stay.
-pub(super) const KEPT: &str = "a literal secret builds only where `release.environment` is `dev`";
+pub(super) const KEPT: &str =
+    "a literal secret is only allowed where `release.environment` is `dev`";
 
 pub(super) fn apply(import: &mut Import<'_>) {
     own_keys(import);
@@ -40,14 +41,14 @@ fn has_literal(import: &mut Import<'_>, path: &str) -> bool {
     let Some(value) = import.values.get(path) else { return false };
     if value.is_empty() {
         import.values.remove(path);
-        import.note(path, "dropped", "it is empty: the chart took that for not given");
+        import.note(path, "dropped", "it is empty, which the chart treats as not set");
         return false;
     }
     let is_scalar = value.scalar_text().is_some();
     let found = value.type_name();
     if !is_scalar {
         import.values.remove(path);
-        import.note(path, "dropped", format!("a secret is a string, and the values have {found}"));
+        import.note(path, "dropped", format!("a secret is a string, but the value is {found}"));
     }
     is_scalar
 }
@@ -77,9 +78,9 @@ fn own_keys(import: &mut Import<'_>) {
         (
             "config.encryptionKey",
             "encryption-key",
-            "with another key every account and API key would be lost",
+            "with a different key, every account and API key would be lost",
         ),
-        ("config.jwtSecret", "jwt-secret", "the deployment goes on with the same"),
+        ("config.jwtSecret", "jwt-secret", "the deployment keeps the same value"),
     ];
     for (path, key, reason) in keys {
         if has_reference(import, path) {
@@ -105,7 +106,7 @@ fn own_keys(import: &mut Import<'_>) {
 fn admin(import: &mut Import<'_>) {
     let (name, password) = ("config.adminUsername", "config.adminPassword");
     if import.values.get(name).is_some_and(Value::is_empty) {
-        import.drop_key(name, "it is empty: the administrator is called `admin`");
+        import.drop_key(name, "it is empty: the administrator is named `admin`");
     }
     let is_given = has_reference(import, password);
     if is_given || has_literal(import, password) {
@@ -116,14 +117,15 @@ fn admin(import: &mut Import<'_>) {
             import.note(
                 name,
                 "not set",
-                "the chart made up a name at each start; now it is `admin`",
+                "the chart generated a name at each start; now it is `admin`",
             );
         }
     } else {
         import.note(
             password,
             "not set",
-            "the chart made up an administrator at each start; now the password is generated once, at the first apply",
+            "the chart generated an administrator at each start; now the password is generated \
+             once, at the first apply",
         );
     }
 }
@@ -139,11 +141,11 @@ fn internal_redis(import: &mut Import<'_>) {
             import.note(
                 path,
                 "dropped",
-                "nothing asks for it: `redis.enabled` or `redis.auth.enabled` is false",
+                "nothing uses it: `redis.enabled` or `redis.auth.enabled` is false",
             );
         }
         if named.is_some() || key.is_some() {
-            import.note("redis.auth.existingSecret", "dropped", "nothing asks for it");
+            import.note("redis.auth.existingSecret", "dropped", "nothing uses it");
         }
         return;
     }
@@ -154,7 +156,7 @@ fn internal_redis(import: &mut Import<'_>) {
         import.note(
             "redis.auth.existingSecret",
             format!("is now `{path}`"),
-            "a secret and its place are one value",
+            "a secret and its reference are one value",
         );
     } else if has_literal(import, path) {
         refer(import, path, "redis-password");
@@ -162,7 +164,8 @@ fn internal_redis(import: &mut Import<'_>) {
         import.note(
             path,
             "not set",
-            "the chart gave the relay no password for it; now one is generated for both sides, at the first apply",
+            "the chart set no password for the relay; now one is generated for both sides, at the \
+             first apply",
         );
     }
 }
@@ -174,7 +177,7 @@ fn external_redis(import: &mut Import<'_>) {
         let empty = import.values.get(path).is_some_and(Value::is_empty);
         import.values.remove(path);
         if is_given && !empty {
-            import.note(path, "dropped", "nothing asks for it: `redis.enabled` is true");
+            import.note(path, "dropped", "nothing uses it: `redis.enabled` is true");
         }
     } else if !has_reference(import, path) && has_literal(import, path) {
         refer(import, path, "redis-password");

@@ -154,9 +154,9 @@ fn message(error: &serde_saphyr::Error) -> String {
     }
     let limits = [
         ("budget breached: Documents", "there is more than one document"),
-        ("budget breached: Depth", "they are nested too deep"),
-        ("budget breached", "they are too many"),
-        ("alias replay limit", "aliases make them too many"),
+        ("budget breached: Depth", "the values are nested too deep"),
+        ("budget breached", "there are too many values"),
+        ("alias replay limit", "aliases expand to too many values"),
     ];
     if let Some((_, words)) = limits.iter().find(|(start, _)| line.starts_with(start)) {
         return (*words).to_owned();
@@ -216,7 +216,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         if value.is_finite() {
             Ok(Value::Float(value))
         } else {
-            Err(E::custom("a number that is none"))
+            Err(E::custom("a number that is not finite"))
         }
     }
 
@@ -393,9 +393,13 @@ mod tests {
             let error = refused(text);
             assert!(!error.contains('\n') && error.len() < 300, "{error}");
         }
-        assert!(refused(&bomb).ends_with("aliases make them too many"), "{}", refused(&bomb));
-        assert!(refused(&deep).ends_with("they are nested too deep"));
-        assert!(refused(&wide).ends_with("they are too many"));
+        assert!(
+            refused(&bomb).ends_with("aliases expand to too many values"),
+            "{}",
+            refused(&bomb)
+        );
+        assert!(refused(&deep).ends_with("the values are nested too deep"));
+        assert!(refused(&wide).ends_with("there are too many values"));
         assert!(refused("a: 1\n---\nb: 2\n").ends_with("there is more than one document"));
         assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key"));
         assert!(

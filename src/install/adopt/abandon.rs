@@ -126,12 +126,12 @@ impl<'a> Abandonment<'a> {
             self.namespace, chart.secret, chart.key
         );
         Err(Failure::world(format!(
-            "the relay runs with the encryption key in Secret {}, key `{}`, and pods of the \
-             release would start with another one, Secret {}, key `{}`: every account and API key \
-             would be dead; nothing was changed",
+            "the relay runs with the encryption key in Secret {}, key `{}`, but pods of the \
+             release would start with a different one, Secret {}, key `{}`: every account and API \
+             key would be lost; nothing was changed",
             now.secret, now.key, chart.secret, chart.key
         ))
-        .hint(format!("finish the adoption, or bring the key to the release first: {patch}")))
+        .hint(format!("finish the adoption, or copy the key to the release first: {patch}")))
     }
 
     /// Returns the required permissions.
@@ -195,8 +195,10 @@ impl<'a> Abandonment<'a> {
                 answer => return answer.map(|_| ()).map_err(|error| returning(error, &key)),
             }
         }
-        Err(Failure::world(format!("{key} changes all the time: it could not be given back"))
-            .hint("run the command again; see who writes it: `kubectl get --show-managed-fields`"))
+        Err(Failure::world(format!("{key} keeps changing: cannot give it back")).hint(
+            "run the command again; find out which client writes it: `kubectl get \
+             --show-managed-fields`",
+        ))
     }
 
     /// Applies an object of Helm's record, in Helm's name.
@@ -228,11 +230,11 @@ impl<'a> Abandonment<'a> {
             let Some(left) = going.iter().find(is_named) else { return Ok(()) };
             if start.elapsed() >= timeout {
                 return Err(Failure::world(format!(
-                    "pods still name {} after {} s: the release's own pods are not ready",
+                    "pods still refer to {} after {} s: the release's own pods are not ready",
                     left.key,
                     timeout.as_secs()
                 ))
-                .hint(format!("see why: kubectl -n {} get pods", self.namespace)));
+                .hint(format!("inspect them: kubectl -n {} get pods", self.namespace)));
             }
             journal.beat()?;
             self.cluster.pause(PAUSE)?;
@@ -255,11 +257,12 @@ pub fn has_archive(
 
 fn all_archived(release: &ReleaseName) -> Failure {
     Failure::world(format!(
-        "all of Helm's records of the release `{release}` are archived: nothing can be given back; nothing was changed"
+        "all Helm records of the release `{release}` are archived: it cannot be given back; \
+         nothing was changed"
     ))
     .hint(format!(
-        "finish the adoption, which has nothing left to do but to note its end: `relay-bundle \
-         adopt --from-helm {release}` with its bundle"
+        "finish the adoption, of which only the final record is missing: `relay-bundle adopt \
+         --from-helm {release}` with its bundle"
     ))
 }
 

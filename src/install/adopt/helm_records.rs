@@ -88,13 +88,15 @@ impl Records<'_> {
         wipe(&mut secret["data"]);
         let (revision, objects) = read.map_err(|why| {
             self.unreadable(secret, &why)
-                .hint("nothing was changed; `helm history` shows whether Helm can read it")
+                .hint("nothing was changed; check with `helm history` whether Helm can read it")
         })?;
         // The archive is named by this number.
         if number(secret) != Some(revision.number) {
             return Err(self
-                .unreadable(secret, &"its label `version` is not the revision that it is of")
-                .hint("nothing was changed; see who has changed it: Helm writes the label"));
+                .unreadable(secret, &"its label `version` does not match its revision")
+                .hint(
+                    "nothing was changed; find out which client changed it: Helm writes the label",
+                ));
         }
         Ok((revision, objects))
     }
@@ -109,10 +111,13 @@ impl Records<'_> {
 
     fn two_of(&self, number: u64) -> Failure {
         Failure::world(format!(
-            "there are two records of revision {number} of the Helm release `{}` in {}",
+            "two records of revision {number} of the Helm release `{}` in {}",
             self.release, self.namespace
         ))
-        .hint("nothing was changed; Helm makes one Secret for each revision: see who has made the other")
+        .hint(
+            "nothing was changed; Helm creates one Secret per revision: find out which client \
+             created the other",
+        )
     }
 
     /// Returns a problem for each archive name that another Secret occupies.
@@ -128,8 +133,8 @@ impl Records<'_> {
             let Some(mut there) = there else { continue };
             if !(self.is_marked(&there) && content(&there) == *wanted) {
                 taken.push(format!(
-                    "Secret/{name}: the name of the archive of Helm's revision {number} is taken \
-                     by something else: move it away"
+                    "Secret/{name}: its name is needed for the archive of Helm's revision \
+                     {number}: move it away"
                 ));
             }
             wipe(&mut there["data"]);
@@ -198,7 +203,7 @@ impl Records<'_> {
 
     fn not_found(&self) -> Result<Failure, Failure> {
         let failure = Failure::input(format!(
-            "there is no Helm release `{}` in namespace {}",
+            "Helm release `{}` does not exist in namespace {}",
             self.release, self.namespace
         ));
         let mut list = self.page("owner%3Dhelm", "")?;
@@ -212,18 +217,22 @@ impl Records<'_> {
         names.sort();
         names.dedup();
         let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Ok(failure
-            .hint(format!("releases in this namespace: {there}"))
-            .hint("`helm list --all-namespaces` shows them all; the bundle's `release.namespace` must be the release's"))
+        Ok(failure.hint(format!("releases in this namespace: {there}")).hint(
+            "list all releases with `helm list --all-namespaces`; the bundle's `release.namespace` \
+             must be that of the release",
+        ))
     }
 
     fn not_ready(&self, release: &Release) -> Failure {
         let newest = release.newest();
         Failure::world(format!(
-            "revision {} of the Helm release `{}` is `{}`: what it left in the cluster is not known",
+            "revision {} of the Helm release `{}` is `{}`: the state of the cluster is unknown",
             newest.number, self.release, newest.status
         ))
-        .hint("bring it to `deployed` first: `helm rollback`, or the upgrade again; `helm history` shows where it is")
+        .hint(
+            "bring it to `deployed` first, with `helm rollback` or by repeating the upgrade; check \
+             with `helm history`",
+        )
     }
 
     /// Returns whether any record was archived.
@@ -257,10 +266,10 @@ impl Records<'_> {
             }
         }
         Err(Failure::world(format!(
-            "somebody goes on making revisions of the Helm release `{}`",
+            "another client keeps creating revisions of the Helm release `{}`",
             self.release
         ))
-        .hint("what the bundle has is applied; stop whoever calls helm, and run the command again"))
+        .hint("the bundle is applied; stop the client that runs helm, and run the command again"))
     }
 
     fn archive_one(&self, record: &mut Value) -> Result<String, Failure> {
@@ -282,8 +291,13 @@ impl Records<'_> {
                     wipe(&mut there["data"]);
                     Ok(())
                 }
-                _ => Err(Failure::world(format!("Secret {name} is there with another content"))
-                    .hint("it is the archive of another release of this name: move it away, and run the command again")),
+                _ => Err(Failure::world(format!(
+                    "Secret {name} already exists with different content"
+                ))
+                .hint(
+                    "it is the archive of another release with this name: move it away, and run \
+                     the command again",
+                )),
             },
             Ok(mut answer) => {
                 wipe(&mut answer["data"]);
@@ -334,9 +348,10 @@ fn each_item(
         }
     }
     Err(Failure::world(format!(
-        "the server's list of the Secrets of `{release}` does not come to an end"
+        "the server's list of the Secrets of `{release}` does not end"
     ))
-    .hint("run the command again; whoever governs the cluster can say what is between it and us"))
+    .hint("run the command again; ask the cluster administrator about proxies in front of the API \
+           server"))
 }
 
 /// Returns the names of the records that are not being deleted, newest last: until the newest is
@@ -367,11 +382,12 @@ fn number(record: &Value) -> Option<u64> {
 
 fn without_number(record: &Value) -> Failure {
     Failure::world(format!(
-        "Secret {}, a record of Helm's, has no label that says its revision",
+        "Secret {}, a Helm record, has no label with its revision",
         name_of(record)
     ))
     .hint(
-        "what the bundle has is applied; see who has changed the Secret, and run the command again",
+        "the bundle is applied; find out which client changed the Secret, and run the command \
+         again",
     )
 }
 
@@ -427,9 +443,7 @@ mod tests {
         let mut unnumbered = record(2);
         unnumbered["metadata"]["labels"] = json!({});
         let refused = oldest_first(&release(), pages(vec![record(1), unnumbered])).unwrap_err();
-        assert!(
-            refused.message().contains("sh.helm.release.v1.r.v2, a record of Helm's, has no label")
-        );
+        assert!(refused.message().contains("sh.helm.release.v1.r.v2, a Helm record, has no label"));
     }
 
     #[test]
@@ -438,9 +452,9 @@ mod tests {
             oldest_first(&release(), page).unwrap_err().message()
         };
         let empty = |_: &str| Ok(json!({"metadata": {"continue": "more"}, "items": []}));
-        assert!(why(&empty).contains("does not come to an end"));
+        assert!(why(&empty).contains("does not end"));
         let full = |_: &str| Ok(json!({"metadata": {"continue": "more"}, "items": [record(1)]}));
-        assert!(why(&full).contains("does not come to an end"));
+        assert!(why(&full).contains("does not end"));
         let all = |number| oldest_first(&release(), pages((1..=number).map(record).collect()));
         assert_eq!(all(REVISIONS_MAX).unwrap().len(), REVISIONS_MAX);
         assert!(all(REVISIONS_MAX + 1).unwrap_err().message().contains("more than 100 revisions"));

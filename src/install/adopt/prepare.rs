@@ -36,8 +36,10 @@ pub fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> Result<
             }
         }
     }
-    Err(Failure::world(format!("{key} changes all the time: it could not be taken over"))
-        .hint("run the command again; see who writes it: `kubectl get --show-managed-fields`"))
+    Err(Failure::world(format!("{key} keeps changing: cannot take it over")).hint(
+        "run the command again; find out which client writes it: `kubectl get \
+         --show-managed-fields`",
+    ))
 }
 
 /// Returns the object with its new owner, or `None` if it already has that owner.
@@ -92,10 +94,13 @@ pub fn clear(
     {
         if start.elapsed() >= timeout {
             return Err(Failure::world(format!(
-                "{key} is still there after {} s: it was asked to go",
+                "{key} still exists {} s after its deletion was requested",
                 timeout.as_secs()
             ))
-            .hint("see what holds it: finalizers, or a pod that does not end; then run the command again"));
+            .hint(
+                "find out what blocks it, such as finalizers or a terminating pod; then run the \
+                 command again",
+            ));
         }
         journal.beat()?;
         cluster.pause(PAUSE)?;

@@ -68,7 +68,7 @@ pub fn decide(
 ) -> Result<(Vec<Carried>, Option<String>), Failure> {
     let wanted = bundle.manifests.iter().find_map(|manifest| reference(&manifest.object));
     let wanted = wanted.ok_or_else(|| {
-        Failure::input("the bundle's relay has its encryption key from no Secret")
+        Failure::input("the relay of the bundle does not take its encryption key from a Secret")
     })?;
     let chart = Chart::read(cluster, bundle.index.namespace.as_str(), release, wanted.clone())?;
     let chosen = chart.choose(revision)?;
@@ -116,14 +116,13 @@ impl<'a> Chart<'a> {
         wanted: Reference,
     ) -> Result<Self, Failure> {
         let reference = release.of_kind("Deployment").find_map(reference).ok_or_else(|| {
-            Failure::world("no Deployment of the release has ENCRYPTION_KEY from a Secret").hint(
-                "it is not known which key the relay runs with: is it the chart `claude-relay`?",
-            )
+            Failure::world("no Deployment of the release takes ENCRYPTION_KEY from a Secret")
+                .hint("cannot tell which key the relay runs with: is it the chart `claude-relay`?")
         })?;
         let key = key("Secret", namespace, &reference.secret).expect("a kind that is known");
         let Some(mut live) = cluster.find(&key)? else {
             return Err(Failure::world(format!(
-                "the chart's {key} is not there: the encryption key is in it"
+                "the chart's {key} with the encryption key does not exist"
             ))
             .hint("restore it from its backup"));
         };
@@ -182,7 +181,7 @@ impl<'a> Chart<'a> {
         };
         let Some(value) = self.at(Some(number), &self.reference.key) else {
             let failure =
-                Failure::input(format!("Helm keeps no encryption key of revision {number}"));
+                Failure::input(format!("Helm has no encryption key of revision {number}"));
             return Err(lines(&evidence.known()).into_iter().fold(failure, Failure::hint));
         };
         let is_choice = evidence.is_doubtful() || evidence.oldest_pod.is_none();
@@ -190,9 +189,10 @@ impl<'a> Chart<'a> {
             return Ok(Chosen { value, is_certain: true });
         }
         Err(Failure::input(format!(
-            "the relay runs with the stored encryption key, and that of revision {number} is another one"
+            "the relay runs with the stored encryption key, which differs from that of revision \
+             {number}"
         ))
-        .hint("leave --key-from-revision away"))
+        .hint("omit --key-from-revision"))
     }
 
     fn doubt(&self, known: &[KnownKey]) -> Failure {
@@ -200,20 +200,24 @@ impl<'a> Chart<'a> {
         let started = oldest_start(&self.pods, &self.reference);
         let what = match started {
             Some(time) => format!(
-                "the relay runs with another encryption key than the stored one: its oldest pod \
-                 started at {time}, and `{key}` of Secret {secret} is newer"
+                "the relay does not run with the stored encryption key: its oldest pod started at \
+                 {time}, but `{key}` of Secret {secret} is newer"
             ),
             None => format!(
-                "no relay runs, and `{key}` of Secret {secret} has changed: it is not known with which key the data is encrypted"
+                "no relay is running, and `{key}` of Secret {secret} has changed: cannot tell \
+                 which key encrypts the data"
             ),
         };
         let failure = Failure::world(what)
-        .hint("nothing was changed; do not restart the relay before a key is chosen: one that runs has the right one")
-        .hint(format!("the keys that Helm still has, by revision ({} at all):", known.len()));
+            .hint(
+                "nothing was changed; do not restart the relay before you choose a key: a running \
+                 relay has the right one",
+            )
+            .hint(format!("the keys that Helm still has, by revision ({} in total):", known.len()));
         lines(known)
             .into_iter()
             .fold(failure, Failure::hint)
-            .hint("choose the one that was stored when the pod started: --key-from-revision N")
+            .hint("choose the key that was stored when the pod started: --key-from-revision N")
     }
 
     /// Returns the encryption key to carry, or nothing if it is in place already. Fails if the
@@ -258,7 +262,8 @@ impl<'a> Chart<'a> {
         match standing(brought.as_deref(), live.as_deref(), chosen) {
             Standing::Runs => Ok(Vec::new()),
             Standing::Another => Err(Failure::world(format!(
-                "the encryption key that the bundle wants, `{}` of Secret {}, is not the one that the relay runs with",
+                "the encryption key of the bundle, `{}` of Secret {}, differs from the one that \
+                 the relay runs with",
                 wanted.key, wanted.secret
             ))
             .hint(format!(
@@ -268,13 +273,15 @@ impl<'a> Chart<'a> {
             Standing::Unknown if source_is(Source::Generated) => Ok(vec![carried(true)]),
             Standing::Unknown => {
                 let failure = Failure::world(format!(
-                    "the encryption key that the bundle wants, `{}` of Secret {}, cannot be compared with the running one",
+                    "the encryption key of the bundle, `{}` of Secret {}, cannot be compared with \
+                     the running one",
                     wanted.key, wanted.secret
                 ));
                 Err(if source_is(Source::Sealed) && opened.is_none() {
-                    failure.hint("it is sealed; name the file with the private key: --identity FILE")
+                    failure.hint("it is sealed; pass the file with the private key: --identity \
+                                  FILE")
                 } else {
-                    failure.hint("adopt with the form `existing`, or the generated one, and change the form afterwards")
+                    failure.hint("adopt with `existing` or `generate`, and change it afterwards")
                 })
             }
         }
@@ -354,7 +361,7 @@ fn lines(known: &[KnownKey]) -> Vec<String> {
     let line = |known: &KnownKey| {
         let numbers: Vec<String> = known.revisions.iter().map(u64::to_string).collect();
         let word = if numbers.len() == 1 { "revision" } else { "revisions" };
-        let stored = if known.stored { ": the one that is stored now" } else { "" };
+        let stored = if known.stored { ": the stored one" } else { "" };
         format!("{word} {}, of {}{stored}", numbers.join(", "), known.recorded)
     };
     known.iter().map(line).collect()

@@ -173,21 +173,24 @@ fn is_made_here(place: &Reference, secret: &Secret, bundle: &Bundle) -> bool {
 
 fn would_change(live: &Reference, wanted: &Reference, is_generated: bool) -> Failure {
     let Reference { secret, key } = wanted;
-    let how =
-        if is_generated { "a new one would be generated" } else { "the bundle has another one" };
+    let how = if is_generated {
+        "a new one would be generated"
+    } else {
+        "the bundle has a different one"
+    };
     Failure::world(format!(
-        "the encryption key would change: the installation has the one in Secret {}, key `{}`, and \
-         {how} for Secret {secret}, key `{key}`; every account and API key would be dead",
+        "the encryption key would change: the installation uses the one in Secret {}, key `{}`, \
+         but {how} for Secret {secret}, key `{key}`; every account and API key would be lost",
         live.secret, live.key
     ))
-    .hint("nothing was changed; keep the form that the profile had, or bring the same value in the new one")
+    .hint(
+        "nothing was changed; keep the previous form of the secret in the profile, or provide the \
+         same value in the new form",
+    )
 }
 
 fn start_anew(live: &Reference) -> String {
-    format!(
-        "if nothing of the installation is to be kept, delete its volume of Redis and Secret {}",
-        live.secret
-    )
+    format!("to discard the installation, delete its Redis volume and Secret {}", live.secret)
 }
 
 /// Refuses to generate the key if data may exist that another key encrypted. Returns a warning if
@@ -200,22 +203,22 @@ pub(super) fn check_making(
 ) -> Result<Option<String>, Failure> {
     let lost = |why: String| {
         Err(Failure::world(format!(
-            "the encryption key, Secret {}, is not there, and {why}: a new key would make every \
-             account and API key worthless",
+            "the encryption key, Secret {}, is missing, and {why}: a new key would make every \
+             account and API key unusable",
             making.key.name
         ))
-        .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how"))
+        .hint("restore the Secret: relay-bundle secrets restore (see docs/recovery.md)"))
     };
     if was_deployed {
         return lost("the relay has run here".to_owned());
     }
     if making.is_there {
-        return lost("the Secret is there without it".to_owned());
+        return lost("the Secret exists without it".to_owned());
     }
     let claims = redis_claims(bundle);
     for claim in &claims {
         if cluster.find(claim)?.is_some() {
-            return lost(format!("there is a volume of Redis, {claim}"));
+            return lost(format!("the Redis volume {claim} exists"));
         }
     }
     if claims.is_empty() {
@@ -229,9 +232,9 @@ pub(super) fn check_making(
     };
     let had = |claim| kept_volume(&volumes, claim).map(|volume| (volume, claim));
     match claims.iter().find_map(had) {
-        Some((volume, claim)) => lost(format!(
-            "there is a volume of Redis, PersistentVolume/{volume}, which {claim} had"
-        )),
+        Some((volume, claim)) => {
+            lost(format!("the Redis volume PersistentVolume/{volume} of {claim} exists"))
+        }
         None => Ok(None),
     }
 }
@@ -239,9 +242,9 @@ pub(super) fn check_making(
 fn unseen(claims: &BTreeSet<ObjectKey>) -> String {
     let names: Vec<&str> = claims.iter().map(|claim| claim.name.as_str()).collect();
     format!(
-        "volumes were not looked at: we may not list PersistentVolumes. A former installation may \
-         have left one with its data, which a new encryption key makes worthless: let somebody \
-         look who may, `kubectl get pv`, for the claim {}",
+        "volumes were not checked: missing permission to list PersistentVolumes. An earlier \
+         installation may have left one whose data a new encryption key makes unreadable: have an \
+         administrator look for the PVC {} with `kubectl get pv`",
         names.join(" or ")
     )
 }
@@ -278,19 +281,22 @@ fn kept_volume<'a>(volumes: &'a [Value], claim: &ObjectKey) -> Option<&'a str> {
 /// Returns the error for a key that would be generated without the operator's consent.
 pub(super) fn no_consent(making: &Making) -> Failure {
     Failure::input(format!(
-        "the encryption key, Secret {}, is not there: it is generated only at a first installation",
+        "the encryption key, Secret {}, is missing: it is generated only at a first installation",
         making.key.name
     ))
-    .hint("if the relay has never run here, say so: --first-install")
-    .hint("else restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how")
+    .hint("if the relay has never run here, pass --first-install")
+    .hint("otherwise restore the Secret: relay-bundle secrets restore (see docs/recovery.md)")
 }
 
 /// Returns the error for a key that would be replaced: no option allows that.
 pub(super) fn never_again(key: &ObjectKey) -> Failure {
     Failure::input(format!(
-        "the bundle wants a new encryption key in place of the one in {key}: every account and API key would be dead"
+        "the bundle requests a new encryption key in place of the one in {key}: every account and \
+         API key would be lost"
     ))
-    .hint("the encryption key has no generation; take the number out of the profile, and build again")
+    .hint(
+        "the encryption key has no generation; remove the number from the profile, and build again",
+    )
 }
 
 fn secret_key(namespace: &str, name: &str) -> ObjectKey {

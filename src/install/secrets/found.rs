@@ -47,12 +47,12 @@ impl Found<'_> {
             return Ok(());
         }
         let (key, users) = (&self.key, self.wanted.used_by.join(", "));
-        let makes = if self.wanted.source == Source::Sealed { "seals" } else { "makes" };
+        let makes = if self.wanted.source == Source::Sealed { "sealed" } else { "generated" };
         Err(Failure::world(format!(
-            "{key}: the key `{}`, for {users}, is not there, and nobody {makes} it",
+            "{key}: the key `{}`, for {users}, is missing, and is not {makes} either",
             wanted.key
         ))
-        .hint("add it to the Secret, or remove what refers to it from the profile"))
+        .hint("add it to the Secret, or remove its references from the profile"))
     }
 
     /// Returns the origin of the Secret, if it exists.

@@ -68,10 +68,10 @@ pub(super) fn survey(
         return Ok(makings);
     }
     let failure = Failure::input(
-        "the bundle wants new values in place of generated ones; none was made",
+        "the bundle requests new values in place of generated ones; none was generated",
     )
     .hint(
-        "what the old values protect may be lost with them; if that is meant: --allow-regenerate",
+        "data protected by the old values may be lost with them; to continue: --allow-regenerate",
     );
     Err(raised.into_iter().fold(failure, Failure::reason))
 }
@@ -93,18 +93,18 @@ pub(super) fn check_lost(
         let namespace =
             makings.first().map(|making| making.key.namespace.as_str()).unwrap_or_default();
         return Ok(Some(format!(
-            "{}: the installation runs with values that are gone; new ones are generated, and pods \
-             that run keep the old ones: restart Redis and the relay after this run: `relay-bundle \
-             restart redis -n {namespace}`, then `relay-bundle restart relay -n {namespace}`",
+            "{}: values in use are missing; new ones are generated, but running pods keep the old \
+             ones: restart Redis and the relay after this run: `relay-bundle restart redis -n \
+             {namespace}`, then `relay-bundle restart relay -n {namespace}`",
             lost.join("; ")
         )));
     }
     let failure = Failure::world(
-        "generated values that the installation runs with are gone; nothing was changed: pods that \
-         run keep the old ones, and those that start would get others",
+        "generated values in use are missing; nothing was changed: running pods keep the old \
+         values, but new pods would get different ones",
     )
-    .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how")
-    .hint("if the old values are lost for good, let new ones be generated: --allow-regenerate");
+    .hint("restore the Secret: relay-bundle secrets restore (see docs/recovery.md)")
+    .hint("if the old values are permanently lost, generate new ones: --allow-regenerate");
     Err(lost.into_iter().fold(failure, Failure::reason))
 }
 
@@ -113,8 +113,8 @@ pub(super) fn ensure_mutable(key: &ObjectKey, secret: &Secret) -> Result<(), Fai
     if !secret.immutable {
         return Ok(());
     }
-    Err(Failure::world(format!("{key} is immutable, and the bundle wants other values in it")).hint(
-        "make sure that its values are kept elsewhere, delete it, and create it again with all its keys and without `immutable`",
+    Err(Failure::world(format!("{key} is immutable, but the bundle requests different values")).hint(
+        "save its values, delete it, and create it again with all its keys and without `immutable`",
     ))
 }
 
@@ -155,8 +155,8 @@ impl Found<'_> {
 
     fn is_older(&self, wanted: &WantedKey, generation: i64, live: i64) -> Failure {
         Failure::input(format!(
-            "{}: the value of `{}` is generation {live}, and the bundle wants generation \
-             {generation}: an old value does not come back",
+            "{}: the value of `{}` is generation {live}, but the bundle requests generation \
+             {generation}: old values are not restored",
             self.key, wanted.key
         ))
         .hint(format!("set `generation` in the profile to {live} or more, and build again"))

@@ -28,7 +28,7 @@ pub(super) struct Kept {
 fn nobody(makings: &[Making], why: &str) -> Failure {
     let names: Vec<&str> = makings.iter().map(|making| making.key.name.as_str()).collect();
     Failure::input(format!(
-        "values generated into {} could not be recovered: {why}",
+        "the values generated into {} could not be recovered: {why}",
         names.join(", ")
     ))
 }
@@ -46,16 +46,16 @@ pub enum RecoveryPlace {
 
 fn unknown_place() -> Failure {
     Failure::input(
-        "it is not known where recovery files are kept: neither XDG_STATE_HOME nor HOME is a path",
+        "cannot locate the folder of recovery files: neither XDG_STATE_HOME nor HOME is a path",
     )
-    .hint("name the file: --recovery-file FILE")
+    .hint("pass the file: --recovery-file FILE")
 }
 
 fn is_dev(bundle: &Bundle) -> bool {
     bundle.index.environment.as_str() == "dev"
 }
 
-const NO_RECOVERY: &str = "or accept that they are lost with the namespace: --no-recovery";
+const NO_RECOVERY: &str = "or accept their loss with the namespace: --no-recovery";
 
 /// The recipients of generated values, and the path of the file.
 pub(super) struct Keeper {
@@ -77,8 +77,8 @@ impl Keeper {
             return Ok(None);
         }
         if named.is_empty() {
-            return Err(nobody(makings, "the bundle names no recovery recipients")
-                .hint("name a public key of age in the profile, release.recoveryRecipients, and build again")
+            return Err(nobody(makings, "the bundle has no recovery recipients")
+                .hint("set release.recoveryRecipients in the profile to an age public key, and build again")
                 .hint(NO_RECOVERY));
         }
         let recipients =

@@ -86,28 +86,29 @@ fn overtaken(
     journal: &Journal<'_>,
 ) -> Failure {
     let failure = Failure::world(format!(
-        "somebody else has made or changed {lost} at the same moment: what is there are not the values that were generated"
+        "{lost} was created or changed by another client during this run: it does not have the \
+         generated values"
     ))
-    .hint("find out who; the next run takes what is there, and says so");
+    .hint("find out which client; the next run uses the existing values, with a warning");
     let Some(kept) = kept else { return failure };
     let file = &kept.file;
     let failure = match again() {
         Ok(None) => failure,
         Ok(Some(again)) => {
-            failure.hint(format!("what is there now is encrypted in {}", again.file))
+            failure.hint(format!("the existing values are encrypted in {}", again.file))
         }
         Err(why) => {
             return failure.hint(format!(
-                "the copy in {file}, which is the newest of the record, too, is wrong for {lost}; \
-                 another one could not be made ({}): relay-bundle secrets backup",
+                "the copy in {file} and the newest copy in the record are wrong for {lost}, and a \
+                 correct one could not be created ({}): run relay-bundle secrets backup",
                 why.message()
             ));
         }
     };
     match kept.discard(journal) {
-        Ok(()) => failure.hint(format!("the copy with the other values, {file}, was deleted again")),
+        Ok(()) => failure.hint(format!("the copy with the unused values, {file}, was deleted")),
         Err(why) => failure.hint(format!(
-            "the copy in {file}, and the same one in the record, is worthless, and could not be deleted ({})",
+            "the copies in {file} and in the record are worthless, but could not be deleted ({})",
             why.message()
         )),
     }
@@ -121,8 +122,8 @@ fn check_planned(planned: &[Making], to_make: &[Option<Making>]) -> Result<(), F
     let is_gone = |making: &&Making| !now.contains(making);
     let other = now.iter().find(is_new).copied().or_else(|| planned.iter().find(is_gone));
     other.map_or(Ok(()), |making| {
-        Err(Failure::world(format!("somebody else changed {} meanwhile", making.key))
-            .hint("run the command again: it plans with what is there now"))
+        Err(Failure::world(format!("{} was changed by another client during this run", making.key))
+            .hint("run the command again: it will plan from the current state"))
     })
 }
 
@@ -193,6 +194,6 @@ fn unseal(
             put(cluster, &sealing.key, &sealing.secret)?;
         }
     }
-    Err(Failure::world("somebody else keeps changing the Secrets of sealed values")
-        .hint("find out who, and run the command again"))
+    Err(Failure::world("another client keeps changing the Secrets of sealed values")
+        .hint("find out which client, and run the command again"))
 }

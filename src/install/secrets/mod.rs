@@ -80,7 +80,7 @@ impl fmt::Display for RecoveryPlan {
                     self.recipients.join(", ")
                 )
             }
-            None => f.write_str("keep      no copy of what is generated: nobody can recover it"),
+            None => f.write_str("keep      no copy of generated values: they cannot be recovered"),
         }
     }
 }
@@ -179,15 +179,15 @@ pub fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> Result<
     let made = bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster);
     for name in made.map(|wanted| wanted.name.as_str()) {
         let what = match of(&now, name) {
-            None => "it is not there any more",
-            Some(now) if of(then, name).as_ref() != Some(&now) => "another one has its name by now",
+            None => "it no longer exists",
+            Some(now) if of(then, name).as_ref() != Some(&now) => "another one now has its name",
             Some(_) => continue,
         };
         return Err(Failure::world(format!(
-            "somebody took Secret/{name} away during the rollout: {what}"
+            "Secret/{name} was deleted by another client during the rollout: {what}"
         ))
-        .hint("pods that run still have the old values; those that start next do not")
-        .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how"));
+        .hint("running pods still have the old values; new pods do not")
+        .hint("restore the Secret: relay-bundle secrets restore (see docs/recovery.md)"));
     }
     Ok(())
 }
@@ -254,10 +254,11 @@ impl Makings {
         let now = noted(cluster, bundle)?;
         match self.seen.iter().find(|item| !now.contains(item)) {
             None => Ok(now),
-            Some(lost) => {
-                Err(Failure::world(format!("somebody else changed {} meanwhile", lost.key))
-                    .hint("run the command again: it plans with what is there now"))
-            }
+            Some(lost) => Err(Failure::world(format!(
+                "{} was changed by another client during this run",
+                lost.key
+            ))
+            .hint("run the command again: it will plan from the current state")),
         }
     }
 

@@ -41,19 +41,19 @@ pub fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure>
     }
     if let Some((first, more)) = wrong.split_first() {
         let failure = untrusted("CONTENT_MISMATCH", first.as_str());
-        return Err(more.iter().fold(failure, |failure, why| failure.hint(why.as_str())).hint(
-            "do not use the bundle: its sealed secrets are not what it needs; tell its signers",
-        ));
+        return Err(more
+            .iter()
+            .fold(failure, |failure, why| failure.hint(why.as_str()))
+            .hint("do not use the bundle: its sealed secrets do not match it; tell its signers"));
     }
     if closed.is_empty() {
         return Ok(Opened::new(values));
     }
     let failure = Failure::input(
-        "the bundle has sealed secrets that the private keys of --identity do not open",
+        "the private keys of --identity do not open all sealed secrets of the bundle",
     );
     let failure = closed.into_iter().fold(failure, Failure::reason);
-    Err(failure
-        .hint("name the file with a private key of a recipient; nothing was asked of the cluster"))
+    Err(failure.hint("pass the file with a recipient's private key; the cluster was not contacted"))
 }
 
 /// Names the recipients, if the file lists them: the operator learns which key opens it.

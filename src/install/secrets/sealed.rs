@@ -134,10 +134,10 @@ fn filled(
 fn closed(keys: &[&WantedKey]) -> Failure {
     let files: Vec<&str> = keys.iter().filter_map(|key| key.file.as_deref()).collect();
     let failure = Failure::input(format!(
-        "the bundle has sealed secrets that are new in the cluster, and nothing to open them with: {}",
+        "no private key for sealed secrets that are new in the cluster: {}",
         files.join(", ")
     ));
-    failure.hint("name the file with the private key: --identity FILE").hint(
-        "or --identity <(age -d FILE), if that is encrypted itself; `secrets check BUNDLE --identity` tries it",
+    failure.hint("pass the file with the private key: --identity FILE").hint(
+        "or --identity <(age -d FILE) if that file is encrypted; test it with `secrets check BUNDLE --identity`",
     )
 }

@@ -22,7 +22,7 @@ pub enum WriteError {
     /// The source bundle is damaged or incomplete.
     #[error(transparent)]
     Source(ReadError),
-    #[error("the archive could not be written: {0}")]
+    #[error("cannot write the archive: {0}")]
     Output(io::Error),
 }
 

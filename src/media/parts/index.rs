@@ -42,11 +42,11 @@ pub struct Part {
 /// Why bytes are not a valid index, or why a file cannot have one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIndex {
-    #[error("it is not an index of parts as this program writes it: line {line}")]
+    #[error("it is not a valid index of parts (line {line})")]
     Line { line: usize },
-    #[error("it has parts of 0 bytes, or of nothing")]
+    #[error("it has parts of 0 bytes, or an empty file")]
     Empty,
-    #[error("it has {parts} parts, and {PARTS_MAX} are allowed")]
+    #[error("it has {parts} parts; the limit is {PARTS_MAX}")]
     TooMany { parts: u64 },
     #[error(
         "{name:?} cannot be the name of a file in parts: 1 to {NAME_BYTES_MAX} bytes without `/`, \

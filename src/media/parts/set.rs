@@ -32,11 +32,11 @@ pub enum PartsError {
     IndexFile(#[from] ReadFileError),
     #[error("`{path}` is neither an index of parts, nor a part, nor a folder with one index")]
     NoIndex { path: Utf8PathBuf },
-    #[error("`{path}` is no part of `{name}`: the names of its parts are `{first}` and so on")]
+    #[error("`{path}` is not a part of `{name}`: its parts are named `{first}` and so on")]
     NotAPart { path: Utf8PathBuf, name: String, first: String },
     #[error("{}", BadParts(bad, *all))]
     Bad { bad: Vec<BadPart>, all: usize },
-    #[error("every part is as the index says, and `{name}` is not: the index was altered")]
+    #[error("every part matches the index, but `{name}` does not: the index was altered")]
     Whole { name: String },
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -231,7 +231,7 @@ impl OpenPart {
             _ => Ok(()),
         };
         let replaced =
-            || bad(PartFault::Io(io::Error::other("it was replaced while it was opened")));
+            || bad(PartFault::Io(io::Error::other("it was replaced while being opened")));
         let (file, _) = open_named(path, failed, check)?.ok_or_else(replaced)?;
         Ok(Self {
             file,

@@ -19,9 +19,9 @@ pub enum SplitError {
     Invalid { path: Utf8PathBuf, invalid: InvalidIndex },
     #[error(transparent)]
     File(#[from] ReadFileError),
-    #[error("`{path}` is in the way")]
+    #[error("`{path}` already exists")]
     InTheWay { path: Utf8PathBuf },
-    #[error("`{path}` became shorter while it was read")]
+    #[error("`{path}` became shorter while being read")]
     Shrank { path: Utf8PathBuf },
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -36,13 +36,13 @@ fn container_name(path: &Path, container: &Container, is_taken: bool, report: &m
     let name = &container.name;
     if !is_dns_label(name) {
         let help = "write at most 63 lowercase letters, digits and `-`";
-        report.error("RB0150", &path, "this is not a name that a container may have", help);
+        report.error("RB0150", &path, "invalid container name", help);
     }
     if reserved::CONTAINERS.contains(&name.as_str()) {
         report.error(
             "RB0150",
             &path,
-            format!("the bundle has a container `{name}` of its own"),
+            format!("the bundle already has a container `{name}`"),
             "choose another name",
         );
     }
@@ -50,7 +50,7 @@ fn container_name(path: &Path, container: &Container, is_taken: bool, report: &m
         report.error(
             "RB0150",
             &path,
-            format!("two containers are called `{name}`"),
+            format!("two containers are named `{name}`"),
             "choose another name",
         );
     }
@@ -77,11 +77,11 @@ fn image(path: &Path, container: &Container, report: &mut Report<'_>) {
         && digest.parse::<ImageDigest>().is_ok()
         && !image.ends_with([':', '@']);
     if !is_valid {
-        let help = "write `registry/repository:tag`, better with `@sha256:` and the digest";
-        report.error("RB0151", path.key("image"), "this is not an image reference", help);
+        let help = "write `registry/repository:tag`, preferably with `@sha256:` and the digest";
+        report.error("RB0151", path.key("image"), "invalid image reference", help);
     } else if digest.is_empty() && matches!(tag, "" | "latest") {
-        let help = "name a version, better with `@sha256:` and the digest";
-        report.warning("RB0403", path.key("image"), "the image may be another one tomorrow", help);
+        let help = "use a version, preferably with `@sha256:` and the digest";
+        report.warning("RB0403", path.key("image"), "the image can change at any time", help);
     }
 }
 
@@ -92,7 +92,7 @@ fn contents(path: &Path, container: &Container, settings: &Settings, report: &mu
         let path = path.key("envFrom").index(index);
         if from.config_map_ref.is_some() == from.secret_ref.is_some() {
             let help = "keep one of `configMapRef` and `secretRef`";
-            report.error("RB0133", &path, "there must be exactly one source", help);
+            report.error("RB0133", &path, "exactly one source is required", help);
         }
         if let Some(map) = &from.config_map_ref {
             name(&path.key("configMapRef").key("name"), &map.name, "a ConfigMap", report);
@@ -146,7 +146,10 @@ fn kind(path: &Path, container: &Container, is_init: bool, report: &mut Report<'
     }
     if container.restart_policy.is_some() && !(is_init && is_sidecar) {
         let (message, help) = if is_init {
-            ("the only policy here is `Always`", "write `Always` for a sidecar, or remove it")
+            (
+                "only the policy `Always` is allowed here",
+                "write `Always` for a sidecar, or remove it",
+            )
         } else {
             ("a Deployment's containers always restart", "remove it")
         };
@@ -162,7 +165,7 @@ fn kind(path: &Path, container: &Container, is_init: bool, report: &mut Report<'
         );
     }
     if container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
-        let message = "no volume of the pod is a block device";
+        let message = "the pod has no block devices";
         report.error("RB0153", path.key("volumeDevices"), message, "use `volumeMounts`");
     }
     words(path, container, report);
@@ -179,8 +182,8 @@ fn words(path: &Path, container: &Container, report: &mut Report<'_>) {
     ];
     for (key, value, known) in words {
         if value.as_ref().is_some_and(|value| !known.contains(&value.as_str())) {
-            let help = format!("it is one of {}", suggest::list(known));
-            report.error("RB0153", path.key(key), "there is no such choice", help);
+            let help = format!("use one of {}", suggest::list(known));
+            report.error("RB0153", path.key(key), "unknown value", help);
         }
     }
 }
@@ -194,7 +197,7 @@ fn check_probe(path: &Path, is_readiness: bool, probe: &Probe, report: &mut Repo
     ];
     if handlers.into_iter().filter(|handler| *handler).count() != 1 {
         let help = "keep one of `httpGet`, `tcpSocket`, `exec`, `grpc`";
-        report.error("RB0154", path, "a probe has exactly one way to ask", help);
+        report.error("RB0154", path, "a probe needs exactly one handler", help);
     }
     let numbers = [
         ("initialDelaySeconds", probe.initial_delay_seconds, 0),
@@ -214,7 +217,7 @@ fn check_probe(path: &Path, is_readiness: bool, probe: &Probe, report: &mut Repo
         }
     }
     if !is_readiness && probe.success_threshold.is_some_and(|threshold| threshold > 1) {
-        let message = "only a readiness probe may ask for several successes";
+        let message = "only a readiness probe may require several successes";
         report.error("RB0154", path.key("successThreshold"), message, "write 1");
     }
 }
@@ -258,24 +261,24 @@ fn check_port(
         report.error(
             "RB0152",
             path.key("protocol"),
-            "there is no such protocol",
-            "it is `TCP`, `UDP` or `SCTP`",
+            "unknown protocol",
+            "use `TCP`, `UDP` or `SCTP`",
         );
     }
     if !(1..=65_535).contains(&number) {
-        report.error("RB0152", path.key("containerPort"), "this is not a port", "write 1 to 65535");
+        report.error("RB0152", path.key("containerPort"), "invalid port", "write 1 to 65535");
     } else if !taken.insert((i64::from(number), protocol.to_owned())) {
-        let message = format!("another container of the pod listens on port {number} already");
+        let message = format!("another container of the pod already listens on port {number}");
         report.error("RB0152", path.key("containerPort"), message, "choose another port");
     }
     let Some(name) = &port.name else { return };
     if !is_port_name(name) {
         let help =
             "write at most 15 lowercase letters, digits and `-`, at least one letter, no `--`";
-        report.error("RB0152", path.key("name"), "this is not a name that a port may have", help);
+        report.error("RB0152", path.key("name"), "invalid port name", help);
     } else if !names.insert(name.clone()) {
         let message =
-            format!("another port of the pod is called `{name}`, and Services find ports by name");
+            format!("another port of the pod is named `{name}`, and Services find ports by name");
         report.error("RB0152", path.key("name"), message, "choose another name");
     }
 }

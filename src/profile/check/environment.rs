@@ -36,9 +36,9 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             report.error("RB0307", path, message, PROXY_HELP);
         }
         if !keys.is_empty() || variable.name == POD_NAME {
-            let message = format!("the bundle sets `{}` itself", variable.name);
+            let message = format!("`{}` is set by the bundle", variable.name);
             let help = match keys.join("` or `").as_str() {
-                "" => "remove it, or give the variable another name".to_owned(),
+                "" => "remove it, or rename the variable".to_owned(),
                 keys => format!("remove it and set `{keys}`"),
             };
             report.error("RB0132", path.index(index).key("name"), message, help);
@@ -53,7 +53,7 @@ pub(super) fn variables(path: &Path, variables: &[EnvVar], is_dev: bool, report:
         let path = path.index(index);
         if !is_variable(&variable.name) {
             let help = "write letters, digits, `_`, `-` and `.`, not starting with a digit";
-            report.error("RB0130", path.key("name"), "this is not a variable's name", help);
+            report.error("RB0130", path.key("name"), "invalid name of a variable", help);
         }
         if !names.insert(&variable.name) {
             let message = format!("the variable `{}` is set twice", variable.name);
@@ -120,10 +120,10 @@ fn sources(path: &Path, variable: &EnvVar, report: &mut Report<'_>) {
     let field = field_ref.as_ref().filter(|field| !is_field(&field.field_path));
     if field.is_some() {
         let path = path.key("valueFrom").key("fieldRef").key("fieldPath");
-        let help = "it is one of metadata.name, metadata.namespace, metadata.uid, \
+        let help = "use one of metadata.name, metadata.namespace, metadata.uid, \
                     metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, \
                     spec.serviceAccountName, status.hostIP, status.podIP";
-        report.error("RB0133", path, "pods have no such field to refer to", help);
+        report.error("RB0133", path, "pods have no such field that variables can refer to", help);
     }
 }
 
@@ -131,12 +131,7 @@ fn reference(path: &Path, object: &str, key: &str, what: &str, report: &mut Repo
     name(&path.key("name"), object, what, report);
     if key.parse::<DataKey>().is_err() {
         let help = "write letters, digits, `-`, `_` and `.`";
-        report.error(
-            "RB0105",
-            path.key("key"),
-            format!("this is not a key that {what} may have"),
-            help,
-        );
+        report.error("RB0105", path.key("key"), format!("invalid key of {what}"), help);
     }
 }
 
@@ -165,11 +160,11 @@ fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<
     }
     let help = "keep it in a Secret and write `valueFrom = { secretKeyRef = { name = \"…\", key = \"…\" } }`";
     if SECRET_ENVIRONMENT.contains(&variable.name.as_str()) {
-        let message = format!("the credential `{}` stands here in clear text", variable.name);
+        let message = format!("the credential `{}` is in clear text here", variable.name);
         report.error("RB0204", path.key("value"), message, help);
     } else if sounds_secret(&variable.name) {
         let message = format!(
-            "`{}` sounds like a credential, and its value stands here in clear text",
+            "`{}` looks like a credential, and its value is in clear text here",
             variable.name
         );
         report.error("RB0204", path.key("value"), message, help);

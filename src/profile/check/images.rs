@@ -16,7 +16,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
         let path = one.path();
         if !names_registry(&image.reference) {
             let message =
-                format!("`{}` names no registry: nodes with CRI-O refuse it", image.reference);
+                format!("`{}` has no registry: nodes with CRI-O refuse it", image.reference);
             let help = format!("write `docker.io/{}`, or set `{path}.registry`", image.reference);
             report.warning("RB0423", format!("{path}.repository"), message, help);
         }
@@ -59,7 +59,7 @@ fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
                 "RB0403",
                 at,
                 message,
-                format!("name a version, better `{path}.digest`"),
+                format!("set a version, preferably `{path}.digest`"),
             );
             false
         }
@@ -70,11 +70,11 @@ fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
 /// Warns once about all images that are named by a tag: one warning for each would hide the others.
 fn warn_of_tags(profile: &Profile, movable: &[(&str, &str)], report: &mut Report<'_>) {
     let Some(((first, tag), others)) = movable.split_first() else { return };
-    let mut message = format!("only the tag `{tag}` says what runs, and a registry may move it");
+    let mut message = format!("only the tag `{tag}` selects the image, and a registry may move it");
     if !others.is_empty() {
         let others: Vec<String> =
             others.iter().map(|(path, tag)| format!("`{path}` (`{tag}`)")).collect();
-        message = format!("{message}; the same is true of {}", others.join(", "));
+        message = format!("{message}; the same applies to {}", others.join(", "));
     }
     let keys: Vec<String> = movable.iter().map(|(path, _)| format!("`{path}.digest`")).collect();
     let help =
@@ -91,13 +91,13 @@ fn check_locked(profile: &Profile, report: &mut Report<'_>) {
         let (first, at) = pinned.entry(name.clone()).or_insert_with(|| (digest, path.clone()));
         if *first != digest {
             let message = format!(
-                "`{name}` would be two images: `{at}` is another one, with the same name in the cluster"
+                "`{name}` would be two images: `{at}` differs, but has the same name in the cluster"
             );
             report.error(
                 "RB0362",
                 path,
                 message,
-                "give one of them another tag, or map their registries apart",
+                "give one of them another tag, or map their registries to different paths",
             );
         }
     }
@@ -118,11 +118,8 @@ fn digest_in_lock(
     }
     let locked = profile.locked(&image.source);
     if locked.is_none() {
-        let message = format!(
-            "`{}` is not in the lock of the images, which lists this profile",
-            image.source
-        );
-        let help = format!("look it up, with a network: relay-bundle lock {}", profile.name);
+        let message = format!("`{}` is not in images.lock, which lists this profile", image.source);
+        let help = format!("add it, with network access: relay-bundle lock {}", profile.name);
         report.error("RB0361", path.clone(), message, help);
     }
     locked.map(|locked| locked.digest)

@@ -48,7 +48,7 @@ fn is_limited(settings: &Settings, report: &mut Report<'_>) -> bool {
     let mut is_limited = true;
     for (path, found, limit) in lists.chain(paths).filter(|(_, found, limit)| found > limit) {
         is_limited = false;
-        let message = format!("there are {found} items, and at most {limit} are supported");
+        let message = format!("there are {found} items; the limit is {limit}");
         let help = "use fewer: a wildcard host, a common prefix, or a second release";
         report.error("RB0338", path.as_str(), message, help);
     }
@@ -59,13 +59,13 @@ fn hosts(settings: &Settings, report: &mut Report<'_>) {
     let ingress = &settings.ingress;
     if ingress.hosts.is_empty() {
         let help = "add { host = \"relay.example.internal\" }, or set `ingress.enabled = false`";
-        report.error("RB0330", "ingress.hosts", "an Ingress without hosts leads nowhere", help);
+        report.error("RB0330", "ingress.hosts", "an Ingress without hosts has no effect", help);
     }
     let mut seen = BTreeSet::new();
     for (index, host) in ingress.hosts.iter().enumerate() {
         let path = format!("ingress.hosts[{index}]");
         if !seen.insert(host.host.as_str()) {
-            let message = format!("the host `{}` stands here twice", host.host);
+            let message = format!("duplicate host `{}`", host.host);
             report.error(
                 "RB0331",
                 format!("{path}.host"),
@@ -74,13 +74,12 @@ fn hosts(settings: &Settings, report: &mut Report<'_>) {
             );
         }
         if host.host.as_str() == EXAMPLE_HOST && !settings.is_dev() {
-            let message =
-                format!("`{EXAMPLE_HOST}` is the example of the defaults, not a host of yours");
+            let message = format!("`{EXAMPLE_HOST}` is the example of the defaults, not your host");
             report.warning(
                 "RB0407",
                 format!("{path}.host"),
                 message,
-                "write the host that your users will type",
+                "write the host name that your users open",
             );
         }
         paths(&path, host, ingress.routes, report);
@@ -92,11 +91,12 @@ fn paths(path: &str, host: &IngressHost, routes: Routes, report: &mut Report<'_>
     for (index, route) in host.paths.iter().enumerate() {
         let place = format!("{path}.paths[{index}].path");
         if !seen.insert((route.path.as_str(), route.path_type)) {
-            let message = format!("the path `{}` stands here twice", route.path);
+            let message = format!("duplicate path `{}`", route.path);
             report.error("RB0331", place.as_str(), message, "keep one of them");
         }
         if routes == Routes::Known && route.path.as_str() != "/" {
-            let message = "`ingress.routes = \"known\"` puts the relay's own prefixes in place of `/`; other paths have no meaning with it";
+            let message = "`ingress.routes = \"known\"` replaces `/` by the relay's own prefixes; \
+                           other paths have no effect with it";
             let help = "remove `paths`, or set `ingress.routes = \"paths\"` and list every path";
             report.error("RB0333", place.as_str(), message, help);
         }
@@ -121,7 +121,7 @@ fn tls(settings: &Settings, report: &mut Report<'_>) {
                 "RB0337",
                 path,
                 "the name of the Secret is empty",
-                "name it, or remove the key",
+                "set it, or remove the key",
             );
         }
         for (at, host) in tls.hosts.iter().enumerate() {
@@ -150,7 +150,7 @@ fn class(ingress: &Ingress, report: &mut Report<'_>) {
     if !ingress.class_name.as_str().is_empty() && ingress.annotations.contains_key(CLASS_ANNOTATION)
     {
         let message =
-            format!("the class is named twice: here and by the annotation `{CLASS_ANNOTATION}`");
+            format!("the class is set twice: here and by the annotation `{CLASS_ANNOTATION}`");
         report.error("RB0332", "ingress.className", message, "remove the annotation");
     }
 }
@@ -174,11 +174,10 @@ fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) 
                 "RB0334",
                 place.as_str(),
                 "this would block everything",
-                "name the paths to block",
+                "list the paths to block",
             );
         } else if text.ends_with('/') {
-            let message =
-                "a path blocks everything below it and is written without a slash at its end";
+            let message = "a path blocks everything below it, and must not end with a slash";
             report.error(
                 "RB0334",
                 place.as_str(),
@@ -187,19 +186,15 @@ fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) 
             );
         }
         if !seen.insert(normal(text)) {
-            report.error(
-                "RB0334",
-                place.as_str(),
-                "this path stands here twice",
-                "keep one of them",
-            );
+            report.error("RB0334", place.as_str(), "duplicate path", "keep one of them");
         }
         let open = routes.iter().find(|route| text != "/" && covers(&normal(text), route));
         if let Some(route) = open {
             let message = format!(
-                "`{route}` is a path in `ingress.hosts` and lies in `{text}`: it cannot be open and closed"
+                "`{route}` is a path in `ingress.hosts`, but is inside `{text}`: it cannot be both \
+                 open and blocked"
             );
-            report.error("RB0334", place.as_str(), message, "remove it from one of the two");
+            report.error("RB0334", place.as_str(), message, "remove it from one of them");
         }
     }
 }
@@ -214,7 +209,7 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
         report.error(
             "RB0335",
             "gateway.parentRefs",
-            "a route without a Gateway leads nowhere",
+            "a route without a Gateway has no effect",
             help,
         );
     }
@@ -232,9 +227,8 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
     for (index, host) in gateway.hostnames.iter().enumerate() {
         let is_twice = !seen.insert(host);
         if is_twice || host.as_str().is_empty() {
-            let message =
-                if is_twice { "this host stands here twice" } else { "the host is empty" };
-            let help = "remove it; without any host the Gateway's own apply";
+            let message = if is_twice { "duplicate host" } else { "the host is empty" };
+            let help = "remove it; without any host, the hosts of the Gateway apply";
             report.error("RB0331", format!("gateway.hostnames[{index}]"), message, help);
         }
     }

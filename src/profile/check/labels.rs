@@ -60,20 +60,10 @@ fn labels(path: &str, map: &Map, report: &mut Report<'_>) {
 fn label_map(path: &Path, map: &Map, report: &mut Report<'_>) {
     for (key, value) in map {
         if !is_qualified_name(key) {
-            report.error(
-                "RB0102",
-                path.key(key),
-                "the key is not one that a label may have",
-                KEY_RULE,
-            );
+            report.error("RB0102", path.key(key), "invalid label key", KEY_RULE);
         }
         if !is_label_value(value) {
-            report.error(
-                "RB0102",
-                path.key(key),
-                "the value is not one that a label may have",
-                VALUE_RULE,
-            );
+            report.error("RB0102", path.key(key), "invalid label value", VALUE_RULE);
         }
     }
 }
@@ -83,7 +73,8 @@ fn reserved_labels(path: &str, map: &Map, reserved: &[&str], report: &mut Report
         report.error(
             "RB0103",
             Path::of(path).key(key),
-            "this label is the bundle's own: Services, policies and Deployments find their pods by it",
+            "this label is reserved for the bundle: Services, policies and Deployments select \
+             their pods by it",
             "choose another key",
         );
     }
@@ -94,31 +85,29 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
     for key in map.keys() {
         // Unlike labels, annotations may have upper case in their prefix.
         if !is_qualified_name(&key.to_lowercase()) {
-            report.error(
-                "RB0102",
-                path.key(key),
-                "the key is not one that an annotation may have",
-                KEY_RULE,
-            );
+            report.error("RB0102", path.key(key), "invalid annotation key", KEY_RULE);
         }
         if reserved::ANNOTATION_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
-            let message = "this annotation is the bundle's own: it decides when pods restart";
+            let message =
+                "this annotation is reserved for the bundle: it decides when pods restart";
             report.error("RB0103", path.key(key), message, "choose another key");
         }
     }
     let bytes: usize = map.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > ANNOTATION_BYTES_MAX {
-        let message =
-            format!("the annotations have {bytes} bytes; Kubernetes takes {ANNOTATION_BYTES_MAX}");
-        report.error("RB0104", &path, message, "keep large texts in a ConfigMap of your own");
+        let message = format!(
+            "the annotations have {bytes} bytes; the limit of Kubernetes is {ANNOTATION_BYTES_MAX}"
+        );
+        report.error("RB0104", &path, message, "keep large texts in a separate ConfigMap");
     }
 }
 
 /// Reports credentials in annotations, which are part of the manifests.
 fn credentials(path: &str, map: &Map, report: &mut Report<'_>) {
     for (key, _) in map.iter().filter(|(_, value)| holds_credential(value)) {
-        let message = "the annotation holds a credential in clear text";
-        let help = "remove the credential, and name a Secret in the annotation that the controller reads instead";
+        let message = "the annotation contains a credential in clear text";
+        let help = "remove the credential, and refer to a Secret with an annotation that the \
+                    controller supports";
         report.error("RB0204", Path::of(path).key(key), message, help);
     }
 }
@@ -129,7 +118,7 @@ fn pull_secrets(settings: &Settings, report: &mut Report<'_>) {
     for (index, secret) in settings.image_pull_secrets.iter().enumerate() {
         name(&path.index(index).key("name"), &secret.name, "a Secret", report);
         if !names.insert(&secret.name) {
-            let message = format!("the Secret `{}` is named twice", secret.name);
+            let message = format!("duplicate Secret `{}`", secret.name);
             report.error("RB0105", path.index(index), message, "keep one of them");
         }
     }
@@ -140,7 +129,7 @@ pub(super) fn name(path: &Path, name: &str, what: &str, report: &mut Report<'_>)
     if !is_subdomain(name) {
         let help =
             "write lowercase letters, digits, `-` and `.`, with a letter or digit at both ends";
-        report.error("RB0105", path, format!("this is not a name that {what} may have"), help);
+        report.error("RB0105", path, format!("invalid name of {what}"), help);
     }
 }
 
@@ -170,17 +159,12 @@ pub(super) fn requirement(
     report: &mut Report<'_>,
 ) {
     if !is_qualified_name(key) {
-        report.error(
-            "RB0102",
-            path.key("key"),
-            "the key is not one that a label may have",
-            KEY_RULE,
-        );
+        report.error("RB0102", path.key("key"), "invalid label key", KEY_RULE);
     }
     let wrong = match operator {
         _ if !operators.contains(&operator) => {
-            let help = format!("it is one of {}", crate::profile::suggest::list(operators));
-            report.error("RB0121", path.key("operator"), "there is no such operator here", help);
+            let help = format!("use one of {}", crate::profile::suggest::list(operators));
+            report.error("RB0121", path.key("operator"), "unknown operator", help);
             return;
         }
         "In" | "NotIn" if values.is_empty() => "needs values",
@@ -197,6 +181,6 @@ pub(super) fn requirement(
     let bad = values.iter().position(|value| !is_label_value(value));
     if let Some(index) = bad.filter(|_| !matches!(operator, "Gt" | "Lt")) {
         let path = path.key("values").index(index);
-        report.error("RB0102", path, "the value is not one that a label may have", VALUE_RULE);
+        report.error("RB0102", path, "invalid label value", VALUE_RULE);
     }
 }

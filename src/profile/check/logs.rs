@@ -40,9 +40,11 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
 fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("storage.logs.fluentbit.extraFields");
     for (index, field) in settings.storage.logs.fluentbit.extra_fields.iter().enumerate() {
-        let message =
-            format!("`{field}` leaves the pod as the relay writes it: {}", content(field.as_str()));
-        let help = "remove it, unless all readers of the logs may read that";
+        let message = format!(
+            "`{field}` leaves the pod exactly as the relay writes it: {}",
+            content(field.as_str())
+        );
+        let help = "remove it, unless all readers of the logs may read this";
         report.warning("RB0505", path.index(index), message, help);
     }
 }
@@ -51,13 +53,15 @@ fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
 fn content(field: &str) -> &'static str {
     match field {
         "req" | "res" | "query" | "body" => {
-            "it holds bodies and queries, with passwords, sessions, API keys and prompts: all \
+            "it contains bodies and queries, with passwords, sessions, API keys and prompts: all \
              readers of the logs could become administrators"
         }
         "msg" | "stack" | "url" => {
-            "it may hold passwords, sessions and API keys, which are cut out otherwise"
+            "it may contain passwords, sessions and API keys, which are otherwise removed"
         }
-        _ => "nothing is cut out of it, whatever a release of the relay puts there",
+        _ => {
+            "nothing is removed from it, not even if a new release of the relay logs secrets there"
+        }
     }
 }
 
@@ -72,7 +76,8 @@ fn format(settings: &Settings, report: &mut Report<'_>) {
         tag => ("image.tag", tag),
     };
     if relay_version(tag).is_some_and(|version| version < FIRST_JSON) {
-        let message = "the log files of this relay are text, of which nothing leaves the pod";
+        let message =
+            "the log files of this version of the relay are plain text, which is not forwarded";
         let help = "use v1.1.273 or newer, or `storage.logs.mode = \"emptyDir\"` and the relay's standard output";
         report.warning("RB0506", path, message, help);
     }
@@ -104,14 +109,15 @@ fn secrets(settings: &Settings, report: &mut Report<'_>) {
         let name = purpose.data_key();
         if name.len() > SECRET_NAME_MAX {
             let message = format!(
-                "the property's name is too long for a secret: `{name}` has {} characters",
+                "the name of the property is too long for a secret: `{name}` has {} characters",
                 name.len()
             );
-            report.error("RB0502", &path, message, "is the property spelt right?");
+            report.error("RB0502", &path, message, "check the spelling of the property");
         }
         if !seen.insert(name) {
-            let message = "another property differs from this one in `.`, `_` and `-` only, and both are secrets";
-            report.error("RB0502", &path, message, "keep the one that is spelt right");
+            let message = "another property differs from this one only in `.`, `_` and `-`, and \
+                           both are secrets";
+            report.error("RB0502", &path, message, "keep the correctly spelled one");
         }
     }
 }
@@ -124,12 +130,12 @@ fn version(settings: &Settings, report: &mut Report<'_>) -> Option<Version> {
         Ok(None) if image.tag.as_str().is_empty() => None,
         Ok(None) => {
             let message =
-                format!("the tag `{}` does not say which version of Fluent Bit it is", image.tag);
+                format!("the tag `{}` does not contain the version of Fluent Bit", image.tag);
             report.warning(
                 "RB0501",
                 IMAGE_TAG,
                 message,
-                "a tag such as `5.1.1` lets its options be checked",
+                "use a tag such as `5.1.1`, so that its options can be checked",
             );
             None
         }
@@ -144,19 +150,19 @@ fn modes(settings: &Settings, report: &mut Report<'_>) {
     let logs = &settings.storage.logs;
     if logs.mode == LogMode::Forward && !logs.fluentbit.enabled {
         let message =
-            "without its sidecar the mode `forward` forwards nothing: logs go with the pod";
+            "without its sidecar the mode `forward` forwards nothing: logs are lost with the pod";
         let help = "set it to true, or `storage.logs.mode = \"emptyDir\"`";
         report.warning("RB0404", "storage.logs.fluentbit.enabled", message, help);
     }
     let kind = logs.fluentbit.output.kind;
     if logs.mode == LogMode::Forward && kind.is_some_and(|kind| kind != OutputKind::Forward) {
-        let message = "the mode `forward` means the output `forward`";
+        let message = "the mode `forward` always uses the output `forward`";
         let help = "remove it, or set `storage.logs.mode = \"fluentbit\"`";
         report.error("RB0504", "storage.logs.fluentbit.output.type", message, help);
     }
     let states_output = kind.is_some() || !logs.fluentbit.output.config.is_empty();
     if !settings.has_fluent_bit() && states_output {
-        let message = "no Fluent Bit runs with these settings, so nothing is sent";
+        let message = "Fluent Bit does not run with these settings, so nothing is sent";
         let help = "set `storage.logs.mode = \"fluentbit\"`, or remove it";
         report.warning("RB0404", "storage.logs.fluentbit.output", message, help);
     }

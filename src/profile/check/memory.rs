@@ -16,7 +16,7 @@ fn heap(settings: &Settings, report: &mut Report<'_>) {
         (Some(limit), Some(wanted)) if wanted >= limit => {
             let message = "the heap fills the container's whole memory limit: it would be killed, not collected";
             let help =
-                "write about 75 % of `resources.limits.memory`, leave it out, or raise the limit";
+                "set it to about 75 % of `resources.limits.memory`, omit it, or raise the limit";
             report.error("RB0305", "config.nodeMaxOldSpaceMb", message, help);
         }
         (Some(limit), _) if limit < RELAY_BYTES_MIN => {
@@ -53,8 +53,8 @@ fn bodies(settings: &Settings, report: &mut Report<'_>) {
     }
     let needed = (needed >> 20) + 1;
     let message = format!(
-        "two requests of this size need {needed} MiB of memory, and the relay has {}: clients \
-         without a valid API key could end it",
+        "two requests of this size need {needed} MiB of memory, but the relay has {}: clients \
+         without a valid API key could kill it",
         memory >> 20
     );
     let largest = ((memory - IDLE_BYTES) * 10 / (BODIES_MIN * BODY_TENTHS)) >> 20;

@@ -19,7 +19,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         endpoint(monitor, report);
     } else {
         let message =
-            "the relay's figures are JSON, which Prometheus cannot read: the target will be down";
+            "the relay's metrics are JSON, which Prometheus cannot read: the target will be down";
         report.warning("RB0410", "serviceMonitor.exporter.enabled", message, "set it to true");
     }
     found(settings, report);
@@ -44,12 +44,12 @@ fn times(monitor: &ServiceMonitor, report: &mut Report<'_>) {
 
 fn endpoint(monitor: &ServiceMonitor, report: &mut Report<'_>) {
     if monitor.path.as_str().trim_end_matches('/').eq_ignore_ascii_case("/prometheus") {
-        let message = "the relay answers 404 there: it has no figures in Prometheus's format";
-        let help = "write `/metrics`, the relay's JSON figures; the exporter translates them";
+        let message = "the relay answers 404 there: it has no metrics in the Prometheus format";
+        let help = "write `/metrics`, the relay's JSON metrics; the exporter translates them";
         report.error("RB0341", "serviceMonitor.path", message, help);
     }
     if monitor.port.as_str() != "http" {
-        let message = "the relay has one port, and its name is `http`";
+        let message = "the relay has only the port `http`";
         report.error("RB0341", "serviceMonitor.port", message, "write \"http\", or remove it");
     }
 }
@@ -87,8 +87,10 @@ fn elsewhere(settings: &Settings, report: &mut Report<'_>) {
     for (index, step) in monitor.relabelings.iter().enumerate() {
         let action = (step.action == Some(RelabelAction::Labelmap)).then_some("labelmap");
         if redirects(action, step.target_label.as_deref()) {
-            let message = "a ServiceMonitor outside the release's namespace may not change where Prometheus looks";
-            let help = "write labels that do not begin with `__`, or leave the ServiceMonitor in the release's namespace";
+            let message = "a ServiceMonitor outside the release's namespace may not change the \
+                           targets of Prometheus";
+            let help = "use labels that do not start with `__`, or keep the ServiceMonitor in the \
+                        release's namespace";
             report.error(
                 "RB0344",
                 Path::of("serviceMonitor.relabelings").index(index),

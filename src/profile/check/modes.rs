@@ -49,14 +49,15 @@ fn problem(mode: i64, written: &str) -> Option<(String, String)> {
             format!("{mode} is decimal: the mode would be 0o{mode:o}")
         } else {
             format!(
-                "{mode} is decimal: the mode would be 0o{mode:o}, and Kubernetes takes at most 0o777"
+                "{mode} is decimal: the mode would be 0o{mode:o}, and the limit of Kubernetes is \
+                 0o777"
             )
         };
         let keep =
-            if is_taken { format!(", or `0o{mode:o}` if that is meant") } else { String::new() };
+            if is_taken { format!(", or `0o{mode:o}` if you mean that") } else { String::new() };
         return Some((message, format!("write `0o{meant:o}`{keep}")));
     }
-    let message = format!("{mode} is not a mode that Kubernetes takes");
+    let message = format!("{mode} is not a valid mode");
     (!is_taken).then(|| (message, "write one from `0o000` to `0o777`".to_owned()))
 }
 
@@ -67,9 +68,9 @@ mod tests {
     #[test]
     fn decimal_mode_with_octal_digits_is_a_problem() {
         for (mode, help) in [
-            (400, "write `0o400`, or `0o620` if that is meant"),
-            (440, "write `0o440`, or `0o670` if that is meant"),
-            (500, "write `0o500`, or `0o764` if that is meant"),
+            (400, "write `0o400`, or `0o620` if you mean that"),
+            (440, "write `0o440`, or `0o670` if you mean that"),
+            (500, "write `0o500`, or `0o764` if you mean that"),
             (644, "write `0o644`"),
             (755, "write `0o755`"),
         ] {

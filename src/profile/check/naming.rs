@@ -19,7 +19,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let place = place(settings);
     if names.full.len() > FULL_NAME_MAX {
         let message = format!(
-            "objects would be called `{}…`, which has {} characters and leaves no room for suffixes",
+            "objects would be named `{}…`, which has {} characters and leaves no room for suffixes",
             names.full,
             names.full.len()
         );

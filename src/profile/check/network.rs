@@ -41,7 +41,8 @@ fn dns_of_old_clusters(settings: &Settings, report: &mut Report<'_>) {
     let version = settings.kubernetes.version;
     if !version.at_least(21) && !report.is_written("networkPolicy.dns.peers") {
         let message = format!(
-            "Kubernetes {version} does not label namespaces with `kubernetes.io/metadata.name`, so no name would resolve"
+            "Kubernetes {version} does not label namespaces with `kubernetes.io/metadata.name`, so \
+             DNS would be blocked"
         );
         let help = "select the namespace of DNS by a label that it has, such as [{ \
                     namespaceSelector = {}, podSelector = { matchLabels = { k8s-app = \"kube-dns\" \
@@ -63,7 +64,8 @@ fn service(settings: &Settings, report: &mut Report<'_>) {
                 help,
             );
         } else if !(30_000..=32_767).contains(&port.get()) {
-            let message = "clusters hand out 30000 to 32767 unless configured otherwise, and refuse other ports";
+            let message = "clusters allocate 30000 to 32767 unless configured otherwise, and \
+                           refuse other ports";
             report.warning("RB0408", "service.nodePort", message, "choose a port in that range");
         }
     }
@@ -104,12 +106,7 @@ fn peers(path: &Path, peers: &[NetworkPolicyPeer], report: &mut Report<'_>) {
         let selects = peer.pod_selector.is_some() || peer.namespace_selector.is_some();
         if peer.ip_block.is_some() == selects {
             let help = "write either `ipBlock`, or `podSelector` and `namespaceSelector`; an empty selector means all";
-            report.error(
-                "RB0173",
-                &path,
-                "a peer is either a range of addresses or selectors",
-                help,
-            );
+            report.error("RB0173", &path, "a peer has either an address range or selectors", help);
         }
         if let Some(block) = &peer.ip_block {
             ip_block(&path.key("ipBlock"), block, report);
@@ -126,15 +123,15 @@ fn peers(path: &Path, peers: &[NetworkPolicyPeer], report: &mut Report<'_>) {
 fn ip_block(path: &Path, block: &IPBlock, report: &mut Report<'_>) {
     let help = "write a range such as `10.0.0.0/8` or `fd00::/8`";
     if block.cidr.parse::<Cidr>().is_err() {
-        report.error("RB0173", path.key("cidr"), "this is not a range of addresses", help);
+        report.error("RB0173", path.key("cidr"), "invalid address range", help);
         return;
     }
     for (index, except) in block.except.iter().flatten().enumerate() {
         let path = path.key("except").index(index);
         if except.parse::<Cidr>().is_err() {
-            report.error("RB0173", path, "this is not a range of addresses", help);
+            report.error("RB0173", path, "invalid address range", help);
         } else if !is_strictly_inside(except, &block.cidr) {
-            let message = format!("this range is not a part of `{}`", block.cidr);
+            let message = format!("this range is not inside `{}`", block.cidr);
             report.error("RB0173", path, message, "write a smaller range inside it, or remove it");
         }
     }
@@ -177,20 +174,20 @@ fn check_port(path: &Path, port: &NetworkPolicyPort, report: &mut Report<'_>) {
         report.error(
             "RB0174",
             path.key("protocol"),
-            "there is no such protocol",
-            "it is `TCP`, `UDP` or `SCTP`",
+            "unknown protocol",
+            "use `TCP`, `UDP` or `SCTP`",
         );
     }
     let first = match &port.port {
         Some(IntOrString::Int(number)) if is_port(*number) => Some(*number),
         Some(IntOrString::Int(_)) => {
-            report.error("RB0174", path.key("port"), "this is not a port", "write 1 to 65535");
+            report.error("RB0174", path.key("port"), "invalid port", "write 1 to 65535");
             None
         }
         Some(IntOrString::String(name)) => {
             if !is_port_name(name) {
                 let help = "write a number, or a container port's name of at most 15 lowercase letters, digits and `-`";
-                report.error("RB0174", path.key("port"), "this is not a port", help);
+                report.error("RB0174", path.key("port"), "invalid port", help);
             }
             None
         }
@@ -222,7 +219,7 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
     }
     let sends = !matches!(settings.output_kind(), OutputKind::Stdout);
     if settings.has_fluent_bit() && sends && rules.is_empty() {
-        let message = "no rule lets Fluent Bit reach where it sends the logs";
+        let message = "no rule lets Fluent Bit reach the destination of the logs";
         report.error(
             "RB0370",
             place,
@@ -231,20 +228,20 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
         );
     }
     if rules.is_empty() {
-        let message = "no rule lets the relay reach its upstream, so it can answer no request";
+        let message = "no rule lets the relay reach its upstream, so every request would fail";
         report.warning(
             "RB0415",
             place,
             message,
-            "add a rule with the addresses of the upstream, or of the proxy that the accounts name",
+            "add a rule with the addresses of the upstream, or of the proxy that the accounts use",
         );
         if settings.config.price_mirror_base_url.as_str().is_empty() {
-            let message = "every start waits minutes for prices that the policy keeps out of reach";
+            let message = "every start waits minutes for prices that the policy blocks";
             report.warning(
                 "RB0415",
                 "config.priceMirrorBaseUrl",
                 message,
-                "leave it out, or let the mirror through",
+                "omit it, or allow the mirror",
             );
         }
     }

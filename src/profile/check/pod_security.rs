@@ -88,7 +88,7 @@ fn pod(path: &Path, context: &PodSecurityContext, report: &mut Report<'_>) {
     );
     for (index, sysctl) in context.sysctls.iter().flatten().enumerate() {
         if !SYSCTLS.contains(&sysctl.name.as_str()) {
-            let help = format!("remove it; a pod may set {}", suggest::list(&SYSCTLS));
+            let help = format!("remove it; a pod may only set {}", suggest::list(&SYSCTLS));
             let message = "every pod must meet Pod Security *restricted*, which does not allow this kernel setting";
             report.error("RB0160", path.key("sysctls").index(index), message, help);
         }
@@ -141,7 +141,7 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
             ),
             (context.run_as_user == Some(0), "runAsUser", "write another user than 0"),
             (adds_more, "capabilities.add", "only `NET_BIND_SERVICE` may be added"),
-            (keeps_some, "capabilities.drop", "write `drop = [\"ALL\"]`, or leave it out"),
+            (keeps_some, "capabilities.drop", "write `drop = [\"ALL\"]`, or omit it"),
             (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
             (
                 is_odd_app_armor(context.app_armor_profile.as_ref()),
@@ -170,7 +170,8 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
 
 const SECCOMP: &str = "write `RuntimeDefault`, or `Localhost` with a `localhostProfile`";
 const APP_ARMOR: &str = "write `RuntimeDefault` or `Localhost`, or remove it";
-const SELINUX: &str = "leave `user` and `role` out; `type` is one of container_t, container_init_t, container_kvm_t, container_engine_t";
+const SELINUX: &str = "omit `user` and `role`; `type` is one of container_t, container_init_t, \
+                       container_kvm_t, container_engine_t";
 
 fn is_unconfined(profile: Option<&SeccompProfile>) -> bool {
     profile.is_some_and(|profile| !is_seccomp(&profile.type_, profile.localhost_profile.as_deref()))

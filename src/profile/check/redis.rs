@@ -20,8 +20,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 
 fn external(settings: &Settings, report: &mut Report<'_>) {
     if settings.external_redis.host.as_str().is_empty() {
-        let message = "no Redis is left: `redis.enabled` is false, and no host is named";
-        let help = "write the host of your Redis, or set `redis.enabled = true`";
+        let message = "no Redis configured: `redis.enabled` is false, and no host is set";
+        let help = "set the host of your Redis, or set `redis.enabled = true`";
         report.error("RB0301", "externalRedis.host", message, help);
     }
 }
@@ -39,31 +39,32 @@ fn internal(settings: &Settings, report: &mut Report<'_>) {
             settings.external_redis.password.is_some(),
             "externalRedis.password",
             "the bundle's own Redis is used, because `redis.enabled` is true",
-            "remove it; the own Redis has `redis.auth.password`",
+            "remove it; the bundle's Redis uses `redis.auth.password`",
         ),
         (
             !redis.auth.enabled && report.is_written("redis.auth.password"),
             "redis.auth.password",
-            "Redis asks for no password, because `redis.auth.enabled` is false",
+            "Redis requires no password, because `redis.auth.enabled` is false",
             "set `redis.auth.enabled = true`, or remove the password",
         ),
         (
             !redis.persistence.enabled && !redis.persistence.existing_claim.as_str().is_empty(),
             "redis.persistence.existingClaim",
-            "no claim is used, because `redis.persistence.enabled` is false",
-            "set `redis.persistence.enabled = true`, or remove the claim",
+            "no PVC is used, because `redis.persistence.enabled` is false",
+            "set `redis.persistence.enabled = true`, or remove the PVC",
         ),
     ];
     for (_, path, message, help) in unused.into_iter().filter(|(unused, ..)| *unused) {
         report.warning("RB0404", path, message, help);
     }
     if !redis.persistence.enabled && !settings.is_dev() {
-        let message =
-            "Redis is the only database: without a volume every account and key goes with its pod";
+        let message = "Redis is the only database: without a volume, every account and key is lost \
+                       with its pod";
         report.warning("RB0414", "redis.persistence.enabled", message, "set it to true");
     }
     if !redis.auth.enabled && !settings.network_policy.enabled && !settings.is_dev() {
-        let message = "Redis is the only database, and everything in the cluster can read and change it: it asks for no password, and no policy keeps others away";
+        let message = "Redis is the only database, and every pod in the cluster can read and \
+                       change it: it requires no password, and no policy restricts access";
         let help = "set it to true, or `networkPolicy.enabled = true`";
         report.warning("RB0417", "redis.auth.enabled", message, help);
     }
@@ -80,7 +81,7 @@ fn image(settings: &Settings, report: &mut Report<'_>) {
         let message = format!(
             "the tag `{tag}` is older than Redis {MAJOR_MIN}.0, which would refuse its configuration"
         );
-        report.error("RB0351", "redis.image.tag", message, "name Redis 7.0 or newer");
+        report.error("RB0351", "redis.image.tag", message, "use Redis 7.0 or newer");
     }
 }
 
@@ -97,7 +98,7 @@ fn memory(settings: &Settings, report: &mut Report<'_>) {
     match resources::memory_limit(&settings.redis.resources) {
         None => {
             let message =
-                "without a memory limit there is no `maxmemory`, and a full Redis is killed";
+                "without a memory limit, `maxmemory` is not set and a full Redis is killed";
             report.error(
                 "RB0371",
                 "redis.resources.limits",

@@ -15,11 +15,12 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     if config.timezone_offset.get() == 0 {
         let message = "the relay turns 0 into 8: quotas and log times would be those of UTC+8";
         let help =
-            "UTC itself cannot be had; write the offset that quotas should follow, such as 1 or -5";
+            "UTC itself is not available; set the offset that quotas should use, such as 1 or -5";
         report.error("RB0302", "config.timezoneOffset", message, help);
     }
     if config.admin_username.as_str().trim().is_empty() {
-        let message = "name and password of the administrator are set together; without a name each pod makes up its own";
+        let message = "set name and password of the administrator together; without a name, each \
+                       pod generates its own";
         report.error("RB0303", "config.adminUsername", message, "write a name, such as \"admin\"");
     }
     if config.api_key_prefix.as_str().trim().is_empty() {
@@ -39,7 +40,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 /// Reports credentials: the settings become a ConfigMap, which many users can read.
 fn credentials(settings: &Settings, report: &mut Report<'_>) {
     if holds_credential(settings.config.price_mirror_base_url.as_str()) {
-        let message = "the URL holds a password, and it would stand in a ConfigMap in clear text";
+        let message = "the URL contains a password, which would be in a ConfigMap in clear text";
         let help = "keep the URL in a Secret and write `extraEnv = [{ name = \"PRICE_MIRROR_BASE_URL\", valueFrom = { secretKeyRef = { name = \"…\", key = \"…\" } } }]`";
         report.error("RB0205", "config.priceMirrorBaseUrl", message, help);
     }
@@ -55,14 +56,15 @@ fn host(settings: &Settings, report: &mut Report<'_>) {
         .parse::<IpAddr>()
         .is_ok_and(|address| address.is_unspecified());
     if !everywhere {
-        let message = "the relay would listen where neither probes nor the Service reach it";
+        let message =
+            "the relay would listen on an address that neither probes nor the Service reach";
         report.error("RB0304", "config.host", message, "write \"0.0.0.0\", or \"::\" for IPv6 too");
     }
     let listens_on_ipv4_only = settings.config.host.as_str().parse::<Ipv4Addr>().is_ok();
     for path in ipv6_addresses(settings).into_iter().filter(|_| listens_on_ipv4_only) {
         let message = format!(
-            "this is an address of IPv6, and relay and Fluent Bit listen on `{}` only: with pods \
-             that have no address of IPv4 no probe is answered, and the relay never starts",
+            "this is an IPv6 address, but relay and Fluent Bit listen on `{}` only: without an \
+             IPv4 address of the pod, all probes fail and the relay never starts",
             settings.config.host
         );
         report.warning(
@@ -112,8 +114,8 @@ fn log_level(settings: &Settings, report: &mut Report<'_>) {
          and API keys, to its standard output{volume}",
         settings.config.log_level.as_str()
     );
-    let help = "set `config.logLevel = \"warn\"`: then only those of failed requests are written; \
-                or keep collectors of logs away from the pod";
+    let help = "set `config.logLevel = \"warn\"`: then only the bodies of failed requests are \
+                written; or exclude the pod from log collection";
     report.warning("RB0420", "config.logLevel", message, help);
 }
 
@@ -121,7 +123,7 @@ fn ports(settings: &Settings, report: &mut Report<'_>) {
     let port = settings.config.port.get();
     let exporter = settings.service_monitor.exporter.port.get();
     if settings.has_exporter() && exporter == port {
-        let message = format!("the relay listens on port {port} too, in the same pod");
+        let message = format!("the relay also listens on port {port} in the same pod");
         report.error(
             "RB0306",
             "serviceMonitor.exporter.port",
@@ -139,7 +141,7 @@ fn ports(settings: &Settings, report: &mut Report<'_>) {
         ];
         for (path, _) in clashes.into_iter().filter(|(_, clash)| *clash) {
             let message =
-                format!("Fluent Bit listens on port {FLUENT_BIT_PORT} too, in the same pod");
+                format!("Fluent Bit also listens on port {FLUENT_BIT_PORT} in the same pod");
             report.error("RB0306", path, message, "choose another port");
         }
     }
@@ -153,8 +155,9 @@ fn authorities(settings: &Settings, report: &mut Report<'_>) {
     });
     if !file.is_empty() && !is_mounted {
         let message =
-            "no volume brings this file; Node.js goes on without a file that it cannot read";
-        let help = "mount it with `extraVolumes` and `extraVolumeMounts`, unless the image has it";
+            "no volume provides this file; Node.js continues without a file that it cannot read";
+        let help =
+            "mount it with `extraVolumes` and `extraVolumeMounts`, unless the image contains it";
         report.warning("RB0416", "config.nodeExtraCaCerts", message, help);
     }
 }

@@ -67,23 +67,29 @@ fn amounts(path: &Path, amounts: Option<&BTreeMap<String, Quantity>>, report: &m
             let help = match suggest::among(name, &NATIVE) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
-                    "it is `cpu`, `memory`, `ephemeral-storage`, or a device's name with its domain"
+                    "use `cpu`, `memory`, `ephemeral-storage`, or the name of a device with its \
+                     domain"
                         .to_owned()
                 }
             };
-            report.error("RB0113", &path, "there is no such resource", help);
+            report.error("RB0113", &path, "unknown resource", help);
         }
         match quantity_milli(text) {
             Some(milli) if milli >= 0 => {
                 if name != "cpu" && milli % 1000 != 0 {
                     let message =
-                        format!("`{text}` is a fraction of one: the unit `m` means thousandths");
-                    report.error("RB0110", &path, message, "write a whole amount, such as `256Mi`");
+                        format!("`{text}` is less than one: the unit `m` means thousandths");
+                    report.error(
+                        "RB0110",
+                        &path,
+                        message,
+                        "write a whole quantity, such as `256Mi`",
+                    );
                 }
             }
             _ => {
                 let help = "write a number with a unit, such as `250m` of CPU or `256Mi` of memory";
-                report.error("RB0110", &path, "this is not an amount", help);
+                report.error("RB0110", &path, "invalid quantity", help);
             }
         }
     }
@@ -132,11 +138,11 @@ fn gaps(path: &Path, resources: &ResourceRequirements, scaled: bool, report: &mu
             let (path, help) = (path.key(part), format!("set `{path}.{part}.{name}`"));
             if scaled {
                 let message = format!(
-                    "no {name} is stated, and autoscaling needs it of every container of the pod"
+                    "no {name} is set, but autoscaling needs it for every container of the pod"
                 );
                 report.error("RB0112", path, message, help);
             } else {
-                report.warning("RB0112", path, format!("no {name} is stated"), help);
+                report.warning("RB0112", path, format!("no {name} is set"), help);
             }
         }
     }

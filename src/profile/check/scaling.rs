@@ -10,7 +10,12 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     if settings.autoscaling.enabled {
         autoscaling(settings, report);
     } else if settings.replica_count.get() == 0 {
-        report.warning("RB0411", "replicaCount", "no pod of the relay will run", "write 1 or more");
+        report.warning(
+            "RB0411",
+            "replicaCount",
+            "no pod of the relay would run",
+            "write 1 or more",
+        );
     }
     strategy(settings, report);
     if settings.pod_disruption_budget.enabled {
@@ -22,7 +27,7 @@ fn autoscaling(settings: &Settings, report: &mut Report<'_>) {
     let scaling = &settings.autoscaling;
     let (min, max) = (scaling.min_replicas.get(), scaling.max_replicas.get());
     if min > max {
-        let message = format!("at least {min} and at most {max} pods is not possible");
+        let message = format!("at least {min} and at most {max} pods is impossible");
         report.error(
             "RB0320",
             "autoscaling.minReplicas",
@@ -31,7 +36,7 @@ fn autoscaling(settings: &Settings, report: &mut Report<'_>) {
         );
     }
     if scaling.target_cpu.get() == 0 && scaling.target_memory.get() == 0 {
-        let message = "there is no target, so Kubernetes would take 80 % of the CPU by itself";
+        let message = "no target is set, so Kubernetes would use 80 % of the CPU by default";
         let help = "set it or `autoscaling.targetMemoryUtilizationPercentage` to more than 0, or switch autoscaling off";
         report.error("RB0321", "autoscaling.targetCPUUtilizationPercentage", message, help);
     }
@@ -68,7 +73,7 @@ fn share(path: &str, value: &IntOrString, is_part: bool, report: &mut Report<'_>
         Share::of(value).filter(|share| !is_part || !matches!(share, Share::Percent(101..)));
     if share.is_none() {
         let help = "write an integer from 0, or a percentage such as \"25%\"";
-        report.error("RB0171", path, "this is neither a number of pods nor a percentage", help);
+        report.error("RB0171", path, "neither a number of pods nor a percentage", help);
     }
     share
 }
@@ -80,14 +85,14 @@ fn strategy(settings: &Settings, report: &mut Report<'_>) {
         report.error(
             "RB0172",
             "strategy.type",
-            "there is no such strategy",
-            "it is `RollingUpdate` or `Recreate`",
+            "unknown strategy",
+            "use `RollingUpdate` or `Recreate`",
         );
         return;
     }
     let Some(rolling) = &strategy.rolling_update else { return };
     if kind == "Recreate" {
-        let message = "the strategy `Recreate` has no such settings";
+        let message = "the strategy `Recreate` does not have these settings";
         report.error(
             "RB0172",
             "strategy.rollingUpdate",
@@ -103,7 +108,7 @@ fn strategy(settings: &Settings, report: &mut Report<'_>) {
     let gone =
         gone.and_then(|value| share("strategy.rollingUpdate.maxUnavailable", value, true, report));
     if surge.is_some_and(Share::is_nothing) && gone.is_none_or(Share::is_nothing) {
-        let message = "with neither a pod more nor a pod less no pod could ever be replaced";
+        let message = "if both are 0, no pod could ever be replaced";
         let help = "set `strategy.rollingUpdate.maxSurge` to 1, or `maxUnavailable` to 1";
         report.error("RB0172", "strategy.rollingUpdate", message, help);
     }
@@ -122,8 +127,7 @@ fn budget(settings: &Settings, report: &mut Report<'_>) {
         return;
     }
     if !settings.can_scale() {
-        let message =
-            "with one pod every budget would block the draining of its node, so none is rendered";
+        let message = "with one pod, a budget would block draining its node, so none is rendered";
         report.warning(
             "RB0412",
             "podDisruptionBudget.enabled",
@@ -133,7 +137,7 @@ fn budget(settings: &Settings, report: &mut Report<'_>) {
         return;
     }
     if max.is_some_and(Share::is_nothing) {
-        let message = "no pod may ever go, so no node could be drained";
+        let message = "no pod could ever be evicted, so no node could be drained";
         report.error("RB0325", "podDisruptionBudget.maxUnavailable", message, "write 1 or more");
     }
     let pods = lowest(settings);
@@ -143,7 +147,7 @@ fn budget(settings: &Settings, report: &mut Report<'_>) {
         Share::Percent(percent) => (percent * pods + 99) / 100,
     });
     if kept >= pods && min.is_some() {
-        let message = format!("all of {pods} pods would have to stay, so no node could be drained");
+        let message = format!("none of {pods} pods could be evicted, so no node could be drained");
         let help = "lower it, use `podDisruptionBudget.maxUnavailable = 1`, or run more pods";
         report.error("RB0325", "podDisruptionBudget.minAvailable", message, help);
     }

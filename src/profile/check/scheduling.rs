@@ -34,7 +34,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             "RB0124",
             "priorityClassName",
             message,
-            "make a PriorityClass of your own and name it here",
+            "create your own PriorityClass and use it here",
         );
     }
 }
@@ -55,7 +55,7 @@ fn toleration_problems(toleration: &Toleration) -> Vec<(&'static str, &'static s
     let effect = text(&toleration.effect);
     let known = ["", "Equal", "Exists"].contains(&operator.as_str());
     let rules = [
-        (!known, "operator", "there is no such operator", "it is `Equal` or `Exists`"),
+        (!known, "operator", "unknown operator", "use `Equal` or `Exists`"),
         (
             operator == "Exists" && !value.is_empty(),
             "value",
@@ -66,25 +66,25 @@ fn toleration_problems(toleration: &Toleration) -> Vec<(&'static str, &'static s
             known && operator != "Exists" && key.is_empty(),
             "key",
             "without a key only `Exists` makes sense",
-            "name the taint's `key`, or set `operator = \"Exists\"` to tolerate every taint",
+            "set the taint's `key`, or set `operator = \"Exists\"` to tolerate every taint",
         ),
         (
             !key.is_empty() && !is_qualified_name(&key),
             "key",
-            "this is not a key that a taint may have",
+            "invalid taint key",
             "write `name` or `prefix.example/name`",
         ),
         (
             !is_label_value(&value),
             "value",
-            "this is not a value that a taint may have",
+            "invalid taint value",
             "write at most 63 letters, digits, `-`, `_` and `.`",
         ),
         (
             !["", "NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect.as_str()),
             "effect",
-            "there is no such effect",
-            "it is `NoSchedule`, `PreferNoSchedule`, `NoExecute`, or left out for all",
+            "unknown effect",
+            "use `NoSchedule`, `PreferNoSchedule` or `NoExecute`, or omit it for all",
         ),
         (
             toleration.toleration_seconds.is_some() && effect != "NoExecute",
@@ -129,7 +129,7 @@ fn check_node_affinity(path: &Path, affinity: &NodeAffinity, report: &mut Report
             report.error(
                 "RB0122",
                 &path,
-                "there is no term, so no node would do",
+                "the list of terms is empty: no node matches",
                 "add a term, or remove the key",
             );
         }
@@ -173,7 +173,7 @@ fn node_term(path: &Path, term: &NodeSelectorTerm, report: &mut Report<'_>) {
             report.error(
                 "RB0122",
                 path,
-                "nodes have only their name as a field to select by",
+                "`metadata.name` is the only field of nodes that can be selected",
                 help,
             );
         }
@@ -223,7 +223,7 @@ fn pod_term(path: &Path, term: &PodAffinityTerm, report: &mut Report<'_>) {
         if !is_dns_label(namespace) {
             let path = path.key("namespaces").index(index);
             let help = "write lowercase letters, digits and `-`";
-            report.error("RB0105", path, "this is not a name that a namespace may have", help);
+            report.error("RB0105", path, "invalid namespace", help);
         }
     }
 }
@@ -231,7 +231,7 @@ fn pod_term(path: &Path, term: &PodAffinityTerm, report: &mut Report<'_>) {
 fn topology_key(code: &'static str, path: &Path, key: &str, report: &mut Report<'_>) {
     if !is_qualified_name(key) {
         let help = "write a label of nodes, such as `topology.kubernetes.io/zone` or `kubernetes.io/hostname`";
-        report.error(code, path.key("topologyKey"), "this is not a label's key", help);
+        report.error(code, path.key("topologyKey"), "invalid label key", help);
     }
 }
 
@@ -266,8 +266,8 @@ fn spread_problems(
         (
             !hard && constraint.when_unsatisfiable != "ScheduleAnyway",
             "whenUnsatisfiable",
-            "there is no such choice",
-            "it is `DoNotSchedule` or `ScheduleAnyway`",
+            "unknown value",
+            "use `DoNotSchedule` or `ScheduleAnyway`",
         ),
         (
             constraint.min_domains.is_some_and(|domains| domains < 1),
@@ -284,14 +284,14 @@ fn spread_problems(
         (
             policy(&constraint.node_affinity_policy),
             "nodeAffinityPolicy",
-            "there is no such policy",
-            "it is `Honor` or `Ignore`",
+            "unknown policy",
+            "use `Honor` or `Ignore`",
         ),
         (
             policy(&constraint.node_taints_policy),
             "nodeTaintsPolicy",
-            "there is no such policy",
-            "it is `Honor` or `Ignore`",
+            "unknown policy",
+            "use `Honor` or `Ignore`",
         ),
     ];
     rules

@@ -38,7 +38,8 @@ pub(super) fn read(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut
             }
             Err(reason) => {
                 let help = format!(
-                    "the path starts at the folder of the profiles; `relay-bundle secrets encrypt {} {}` makes the file",
+                    "the path is relative to the folder of the profiles; create the file with \
+                     `relay-bundle secrets encrypt {} {}`",
                     secret.profile, secret.path
                 );
                 report.error("RB0210", &secret.path, reason, help);
@@ -65,9 +66,10 @@ fn named(profile: &Profile) -> Vec<Named> {
 fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -> bool {
     let Named { path, file, .. } = secret;
     if earlier.iter().any(|earlier| earlier.file == *file) {
-        let message =
-            format!("`{file}` is named for another secret already; each is sealed for one place");
-        report.error("RB0213", path, message, "encrypt this secret into a file of its own");
+        let message = format!(
+            "`{file}` is already used for another secret; each file is sealed for one place"
+        );
+        report.error("RB0213", path, message, "encrypt this secret into a separate file");
         return true;
     }
     let in_bundle = sealed_path(file);
@@ -75,7 +77,7 @@ fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -
         return false;
     };
     let message = format!(
-        "`{file}` would become `{in_bundle}` in the bundle, as `{}` of `{}` does already",
+        "`{file}` would become `{in_bundle}` in the bundle, which `{}` of `{}` already uses",
         other.file, other.path
     );
     report.error("RB0214", path, message, "rename one of the two files");
@@ -88,12 +90,14 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
     let form = match Form::of(bytes) {
         Ok(form) => form,
         Err(FormError::TooLarge(limit)) => {
-            let message =
-                format!("`{file}` has {} bytes; a sealed secret has at most {limit}", bytes.len());
+            let message = format!(
+                "`{file}` has {} bytes; the limit of a sealed secret is {limit}",
+                bytes.len()
+            );
             return report.error("RB0212", path, message, "is this the right file?");
         }
         Err(why) => {
-            let message = format!("`{file}` is no sealed secret: {why}");
+            let message = format!("`{file}` is not a sealed secret: {why}");
             let help = "seal it with `relay-bundle secrets encrypt`, and change the secret if it was committed in clear text";
             return report.error("RB0211", path, message, help);
         }
@@ -102,7 +106,7 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
     match form.stated(place) {
         Stated::Same => {}
         Stated::Other(other) => {
-            let message = format!("`{file}` is sealed for {other}, and this is {place}");
+            let message = format!("`{file}` is sealed for {other}, but this is {place}");
             report.error("RB0215", path, message, own_file(secret, place));
         }
         Stated::Unknown => {
@@ -111,7 +115,7 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
             );
             let help = format!(
                 "seal the value for this place: relay-bundle secrets encrypt {profile} {path} \
-                 --replace; or try it: relay-bundle secrets check {profile} --identity FILE"
+                 --replace; or test it: relay-bundle secrets check {profile} --identity FILE"
             );
             report.warning("RB0430", path, message, help);
         }
@@ -128,11 +132,13 @@ fn own_file(secret: &Named, place: &Place) -> String {
     let encrypt = format!("relay-bundle secrets encrypt {profile} {path}");
     if *file == own {
         return format!(
-            "delete the file if no other profile names it, and seal the value for this place: {encrypt}"
+            "delete the file if no other profile uses it, and seal the value for this place: \
+             {encrypt}"
         );
     }
     format!(
-        "name a file of its own in this profile, `{path} = {{ age = \"{own}\" }}`, and seal the value for it: {encrypt}"
+        "use a separate file in this profile, `{path} = {{ age = \"{own}\" }}`, and seal the value \
+         for it: {encrypt}"
     )
 }
 

@@ -20,7 +20,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             SecretForm::Generate { generation, .. }
                 if secret.purpose == Purpose::EncryptionKey && generation.get() > 1 =>
             {
-                let message = "the encryption key is the installation: another one makes every account and API key unreadable";
+                let message = "the encryption key cannot be changed: a different one makes every \
+                               account and API key unreadable";
                 let help = "remove `generation`; move the accounts to a new installation to change the key";
                 report.error("RB0202", path.key("generate").key("generation"), message, help);
             }
@@ -29,7 +30,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     }
     let generates = secrets.iter().any(|secret| matches!(secret.form, SecretForm::Generate { .. }));
     if generates && settings.release.recovery_recipients.is_empty() && !settings.is_dev() {
-        let message = "secrets are generated in the cluster and nobody could restore them: a backup of Redis is worthless without the key";
+        let message = "secrets are generated in the cluster and could not be restored: a backup of \
+                       Redis is worthless without the key";
         let help =
             "add the public key that `relay-bundle keygen --age` prints, and keep its file offline";
         report.warning("RB0401", "release.recoveryRecipients", message, help);
@@ -43,9 +45,9 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
 fn examples(key: &str, recipients: &[AgeRecipient], report: &mut Report<'_>) {
     for (index, _) in recipients.iter().enumerate().filter(|(_, recipient)| recipient.is_example())
     {
-        let message = "this is the example of the shipped profiles, not a key of yours: you cannot \
-                       open what is encrypted for it, and somebody else may; `apply` generates \
-                       secrets only with --no-recovery, and nothing is sealed for it";
+        let message = "this is the example key of the shipped profiles, not your own: you cannot \
+                       open data encrypted for it, but others may; `apply` generates secrets only \
+                       with --no-recovery, and nothing is sealed for it";
         let help = "write the public key that `relay-bundle keygen --age` prints, and keep its file offline";
         report.warning("RB0418", format!("{key}[{index}]"), message, help);
     }
@@ -53,7 +55,8 @@ fn examples(key: &str, recipients: &[AgeRecipient], report: &mut Report<'_>) {
 
 fn literal(path: &Path, environment: &str, report: &mut Report<'_>) {
     let message = format!(
-        "a secret stands here in clear text, which only the environment `dev` may have, not `{environment}`"
+        "a secret is in clear text here, which is only allowed in the environment `dev`, not in \
+         `{environment}`"
     );
     let help = "write `{ age = \"secrets/NAME.age\" }`, `{ existing = { name = \"…\", key = \"…\" \
                 } }` or `{ generate = {} }`, and change the secret if it was committed";
@@ -64,8 +67,8 @@ fn existing(profile: &Profile, path: &Path, secret: &SecretRef<'_>, report: &mut
     let ours = ["generated", "encryption-key", "sealed", "literal"];
     if ours.iter().any(|suffix| secret.object == format!("{}-{suffix}", profile.names.full)) {
         let message =
-            format!("`{}` is the name of a Secret that the bundle keeps itself", secret.object);
-        let help = "name the Secret that you keep, or leave `existing` out to have one made";
+            format!("`{}` is the name of a Secret that the bundle manages", secret.object);
+        let help = "use the name of your own Secret, or omit `existing` to have one generated";
         report.error("RB0203", path.key("existing").key("name"), message, help);
     }
 }

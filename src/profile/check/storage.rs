@@ -32,7 +32,8 @@ fn one_pod(settings: &Settings, path: &str, mode: AccessMode, report: &mut Repor
     if mode == AccessMode::ReadWriteOncePod && !settings.kubernetes.version.at_least(ONE_POD_SINCE)
     {
         let message = format!(
-            "ReadWriteOncePod needs Kubernetes 1.{ONE_POD_SINCE}, and the bundle is for older servers too"
+            "ReadWriteOncePod needs Kubernetes 1.{ONE_POD_SINCE}, but the bundle also supports \
+             older servers"
         );
         let help =
             format!("write `ReadWriteOnce`, or set `kubernetes.version = \"1.{ONE_POD_SINCE}\"`");
@@ -66,7 +67,8 @@ fn sharing(settings: &Settings, path: &str, mode: AccessMode, report: &mut Repor
             "a rolling update starts the new pod beside the old one, and a {mode} volume serves one node"
         );
         let help = format!(
-            "set `strategy = {{ type = \"Recreate\" }}`, leave `strategy` out, or set `{place} = \"ReadWriteMany\"`"
+            "set `strategy = {{ type = \"Recreate\" }}`, omit `strategy`, or set `{place} = \
+             \"ReadWriteMany\"`"
         );
         report.error("RB0322", place, message, help);
     }
@@ -75,12 +77,12 @@ fn sharing(settings: &Settings, path: &str, mode: AccessMode, report: &mut Repor
 fn log_modes(settings: &Settings, report: &mut Report<'_>) {
     let logs = &settings.storage.logs;
     if logs.mode == LogMode::Pvc && !logs.persistence.enabled {
-        let message = "the mode `pvc` makes the claim all the same, as the chart does";
-        let help = "set `storage.logs.persistence.enabled = true` to say what you mean, or choose another mode";
+        let message = "the mode `pvc` creates the PVC anyway, like the chart";
+        let help = "set `storage.logs.persistence.enabled = true`, or choose another mode";
         report.warning("RB0413", "storage.logs.persistence.enabled", message, help);
     }
     if logs.mode != LogMode::Pvc && logs.persistence.enabled {
-        let message = "there is a claim for logs only in the mode `pvc`";
+        let message = "a PVC for logs exists only in the mode `pvc`";
         let help = "set `storage.logs.mode = \"pvc\"`, or remove it";
         report.warning("RB0404", "storage.logs.persistence.enabled", message, help);
     }

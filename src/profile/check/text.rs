@@ -13,8 +13,9 @@ pub(super) fn check(_: &Settings, report: &mut Report<'_>) {
         report.error(
             "RB0101",
             &path,
-            format!("the text holds the character U+{:04X}", u32::from(character)),
-            "write it in one line of printable characters; a script of several lines belongs into an image or a ConfigMap of its own",
+            format!("the text contains the character U+{:04X}", u32::from(character)),
+            "write it on one line of printable characters; put a script of several lines into an \
+             image or a separate ConfigMap",
         );
     }
 }

@@ -67,12 +67,15 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
     for (path, since) in found {
         if since == NEVER {
-            let message =
-                format!("no Kubernetes up to {} has this field on by default", KubeVersion::NEWEST);
+            let message = format!(
+                "no Kubernetes version up to {} enables this field by default",
+                KubeVersion::NEWEST
+            );
             report.error("RB0170", path, message, "remove it");
         } else if !oldest.at_least(since) {
             let message = format!(
-                "Kubernetes has this field from 1.{since}, and the bundle is for {oldest} and newer"
+                "Kubernetes has this field since 1.{since}, but the bundle is for {oldest} and \
+                 newer"
             );
             let help = format!("remove it, or set `kubernetes.version = \"1.{since}\"`");
             report.error("RB0170", path, message, help);

@@ -30,7 +30,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             reserved::MOUNT_PATHS.iter().find(|ours| covers(&mount.mount_path, ours))
         {
             let message = format!("this would hide `{ours}`, which the bundle mounts");
-            let help = "mount it elsewhere, such as below /app/external, and tell the relay with `extraEnv`";
+            let help = "mount it elsewhere, such as below /app/external, and configure the relay \
+                        with `extraEnv`";
             report.error("RB0144", path.index(index).key("mountPath"), message, help);
         }
     }
@@ -46,14 +47,14 @@ fn volume_name(path: &Path, volume: &Volume, is_taken: bool, report: &mut Report
     let path = path.key("name");
     if !is_dns_label(&volume.name) {
         let help = "write at most 63 lowercase letters, digits and `-`";
-        report.error("RB0140", &path, "this is not a name that a volume may have", help);
+        report.error("RB0140", &path, "invalid volume name", help);
     }
     if reserved::VOLUMES.contains(&volume.name.as_str()) {
-        let message = format!("the bundle has a volume `{}` of its own", volume.name);
+        let message = format!("the bundle already has a volume `{}`", volume.name);
         report.error("RB0140", &path, message, "choose another name");
     }
     if is_taken {
-        let message = format!("an earlier volume is called `{}` too", volume.name);
+        let message = format!("duplicate volume `{}`", volume.name);
         report.error("RB0140", &path, message, "choose another name");
     }
 }
@@ -98,7 +99,7 @@ fn referenced(path: &Path, source: &Value, report: &mut Report<'_>) {
     let is_wrong = |size: &str| quantity_milli(size).is_none_or(|milli| milli < 0);
     if source.get("sizeLimit").and_then(Value::as_str).is_some_and(is_wrong) {
         let help = "write a number with a unit, such as `64Mi`";
-        report.error("RB0110", path.key("sizeLimit"), "this is not an amount", help);
+        report.error("RB0110", path.key("sizeLimit"), "invalid quantity", help);
     }
 }
 
@@ -124,7 +125,7 @@ pub(super) fn mounts(
             report.error(
                 "RB0142",
                 path.key("name"),
-                format!("there is no volume `{}`", mount.name),
+                format!("volume `{}` does not exist", mount.name),
                 help,
             );
         }
@@ -132,7 +133,7 @@ pub(super) fn mounts(
             report.error("RB0143", path.key(key), message, help);
         }
         if !places.insert(mount.mount_path.trim_end_matches('/')) {
-            let message = "an earlier mount has the same path";
+            let message = "duplicate mount path";
             report.error("RB0143", path.key("mountPath"), message, "keep one of them");
         }
     }
@@ -150,7 +151,7 @@ fn mount_problems(mount: &VolumeMount) -> Vec<(&'static str, &'static str, &'sta
                 || parent(place)
                 || place.trim_end_matches('/').is_empty(),
             "mountPath",
-            "this is not an absolute path below `/`",
+            "not an absolute path below `/`",
             "write one without `:` and `..`, such as `/etc/relay`",
         ),
         (
@@ -171,7 +172,7 @@ fn mount_problems(mount: &VolumeMount) -> Vec<(&'static str, &'static str, &'sta
                 .as_deref()
                 .is_some_and(|mode| mode != "None" && mode != "HostToContainer"),
             "mountPropagation",
-            "only privileged containers may hand mounts to the node",
+            "only privileged containers may propagate mounts to the node",
             "write `None` or `HostToContainer`, or remove it",
         ),
         (
@@ -180,8 +181,8 @@ fn mount_problems(mount: &VolumeMount) -> Vec<(&'static str, &'static str, &'sta
                 .as_deref()
                 .is_some_and(|mode| !["Disabled", "IfPossible", "Enabled"].contains(&mode)),
             "recursiveReadOnly",
-            "there is no such choice",
-            "it is `Disabled`, `IfPossible` or `Enabled`",
+            "unknown value",
+            "use `Disabled`, `IfPossible` or `Enabled`",
         ),
     ];
     rules

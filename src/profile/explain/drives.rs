@@ -27,7 +27,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("config.logMaxFiles", &["Deployment spec.template.spec.volumes[logs].emptyDir.sizeLimit"]),
     ("config.logMaxSize", &["Deployment spec.template.spec.volumes[logs].emptyDir.sizeLimit"]),
     ("config.port", &["Deployment container claude-relay: ports[http].containerPort"]),
-    ("config.rateLimitCleanupInterval", &["nothing: the relay reads no such variable"]),
+    ("config.rateLimitCleanupInterval", &["nothing: the relay does not read this variable"]),
     ("config.requestMaxSizeMb", &["Ingress metadata.annotations (the preset's limit of a body)"]),
     (
         "config.timezoneOffset",

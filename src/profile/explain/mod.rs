@@ -92,7 +92,7 @@ pub fn unknown_key(path: &str) -> String {
         }
         known = next;
     }
-    "name a key, such as `config.logLevel`".to_owned()
+    "pass a key, such as `config.logLevel`".to_owned()
 }
 
 fn find(path: &Path) -> Option<Found> {

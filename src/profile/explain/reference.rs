@@ -9,7 +9,7 @@ const INTRODUCTION: &str = "\
 # Profile reference
 
 Every key of a profile, with its type and default. This page is generated from the types that profiles are read into;
-`relay-bundle explain KEY` tells the same of one key, with its constraints and the fields of manifests that it drives.
+`relay-bundle explain KEY` shows the same for one key, with its constraints and the manifest fields that it sets.
 
 A key in the first column is written as a path: `config.logLevel = \"debug\"`, or `logLevel = \"debug\"` below `[config]`.
 `[]` stands for the tables of an array. A *secret* is a string (only where `release.environment` is `dev`) or one of

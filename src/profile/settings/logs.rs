@@ -19,7 +19,7 @@ use crate::model::text::{LogField, StorageClass};
 #[schemars(deny_unknown_fields)]
 pub struct Logs {
     /// `fluentbit`: a sidecar ships them. `forward`: the same, to another Fluent Bit or Fluentd.
-    /// `pvc`: a claim keeps them. `emptyDir`: they go with the pod.
+    /// `pvc`: a PVC keeps them. `emptyDir`: they are lost with the pod.
     pub mode: LogMode,
     pub fluentbit: FluentBit,
     pub persistence: LogsPersistence,
@@ -42,8 +42,8 @@ pub enum LogMode {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct FluentBit {
-    /// Whether the modes `fluentbit` and `forward` have their sidecar; without it logs go with the
-    /// pod.
+    /// Whether the modes `fluentbit` and `forward` have their sidecar; without it logs are lost
+    /// with the pod.
     pub enabled: bool,
     /// Its image, 3.2 or newer.
     pub image: Image,
@@ -171,12 +171,12 @@ impl JsonSchema for OutputValue {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct LogsPersistence {
-    /// Kept from the chart: mode `pvc` makes the claim either way.
+    /// Kept from the chart: the mode `pvc` creates the PVC either way.
     pub enabled: bool,
-    /// The storage class; `-` for none, nothing for the cluster's default.
+    /// The storage class; `-` for none, empty for the cluster's default.
     pub storage_class: StorageClass,
-    /// Who may mount it; several replicas need ReadWriteMany.
+    /// Its access mode; several replicas need ReadWriteMany.
     pub access_mode: AccessMode,
-    /// How much is asked for.
+    /// Its size.
     pub size: Size,
 }

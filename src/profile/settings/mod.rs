@@ -43,7 +43,7 @@ use crate::model::text::{
 pub struct Settings {
     /// The version of the profile language.
     pub schema: Bounded<1, 1>,
-    /// Profiles that this one builds on, from left to right; the later one wins.
+    /// Profiles that this one extends, from left to right; later ones override earlier ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extends: Vec<Label>,
     pub release: Release,
@@ -58,7 +58,7 @@ pub struct Settings {
     pub replica_count: Bounded<0, 1000>,
     /// The relay's image.
     pub image: Image,
-    /// Secrets that every pod pulls its images with.
+    /// Image pull secrets of every pod.
     pub image_pull_secrets: Vec<LocalObjectReference>,
     pub service_account: ServiceAccount,
     /// Annotations of the relay's pods; a change restarts them.
@@ -71,7 +71,7 @@ pub struct Settings {
     pub security_context: SecurityContext,
     /// Resources of the relay's container.
     pub resources: ResourceRequirements,
-    /// How new pods replace old ones; chosen by what the pods share unless set.
+    /// How new pods replace old ones; by default chosen by the volumes that pods share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<DeploymentStrategy>,
     /// The priority class of all pods.
@@ -81,10 +81,10 @@ pub struct Settings {
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the relay's pods tolerate.
     pub tolerations: Vec<Toleration>,
-    /// Where the relay's pods want to run.
+    /// Affinity of the relay's pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
-    /// How the relay's pods spread; without a selector of its own a constraint gets the relay's.
+    /// How the relay's pods are spread; a constraint without a selector gets that of the relay.
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Containers that run before the relay starts, after ours.
     pub init_containers: Vec<Container>,
@@ -118,17 +118,18 @@ pub struct Release {
     pub name: ReleaseName,
     /// The namespace of every object.
     pub namespace: Label,
-    /// Whether the bundle makes the namespace, with the labels of Pod Security.
+    /// Whether the bundle creates the namespace, with the labels of Pod Security.
     pub create_namespace: bool,
-    /// What the deployment is for. Everything but `dev` is strict: no literal secrets.
+    /// The environment of the deployment. Every environment except `dev` is strict: no literal
+    /// secrets.
     pub environment: Label,
     /// The version of the relay, and its image's tag unless `image.tag` is set.
     pub app_version: AppVersion,
-    /// The age keys that can decrypt a backup of what is generated: their private halves stay in a
-    /// safe.
+    /// The age keys that can decrypt the backup of generated secrets; keep their private halves in
+    /// a safe.
     pub recovery_recipients: Vec<AgeRecipient>,
-    /// The age keys that open sealed secrets: of the operators who apply the bundle. Without any,
-    /// `secrets encrypt` takes those of `recoveryRecipients`.
+    /// The age keys of the operators, which open sealed secrets. If empty, `secrets encrypt` uses
+    /// `recoveryRecipients`.
     // A recipe without them is that of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seal_recipients: Vec<AgeRecipient>,
@@ -150,7 +151,7 @@ pub struct Kubernetes {
 pub struct Images {
     /// The registry that holds copies of all images, for clusters that reach no other.
     pub registry: Registry,
-    /// The pull policy of all images that have none of their own.
+    /// The pull policy of all images without their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<PullPolicy>,
 }
@@ -160,13 +161,13 @@ pub struct Images {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Image {
-    /// The registry, unless the repository names one.
+    /// The registry, unless the repository includes one.
     pub registry: Registry,
     /// The repository.
     pub repository: Repository,
     /// The tag.
     pub tag: Tag,
-    /// The digest, which alone decides what runs.
+    /// The digest, which takes precedence over the tag.
     pub digest: ImageDigest,
     /// When a node pulls the image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,7 +215,7 @@ impl AccessMode {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct ServiceAccount {
-    /// Whether the bundle makes the account.
+    /// Whether the bundle creates the account.
     pub create: bool,
     /// Annotations of the account.
     pub annotations: BTreeMap<String, String>,
@@ -257,10 +258,10 @@ pub enum DataKind {
 pub struct ExternalData {
     /// Whether there is one.
     pub enabled: bool,
-    /// The storage class; `-` for none, nothing for the cluster's default.
+    /// The storage class; `-` for none, empty for the cluster's default.
     pub storage_class: StorageClass,
-    /// How much is asked for.
+    /// Its size.
     pub size: Size,
-    /// Who may mount it.
+    /// Its access mode.
     pub access_mode: AccessMode,
 }

@@ -19,7 +19,7 @@ use crate::model::text::{
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Service {
-    /// How the Service is reached.
+    /// The type of the Service.
     #[serde(rename = "type")]
     pub kind: ServiceType,
     /// The Service's port.
@@ -29,10 +29,10 @@ pub struct Service {
     /// The port on every node, with type NodePort or LoadBalancer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_port: Option<Bounded<1, 65_535>>,
-    /// The address asked of the load balancer.
+    /// The requested address of the load balancer.
     #[serde(rename = "loadBalancerIP")]
     pub load_balancer_ip: IpAddress,
-    /// The addresses that the load balancer lets in; all if empty.
+    /// The client addresses that the load balancer accepts; all if empty.
     pub load_balancer_source_ranges: Vec<Cidr>,
 }
 
@@ -52,7 +52,7 @@ pub struct Ingress {
     pub enabled: bool,
     /// The class; the cluster's default if empty.
     pub class_name: ObjectName,
-    /// Annotations of the Ingress; they win over the presets.
+    /// Annotations of the Ingress; they override the presets.
     pub annotations: BTreeMap<String, String>,
     /// Hosts and their paths.
     pub hosts: Vec<IngressHost>,
@@ -93,7 +93,7 @@ pub struct IngressHost {
 pub struct IngressPath {
     /// The path.
     pub path: UrlPath,
-    /// How it is compared.
+    /// How it is matched.
     #[serde(default)]
     pub path_type: PathType,
 }
@@ -126,7 +126,7 @@ pub struct IngressTls {
     /// The Secret with the certificate; the controller's own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<ObjectName>,
-    /// The hosts that it is for.
+    /// The hosts of the certificate.
     #[serde(default)]
     pub hosts: Vec<RouteHost>,
 }
@@ -171,7 +171,7 @@ pub struct ParentRef {
 pub struct NetworkPolicy {
     /// Whether there are NetworkPolicies.
     pub enabled: bool,
-    /// Who may reach the relay; anyone if empty.
+    /// The peers that may reach the relay; any if empty.
     pub ingress_from: Vec<NetworkPolicyPeer>,
     /// What the relay may reach besides DNS and the Redis of the bundle: the upstream, an external
     /// Redis, the logs' destination.
@@ -197,14 +197,14 @@ pub struct Dns {
 pub struct Autoscaling {
     /// Whether there is a HorizontalPodAutoscaler.
     pub enabled: bool,
-    /// The fewest pods.
+    /// The minimum number of pods.
     pub min_replicas: Bounded<1, 1000>,
-    /// The most pods.
+    /// The maximum number of pods.
     pub max_replicas: Bounded<1, 1000>,
-    /// The CPU use to aim at, in percent of the request; 0 for none.
+    /// The target CPU utilization, in percent of the request; 0 for none.
     #[serde(rename = "targetCPUUtilizationPercentage")]
     pub target_cpu: Bounded<0, 1000>,
-    /// The memory use to aim at, in percent of the request; 0 for none.
+    /// The target memory utilization, in percent of the request; 0 for none.
     #[serde(rename = "targetMemoryUtilizationPercentage")]
     pub target_memory: Bounded<0, 1000>,
 }
@@ -216,10 +216,10 @@ pub struct Autoscaling {
 pub struct PodDisruptionBudget {
     /// Whether there is a PodDisruptionBudget.
     pub enabled: bool,
-    /// The pods that must stay: a number or a percentage.
+    /// The number or percentage of pods that must stay available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_available: Option<IntOrString>,
-    /// The pods that may go: a number or a percentage; 1 if neither is set.
+    /// The number or percentage of pods that may be unavailable; 1 if neither is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<IntOrString>,
 }
@@ -234,7 +234,7 @@ pub struct ServiceMonitor {
     /// Its namespace; the release's if empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Label>,
-    /// Its labels, by which Prometheus finds it.
+    /// Its labels, by which Prometheus selects it.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
@@ -242,7 +242,7 @@ pub struct ServiceMonitor {
     pub interval: PrometheusDuration,
     /// How long a scrape may take.
     pub scrape_timeout: PrometheusDuration,
-    /// The relay's endpoint with JSON figures, which the exporter reads.
+    /// The relay's endpoint with JSON metrics, which the exporter reads.
     pub path: UrlPath,
     /// The name of the relay's port that the exporter reads.
     pub port: Label,
@@ -260,13 +260,13 @@ pub struct ServiceMonitor {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Relabeling {
-    /// What is done.
+    /// The action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<RelabelAction>,
     /// The labels whose values are joined.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_labels: Vec<String>,
-    /// What stands between the joined values.
+    /// The separator between the joined values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
     /// The label that is written.
@@ -304,7 +304,7 @@ pub enum RelabelAction {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct NamespaceSelector {
-    /// Whether all namespaces are meant.
+    /// Whether to select all namespaces.
     #[serde(default)]
     pub any: bool,
     /// The names.

@@ -16,7 +16,7 @@ use crate::model::text::{Host, ObjectName, StorageClass};
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Redis {
-    /// Whether the bundle brings Redis; otherwise `externalRedis` says where it is.
+    /// Whether the bundle includes Redis; otherwise set `externalRedis`.
     pub enabled: bool,
     pub auth: RedisAuth,
     pub persistence: RedisPersistence,
@@ -29,7 +29,7 @@ pub struct Redis {
     pub node_selector: BTreeMap<String, String>,
     /// Taints that Redis tolerates.
     pub tolerations: Vec<Toleration>,
-    /// Where Redis wants to run.
+    /// Affinity of Redis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
 }
@@ -39,7 +39,7 @@ pub struct Redis {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct RedisAuth {
-    /// Whether Redis asks for a password.
+    /// Whether Redis requires a password.
     pub enabled: bool,
     /// The password, for both sides.
     #[serde(default)]
@@ -53,13 +53,13 @@ pub struct RedisAuth {
 pub struct RedisPersistence {
     /// Whether Redis's data outlives its pod.
     pub enabled: bool,
-    /// How much is asked for; it may grow later.
+    /// Its size; it can be increased later.
     pub size: Size,
-    /// The storage class; `-` for none, nothing for the cluster's default.
+    /// The storage class; `-` for none, empty for the cluster's default.
     pub storage_class: StorageClass,
-    /// Who may mount it.
+    /// Its access mode.
     pub access_mode: AccessMode,
-    /// A claim that exists, such as the chart's `data-<redis>-0`, instead of one of ours.
+    /// An existing PVC, such as the chart's `data-<redis>-0`, instead of a new one.
     pub existing_claim: ObjectName,
 }
 
@@ -86,6 +86,6 @@ pub struct ExternalRedis {
     pub password: Option<SecretForm>,
     /// The number of the database.
     pub database: Bounded<0, 65_535>,
-    /// Whether the connection is encrypted; `config.nodeExtraCaCerts` brings a private authority.
+    /// Whether the connection is encrypted; set `config.nodeExtraCaCerts` for a private authority.
     pub tls: bool,
 }

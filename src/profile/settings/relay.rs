@@ -31,7 +31,7 @@ pub struct Config {
     pub encryption_key: SecretForm,
     /// How long an administrator's session lasts, in milliseconds (`ADMIN_SESSION_TIMEOUT`).
     pub admin_session_timeout: Positive,
-    /// What issued API keys start with (`API_KEY_PREFIX`).
+    /// The prefix of issued API keys (`API_KEY_PREFIX`).
     pub api_key_prefix: Line,
     /// The administrator's name (`ADMIN_USERNAME`).
     pub admin_username: Line,
@@ -47,17 +47,17 @@ pub struct Config {
     pub log_max_files: Bounded<1, 1000>,
     /// The time between clean-ups, in milliseconds (`CLEANUP_INTERVAL`).
     pub cleanup_interval: Positive,
-    /// The relay reads no such variable; it cleans up rate limits every 5 minutes.
+    /// The relay does not read this; it cleans up rate limits every 5 minutes.
     pub rate_limit_cleanup_interval: Positive,
-    /// How long usage is kept, in milliseconds (`TOKEN_USAGE_RETENTION`); the relay reads it and
-    /// uses it nowhere.
+    /// How long usage is kept, in milliseconds (`TOKEN_USAGE_RETENTION`); the relay reads but does
+    /// not use it.
     pub token_usage_retention: Positive,
-    /// The time between health checks, in milliseconds (`HEALTH_CHECK_INTERVAL`); read and used
-    /// nowhere.
+    /// The time between health checks, in milliseconds (`HEALTH_CHECK_INTERVAL`); the relay reads
+    /// but does not use it.
     pub health_check_interval: Positive,
     /// Hours from UTC for quotas and log times (`TIMEZONE_OFFSET`); the relay turns 0 into 8.
     pub timezone_offset: Bounded<-12, 14>,
-    /// A limit of tokens (`DEFAULT_TOKEN_LIMIT`); read and used nowhere.
+    /// A limit of tokens (`DEFAULT_TOKEN_LIMIT`); the relay reads but does not use it.
     pub default_token_limit: Positive,
     /// Whether the client's address comes from the proxy in front (`TRUST_PROXY`).
     pub trust_proxy: bool,
@@ -72,7 +72,7 @@ pub struct Config {
     /// (`CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES`).
     pub claude_console_blocked_handling_minutes: Bounded<0, 525_600>,
     /// The largest body of a request, in MiB (`REQUEST_MAX_SIZE_MB`); also the Ingress's limit.
-    /// Each takes several times its size of memory.
+    /// Each request needs several times its size in memory.
     pub request_max_size_mb: Bounded<1, 2048>,
     /// How long a request to the upstream may take, in milliseconds (`REQUEST_TIMEOUT`).
     pub request_timeout: Bounded<1000, 86_400_000>,
@@ -84,18 +84,18 @@ pub struct Config {
     /// replica unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_test_scheduler_enabled: Option<bool>,
-    /// The minutes that real-time figures cover (`METRICS_WINDOW`).
+    /// The period of real-time metrics, in minutes (`METRICS_WINDOW`).
     pub metrics_window: Bounded<1, 60>,
-    /// Where prices are fetched (`PRICE_MIRROR_BASE_URL`). The default refuses at once, so that a
-    /// start without egress does not wait; an empty value is the relay's own mirror, which needs
-    /// egress.
+    /// The URL of the price list (`PRICE_MIRROR_BASE_URL`). The default fails immediately, so that
+    /// a start without egress does not wait; an empty value selects the relay's own mirror, which
+    /// needs egress.
     pub price_mirror_base_url: Url,
     /// The heap of Node.js in MiB (`NODE_OPTIONS=--max-old-space-size`); 75 % of the memory limit
     /// unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_max_old_space_mb: Option<Bounded<64, 1_048_576>>,
-    /// A file with further certificate authorities (`NODE_EXTRA_CA_CERTS`); `extraVolumeMounts`
-    /// brings it.
+    /// A file with further certificate authorities (`NODE_EXTRA_CA_CERTS`); mount it with
+    /// `extraVolumeMounts`.
     pub node_extra_ca_certs: FilePath,
 }
 

@@ -58,13 +58,13 @@ fn what_the_real_age_sealed_opens_here_if_it_is_framed_and_for_keys_that_are_tak
         (&["-r", public], &framed, ""),
         (&["-a", "-r", public], &framed, ""),
         (&["-r", KEYS[1].1, "-r", public], &framed, ""),
-        (&["-r", public], VALUE.as_bytes(), "it was encrypted with age alone"),
+        (&["-r", public], VALUE.as_bytes(), "it was encrypted with plain age"),
         (
             &["-r", public],
             &frame("relay/relay-claude-relay-sealed/admin-password", VALUE),
             "it is sealed for relay/",
         ),
-        (&["-r", &ssh], &framed, "for a key of SSH"),
+        (&["-r", &ssh], &framed, "for an SSH key"),
     ];
     for (arguments, content, why) in table {
         let output = age(&program, arguments, content);
@@ -132,7 +132,7 @@ fn real_age_refuses_file_whose_address_was_changed() {
     let why = String::from_utf8_lossy(&output.stderr);
     assert!(why.contains("bad header MAC"), "{why}");
     assert!(
-        problems(&checked).iter().any(|(_, problem)| problem == "it was altered or cut short"),
+        problems(&checked).iter().any(|(_, problem)| problem == "it was altered or truncated"),
         "{}",
         checked.stdout
     );
@@ -169,7 +169,7 @@ fn keygen_of_age_replaces_no_key_and_does_not_show_it() {
     let again = run(&env, "keygen --age");
 
     assert_eq!(again.code, 2);
-    assert!(again.stderr.contains("`age.key` is there already"), "{}", again.stderr);
+    assert!(again.stderr.contains("`age.key` already exists"), "{}", again.stderr);
     assert_eq!(fs_err::read_to_string(env.path().join("age.key")).unwrap(), before);
     for text in [&made.stdout, &made.stderr, &again.stderr] {
         assert!(!text.contains(private), "{text}");

@@ -46,15 +46,12 @@ fn altered_files_are_found_and_files_that_could_never_be_opened_even_without_a_k
     let cut = good.split_inclusive('\n').take(8).collect::<String>();
     let key = "A".repeat(43);
     for (content, why) in [
-        (good.replace('\n', "\r\n").replacen('\r', "", 1), "its line ends were changed"),
-        (cut, "its armour is not as age writes it"),
+        (good.replace('\n', "\r\n").replacen('\r', "", 1), "its line endings were changed"),
+        (cut, "invalid armour"),
         (format!("{header}-> scrypt AAAA 22\nAAAA\n--- AAAA\n"), "encrypted with a passphrase"),
-        (format!("{header}-> ssh-ed25519 AAAA AAAA\nAAAA\n--- AAAA\n"), "for a key of SSH"),
-        (format!("{header}-> X25519 {key}\n{key}\n--- {key}\n{}", "x".repeat(300)), "cut short"),
-        (
-            format!("{header}-> X25519 {key}\n{key}\n--- AAAA\n"),
-            "its header is not as age writes it",
-        ),
+        (format!("{header}-> ssh-ed25519 AAAA AAAA\nAAAA\n--- AAAA\n"), "for an SSH key"),
+        (format!("{header}-> X25519 {key}\n{key}\n--- {key}\n{}", "x".repeat(300)), "truncated"),
+        (format!("{header}-> X25519 {key}\n{key}\n--- AAAA\n"), "invalid header"),
         (format!("{header}-> piv-p256 AAAA AAAA\nAAAA\n--- AAAA\n"), "needs a plugin"),
     ] {
         fs_err::write(&file, content).unwrap();
@@ -83,7 +80,7 @@ fn altered_files_are_found_and_files_that_could_never_be_opened_even_without_a_k
     let opened = run(&env, "secrets check sealed --identity key --json");
     assert_eq!(
         (opened.code, problems(&opened)),
-        (1, vec![(PLACE.to_owned(), "it was altered or cut short".to_owned())])
+        (1, vec![(PLACE.to_owned(), "it was altered or truncated".to_owned())])
     );
 }
 
@@ -100,14 +97,14 @@ fn a_key_that_does_not_fit_or_is_none_is_told() {
     let found = problems(&wrong);
     assert_eq!((wrong.code, found.len()), (1, 2), "{}", wrong.stdout);
     assert!(
-        found.iter().all(|(_, problem)| problem.starts_with("none of the given keys opens it"))
+        found.iter().all(|(_, problem)| problem.starts_with("none of the given keys can open it"))
     );
     for (name, why) in [
-        ("open", "others can get at it"),
+        ("open", "other users can access it"),
         ("public", "line 1 is a public key"),
-        ("encrypted", "it is encrypted itself"),
-        ("altered", "line 1 is no private key"),
-        ("value", "line 1 is no private key"),
+        ("encrypted", "it is encrypted; decrypt it"),
+        ("altered", "line 1 is not an age private key"),
+        ("value", "line 1 is not an age private key"),
         ("missing", "missing"),
     ] {
         let ran = run(&env, &format!("secrets check sealed --identity {name}"));

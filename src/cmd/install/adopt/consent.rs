@@ -25,16 +25,15 @@ pub(super) fn ask(
     let is_agreed = install.is_agreed();
     let also = |failure: Failure| {
         if asks_for_redis {
-            failure.hint(format!(
-                "{cleared} is deleted and made again: agree to that with --recreate-redis"
-            ))
+            failure.hint(format!("{cleared} is deleted and recreated: agree with --recreate-redis"))
         } else {
             failure
         }
     };
     if is_agreed && asks_for_redis {
         return Err(also(Failure::input(
-            "nobody has agreed yet to what is deleted and made again, and --yes alone does not say so",
+            "deleting and recreating objects requires --recreate-redis; --yes or --plan-hash alone \
+             is not enough",
         )));
     }
     if is_agreed {
@@ -47,7 +46,7 @@ pub(super) fn ask(
     )
     .map_err(also)?;
     if asks_for_redis {
-        confirm_also(&format!("Delete {cleared}, and make it again on the same volume?"))?;
+        confirm_also(&format!("Delete {cleared}, and recreate it on the same volume?"))?;
     }
     asks_first_install.map_or(Ok(()), confirm_first_install)
 }

@@ -51,7 +51,8 @@ use report::{AdoptReport, HelmPart};
 use work::Work;
 
 /// The remedy for a foreign object if Helm has no record of the release.
-const NO_RECORD: &str = "Helm has no record of the release, so nothing of others is taken over: look at it, and move it away";
+const NO_RECORD: &str = "Helm has no record of the release, so objects of other owners are not \
+                         taken over: inspect it, and move it away";
 
 /// How a release is taken over.
 #[derive(Debug, clap::Args)]
@@ -60,8 +61,8 @@ pub(in crate::cmd) struct AdoptArgs {
     /// The Helm release, in the namespace of the bundle
     #[arg(long, value_name = "RELEASE")]
     pub(in crate::cmd) from_helm: ReleaseName,
-    /// Agree that the StatefulSet of Redis is deleted and made again on the same volume; asked for
-    /// otherwise
+    /// Agree that the StatefulSet of Redis is deleted and recreated on the same volume, instead of
+    /// asking
     #[arg(long)]
     recreate_redis: bool,
     /// The revision whose encryption key the relay runs with, if the stored one is newer than its
@@ -130,7 +131,7 @@ pub(in crate::cmd) fn adopt(
     // An approved and completed plan may be repeated, but archiving Helm's records is a change.
     let is_over = is_done && found.release.is_none();
     if !is_over && install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
-        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
+        ctx.printer.tell("the plan differs from the approved one; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
@@ -257,7 +258,7 @@ fn before(
     judge(cluster, bundle, &mut before, &ran, &leave)?;
     // The report already lists these objects as taken over.
     let told: Vec<String> =
-        objects.iter().map(|handed| format!("{}: it is taken over: ", handed.key)).collect();
+        objects.iter().map(|handed| format!("{}: will be taken over: ", handed.key)).collect();
     before.warnings.retain(|warning| !told.iter().any(|start| warning.starts_with(start)));
     Ok(before)
 }
@@ -292,7 +293,7 @@ fn look(
     if unseen.is_empty() {
         return Ok(live);
     }
-    let failure = Failure::world("not everything may be looked at; nothing was changed");
+    let failure = Failure::world("cannot read all objects; nothing was changed");
     Err(unseen.into_iter().fold(failure, Failure::reason))
 }
 
@@ -359,7 +360,7 @@ fn lacking_rights(
         preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())?;
     let told = || {
         format!(
-            "rights are missing: {}; `relay-bundle rbac --from-helm` prints the Roles that have them",
+            "missing permissions: {}; apply the Roles printed by `relay-bundle rbac --from-helm`",
             lacking.join(", ")
         )
     };

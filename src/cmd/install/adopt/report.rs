@@ -88,28 +88,27 @@ impl HelmPart {
         match handed.fate {
             Fate::Adopt => format!("adopt     {key}"),
             Fate::Recreate => {
-                format!(
-                    "recreate  {key}: deleted without its pods, and made again on the same claim"
-                )
+                format!("recreate  {key}: deleted without its pods, and recreated on the same PVC")
             }
             Fate::Replace => {
                 format!(
-                    "replace   {key}: ends with its pods before the bundle's starts on the same claim"
+                    "replace   {key}: stops with its pods before the bundle's starts on the same \
+                     PVC"
                 )
             }
             Fate::Prune => {
-                format!("release   {key}: goes after the rollout, once nothing names it")
+                format!("release   {key}: deleted after the rollout, once unreferenced")
             }
-            Fate::Keep => format!("keep      {key}: it has data, and is nobody's release any more"),
+            Fate::Keep => {
+                format!("keep      {key}: it has data, and no longer belongs to a release")
+            }
             Fate::Leave => {
-                format!("leave     {key}: no bundle has such a kind; nothing deletes it any more")
+                format!("leave     {key}: no bundle has this kind; nothing will delete it")
             }
             Fate::Foreign => {
-                format!(
-                    "foreign   {key}: it does not say that it is of this release, and stays as it is"
-                )
+                format!("foreign   {key}: not marked as part of this release; left unchanged")
             }
-            Fate::Gone => format!("gone      {key}: somebody has deleted it"),
+            Fate::Gone => format!("gone      {key}: it was deleted"),
         }
     }
 }

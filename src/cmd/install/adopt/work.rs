@@ -46,7 +46,7 @@ impl Work<'_> {
         let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
         done.map_err(|failure| {
             let left = format!(
-                "generation {generation} stays pending, and what Helm installed is partly taken over"
+                "generation {generation} stays pending, and the Helm release is partly taken over"
             );
             failure.hint(left).hint(AGAIN)
         })
@@ -83,13 +83,12 @@ impl Work<'_> {
         new.extend(
             made.into_iter()
                 .filter(|made| !known.contains(made))
-                .map(|made| format!("{made}: values are made")),
+                .map(|made| format!("{made}: values are generated")),
         );
         if new.is_empty() {
             return run.roll_out(generation, &plan, &makings, uids);
         }
-        let failure =
-            Failure::world(format!("the plan is another one than was approved; {so_far}"));
+        let failure = Failure::world(format!("the plan differs from the approved one; {so_far}"));
         Err(new.into_iter().fold(failure, Failure::reason))
     }
 }
@@ -112,7 +111,7 @@ fn unapproved(approved: &Plan, now: &Plan) -> Vec<String> {
     let all = now.steps.iter().flat_map(|step| step.forced.iter().map(move |taken| (step, taken)));
     let taken = all.filter(|(step, taken)| !was_taken(step, taken));
     let taken = taken.map(|(step, taken)| {
-        format!("{}: {} is taken from {}", step.key, taken.field, taken.manager)
+        format!("{}: {} is taken over from {}", step.key, taken.field, taken.manager)
     });
     deleted.chain(taken).collect()
 }
@@ -120,11 +119,11 @@ fn unapproved(approved: &Plan, now: &Plan) -> Vec<String> {
 /// Returns the changes to the release before the rollout, in words.
 fn so_far(objects: &[Handed]) -> String {
     let cleared = objects.iter().filter_map(|handed| match handed.fate {
-        Fate::Recreate => Some(format!("{} is deleted, and its pods run on", handed.key)),
+        Fate::Recreate => Some(format!("{} is deleted, and its pods keep running", handed.key)),
         Fate::Replace => Some(format!("{} is deleted with its pods", handed.key)),
         Fate::Adopt | Fate::Prune | Fate::Keep | Fate::Leave | Fate::Foreign | Fate::Gone => None,
     });
-    let mut done = vec!["the fields that Helm owned are ours by now".to_owned()];
+    let mut done = vec!["the fields that Helm owned are already ours".to_owned()];
     done.extend(cleared);
     done.push("nothing of the bundle was applied".to_owned());
     done.join("; ")
@@ -175,7 +174,7 @@ mod tests {
             [
                 "ConfigMap/x: it is deleted",
                 "ConfigMap/x: it is deleted",
-                "Deployment/x: .c is taken from a"
+                "Deployment/x: .c is taken over from a"
             ]
         );
     }
@@ -198,8 +197,8 @@ mod tests {
         ];
         assert_eq!(
             so_far(&objects),
-            "the fields that Helm owned are ours by now; StatefulSet/redis is deleted, and its \
-             pods run on; StatefulSet/store is deleted with its pods; nothing of the bundle was \
+            "the fields that Helm owned are already ours; StatefulSet/redis is deleted, and its \
+             pods keep running; StatefulSet/store is deleted with its pods; nothing of the bundle was \
              applied"
         );
     }
