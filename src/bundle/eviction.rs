@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::model::kind::Kind;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
 
@@ -25,7 +26,7 @@ impl Share {
 /// Returns the setting with which a budget blocks all evictions; `None` for other objects and
 /// budgets.
 pub(super) fn blocked_by(manifest: &Manifest, manifests: &ManifestSet) -> Option<String> {
-    if manifest.key.kind != "PodDisruptionBudget" {
+    if !manifest.key.is(Kind::PodDisruptionBudget) {
         return None;
     }
     let spec = &manifest.object["spec"];

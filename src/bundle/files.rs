@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::Kind;
+use super::layout::FileKind;
 use super::limits::{Budget, LimitExceeded};
 use super::sums::Sums;
 use crate::model::digest::Digest;
@@ -65,7 +65,7 @@ impl BundleFiles {
         bytes: Vec<u8>,
         digest: Digest,
     ) -> Result<(), AddError> {
-        let Some(kind) = Kind::of(&path) else { return Err(AddError::Misplaced(path)) };
+        let Some(kind) = FileKind::of(&path) else { return Err(AddError::Misplaced(path)) };
         if self.files.contains_key(&path) {
             return Err(AddError::Duplicate(path));
         }

@@ -12,7 +12,7 @@ pub const SUMS: &str = "SHA256SUMS";
 
 /// The kind of a file, derived from its path alone. The list is closed: any other file is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// `bundle.json` or `recipe.json`.
     Document,
     /// `images.json`: every image, manifest, config and layer.
@@ -24,7 +24,7 @@ pub enum Kind {
     SealedSecret,
 }
 
-impl Kind {
+impl FileKind {
     /// Returns the kind of the file at `path`; `None` if the path is not allowed in a bundle.
     pub fn of(path: &SafePath) -> Option<Self> {
         match path.as_str().split_once('/') {
@@ -57,11 +57,11 @@ mod tests {
     #[test]
     fn only_the_files_of_the_format_have_a_kind() {
         let table = [
-            ("bundle.json", Some(Kind::Document)),
-            ("images.json", Some(Kind::ImageList)),
-            ("recipe.json", Some(Kind::Document)),
-            ("manifests/10-cm-a.yaml", Some(Kind::Manifest)),
-            ("secrets/a.age", Some(Kind::SealedSecret)),
+            ("bundle.json", Some(FileKind::Document)),
+            ("images.json", Some(FileKind::ImageList)),
+            ("recipe.json", Some(FileKind::Document)),
+            ("manifests/10-cm-a.yaml", Some(FileKind::Manifest)),
+            ("secrets/a.age", Some(FileKind::SealedSecret)),
             ("images/blobs/sha256/0a", None),
             ("blobs/sha256/0a", None),
             ("index.json", None),
@@ -76,7 +76,7 @@ mod tests {
             ("other/bundle.json", None),
         ];
         for (path, kind) in table {
-            assert_eq!(Kind::of(&SafePath::parse(path).unwrap()), kind, "{path}");
+            assert_eq!(FileKind::of(&SafePath::parse(path).unwrap()), kind, "{path}");
         }
     }
 }

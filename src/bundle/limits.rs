@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::layout::Kind;
+use super::layout::FileKind;
 use crate::canonical::values_at_most;
 use crate::model::safe_path::SafePath;
 
@@ -62,13 +62,18 @@ impl Budget {
     /// # Errors
     ///
     /// Returns an error if this file is too large, or if there are now too many files or bytes.
-    pub fn admit(&mut self, path: &SafePath, kind: Kind, bytes: u64) -> Result<(), LimitExceeded> {
+    pub fn admit(
+        &mut self,
+        path: &SafePath,
+        kind: FileKind,
+        bytes: u64,
+    ) -> Result<(), LimitExceeded> {
         check_size(path.as_str(), bytes, kind.bytes_max())?;
         if self.files == FILES_MAX {
             return Err(LimitExceeded::Files);
         }
         self.files += 1;
-        if matches!(kind, Kind::Manifest | Kind::SealedSecret) {
+        if matches!(kind, FileKind::Manifest | FileKind::SealedSecret) {
             self.manifests_bytes += bytes;
             if self.manifests_bytes > MANIFESTS_BYTES_MAX {
                 return Err(LimitExceeded::Manifests { path: path.to_string() });
@@ -132,10 +137,10 @@ mod tests {
     #[test]
     fn a_file_may_have_exactly_the_limit_of_its_kind() {
         let table = [
-            ("manifests/a.yaml", Kind::Manifest, MANIFEST_BYTES_MAX),
-            ("secrets/a.age", Kind::SealedSecret, MANIFEST_BYTES_MAX),
-            ("bundle.json", Kind::Document, DOCUMENT_BYTES_MAX),
-            ("images.json", Kind::ImageList, IMAGES_BYTES_MAX),
+            ("manifests/a.yaml", FileKind::Manifest, MANIFEST_BYTES_MAX),
+            ("secrets/a.age", FileKind::SealedSecret, MANIFEST_BYTES_MAX),
+            ("bundle.json", FileKind::Document, DOCUMENT_BYTES_MAX),
+            ("images.json", FileKind::ImageList, IMAGES_BYTES_MAX),
         ];
         for (file, kind, limit) in table {
             assert_eq!(Budget::default().admit(&path(file), kind, limit), Ok(()));
@@ -151,15 +156,15 @@ mod tests {
         let mut budget = Budget::default();
         for number in 0..4 {
             budget
-                .admit(&path(&format!("manifests/{number}.yaml")), Kind::Manifest, 1 << 20)
+                .admit(&path(&format!("manifests/{number}.yaml")), FileKind::Manifest, 1 << 20)
                 .unwrap();
             budget
-                .admit(&path(&format!("secrets/{number}.age")), Kind::SealedSecret, 1 << 20)
+                .admit(&path(&format!("secrets/{number}.age")), FileKind::SealedSecret, 1 << 20)
                 .unwrap();
         }
-        budget.admit(&path("bundle.json"), Kind::Document, DOCUMENT_BYTES_MAX).unwrap();
+        budget.admit(&path("bundle.json"), FileKind::Document, DOCUMENT_BYTES_MAX).unwrap();
 
-        let refused = budget.admit(&path("manifests/z.yaml"), Kind::Manifest, 1).unwrap_err();
+        let refused = budget.admit(&path("manifests/z.yaml"), FileKind::Manifest, 1).unwrap_err();
 
         assert_eq!(refused, LimitExceeded::Manifests { path: "manifests/z.yaml".to_owned() });
     }
@@ -171,10 +176,12 @@ mod tests {
 
         let mut budget = Budget::default();
         for number in 0..FILES_MAX {
-            budget.admit(&path(&format!("manifests/{number}.yaml")), Kind::Manifest, 0).unwrap();
+            budget
+                .admit(&path(&format!("manifests/{number}.yaml")), FileKind::Manifest, 0)
+                .unwrap();
         }
         assert_eq!(
-            budget.admit(&path("manifests/x.yaml"), Kind::Manifest, 0),
+            budget.admit(&path("manifests/x.yaml"), FileKind::Manifest, 0),
             Err(LimitExceeded::Files)
         );
     }

@@ -13,6 +13,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
+use crate::model::kind::Kind;
 use crate::model::relabel::redirects;
 use crate::render::exporter::{MODULE, PROBE_PATH};
 use crate::render::manifest_set::ManifestSet;
@@ -137,7 +138,7 @@ fn selected_role(
             wanted.iter().all(|(key, value)| own.get(key) == Some(value))
         })
     };
-    let mut services = manifests.iter().filter(|manifest| manifest.key.kind == "Service");
+    let mut services = manifests.iter().filter(|manifest| manifest.key.is(Kind::Service));
     match role {
         Some(role) if *labels == ours && services.any(|service| selected(&service.object)) => {
             Ok(role)

@@ -13,7 +13,7 @@ use super::confinement::{self, Forbidden};
 use super::derive;
 use super::files::{BundleFiles, File};
 use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
-use super::layout::Kind;
+use super::layout::FileKind;
 use super::limits::{LimitExceeded, Values, check_document};
 use super::monitor::{self, InvalidMonitor, Release};
 use super::read::Contents;
@@ -23,9 +23,10 @@ use super::sums::Sums;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::images::list::{IMAGES, IMAGES_BYTES_MAX, ImageList, InvalidImageList};
 use crate::model::digest::Digest;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret::sealed_path;
-use crate::render::manifest_set::{KINDS, Manifest, ManifestSet, phase};
+use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::yaml::{InvalidYaml, from_yaml};
 
 /// The file names of the index and of the recipe.
@@ -198,7 +199,7 @@ fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundl
 fn sealed_as_in_recipe(recipe: &Recipe, files: &BundleFiles) -> Result<(), InvalidBundle> {
     let named: BTreeMap<String, Digest> =
         recipe.sealed.iter().map(|(file, digest)| (sealed_path(file), *digest)).collect();
-    let found = files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret));
+    let found = files.iter().filter(|(path, _)| FileKind::of(path) == Some(FileKind::SealedSecret));
     let found: BTreeMap<String, Digest> =
         found.map(|(path, file)| (path.to_string(), file.digest())).collect();
     if named == found {
@@ -344,7 +345,7 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
 
 /// Reads the manifests listed in `objects`, which must be all manifests of the bundle.
 fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet, InvalidBundle> {
-    let is_manifest = |(path, _): &(&_, _)| Kind::of(path) == Some(Kind::Manifest);
+    let is_manifest = |(path, _): &(&_, _)| FileKind::of(path) == Some(FileKind::Manifest);
     let mut unlisted: BTreeSet<&str> =
         files.iter().filter(is_manifest).map(|(path, _)| path.as_str()).collect();
     let mut set = ManifestSet::default();
@@ -375,7 +376,8 @@ fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
     };
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    let Some(phase) = phase(&kind).filter(|phase| KINDS[phase - 1].0 == group) else {
+    let known = Kind::named(&kind).filter(|kind| kind.group() == group);
+    let Some(phase) = known.and_then(Kind::phase) else {
         let kind = format!("{api_version} {kind}");
         return Err(InvalidBundle::Kind { file: object.file.clone(), kind });
     };

@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use super::carried::Tail;
 use super::content::Content;
 use super::files::BundleFiles;
-use super::layout::{Kind, SUMS};
+use super::layout::{FileKind, SUMS};
 use super::limits::{Budget, LimitExceeded};
 use super::sums::{InvalidSums, Sums};
 use crate::images::layout::BLOBS;
@@ -249,8 +249,8 @@ impl<M: Medium> Files<M> {
 }
 
 fn admit(budget: &mut Budget, path: &SafePath, bytes: u64) -> Result<(), Fault> {
-    let kind =
-        Kind::of(path).ok_or_else(|| Fault::Sums(InvalidSums::Misplaced { path: path.clone() }))?;
+    let kind = FileKind::of(path)
+        .ok_or_else(|| Fault::Sums(InvalidSums::Misplaced { path: path.clone() }))?;
     Ok(budget.admit(path, kind, bytes)?)
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::index::Source;
-use super::layout::Kind;
+use super::layout::FileKind;
 use super::open::Bundle;
 use super::recipe::Recipe;
 use crate::age_file::{Form, FormError, InvalidPlace, Place, Stated};
@@ -40,7 +40,7 @@ pub struct InvalidSealed {
 pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
     let mut places = places(bundle);
     for (path, file) in
-        bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret))
+        bundle.files.iter().filter(|(path, _)| FileKind::of(path) == Some(FileKind::SealedSecret))
     {
         let places = places.remove(path.as_str()).unwrap_or_default();
         check_file(file.bytes(), places)

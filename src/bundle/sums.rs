@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::layout::Kind;
+use super::layout::FileKind;
 use super::limits::{FILES_MAX, SUMS_BYTES_MAX};
 use crate::model::digest::Digest;
 use crate::model::safe_path::{InvalidPath, SafePath};
@@ -75,7 +75,7 @@ impl Sums {
             return Err(InvalidSums::TooMany { files: entries.len() });
         }
         for path in entries.keys() {
-            if Kind::of(path).is_none() {
+            if FileKind::of(path).is_none() {
                 return Err(InvalidSums::Misplaced { path: path.clone() });
             }
         }

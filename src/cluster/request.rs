@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::resource::{escaped, is_of_secrets, key, path};
+use super::resource::{escaped, is_of_secrets, path};
 use super::secret::Secret;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
 /// The field manager of this program.
@@ -90,7 +91,7 @@ impl Request {
 
     /// Lists the events about the object with this uid.
     pub fn events(namespace: &str, uid: &str) -> Self {
-        let folder = key("Event", namespace, "").expect("a kind that is known");
+        let folder = ObjectKey::of(Kind::Event, namespace, "");
         Self::get_path(format!(
             "{}?fieldSelector=involvedObject.uid%3D{}",
             path(&folder),
@@ -192,14 +193,9 @@ impl Request {
         Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes().into() }
     }
 
-    /// Asks whether we have a permission, for all objects of a resource or for one.
-    pub fn may_i(
-        verb: &str,
-        group: &str,
-        resource: &str,
-        namespace: &str,
-        name: Option<&str>,
-    ) -> Self {
+    /// Asks whether we have a permission, for all objects of a kind or for one.
+    pub fn may_i(verb: &str, kind: Kind, namespace: &str, name: Option<&str>) -> Self {
+        let (group, resource) = (kind.group(), kind.resource());
         let mut attributes =
             json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
         if let Some(name) = name {
@@ -233,7 +229,7 @@ mod tests {
     #[test]
     fn what_a_request_carries_is_never_shown() {
         let request = Request::create(
-            &super::super::resource::key("Secret", "ns", "x").unwrap(),
+            &ObjectKey::of(Kind::Secret, "ns", "x"),
             &json!({"stringData": {"password": "s3cret"}}),
             Run::Real,
         );

@@ -5,54 +5,8 @@ use std::fmt;
 
 use super::body::{LIST_BYTES_MAX, OBJECT_BYTES_MAX};
 use super::request::Method;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
-
-/// The supported kinds: group, kind, resource, and whether it is namespaced.
-const RESOURCES: [(&str, &str, &str, bool); 25] = [
-    ("", "Namespace", "namespaces", false),
-    ("", "ServiceAccount", "serviceaccounts", true),
-    ("", "ConfigMap", "configmaps", true),
-    ("", "Secret", "secrets", true),
-    ("", "PersistentVolumeClaim", "persistentvolumeclaims", true),
-    ("", "PersistentVolume", "persistentvolumes", false),
-    ("", "Service", "services", true),
-    ("", "Pod", "pods", true),
-    ("", "Event", "events", true),
-    ("apps", "StatefulSet", "statefulsets", true),
-    ("apps", "Deployment", "deployments", true),
-    ("apps", "ReplicaSet", "replicasets", true),
-    ("apps", "ControllerRevision", "controllerrevisions", true),
-    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true),
-    ("policy", "PodDisruptionBudget", "poddisruptionbudgets", true),
-    ("networking.k8s.io", "NetworkPolicy", "networkpolicies", true),
-    ("networking.k8s.io", "Ingress", "ingresses", true),
-    ("networking.k8s.io", "IngressClass", "ingressclasses", false),
-    ("gateway.networking.k8s.io", "HTTPRoute", "httproutes", true),
-    ("gateway.networking.k8s.io", "Gateway", "gateways", true),
-    ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", true),
-    ("storage.k8s.io", "StorageClass", "storageclasses", false),
-    ("scheduling.k8s.io", "PriorityClass", "priorityclasses", false),
-    ("node.k8s.io", "RuntimeClass", "runtimeclasses", false),
-    ("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
-];
-
-/// Returns the group and the resource of a kind.
-pub fn resource(kind: &str) -> Option<(&'static str, &'static str)> {
-    RESOURCES
-        .iter()
-        .find(|(_, known, ..)| *known == kind)
-        .map(|(group, _, name, _)| (*group, *name))
-}
-
-/// Returns the key of an object of a supported kind, in the stable version of its API.
-pub fn key(kind: &str, namespace: &str, name: &str) -> Option<ObjectKey> {
-    let (group, _, _, is_namespaced) = RESOURCES.iter().find(|(_, known, ..)| *known == kind)?;
-    let version = if *group == "autoscaling" { "v2" } else { "v1" };
-    let api_version =
-        if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    let namespace = if *is_namespaced { namespace.to_owned() } else { String::new() };
-    Some(ObjectKey { api_version, kind: kind.to_owned(), namespace, name: name.to_owned() })
-}
 
 /// Returns the path of an object, or of all objects of the kind in a namespace if the key has no
 /// name.
@@ -61,7 +15,7 @@ pub fn key(kind: &str, namespace: &str, name: &str) -> Option<ObjectKey> {
 ///
 /// For an unsupported kind. Bundles contain and reference supported kinds only.
 pub fn path(key: &ObjectKey) -> String {
-    let (_, resource) = resource(&key.kind).expect("only kinds of the closed list are asked for");
+    let kind = key.known_kind().expect("only kinds of the closed list are asked for");
     let root = if key.api_version.contains('/') { "/apis/" } else { "/api/" };
     let namespace = match key.namespace.as_str() {
         "" => String::new(),
@@ -69,7 +23,7 @@ pub fn path(key: &ObjectKey) -> String {
     };
     let name = if key.name.is_empty() { String::new() } else { format!("/{}", escaped(&key.name)) };
     let api_version: Vec<_> = key.api_version.split('/').map(escaped).collect();
-    format!("{root}{}{namespace}/{resource}{name}", api_version.join("/"))
+    format!("{root}{}{namespace}/{}{name}", api_version.join("/"), kind.resource())
 }
 
 /// Percent-encodes a text for a path or a query: names may come from objects of other owners.
@@ -120,8 +74,7 @@ impl Answer {
         if resource == "selfsubjectaccessreviews" {
             return Self { kind: Some("SelfSubjectAccessReview".to_owned()), name: None };
         }
-        let kind =
-            RESOURCES.iter().find(|(_, _, known, _)| *known == resource).map(|(_, kind, ..)| *kind);
+        let kind = Kind::of_resource(resource).map(Kind::name);
         match (kind, name, method) {
             // The API server may answer a deletion with a `Status`.
             (None, ..) | (.., Method::Delete) => any,
@@ -166,20 +119,19 @@ mod tests {
     #[test]
     fn paths_are_those_of_the_api_server() {
         for (kind, name, wanted) in [
-            ("ConfigMap", "a.b", "/api/v1/namespaces/ns/configmaps/a.b"),
-            ("Namespace", "ns", "/api/v1/namespaces/ns"),
-            ("Deployment", "", "/apis/apps/v1/namespaces/ns/deployments"),
-            ("StorageClass", "fast", "/apis/storage.k8s.io/v1/storageclasses/fast"),
+            (Kind::ConfigMap, "a.b", "/api/v1/namespaces/ns/configmaps/a.b"),
+            (Kind::Namespace, "ns", "/api/v1/namespaces/ns"),
+            (Kind::Deployment, "", "/apis/apps/v1/namespaces/ns/deployments"),
+            (Kind::StorageClass, "fast", "/apis/storage.k8s.io/v1/storageclasses/fast"),
             (
-                "HorizontalPodAutoscaler",
+                Kind::HorizontalPodAutoscaler,
                 "x",
                 "/apis/autoscaling/v2/namespaces/ns/horizontalpodautoscalers/x",
             ),
         ] {
-            assert_eq!(path(&key(kind, "ns", name).unwrap()), wanted);
+            assert_eq!(path(&ObjectKey::of(kind, "ns", name)), wanted);
         }
-        assert_eq!(key("ClusterRoleBinding", "", "x"), None);
-        let hostile = key("Secret", "a b", "../x?y#\u{e9}").unwrap();
+        let hostile = ObjectKey::of(Kind::Secret, "a b", "../x?y#\u{e9}");
         assert_eq!(path(&hostile), "/api/v1/namespaces/a%20b/secrets/..%2Fx%3Fy%23%C3%A9");
     }
 
@@ -241,13 +193,6 @@ mod tests {
             ("/api/v1/namespaces/ns/configmaps/secrets", false),
         ] {
             assert_eq!(is_of_secrets(path), is_it, "{path}");
-        }
-    }
-
-    #[test]
-    fn every_kind_of_a_bundle_has_a_place() {
-        for (group, kind, _) in crate::render::manifest_set::KINDS {
-            assert_eq!(resource(kind).unwrap().0, group, "{kind}");
         }
     }
 }

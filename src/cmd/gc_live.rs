@@ -13,11 +13,11 @@ use super::exit_code::Outcome;
 use super::holder::holder;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
-use crate::cluster::resource::key;
 use crate::failure::Failure;
 use crate::install::observe::owners;
 use crate::install::preflight::check_rights;
 use crate::install::record::{Journal, Turn, delete, gave_back};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::prune::{still_named, unnamed};
@@ -127,7 +127,7 @@ fn remove(
 fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<Garbage>, Failure> {
     let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
     let inventory = journal.recorded(current)?.into_iter().flat_map(|recorded| recorded.inventory);
-    let is_config = |key: &ObjectKey| key.kind == "ConfigMap";
+    let is_config = |key: &ObjectKey| key.is(Kind::ConfigMap);
     let mut used: BTreeSet<String> =
         inventory.map(|item| item.key).filter(is_config).map(|key| key.name).collect();
     // ConfigMaps are listed before their users: one that is created later is not in the list, so it
@@ -141,5 +141,5 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<Garbage>, Failur
 }
 
 fn config_map(journal: &Journal<'_>, name: &str) -> ObjectKey {
-    key("ConfigMap", journal.namespace(), name).expect("a kind that is known")
+    ObjectKey::of(Kind::ConfigMap, journal.namespace(), name)
 }

@@ -13,10 +13,11 @@ use super::args::registry::RegistryArgs;
 use super::ctx::Ctx;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::images::reference::Reference;
+use crate::model::kind::Kind;
+use crate::model::object_key::ObjectKey;
 use crate::registry::{
     Availability, Persistence, PullSecretFormat, Registry, RegistryCredentials, RegistryPrefix,
     RegistrySettings, Timeouts,
@@ -141,8 +142,7 @@ fn prefer_pull_secrets(
     let names: BTreeSet<&str> = pods.flat_map(pull_secrets).collect();
     let mut notes = Vec::new();
     for name in names {
-        let key =
-            key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known");
+        let key = ObjectKey::of(Kind::Secret, bundle.index.namespace.as_str(), name);
         match cluster.find_secret(&key) {
             Ok(None) => {}
             Ok(Some(secret)) => {

@@ -12,7 +12,6 @@ use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use super::source::{self, SourceArgs};
 use crate::bundle::index::Index;
-use crate::cluster::resource::resource;
 use crate::failure::Failure;
 use crate::model::text::{Label, ObjectName};
 use crate::render::yaml::to_yaml;
@@ -152,7 +151,7 @@ fn role(index: &Index, namespace: &str, rights: &[&Right]) -> Value {
         "apiVersion": format!("{GROUP}/v1"),
         "kind": if namespace.is_empty() { "ClusterRole" } else { "Role" },
         "metadata": metadata,
-        "rules": rules(rights.iter().copied(), resource),
+        "rules": rules(rights.iter().copied()),
     })
 }
 

@@ -17,7 +17,6 @@ use super::holder::holder;
 use super::install::AGAIN;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
-use crate::cluster::resource::key;
 use crate::failure::Failure;
 use crate::helm::abandonment::{Return, Returned};
 use crate::install::adopt::abandon::{Abandonment, ReleasePart, has_archive};
@@ -25,6 +24,7 @@ use crate::install::generations::{Recorded, inventory};
 use crate::install::preflight::check_rights;
 use crate::install::record::{Journal, delete_with, gave_back};
 use crate::model::command_line::{command_line, kubectl_line};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -323,8 +323,7 @@ fn look(
     let keys: BTreeSet<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&Vec::from_iter(keys))?;
     let removal = removal(&inventory, helms, &live, (FIELD_MANAGER, journal.name().as_str()));
-    let secret =
-        |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
+    let secret = |name: &String| ObjectKey::of(Kind::Secret, journal.namespace(), name);
     let made =
         recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).filter(|key| !is_helms(key));
     let made = made.collect();
@@ -338,11 +337,11 @@ fn look(
         removal.workloads.iter().chain(&removal.rest).any(|gone| gone.key == *key)
     };
     // PVCs and the namespace are listed separately.
-    let is_told =
-        |key: &ObjectKey| matches!(key.kind.as_str(), "PersistentVolumeClaim" | "Namespace");
+    let is_told = |key: &ObjectKey| key.is(Kind::PersistentVolumeClaim) || key.is(Kind::Namespace);
     others.extend(live.keys().filter(|key| !goes(key) && !is_told(key)).cloned());
-    let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
-    let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
+    let copies =
+        ObjectKey::of(Kind::ConfigMap, journal.namespace(), &recovery_name(journal.name()));
+    let has_copies = cluster.find(&copies)?.is_some();
     let made = ours.into_iter().map(|key| key.name).collect();
     let takes_pods = abandonment.is_some_and(Abandonment::takes_pods);
     let orphans = if takes_pods { BTreeSet::new() } else { orphans(cluster, journal)? };
@@ -355,7 +354,7 @@ fn look(
 /// Returns the pods of the installation that have no owner. Adoption temporarily leaves the Redis
 /// pod without one.
 fn orphans(cluster: &Cluster, journal: &Journal<'_>) -> Result<BTreeSet<String>, Failure> {
-    let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
+    let folder = ObjectKey::of(Kind::Pod, journal.namespace(), "");
     let pods = match cluster.list(&Request::list(&folder, &instance_label(journal.name()))) {
         // A dry run may lack the permission.
         Err(error) if error.code() == 403 => return Ok(BTreeSet::new()),
@@ -378,8 +377,8 @@ fn there(
         |metadata: &Value| live::label(metadata, live::INSTANCE_LABEL) == Some(name.as_str());
     let (mut ours, mut others) = (BTreeSet::new(), BTreeSet::new());
     for key in keys {
-        let found = match key.kind.as_str() {
-            "Secret" => {
+        let found = match key.known_kind() {
+            Some(Kind::Secret) => {
                 cluster.find_secret(&key).map(|found| found.map(|found| is_ours(found.metadata())))
             }
             _ => cluster.find(&key).map(|found| found.map(|found| is_ours(&found["metadata"]))),
@@ -422,14 +421,14 @@ fn delete(cluster: &Cluster, name: &ReleaseName, candidate: &Candidate) -> Resul
     let live = cluster.find(&candidate.key)?.filter(|object| live::uid(object) == candidate.uid);
     let is_ours = |object: &Value| live::is_managed_by(object, FIELD_MANAGER, name.as_str());
     let Some(live) = live.filter(is_ours) else { return Ok(()) };
-    let has_pods = matches!(candidate.key.kind.as_str(), "Deployment" | "StatefulSet");
+    let has_pods = candidate.key.known_kind().is_some_and(Kind::has_pods);
     let request = if has_pods { Request::delete_last } else { Request::delete };
     Ok(delete_with(cluster, &candidate.key, &live, request)?)
 }
 
 /// Returns a line for each remaining pod.
 fn pods_left(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Failure> {
-    let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
+    let folder = ObjectKey::of(Kind::Pod, journal.namespace(), "");
     let pods = cluster.list(&Request::list(&folder, &instance_label(journal.name())))?;
     let line = |pod: &Value| {
         let text = |pointer| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();

@@ -12,7 +12,7 @@ use super::gate::BundleArgs;
 use super::images_at::Counting;
 use super::{clock, rebuild};
 use crate::bundle::index::{Source, Wanted};
-use crate::bundle::layout::Kind;
+use crate::bundle::layout::FileKind;
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::failure::refused::{Refused, images_missing};
@@ -292,6 +292,7 @@ impl Args {
 
 /// Returns the verified bytes as YAML documents. The file names are in apply order.
 fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
-    let files = bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Manifest));
+    let files =
+        bundle.files.iter().filter(|(path, _)| FileKind::of(path) == Some(FileKind::Manifest));
     files.flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect()
 }

@@ -15,6 +15,7 @@ use crate::bundle::index::{Index, Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::bundle::recipe::Recipe;
 use crate::model::digest::Digest;
+use crate::model::kind::Kind;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
 
@@ -258,7 +259,7 @@ fn forecasts(pairs: &[Pair<'_>], configs: &Configs) -> Vec<Forecast> {
     let new_objects: BTreeMap<(String, String), &Value> = pairs
         .iter()
         .filter_map(|pair| pair.new)
-        .filter(|manifest| manifest.key.kind == "Deployment")
+        .filter(|manifest| manifest.key.is(Kind::Deployment))
         .map(|manifest| {
             ((manifest.key.namespace.clone(), manifest.key.name.clone()), &manifest.object)
         })

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::field_owners;
 use super::redis_volume;
 use super::release::{Release, key};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet, phase};
 
@@ -98,7 +99,7 @@ impl Scope<'_> {
         let is_kept = KEPT.contains(&key.kind.as_str());
         match same(self.bundle, key) {
             Some(manifest)
-                if key.kind == "StatefulSet" && is_fixed_otherwise(object, &manifest.object) =>
+                if key.is(Kind::StatefulSet) && is_fixed_otherwise(object, &manifest.object) =>
             {
                 Fate::Recreate
             }
@@ -107,7 +108,7 @@ impl Scope<'_> {
             None if is_kept || !(self.is_of_release(object) || self.is_taken(object)) => {
                 Fate::Foreign
             }
-            None if key.kind == "StatefulSet" => Fate::Replace,
+            None if key.is(Kind::StatefulSet) => Fate::Replace,
             None => Fate::Prune,
         }
     }
@@ -227,7 +228,7 @@ fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {
 fn selector(manifest: &Manifest, live: &Live) -> Option<String> {
     let labels = |object: &Value| object.pointer("/spec/selector/matchLabels").cloned();
     let key = &manifest.key;
-    let is_workload = matches!(key.kind.as_str(), "Deployment" | "StatefulSet");
+    let is_workload = key.known_kind().is_some_and(Kind::has_pods);
     let object = find(live, key).filter(|_| is_workload)?;
     let (theirs, ours) = (labels(object), labels(&manifest.object));
     (theirs != ours).then(|| {

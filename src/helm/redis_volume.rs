@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::disposition::find;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::references;
@@ -75,7 +76,7 @@ pub(super) fn obstacles(
 }
 
 fn used_claims(bundle: &ManifestSet) -> BTreeSet<String> {
-    let sets = bundle.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
+    let sets = bundle.iter().filter(|manifest| manifest.key.is(Kind::StatefulSet));
     let named = sets.flat_map(|manifest| references(&manifest.object).into_keys());
     named
         .filter(|target| target.kind == "PersistentVolumeClaim")

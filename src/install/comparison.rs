@@ -14,13 +14,13 @@ use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request};
-use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::diff::changes::{Changes, changes};
 use crate::diff::drift::{Sides, drifts};
 use crate::diff::fields::overlaid;
 use crate::diff::running::{RunningImage, running_images};
 use crate::failure::Failure;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
@@ -68,7 +68,7 @@ impl<'a> Live<'a> {
         keys.sort();
         keys.dedup();
         let objects = cluster.find_all(&keys)?;
-        let home = key("Namespace", "", namespace).expect("a kind that is known");
+        let home = ObjectKey::of(Kind::Namespace, "", namespace);
         let is_there = objects.contains_key(&home) || cluster.find(&home)?.is_some();
         let tried = if is_there { try_all(cluster, bundle)? } else { BTreeMap::new() };
         Ok(Self {
@@ -140,7 +140,7 @@ impl<'a> Live<'a> {
         for wanted in
             self.bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster)
         {
-            let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
+            let key = ObjectKey::of(Kind::Secret, &wanted.namespace, &wanted.name);
             let name = format!("Secret {} in {}", wanted.name, wanted.namespace);
             match cluster.find_secret(&key) {
                 Ok(Some(secret)) => {

@@ -14,6 +14,7 @@ use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::diff::drift::foreign_managers;
 use crate::failure::Failure;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};
@@ -40,7 +41,7 @@ pub fn apply_steps(
 ) -> Result<Vec<Candidate>, Failure> {
     let mut gone = Vec::new();
     for (object, step) in bundle.index.objects.iter().zip(&plan.steps) {
-        if step.key.kind == "Deployment" {
+        if step.key.is(Kind::Deployment) {
             gone.extend(delete_all(cluster, journal, &plan.prune_first, tell)?);
         }
         if step.action == Action::Keep {
@@ -69,7 +70,7 @@ pub fn unscale(
 ) -> Result<bool, Failure> {
     let mut is_any = false;
     let steps = bundle.index.objects.iter().zip(bundle.manifests.iter()).zip(&plan.steps);
-    for ((object, manifest), step) in steps.filter(|(_, step)| step.key.kind == "Deployment") {
+    for ((object, manifest), step) in steps.filter(|(_, step)| step.key.is(Kind::Deployment)) {
         let Some(wanted) = manifest.object.pointer("/spec/replicas") else { continue };
         let live = cluster.find(&step.key)?;
         if live.is_some_and(|live| live.pointer("/spec/replicas") != Some(wanted)) {
@@ -189,7 +190,7 @@ pub fn prune(
     tell: &dyn Fn(&str),
 ) -> Result<Vec<Candidate>, Failure> {
     let all = plan.prune.iter().chain(&plan.prune_later).cloned();
-    let (configs, others) = all.partition(|candidate| candidate.key.kind == "ConfigMap");
+    let (configs, others) = all.partition(|candidate| candidate.key.is(Kind::ConfigMap));
     let (workloads, others) = workloads_first(others);
     let mut gone = delete_all(cluster, journal, &workloads, tell)?;
     await_end(cluster, journal, namespace, &gone)?;
@@ -207,8 +208,7 @@ fn await_end(
     namespace: &str,
     gone: &[Candidate],
 ) -> Result<(), Failure> {
-    let workloads =
-        gone.iter().filter(|gone| matches!(gone.key.kind.as_str(), "Deployment" | "StatefulSet"));
+    let workloads = gone.iter().filter(|gone| gone.key.known_kind().is_some_and(Kind::has_pods));
     let mut doomed: BTreeSet<String> = workloads.map(|gone| gone.uid.clone()).collect();
     let start = Instant::now();
     while !doomed.is_empty() && start.elapsed() < END_MAX {

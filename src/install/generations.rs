@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::{Contents, ReadError};
-use crate::cluster::resource;
 use crate::failure::Failure;
 use crate::media::archive;
 use crate::model::command_line::kubectl_line;
@@ -130,7 +129,7 @@ impl Recorded {
         };
         let others = others.iter().filter(is_here);
         let referred = others
-            .filter_map(|wanted| resource::key(&wanted.kind, &wanted.namespace, &wanted.name))
+            .filter_map(|wanted| ObjectKey::of_named(&wanted.kind, &wanted.namespace, &wanted.name))
             .collect();
         let environment = index.environment;
         Ok((

@@ -10,8 +10,8 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::error::{Admission, CallError, Cause, Status};
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
-use crate::cluster::resource::key;
 use crate::failure::Failure;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Before, Tried};
@@ -191,19 +191,19 @@ pub fn split_used(
     namespace: &str,
     all: Vec<Candidate>,
 ) -> Result<(Vec<Candidate>, Vec<Candidate>), Failure> {
-    if !all.iter().any(|candidate| candidate.key.kind == "ConfigMap") {
+    if !all.iter().any(|candidate| candidate.key.is(Kind::ConfigMap)) {
         return Ok((all, Vec::new()));
     }
     let used = still_named(&owners(cluster, namespace)?, "ConfigMap");
     let is_unused = |candidate: &Candidate| {
-        candidate.key.kind != "ConfigMap" || !used.contains(&candidate.key.name)
+        !candidate.key.is(Kind::ConfigMap) || !used.contains(&candidate.key.name)
     };
     Ok(all.into_iter().partition(is_unused))
 }
 
 /// Lists all objects of a kind.
-pub fn list(cluster: &Cluster, kind: &str, namespace: &str) -> Result<Vec<Value>, CallError> {
-    cluster.list(&Request::get(&key(kind, namespace, "").expect("a kind that is known")))
+pub fn list(cluster: &Cluster, kind: Kind, namespace: &str) -> Result<Vec<Value>, CallError> {
+    cluster.list(&Request::get(&ObjectKey::of(kind, namespace, "")))
 }
 
 /// Lists all pods, and the revisions that can recreate pods.

@@ -6,6 +6,7 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::failure::Failure;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
@@ -55,7 +56,7 @@ pub fn judge(
     earlier: &[Item],
     leave: &Leave<'_>,
 ) -> Result<(), Failure> {
-    let had_autoscaler = earlier.iter().any(|item| item.key.kind == "HorizontalPodAutoscaler");
+    let had_autoscaler = earlier.iter().any(|item| item.key.is(Kind::HorizontalPodAutoscaler));
     for (object, manifest) in bundle.index.objects.iter().zip(bundle.manifests.iter()) {
         show_conflicts(before, manifest);
         if is_allowed(before, manifest, leave, had_autoscaler) {
@@ -127,7 +128,7 @@ fn is_used(permit: &Permit, before: &Before) -> bool {
 
 fn judge_claim(before: &mut Before, manifest: &Manifest, leave: &Leave<'_>) -> Result<(), Failure> {
     let key = &manifest.key;
-    let Some(live) = before.live.get(key).filter(|_| key.kind == "PersistentVolumeClaim") else {
+    let Some(live) = before.live.get(key).filter(|_| key.is(Kind::PersistentVolumeClaim)) else {
         return Ok(());
     };
     let why = match claim::judge(live, &manifest.object, FIELD_MANAGER) {

@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::cluster::error::{Admission, CallError, Status};
 use crate::cluster::request::{Request, Run};
-use crate::cluster::resource::{key, resource};
 use crate::diff::restart::Restart;
 use crate::failure::Failure;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::plan::Plan;
 use crate::rollout::trial::Trial;
@@ -73,7 +73,7 @@ fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result
 fn is_account_missing(cluster: &Cluster, trial: &Trial) -> Result<bool, Failure> {
     let name =
         trial.pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default");
-    let account = key("ServiceAccount", &trial.key.namespace, name).expect("a kind that is known");
+    let account = ObjectKey::of(Kind::ServiceAccount, &trial.key.namespace, name);
     match cluster.find(&account) {
         Ok(found) => Ok(found.is_none()),
         Err(error) if error.code() == 403 => Ok(false),
@@ -82,12 +82,11 @@ fn is_account_missing(cluster: &Cluster, trial: &Trial) -> Result<bool, Failure>
 }
 
 fn may_create_pods(cluster: &Cluster, namespace: &str) -> Result<bool, Failure> {
-    let (group, resource) = resource("Pod").expect("a kind that is known");
-    let answer = cluster.call(&Request::may_i("create", group, resource, namespace, None))?;
+    let answer = cluster.call(&Request::may_i("create", Kind::Pod, namespace, None))?;
     Ok(answer.pointer("/status/allowed") == Some(&true.into()))
 }
 
 fn request(trial: &Trial) -> Request {
-    let key = key("Pod", &trial.key.namespace, "").expect("a kind that is known");
+    let key = ObjectKey::of(Kind::Pod, &trial.key.namespace, "");
     Request::create(&key, &trial.pod, Run::Dry)
 }

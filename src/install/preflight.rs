@@ -9,9 +9,9 @@ use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
-use crate::cluster::resource::{key, resource};
 use crate::cluster::{Cluster, Identity};
 use crate::failure::Failure;
+use crate::model::kind::Kind;
 use crate::model::kube_version::KubeVersion;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::rights::Right;
@@ -122,7 +122,7 @@ fn request(wanted: &Wanted) -> Option<Request> {
     if let Some(group) = group(wanted) {
         return Some(Request::get_path(format!("/apis/{group}")));
     }
-    key(&wanted.kind, &wanted.namespace, &wanted.name).map(|key| Request::get(&key))
+    ObjectKey::of_named(&wanted.kind, &wanted.namespace, &wanted.name).map(|key| Request::get(&key))
 }
 
 /// Returns the API group of a wanted `CustomResourceDefinition`.
@@ -164,6 +164,6 @@ pub fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec
 }
 
 fn may_i(right: &Right) -> Option<Request> {
-    let (group, resource) = resource(&right.kind)?;
-    Some(Request::may_i(right.verb, group, resource, &right.namespace, right.name.as_deref()))
+    let kind = Kind::named(&right.kind)?;
+    Some(Request::may_i(right.verb, kind, &right.namespace, right.name.as_deref()))
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
-use crate::cluster::resource::key;
 use crate::failure::{Failure, FailureKind};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::record::instance_label;
@@ -17,15 +17,15 @@ use crate::rollout::{live, pods};
 
 /// Lists the pods of an installation.
 pub fn list_pods(cluster: &Cluster, place: (&ReleaseName, &str)) -> Result<Vec<Value>, CallError> {
-    list(cluster, "Pod", place)
+    list(cluster, Kind::Pod, place)
 }
 
 fn list(
     cluster: &Cluster,
-    kind: &str,
+    kind: Kind,
     (name, namespace): (&ReleaseName, &str),
 ) -> Result<Vec<Value>, CallError> {
-    let folder = key(kind, namespace, "").expect("a kind that is known");
+    let folder = ObjectKey::of(kind, namespace, "");
     cluster.list(&Request::list(&folder, &instance_label(name)))
 }
 
@@ -37,8 +37,8 @@ pub fn troubles<'a>(
     all: &[Value],
     objects: impl Iterator<Item = &'a ObjectKey>,
 ) -> Result<Vec<String>, Failure> {
-    let owners = list(cluster, "ReplicaSet", place)?;
-    let sets: Vec<ObjectKey> = objects.filter(|key| key.kind == "StatefulSet").cloned().collect();
+    let owners = list(cluster, Kind::ReplicaSet, place)?;
+    let sets: Vec<ObjectKey> = objects.filter(|key| key.is(Kind::StatefulSet)).cloned().collect();
     let mut found: Vec<String> = owners.iter().filter_map(pods::owner_trouble).collect();
     found.extend(of_sets(cluster, &sets)?);
     found.extend(all.iter().filter(|pod| !live::is_ending(pod)).filter_map(pods::trouble));

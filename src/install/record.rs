@@ -9,8 +9,8 @@ use super::generations::{self, Recorded, damaged, may_be_missing, text};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{Request, Run};
-use crate::cluster::resource::key;
 use crate::failure::Failure;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName};
 use crate::model::timestamp::Timestamp;
@@ -110,7 +110,7 @@ impl<'a> Journal<'a> {
     }
 
     fn key(&self, name: &str) -> ObjectKey {
-        key("ConfigMap", &self.namespace, name).expect("a kind that is known")
+        ObjectKey::of(Kind::ConfigMap, &self.namespace, name)
     }
 
     fn head_key(&self) -> ObjectKey {

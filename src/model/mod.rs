@@ -6,6 +6,7 @@ pub mod command_line;
 pub mod credential;
 pub mod denial;
 pub mod digest;
+pub mod kind;
 pub mod kube_version;
 pub mod nesting;
 pub mod number;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::kind::Kind;
+
 /// An object's API version, kind, namespace and name. The sort order is arbitrary but fixed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -14,6 +16,33 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
+    /// Returns the key of an object, in the stable version of its API. The namespace does not count
+    /// for a cluster-scoped kind.
+    pub fn of(kind: Kind, namespace: &str, name: &str) -> Self {
+        let namespace = if kind.is_namespaced() { namespace } else { "" };
+        Self {
+            api_version: kind.api_version(),
+            kind: kind.name().to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Like [`Self::of`], for the name of a kind; `None` if the kind is not supported.
+    pub fn of_named(kind: &str, namespace: &str, name: &str) -> Option<Self> {
+        Kind::named(kind).map(|kind| Self::of(kind, namespace, name))
+    }
+
+    /// Returns whether the object is of this kind.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.name()
+    }
+
+    /// Returns the kind, if it is supported.
+    pub fn known_kind(&self) -> Option<Kind> {
+        Kind::named(&self.kind)
+    }
+
     /// Returns the identity of the object in any version of its API: kind, namespace and name.
     pub fn identity(&self) -> (&str, &str, &str) {
         (&self.kind, &self.namespace, &self.name)

@@ -5,32 +5,30 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
-/// The kinds of all rendered objects, in apply order. The list is closed: a verifier rejects any
-/// other kind.
-///
-/// Each entry has the group, the kind and the short name in file names.
-pub const KINDS: [(&str, &str, &str); 14] = [
-    ("", "Namespace", "ns"),
-    ("networking.k8s.io", "NetworkPolicy", "netpol"),
-    ("", "ServiceAccount", "sa"),
-    ("", "ConfigMap", "cm"),
-    ("", "Secret", "secret"),
-    ("", "PersistentVolumeClaim", "pvc"),
-    ("", "Service", "svc"),
-    ("apps", "StatefulSet", "sts"),
-    ("apps", "Deployment", "deploy"),
-    ("autoscaling", "HorizontalPodAutoscaler", "hpa"),
-    ("policy", "PodDisruptionBudget", "pdb"),
-    ("networking.k8s.io", "Ingress", "ing"),
-    ("gateway.networking.k8s.io", "HTTPRoute", "httproute"),
-    ("monitoring.coreos.com", "ServiceMonitor", "servicemonitor"),
+/// The short names of [`Kind::RENDERED`] in file names.
+const SHORT_NAMES: [&str; 14] = [
+    "ns",
+    "netpol",
+    "sa",
+    "cm",
+    "secret",
+    "pvc",
+    "svc",
+    "sts",
+    "deploy",
+    "hpa",
+    "pdb",
+    "ing",
+    "httproute",
+    "servicemonitor",
 ];
 
 /// Returns the position of a kind in apply order, from 1.
 pub fn phase(kind: &str) -> Option<usize> {
-    KINDS.iter().position(|(_, known, _)| *known == kind).map(|position| position + 1)
+    Kind::named(kind)?.phase()
 }
 
 /// One object.
@@ -45,7 +43,7 @@ pub struct Manifest {
 impl Manifest {
     /// Returns the name of the object's file: `09-deploy-claude-relay.yaml`.
     pub fn file_name(&self) -> String {
-        let (_, _, short) = KINDS[self.phase - 1];
+        let short = SHORT_NAMES[self.phase - 1];
         format!("{:02}-{short}-{}.yaml", self.phase, self.key.name)
     }
 }

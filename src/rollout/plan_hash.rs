@@ -13,6 +13,7 @@ use super::prune::Candidate;
 use super::record::Item;
 use crate::canonical::Canonical;
 use crate::model::digest::Digest;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
 /// The format of the hashed tree.
@@ -44,7 +45,7 @@ pub type SecretVersions = BTreeMap<ObjectKey, String>;
 
 /// Returns the uids and resource versions of the existing Secrets.
 pub fn secret_versions(before: &Before) -> SecretVersions {
-    let secrets = before.live.iter().filter(|(key, _)| key.kind == "Secret");
+    let secrets = before.live.iter().filter(|(key, _)| key.is(Kind::Secret));
     secrets
         .map(|(key, object)| {
             (key.clone(), format!("{}/{}", live::uid(object), live::resource_version(object)))

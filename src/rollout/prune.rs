@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::live;
 use super::record::Item;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::config_map::is_named_by_content;
 use crate::render::manifest_set::{ManifestSet, phase};
@@ -18,7 +19,7 @@ use crate::render::references::references;
 const KEPT: [&str; 2] = ["Namespace", "PersistentVolumeClaim"];
 
 /// The kinds that reference ConfigMaps: pods, and the objects that may create pods again.
-pub const OWNERS: [&str; 3] = ["ReplicaSet", "ControllerRevision", "Pod"];
+pub const OWNERS: [Kind; 3] = [Kind::ReplicaSet, Kind::ControllerRevision, Kind::Pod];
 
 /// An object that may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,7 +53,7 @@ pub fn candidates(
         // Generated Secrets are created, not applied, so server-side apply owns none of their
         // fields. They are never deleted, even if a record lists them, because a record may be
         // forged.
-        let is_made = item.key.kind == "Secret" && live::owned(object, manager).is_none();
+        let is_made = item.key.is(Kind::Secret) && live::owned(object, manager).is_none();
         if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
             // Delete objects before those that they reference.

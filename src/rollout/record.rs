@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::lock::Lock;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
+use crate::model::kind::Kind;
 use crate::model::object_key::{ObjectKey, is_uid};
 use crate::model::text::{Label, ObjectName, ReleaseName};
 use crate::model::timestamp::Timestamp;
-use crate::render::manifest_set::KINDS;
 
 /// The format of head and generations.
 pub const SCHEMA: &str = "relay-bundle/record/v1";
@@ -418,7 +418,7 @@ impl Item {
         let version = api_version.rsplit('/').next().unwrap_or_default();
         let is_plain =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        KINDS.iter().any(|(of, known, _)| (*of, *known) == (group, kind.as_str()))
+        Kind::named(kind).is_some_and(|kind| kind.group() == group && kind.phase().is_some())
             && is_plain(version)
             && (namespace.is_empty() || namespace.parse::<Label>().is_ok())
             && namespace.is_empty() == (kind == "Namespace")

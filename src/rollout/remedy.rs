@@ -5,6 +5,7 @@
 //! deleting the Deployment would not help. A refusal by an admission controller gets no remedy.
 
 use crate::model::denial::{Denial, FaultKind, FieldFault};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
 /// The owner of the live object with that name.
@@ -56,7 +57,7 @@ fn of_ours(key: &ObjectKey, faults: &[FieldFault]) -> Option<String> {
     if faults.iter().any(|fault| fault.kind == FaultKind::Duplicate) {
         return Some(undone(key));
     }
-    if key.kind == "PersistentVolumeClaim"
+    if key.is(Kind::PersistentVolumeClaim)
         && faults.iter().any(|fault| fault.kind == FaultKind::Forbidden)
     {
         return Some(

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::live::{self, INSTANCE_LABEL};
 use super::prune::{Candidate, candidates, workloads_first};
 use super::record::{HELM_ARCHIVE, Item, head_name, instance_label, record_labels, recovery_name};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -73,7 +74,7 @@ pub fn stays(
             .map(|word| (*word).to_owned())
             .collect::<Vec<String>>()
     };
-    let claims = inventory.iter().filter(|item| item.key.kind == "PersistentVolumeClaim");
+    let claims = inventory.iter().filter(|item| item.key.is(Kind::PersistentVolumeClaim));
     let claims = claims.filter_map(|item| Some((&item.key, live.get(&item.key)?)));
     let (ours, strange): (Vec<_>, Vec<_>) = claims.partition(|(_, object)| {
         live::label(&object["metadata"], INSTANCE_LABEL) == Some(name.as_str())
@@ -153,7 +154,7 @@ fn namespace_stays(
     live: &BTreeMap<ObjectKey, Value>,
 ) -> Stays {
     let what = format!("Namespace/{namespace}");
-    let is_it = |key: &ObjectKey| key.kind == "Namespace" && key.name == namespace;
+    let is_it = |key: &ObjectKey| key.is(Kind::Namespace) && key.name == namespace;
     let found = live.iter().find(|(key, _)| is_it(key)).map(|(_, object)| &object["metadata"]);
     if found.and_then(|metadata| live::label(metadata, INSTANCE_LABEL)) == Some(name.as_str()) {
         let delete = ["delete", "namespace", namespace].map(str::to_owned).into();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::conflict::Conflict;
 use super::live;
 use super::prune::Candidate;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
 /// The field manager that holds the number after the bundle omits it, until the autoscaler changes
@@ -46,7 +47,7 @@ pub fn is_given_back(conflict: &Conflict, had_autoscaler: bool) -> bool {
 /// must be deleted first, or it would change the number again.
 pub fn goes_first(candidate: &Candidate, autoscaler: &Value, wanted: &Value) -> bool {
     let target = |field: &str| autoscaler.pointer(&format!("/spec/scaleTargetRef/{field}"));
-    candidate.key.kind == "HorizontalPodAutoscaler"
+    candidate.key.is(Kind::HorizontalPodAutoscaler)
         && wanted.pointer(REPLICAS).is_some()
         && target("kind") == wanted.get("kind")
         && target("name") == wanted.pointer("/metadata/name")

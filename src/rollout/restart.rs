@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::live;
 use super::record::Item;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::timestamp::Timestamp;
 
@@ -31,7 +32,7 @@ pub fn workload<'a>(inventory: &'a [Item], meant: &str) -> Option<&'a Item> {
 
 /// Returns whether an object has pods that can be restarted.
 pub fn is_workload(item: &Item) -> bool {
-    matches!(item.key.kind.as_str(), "Deployment" | "StatefulSet")
+    item.key.known_kind().is_some_and(Kind::has_pods)
 }
 
 /// Returns the time when the pods of a live object were last restarted.

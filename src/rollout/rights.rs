@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::prune::OWNERS;
 use crate::bundle::index::{Index, Source};
 use crate::bundle::open::Bundle;
+use crate::model::kind::Kind;
 use crate::render::manifest_set::Manifest;
 
 /// The Secrets that may hold the encryption key, as suffixes of the name of the relay's Deployment.
@@ -99,7 +100,7 @@ pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Right> {
 pub fn of_the_record(namespace: &str) -> BTreeSet<Right> {
     let record = ["get", "list", "create", "update", "delete"];
     let record = record.map(|verb| Right::to_all(verb, "ConfigMap", namespace));
-    let seen = OWNERS.map(|kind| Right::to_all("list", kind, namespace));
+    let seen = OWNERS.map(|kind| Right::to_all("list", kind.name(), namespace));
     // If the PVC of Redis exists, no encryption key is generated.
     let claims = Right::to_all("get", "PersistentVolumeClaim", namespace);
     record.into_iter().chain(seen).chain([claims]).collect()
@@ -146,17 +147,15 @@ fn of_the_contract(index: &Index) -> Vec<Right> {
 }
 
 /// The group and the resource name of a kind.
-pub type Resource = (&'static str, &'static str);
+type Resource = (&'static str, &'static str);
 
 /// Returns the rules of a Role that grants these permissions, all in one namespace or all
 /// cluster-scoped.
-pub fn rules<'a>(
-    rights: impl Iterator<Item = &'a Right>,
-    resource: impl Fn(&str) -> Option<Resource>,
-) -> Vec<Value> {
+pub fn rules<'a>(rights: impl Iterator<Item = &'a Right>) -> Vec<Value> {
     let mut verbs: BTreeMap<(Resource, Option<&str>), BTreeSet<&'static str>> = BTreeMap::new();
     for right in rights {
-        if let Some(resource) = resource(&right.kind) {
+        if let Some(kind) = Kind::named(&right.kind) {
+            let resource = (kind.group(), kind.resource());
             verbs.entry((resource, right.name.as_deref())).or_default().insert(right.verb);
         }
     }
@@ -207,12 +206,6 @@ mod tests {
             Right::to_one("get", "Secret", "ns", "c"),
             Right::to_one("patch", "Secret", "ns", "c"),
         ];
-        let resource = |kind: &str| match kind {
-            "ConfigMap" => Some(("", "configmaps")),
-            "Service" => Some(("", "services")),
-            "Secret" => Some(("", "secrets")),
-            _ => None,
-        };
 
         let wanted = [
             json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}),
@@ -220,7 +213,7 @@ mod tests {
             json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a", "b"], "verbs": ["get"]}),
             json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["c"], "verbs": ["get", "patch"]}),
         ];
-        assert_eq!(rules(rights.iter(), resource), wanted);
+        assert_eq!(rules(rights.iter()), wanted);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::live;
 use super::record::Item;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
 /// Describes the owner of a live object that this installation neither recorded nor created in an
@@ -20,7 +21,7 @@ pub fn stranger(
 ) -> Option<String> {
     // Most namespaces exist before, for the Secrets that the bundle requires. They are never
     // pruned.
-    if key.kind == "Namespace" {
+    if key.is(Kind::Namespace) {
         return None;
     }
     let is_same = |item: &&Item| item.key.identity() == key.identity();

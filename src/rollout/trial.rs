@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::plan::{Before, Tried};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::references::pod_template;
 
@@ -85,7 +86,7 @@ fn pod(key: &ObjectKey, workload: &Value, before: &Before) -> Option<Value> {
 /// yet.
 fn is_account_missing(spec: &Value, before: &Before) -> bool {
     let name = spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or_default();
-    let brought = before.tried.keys().find(|key| key.kind == "ServiceAccount" && key.name == name);
+    let brought = before.tried.keys().find(|key| key.is(Kind::ServiceAccount) && key.name == name);
     brought.is_some_and(|key| !before.live.contains_key(key))
 }
 

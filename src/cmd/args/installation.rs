@@ -4,9 +4,10 @@
 use super::cluster::ClusterArgs;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
-use crate::cluster::resource::key;
 use crate::failure::Failure;
 use crate::install::record::Journal;
+use crate::model::kind::Kind;
+use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName};
 use crate::rollout::record::{bundle_of, head_labels};
 use crate::ui::printer::Printer;
@@ -60,7 +61,7 @@ impl InstallationArgs {
 
     /// Returns the only installation that is recorded in a namespace.
     fn only_one(&self, cluster: &Cluster, namespace: &str) -> Result<ReleaseName, Failure> {
-        let folder = key("ConfigMap", namespace, "").expect("a kind that is known");
+        let folder = ObjectKey::of(Kind::ConfigMap, namespace, "");
         let heads = cluster.list(&Request::list(&folder, &head_labels())).map_err(|error| {
             let may_not_list = error.code() == 403;
             let failure = Failure::from(error);

@@ -7,7 +7,6 @@ use camino::Utf8PathBuf;
 use super::report::Done;
 use super::standing::Standing;
 use super::{AGAIN, Accepted, Checked, InstallArgs, Origin};
-use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::holder::holder;
@@ -21,6 +20,7 @@ use crate::install::record::{Journal, Turn, gave_back};
 use crate::install::secrets::Consent;
 use crate::install::secrets::{self, Context, Makings};
 use crate::install::{observe, wait};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         let bundle = &checked.bundle;
         preflight::check_version(identity, bundle)?;
         let namespace = bundle.index.namespace.as_str();
-        let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
+        let namespace_key = ObjectKey::of(Kind::Namespace, "", namespace);
         let live = cluster.find(&namespace_key)?;
         if live.as_ref().is_some_and(live::is_ending) {
             return Err(Failure::world(format!(
@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
         rights
             .extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
         rights.extend(makings.rights(namespace));
-        let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
+        let untried = plan.steps.iter().filter(|step| !step.tried && !step.key.is(Kind::Namespace));
         for key in untried.map(|step| &step.key) {
             rights.insert(Right::to_all("create", &key.kind, &key.namespace));
             rights.insert(Right::to_one("patch", &key.kind, &key.namespace, &key.name));

@@ -10,7 +10,6 @@ use super::recipients::recipients;
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
 use crate::cluster::Cluster;
-use crate::cluster::resource::key;
 use crate::cmd::args::cluster::identify;
 use crate::cmd::args::installation::InstallationArgs;
 use crate::cmd::args::state::StateArgs;
@@ -22,6 +21,8 @@ use crate::cmd::gate::BundleArgs;
 use crate::failure::Failure;
 use crate::install::recovery_file::{check_place, described, saved, write_new};
 use crate::install::verified_record::verified;
+use crate::model::kind::Kind;
+use crate::model::object_key::ObjectKey;
 use crate::model::text::AgeRecipient;
 use crate::model::timestamp::Timestamp;
 use crate::sealed::{Recipients, Recovery, Saved};
@@ -151,7 +152,7 @@ fn read_all(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Saved>, Failure> {
     let namespace = bundle.index.namespace.as_str();
     let wanted = bundle.index.contract.iter();
     for wanted in wanted.filter(|wanted| wanted.kind == "Secret" && wanted.namespace == namespace) {
-        let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
+        let key = ObjectKey::of(Kind::Secret, &wanted.namespace, &wanted.name);
         match cluster.find_secret(&key)? {
             Some(secret) => secrets.push(saved(&key.name, &secret)),
             None => missing.push(format!("{key}, for {}", wanted.used_by.join(", "))),

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::args::identity::IdentityArgs;
@@ -20,6 +19,7 @@ use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio;
 use crate::install::recovery_file::{described, restored};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::sealed::{RECOVERY_BYTES_MAX, Recovery, Saved};
 use crate::trust::verify::Purpose;
@@ -142,7 +142,7 @@ impl Args {
 }
 
 fn check_namespace(cluster: &Cluster, namespace: &str) -> Result<(), Failure> {
-    let there = cluster.find(&key("Namespace", "", namespace).expect("a kind that is known"))?;
+    let there = cluster.find(&ObjectKey::of(Kind::Namespace, "", namespace))?;
     if there.is_some() {
         return Ok(());
     }
@@ -186,7 +186,7 @@ fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan,
             plan.left_out.push(described(saved));
             continue;
         };
-        let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
+        let key = ObjectKey::of(Kind::Secret, &wanted.namespace, &wanted.name);
         match cluster.find_secret(&key)? {
             None => {
                 let is_made = wanted.source != Source::Cluster;

@@ -18,7 +18,6 @@ use super::image_presence::PresenceArgs;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
-use crate::cluster::resource::key;
 use crate::diff::running::running_images;
 use crate::failure::Failure;
 use crate::install::generations::{EntryReport, Recorded, known_secrets};
@@ -26,6 +25,7 @@ use crate::install::problems::{list_pods, troubles};
 use crate::install::record::Journal;
 use crate::install::secrets::seen;
 use crate::install::verified_record;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::additions::{Others, others};
 use crate::rollout::known::{KnownSecrets, Whose};
@@ -189,7 +189,7 @@ fn look_at_secrets(
 ) -> Result<Vec<SecretReport>, Failure> {
     let lost = if recorded.entry.state == Progress::Pending { NOT_MADE } else { LOST };
     let report = |name: &String| {
-        let key = key("Secret", journal.namespace(), name).expect("a kind that is known");
+        let key = ObjectKey::of(Kind::Secret, journal.namespace(), name);
         let (standing, why) = match cluster.find_secret(&key) {
             Err(error) if error.code() == 403 => (SecretStanding::Unseen, None),
             Err(error) => return Err(error.into()),

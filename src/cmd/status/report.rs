@@ -9,6 +9,7 @@ use crate::cmd::image_presence::{ImageFinding, ImageState};
 use crate::diff::drift::Drift;
 use crate::diff::running::RunningImage;
 use crate::install::generations::EntryReport;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::lock::Lock;
@@ -75,7 +76,7 @@ pub(super) struct ObjectReport {
 impl ObjectReport {
     pub(super) fn is_well(&self) -> bool {
         // A PVC that was expanded by hand keeps its size.
-        let is_same = self.changed.is_empty() || self.key.kind == "PersistentVolumeClaim";
+        let is_same = self.changed.is_empty() || self.key.is(Kind::PersistentVolumeClaim);
         self.standing == Standing::Ready && is_same
     }
 }

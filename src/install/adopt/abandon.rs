@@ -15,7 +15,6 @@ use super::prepare::{self, served};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request};
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::helm::abandonment::{Owner, Return, Returned, manifests, returns};
@@ -27,6 +26,7 @@ use crate::install::observe::list;
 use crate::install::preflight::lacking_rights;
 use crate::install::record::Journal;
 use crate::model::command_line::kubectl_line;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -102,7 +102,7 @@ impl<'a> Abandonment<'a> {
         self.part
             .objects
             .iter()
-            .any(|of| of.key.kind == "StatefulSet" && of.act == Return::Recreate)
+            .any(|of| of.key.is(Kind::StatefulSet) && of.act == Return::Recreate)
     }
 
     /// Fails if pods of the release would start with another encryption key than the relay runs
@@ -223,10 +223,10 @@ impl<'a> Abandonment<'a> {
     ) -> Result<(), Failure> {
         let start = Instant::now();
         loop {
-            let pods = list(self.cluster, "Pod", self.namespace)?;
+            let pods = list(self.cluster, Kind::Pod, self.namespace)?;
             let named = still_named(&pods, "ConfigMap");
             let is_named =
-                |gone: &&Candidate| gone.key.kind == "ConfigMap" && named.contains(&gone.key.name);
+                |gone: &&Candidate| gone.key.is(Kind::ConfigMap) && named.contains(&gone.key.name);
             let Some(left) = going.iter().find(is_named) else { return Ok(()) };
             if start.elapsed() >= timeout {
                 return Err(Failure::world(format!(
@@ -272,7 +272,7 @@ fn has_same(one: Option<&Secret>, one_key: &str, other: Option<&Secret>, other_k
 }
 
 fn key_secret(namespace: &str, name: &str) -> ObjectKey {
-    key("Secret", namespace, name).expect("a kind that is known")
+    ObjectKey::of(Kind::Secret, namespace, name)
 }
 
 fn returning(error: CallError, key: &ObjectKey) -> Failure {

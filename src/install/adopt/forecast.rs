@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed};
 use crate::helm::field_owners;
 use crate::install::observe::{Asked, yaml};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::Manifest;
 use crate::rollout::plan::Tried;
@@ -79,7 +80,7 @@ fn over_helm(
     yaml: &[u8],
     answer: Result<Value, CallError>,
 ) -> Result<Value, CallError> {
-    if manifest.key.kind == "Deployment" {
+    if manifest.key.is(Kind::Deployment) {
         return deployment(cluster, live, manifest, answer);
     }
     let applied = match answer {

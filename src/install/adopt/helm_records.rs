@@ -8,11 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
-use crate::cluster::resource::{escaped, key, path};
+use crate::cluster::resource::{escaped, path};
 use crate::failure::Failure;
 use crate::helm::release::{REVISIONS_MAX, Release, Revision, UNPACKED_SUM_MAX, wipe};
 use crate::install::record::delete;
 use crate::model::digest::Digest;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::live;
@@ -198,7 +199,7 @@ impl Records<'_> {
     }
 
     fn secret(&self, name: &str) -> ObjectKey {
-        key("Secret", self.namespace, name).expect("a kind that is known")
+        ObjectKey::of(Kind::Secret, self.namespace, name)
     }
 
     fn not_found(&self) -> Result<Failure, Failure> {

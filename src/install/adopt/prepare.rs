@@ -8,12 +8,12 @@ use serde_json::Value;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
-use crate::cluster::resource::key;
 use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed, same};
 use crate::helm::field_owners::{handed_over, has_helms, release_of, released};
 use crate::install::observe::list;
 use crate::install::record::{Journal, delete_with};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 
@@ -68,7 +68,7 @@ pub fn is_over(bundle: &Bundle, handed: &Handed, live: &Value) -> bool {
 
 /// Returns the key of an object in the stable version of its API.
 pub fn served(of: &ObjectKey) -> Option<ObjectKey> {
-    key(&of.kind, &of.namespace, &of.name)
+    ObjectKey::of_named(&of.kind, &of.namespace, &of.name)
 }
 
 /// Deletes a StatefulSet that cannot become the bundle's, with or without its pods, and waits until
@@ -110,7 +110,7 @@ pub fn clear(
 
 /// Returns whether a StatefulSet still owns pods: two Redis pods on one volume would damage it.
 fn has_pods(cluster: &Cluster, set: &ObjectKey, uid: &str) -> Result<bool, Failure> {
-    let pods = list(cluster, "Pod", &set.namespace)?;
+    let pods = list(cluster, Kind::Pod, &set.namespace)?;
     let owners = pods.iter().filter_map(|pod| pod.pointer("/metadata/ownerReferences")?.as_array());
     Ok(owners.flatten().any(|owner| owner["uid"] == uid))
 }

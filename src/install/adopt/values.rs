@@ -13,7 +13,6 @@ use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::helm::encryption_key::{
@@ -21,6 +20,7 @@ use crate::helm::encryption_key::{
 };
 use crate::helm::release::{Release, Values, take_values};
 use crate::install::observe::list;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::live;
@@ -100,7 +100,7 @@ pub fn decide(
 }
 
 fn secret(bundle: &Bundle, name: &str) -> ObjectKey {
-    key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known")
+    ObjectKey::of(Kind::Secret, bundle.index.namespace.as_str(), name)
 }
 
 /// Returns the generation of a value that the bundle wants.
@@ -119,7 +119,7 @@ impl<'a> Chart<'a> {
             Failure::world("no Deployment of the release takes ENCRYPTION_KEY from a Secret")
                 .hint("cannot tell which key the relay runs with: is it the chart `claude-relay`?")
         })?;
-        let key = key("Secret", namespace, &reference.secret).expect("a kind that is known");
+        let key = ObjectKey::of(Kind::Secret, namespace, &reference.secret);
         let Some(mut live) = cluster.find(&key)? else {
             return Err(Failure::world(format!(
                 "the chart's {key} with the encryption key does not exist"
@@ -133,7 +133,7 @@ impl<'a> Chart<'a> {
             return Err(Failure::world(format!("the chart's {key} has no `{}`", reference.key))
                 .hint("restore it from its backup"));
         }
-        let pods = list(cluster, "Pod", namespace)?;
+        let pods = list(cluster, Kind::Pod, namespace)?;
         Ok(Self { release, reference, stored, version, written, pods, wanted })
     }
 

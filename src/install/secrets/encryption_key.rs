@@ -11,10 +11,10 @@ use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::helm::encryption_key::{Reference, reference};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::references::references;
 use crate::rollout::live;
@@ -26,7 +26,7 @@ const KEY: &str = "encryption-key";
 
 /// Returns the Secret, and the key in it, from which the bundle's relay reads the encryption key.
 fn place(bundle: &Bundle) -> Option<Reference> {
-    let mut all = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "Deployment");
+    let mut all = bundle.manifests.iter().filter(|manifest| manifest.key.is(Kind::Deployment));
     all.find_map(|manifest| reference(&manifest.object))
 }
 
@@ -104,7 +104,7 @@ fn source(bundle: &Bundle, place: &Reference) -> From {
     let literal = bundle
         .manifests
         .iter()
-        .find(|manifest| manifest.key.kind == "Secret" && manifest.key.name == place.secret)
+        .find(|manifest| manifest.key.is(Kind::Secret) && manifest.key.name == place.secret)
         .and_then(|manifest| serde_json::from_value(manifest.object.clone()).ok());
     if let Some(secret) = literal {
         return From::Literal(secret);
@@ -129,7 +129,7 @@ fn live_places(
     earlier: &[Item],
 ) -> Result<(Vec<Reference>, bool), Failure> {
     let own: BTreeSet<&ObjectKey> = deployments(bundle).collect();
-    let recorded = earlier.iter().map(|item| &item.key).filter(|key| key.kind == "Deployment");
+    let recorded = earlier.iter().map(|item| &item.key).filter(|key| key.is(Kind::Deployment));
     let all: BTreeSet<&ObjectKey> = own.iter().copied().chain(recorded).collect();
     let (mut live, mut ours) = (BTreeSet::new(), Vec::new());
     for deployment in all {
@@ -149,7 +149,7 @@ fn live_places(
 }
 
 fn deployments(bundle: &Bundle) -> impl Iterator<Item = &ObjectKey> {
-    bundle.manifests.iter().map(|manifest| &manifest.key).filter(|key| key.kind == "Deployment")
+    bundle.manifests.iter().map(|manifest| &manifest.key).filter(|key| key.is(Kind::Deployment))
 }
 
 /// Returns the places of a key that apply created for the Deployment `name`.
@@ -225,7 +225,7 @@ pub(super) fn check_making(
         return Ok(None);
     }
     // PersistentVolumes are cluster-scoped, and few users may list them.
-    let folder = key("PersistentVolume", "", "").expect("a kind that is known");
+    let folder = ObjectKey::of(Kind::PersistentVolume, "", "");
     let volumes = match cluster.list(&Request::get(&folder)) {
         Err(error) if error.code() == 403 => return Ok(Some(unseen(&claims))),
         volumes => volumes?,
@@ -253,7 +253,7 @@ fn unseen(claims: &BTreeSet<ObjectKey>) -> String {
 /// StatefulSet of the chart created.
 fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
     let stateful_sets =
-        bundle.manifests.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
+        bundle.manifests.iter().filter(|manifest| manifest.key.is(Kind::StatefulSet));
     let names = stateful_sets.flat_map(|manifest| {
         let named = references(&manifest.object).into_keys();
         let named =
@@ -261,7 +261,9 @@ fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
         named.chain([format!("data-{}-0", manifest.key.name)])
     });
     names
-        .filter_map(|name| key("PersistentVolumeClaim", bundle.index.namespace.as_str(), &name))
+        .map(|name| {
+            ObjectKey::of(Kind::PersistentVolumeClaim, bundle.index.namespace.as_str(), &name)
+        })
         .collect()
 }
 
@@ -300,5 +302,5 @@ pub(super) fn never_again(key: &ObjectKey) -> Failure {
 }
 
 fn secret_key(namespace: &str, name: &str) -> ObjectKey {
-    key("Secret", namespace, name).expect("a kind that is known")
+    ObjectKey::of(Kind::Secret, namespace, name)
 }

@@ -3,7 +3,6 @@
 use crate::bundle::index::{Source, Wanted, WantedKey};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
@@ -26,7 +25,7 @@ pub(super) fn read<'a>(
 ) -> Result<Vec<Found<'a>>, Failure> {
     let wanted = bundle.index.contract.iter().filter(|wanted| wanted.source == source);
     let found = |wanted: &'a Wanted| {
-        let key = key(&wanted.kind, &wanted.namespace, &wanted.name)
+        let key = ObjectKey::of_named(&wanted.kind, &wanted.namespace, &wanted.name)
             .expect("a Secret, as the gate checked");
         let secret = cluster.find_secret(&key)?;
         Ok(Found { wanted, key, secret })
