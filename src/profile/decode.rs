@@ -166,7 +166,7 @@ impl DecodeError {
     /// Removes from the message a quoted text that may be a secret.
     fn without(mut self, node: Option<&Node>) -> Self {
         if matches!(node.map(|node| &node.value), Some(Value::Text(_)))
-            && self.message.starts_with('`')
+            && self.message.contains('`')
         {
             "invalid value".clone_into(&mut self.message);
         }

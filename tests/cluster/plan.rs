@@ -238,7 +238,7 @@ fn pods_that_would_not_be_admitted_are_in_the_plan() {
         &site,
         &bundle,
         &[],
-        &["StatefulSet/relay-dev-redis: a pod of it", "exceeded quota: small"],
+        &["StatefulSet/relay-dev-redis: dry run of a pod", "exceeded quota: small"],
     );
     site.plane.kubectl(&["-n", namespace, "delete", "resourcequota", "small"]);
     let limits = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: tight, namespace: admission}\n\
@@ -304,7 +304,7 @@ fn words_of_a_policy_become_no_remedy_and_no_verdict_of_another_kind() {
 
     let bundle =
         site.build("dev", &["redis.resources.limits.memory=\"1Gi\"", "config.logLevel=\"warn\""]);
-    let pod = "StatefulSet/relay-dev-redis: a pod of it";
+    let pod = "StatefulSet/relay-dev-redis: dry run of a pod";
     let said = refused(
         &site,
         &bundle,
@@ -357,8 +357,8 @@ fn a_policy_that_denies_pods_is_in_the_plan() {
     await_policy(&site, &PROBE.replace("NAMESPACE", "deny-pods"));
 
     let reasons = [
-        "Deployment/relay-dev-claude-relay: a pod of it",
-        "StatefulSet/relay-dev-redis: a pod of it",
+        "Deployment/relay-dev-claude-relay: dry run of a pod",
+        "StatefulSet/relay-dev-redis: dry run of a pod",
     ];
     refused(
         &site,

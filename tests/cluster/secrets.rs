@@ -109,7 +109,7 @@ fn no_encryption_key_is_made_where_a_former_installation_has_left_its_volume() {
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     let had =
-        "PersistentVolume/loki-volume, which PersistentVolumeClaim/data-relay-loki-redis-0 had";
+        "PersistentVolume/loki-volume of PersistentVolumeClaim/data-relay-loki-redis-0 exists";
     assert!(ran.stderr.contains(had), "{}", ran.stderr);
     site.plane.kubectl(&["delete", "persistentvolume/loki-volume"]);
     let ran = site.apply(&bundle, &consent);

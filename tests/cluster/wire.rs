@@ -58,9 +58,11 @@ fn a_server_that_points_elsewhere_is_not_followed_and_that_is_told() {
     let ended = site.apply_through(&proxy, &bundle, &[]);
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    for wanted in
-        ["points to `https://login.example.com/?next=1` (HTTP 302)", "not followed", "a login page"]
-    {
+    for wanted in [
+        "redirects to `https://login.example.com/?next=1` (HTTP 302)",
+        "not followed",
+        "a login page",
+    ] {
         assert!(ended.stderr.contains(wanted), "{wanted}: {}", ended.stderr);
     }
     assert_eq!(proxy.seen().len(), 1);

@@ -85,9 +85,11 @@ struct Numbers {
 impl Numbers {
     fn replace(&mut self, word: &str) -> String {
         let is_hex = word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if word.len() == 10 && word.parse().is_ok_and(|number| SERIALS.contains(&number)) {
+        let is_decimal = word.bytes().all(|byte| byte.is_ascii_digit());
+        if word.len() == 10 && is_decimal {
             // The seconds of the clock: two of them are equal by chance only.
-            "[serial]".to_owned()
+            let is_serial = word.parse().is_ok_and(|number| SERIALS.contains(&number));
+            if is_serial { "[serial]".to_owned() } else { word.to_owned() }
         } else if is_hex && ID_DIGITS.contains(&word.len()) {
             self.number("id", word)
         } else if word.starts_with("age1") && word.len() == RECIPIENT {

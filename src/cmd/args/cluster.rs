@@ -201,7 +201,7 @@ impl From<CallError> for Failure {
                 403 => {
                     "if a permission is missing, apply the Roles printed by `relay-bundle rbac` \
                      (for an upgrade or rollback, pass both bundles: `relay-bundle rbac OLD.tar \
-                     NEW.tar`; for an adoption, use --from-helm)"
+                     NEW.tar`; for an adoption: `relay-bundle rbac --from-helm`)"
                 }
                 429 | 500.. => {
                     "the server failed: run the same command again when it has recovered"
