@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::fsio::{self, ReadFileError, Waits};
 use crate::images::lock::{LOCK_BYTES_MAX, LOCK_FILE};
+use crate::install::event::Event;
 use crate::model::command_line::command_line;
 use crate::model::text::Label;
 use crate::profile::node::Visibility;
@@ -61,6 +62,11 @@ impl Ctx {
     /// Returns the store. The operator is told when one of its locks makes the command wait.
     pub fn store(&self, args: &StoreArgs) -> Store {
         Store::at(&args.store).telling(self.waits())
+    }
+
+    /// Prints an event of a run.
+    pub fn observe(&self, event: &Event<'_>) {
+        self.printer.say(&event.to_string());
     }
 
     /// Returns the callback that tells the operator which lock the command waits for.

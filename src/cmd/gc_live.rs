@@ -89,7 +89,7 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
         confirm(ctx, &report, &format!("Remove {number}, unreferenced, from {place}?"))?;
     }
     // Under the lock, everything is read again.
-    journal.await_turn(Turn::of(false, how.break_lock), &|text| ctx.printer.say(text))?;
+    journal.await_turn(Turn::of(false, how.break_lock), &|event| ctx.observe(event))?;
     let locked = journal.lock(holder("gc --live")?, |_, _| ());
     locked.map_err(|failure| gave_back(&mut journal, failure))?;
     let removed = remove(&cluster, &mut journal, &report.config_maps);

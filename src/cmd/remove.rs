@@ -20,6 +20,7 @@ use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::failure::Failure;
 use crate::helm::abandonment::{Return, Returned};
 use crate::install::adopt::abandon::{Abandonment, ReleasePart, has_archive};
+use crate::install::event::{Act, Event, Observer};
 use crate::install::generations::{Recorded, inventory};
 use crate::install::preflight::check_rights;
 use crate::install::record::{Journal, delete_with, gave_back};
@@ -170,8 +171,8 @@ impl Args {
         let cluster = self.change.installation.connect(&ctx.printer)?;
         let identity = cluster.identity()?;
         let mut journal = self.change.installation.open(&cluster)?;
-        let tell = |text: &str| ctx.printer.say(text);
-        journal.await_turn(self.change.turn(), &tell)?;
+        let observe = |event: &Event<'_>| ctx.observe(event);
+        journal.await_turn(self.change.turn(), &observe)?;
         let adopting = self.adoption(&journal)?;
         let namespace = journal.namespace().to_owned();
         let recorded = journal.recorded(|_| true)?;
@@ -208,7 +209,8 @@ impl Args {
             }
             let locked = journal.lock(holder("remove")?, |head, _| head.begin_removal());
             locked.map_err(|failure| gave_back(&mut journal, failure))?;
-            let done = self.remove(&cluster, &mut journal, (&removal, abandonment.as_ref()), &tell);
+            let done =
+                self.remove(&cluster, &mut journal, (&removal, abandonment.as_ref()), &observe);
             done.map_err(|failure| {
                 let failure = failure.hint(AGAIN);
                 gave_back(&mut journal, failure)
@@ -249,13 +251,13 @@ impl Args {
         cluster: &Cluster,
         journal: &mut Journal<'_>,
         (removal, abandonment): (&Removal, Option<&Abandonment<'_>>),
-        tell: &dyn Fn(&str),
+        observe: &Observer<'_>,
     ) -> Result<(), Failure> {
-        self.delete_all(cluster, journal, &removal.workloads, tell)?;
+        self.delete_all(cluster, journal, &removal.workloads, observe)?;
         if let Some(abandonment) = abandonment {
-            abandonment.carry_out(journal, &removal.rest, self.change.timeout(), tell)?;
+            abandonment.carry_out(journal, &removal.rest, self.change.timeout(), observe)?;
         }
-        self.delete_all(cluster, journal, &removal.rest, tell)?;
+        self.delete_all(cluster, journal, &removal.rest, observe)?;
         let now = clock::now()?;
         journal.update(|head| {
             head.finish_removal(now);
@@ -269,12 +271,12 @@ impl Args {
         cluster: &Cluster,
         journal: &mut Journal<'_>,
         gone: &[Candidate],
-        tell: &dyn Fn(&str),
+        observe: &Observer<'_>,
     ) -> Result<(), Failure> {
         for candidate in gone {
             journal.beat()?;
             delete(cluster, journal.name(), candidate)?;
-            tell(&format!("delete  {}", candidate.key));
+            observe(&Event::Changed { act: Act::Delete, key: &candidate.key });
         }
         self.wait(cluster, journal, gone)
     }

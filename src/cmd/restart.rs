@@ -15,6 +15,7 @@ use super::holder::holder;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::{Cluster, Identity};
 use crate::failure::{Failure, FailureKind};
+use crate::install::event::{Act, Event, Observer};
 use crate::install::preflight::check_rights;
 use crate::install::record::{Journal, gave_back};
 use crate::install::wait::wait;
@@ -76,8 +77,8 @@ impl Args {
         let cluster = self.change.installation.connect(&ctx.printer)?;
         let identity = cluster.identity()?;
         let mut journal = self.change.installation.open(&cluster)?;
-        let tell = |text: &str| ctx.printer.say(text);
-        journal.await_turn(self.change.turn(), &tell)?;
+        let observe = |event: &Event<'_>| ctx.observe(event);
+        journal.await_turn(self.change.turn(), &observe)?;
         let item = self.find(&journal)?;
         let key = &item.key;
         let mut report = RestartReport {
@@ -105,7 +106,7 @@ impl Args {
         let locked = journal.lock(holder("restart")?, |_, _| {});
         locked.map_err(|failure| gave_back(&mut journal, failure))?;
         let done = self
-            .restart(&cluster, &mut journal, &item, now, &tell)
+            .restart(&cluster, &mut journal, &item, now, &observe)
             .and_then(|()| journal.release());
         done.map_err(|failure| gave_back(&mut journal, failure))?;
         report.restarted_at = Some(now);
@@ -135,7 +136,7 @@ impl Args {
         journal: &mut Journal<'_>,
         item: &Item,
         now: Timestamp,
-        tell: &dyn Fn(&str),
+        observe: &Observer<'_>,
     ) -> Result<(), Failure> {
         let key = &item.key;
         let live = cluster.find(key)?;
@@ -153,8 +154,9 @@ impl Args {
             return Err(Failure::world(format!("{key} was already restarted within this second")));
         }
         cluster.call(&Request::apply_as(MANAGER, key, &patch(key, &live, now)))?;
-        tell(&format!("restart  {key}"));
-        let ready = wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), tell);
+        observe(&Event::Changed { act: Act::Restart, key });
+        let ready =
+            wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), observe);
         ready.map_err(|failure| match failure.kind {
             FailureKind::World => failure
                 .hint(

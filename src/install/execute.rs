@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::event::{Act, Event, Observer};
 use super::observe::{conflicts, owners, split_used, yaml};
 use super::record::{Journal, delete};
 use crate::bundle::index::Object;
@@ -37,12 +38,12 @@ pub fn apply_steps(
     bundle: &Verified<Bundle>,
     plan: &Plan,
     uids: &mut Uids,
-    tell: &dyn Fn(&str),
+    observe: &Observer<'_>,
 ) -> Result<Vec<Candidate>, Failure> {
     let mut gone = Vec::new();
     for (object, step) in bundle.index.objects.iter().zip(&plan.steps) {
         if step.key.is(Kind::Deployment) {
-            gone.extend(delete_all(cluster, journal, &plan.prune_first, tell)?);
+            gone.extend(delete_all(cluster, journal, &plan.prune_first, observe)?);
         }
         if step.action == Action::Keep {
             continue;
@@ -50,11 +51,8 @@ pub fn apply_steps(
         journal.beat()?;
         let uid = apply_step(cluster, bundle, object, step, uids)?;
         uids.insert(step.key.clone(), uid);
-        tell(&format!(
-            "{}  {}",
-            if step.action == Action::Create { "create" } else { "update" },
-            step.key
-        ));
+        let act = if step.action == Action::Create { Act::Create } else { Act::Update };
+        observe(&Event::Changed { act, key: &step.key });
     }
     Ok(gone)
 }
@@ -66,7 +64,7 @@ pub fn unscale(
     journal: &mut Journal<'_>,
     bundle: &Verified<Bundle>,
     plan: &Plan,
-    tell: &dyn Fn(&str),
+    observe: &Observer<'_>,
 ) -> Result<bool, Failure> {
     let mut is_any = false;
     let steps = bundle.index.objects.iter().zip(bundle.manifests.iter()).zip(&plan.steps);
@@ -78,7 +76,7 @@ pub fn unscale(
             apply_forced(cluster, bundle, object, &step.key, &|new| {
                 replicas::is_given_back(new, true)
             })?;
-            tell(&format!("update  {}", step.key));
+            observe(&Event::Changed { act: Act::Update, key: &step.key });
             is_any = true;
         }
     }
@@ -187,16 +185,16 @@ pub fn prune(
     journal: &mut Journal<'_>,
     plan: &Plan,
     namespace: &str,
-    tell: &dyn Fn(&str),
+    observe: &Observer<'_>,
 ) -> Result<Vec<Candidate>, Failure> {
     let all = plan.prune.iter().chain(&plan.prune_later).cloned();
     let (configs, others) = all.partition(|candidate| candidate.key.is(Kind::ConfigMap));
     let (workloads, others) = workloads_first(others);
-    let mut gone = delete_all(cluster, journal, &workloads, tell)?;
+    let mut gone = delete_all(cluster, journal, &workloads, observe)?;
     await_end(cluster, journal, namespace, &gone)?;
-    gone.extend(delete_all(cluster, journal, &others, tell)?);
+    gone.extend(delete_all(cluster, journal, &others, observe)?);
     let (unused, _) = split_used(cluster, namespace, configs)?;
-    gone.extend(delete_all(cluster, journal, &unused, tell)?);
+    gone.extend(delete_all(cluster, journal, &unused, observe)?);
     Ok(gone)
 }
 
@@ -235,7 +233,7 @@ fn delete_all(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     candidates: &[Candidate],
-    tell: &dyn Fn(&str),
+    observe: &Observer<'_>,
 ) -> Result<Vec<Candidate>, Failure> {
     let mut gone = Vec::new();
     for candidate in candidates {
@@ -244,7 +242,7 @@ fn delete_all(
         // Another object may have taken the name since.
         if let Some(object) = live.filter(|object| live::uid(object) == candidate.uid) {
             delete(cluster, &candidate.key, &object)?;
-            tell(&format!("delete  {}", candidate.key));
+            observe(&Event::Changed { act: Act::Delete, key: &candidate.key });
             gone.push(candidate.clone());
         }
     }

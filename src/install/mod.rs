@@ -3,6 +3,7 @@
 
 pub mod adopt;
 pub mod comparison;
+pub mod event;
 pub mod execute;
 pub mod generations;
 pub mod observe;

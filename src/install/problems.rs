@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::event::{Event, Observer};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
@@ -71,7 +72,7 @@ impl Watch {
         cluster: &Cluster,
         place: (&ReleaseName, &str),
         awaited: &[ObjectKey],
-        tell: &dyn Fn(&str),
+        observe: &Observer<'_>,
     ) -> Result<(), Failure> {
         let now = Instant::now();
         if self.next.is_none_or(|next| now < next) {
@@ -82,7 +83,7 @@ impl Watch {
             Ok(found) => {
                 self.told_first(found, now)
                     .iter()
-                    .for_each(|trouble| tell(&format!("problem  {trouble}")));
+                    .for_each(|problem| observe(&Event::Problem { what: problem }));
             }
             Err(failure) if failure.kind == FailureKind::Interrupted => return Err(failure),
             Err(_) => {

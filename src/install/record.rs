@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::event::{Event, Observer};
 use super::generations::{self, Recorded, damaged, may_be_missing, text};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
@@ -258,21 +259,21 @@ impl<'a> Journal<'a> {
     /// wait. Fails if the holder releases the lock, or another run takes it.
     ///
     /// Must be called before planning: the holder may still change the cluster.
-    pub fn await_turn(&mut self, turn: Turn, tell: &dyn Fn(&str)) -> Result<(), Failure> {
+    pub fn await_turn(&mut self, turn: Turn, observe: &Observer<'_>) -> Result<(), Failure> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
             Turn::Looks => {
-                tell(&format!("{first} holds the lock: the state may still change"));
+                observe(&Event::LockHeld { by: &first });
                 return Ok(());
             }
             Turn::Takes => {
-                tell(&format!("taking the lock from {first}"));
+                observe(&Event::LockBroken { by: &first });
                 self.dead = Some(first);
                 return Ok(());
             }
             Turn::Waits => {}
         }
-        tell(&format!("waiting: {first} holds the lock; checking whether it is alive"));
+        observe(&Event::LockAwaited { by: &first });
         let start = Instant::now();
         while start.elapsed() < HOLDER_DEAD {
             self.cluster.pause(HEARTBEAT / 3)?;
@@ -286,11 +287,8 @@ impl<'a> Journal<'a> {
                 Some(_) => {}
             }
         }
-        tell(&format!(
-            "{} has shown no activity for {} s: taking over the lock",
-            first.holder,
-            HOLDER_DEAD.as_secs()
-        ));
+        let (holder, silence_seconds) = (first.holder.as_str(), HOLDER_DEAD.as_secs());
+        observe(&Event::HolderDead { holder, silence_seconds });
         self.dead = Some(first);
         Ok(())
     }

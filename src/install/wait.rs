@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::event::{Act, Event, Observer};
 use super::problems::{Watch, list_pods, troubles};
 use super::record::Journal;
 use crate::cluster::Cluster;
@@ -24,7 +25,7 @@ pub fn wait(
     journal: &mut Journal<'_>,
     awaited: &[ObjectKey],
     timeout: Duration,
-    tell: &dyn Fn(&str),
+    observe: &Observer<'_>,
 ) -> Result<(), Failure> {
     let start = Instant::now();
     let mut pause = POLL_FIRST;
@@ -42,7 +43,7 @@ pub fn wait(
         }
         for (key, _) in found.iter().filter(|(_, state)| *state == Readiness::Ready) {
             if told.insert(key.clone()) {
-                tell(&format!("ready  {key}"));
+                observe(&Event::Changed { act: Act::Ready, key });
             }
         }
         let unready: Vec<(ObjectKey, String)> = found
@@ -65,7 +66,7 @@ pub fn wait(
             return Err(trouble(cluster, journal, awaited, what)?);
         }
         journal.beat()?;
-        watch.look(cluster, (journal.name(), journal.namespace()), awaited, tell)?;
+        watch.look(cluster, (journal.name(), journal.namespace()), awaited, observe)?;
         cluster.pause(pause.min(timeout.saturating_sub(start.elapsed())))?;
         pause = (pause * 2).min(POLL_MAX);
         waiting = unready.into_iter().map(|(key, _)| key).collect();

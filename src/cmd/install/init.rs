@@ -112,7 +112,7 @@ pub(in crate::cmd) fn init(
             confirm_first_install(report.namespace)?;
         }
         report.recovery_files = run.make_secrets(&makings)?;
-        tell_recovery(&report.recovery_files, &|text| ctx.printer.say(text));
+        tell_recovery(&report.recovery_files, &|event| ctx.observe(event));
     }
     report.done = !dry_run;
     ctx.printer.report(&report)?;

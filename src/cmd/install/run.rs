@@ -12,6 +12,7 @@ use crate::cmd::ctx::Ctx;
 use crate::cmd::holder::holder;
 use crate::cmd::{clock, random};
 use crate::failure::Failure;
+use crate::install::event::{Event, Observer};
 use crate::install::execute::{self, Uids};
 use crate::install::generations::{inventory, known_secrets};
 use crate::install::ownership::{self, Leave, judge, tell_additions};
@@ -69,7 +70,7 @@ impl<'a> Run<'a> {
         }
         let is_namespace_there = live.is_some();
         let mut journal = Journal::open(cluster, &bundle.index.name, namespace)?;
-        journal.await_turn(turn, &|text| ctx.printer.say(text))?;
+        journal.await_turn(turn, &|event| ctx.observe(event))?;
         let standing = Standing::of(checked, &journal)?;
         Ok(Self {
             ctx,
@@ -93,7 +94,7 @@ impl<'a> Run<'a> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
-            self.ctx.printer.say(&format!("not checked: {unseen}"));
+            self.ctx.observe(&Event::Unchecked { what: unseen });
         }
         let recorded = self.journal.recorded(|_| true)?;
         let (earlier, known) = (inventory(&recorded), known_secrets(&self.journal.head, &recorded));
@@ -335,24 +336,29 @@ impl<'a> Run<'a> {
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         let Checked { bundle, packed, .. } = self.checked;
-        let printer = &self.ctx.printer;
-        let tell = |text: &str| printer.say(text);
+        let observe = |event: &Event<'_>| self.ctx.observe(event);
         let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
-        tell_recovery(&recovery_files, &tell);
+        tell_recovery(&recovery_files, &observe);
         let noted = makings.noted(self.cluster, bundle)?;
-        let mut gone =
-            execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
+        let mut gone = execute::apply_steps(
+            self.cluster,
+            &mut self.journal,
+            bundle,
+            plan,
+            &mut uids,
+            &observe,
+        )?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> =
             keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
-        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
+        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &observe)?;
         if !gone.is_empty()
-            && execute::unscale(self.cluster, &mut self.journal, bundle, plan, &tell)?
+            && execute::unscale(self.cluster, &mut self.journal, bundle, plan, &observe)?
         {
-            wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
+            wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &observe)?;
         }
         let namespace = bundle.index.namespace.as_str();
-        gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
+        gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &observe)?);
         let retained: Vec<&Candidate> =
             plan.going().filter(|candidate| !gone.contains(candidate)).collect();
         secrets::check_noted(self.cluster, bundle, &noted)?;
@@ -371,9 +377,9 @@ impl<'a> Run<'a> {
 }
 
 /// Tells the operator which files the generated values can be recovered from.
-pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
+pub(super) fn tell_recovery(files: &[Utf8PathBuf], observe: &Observer<'_>) {
     for file in files {
-        tell(&format!("the generated values are encrypted in {file}: store it with your backups"));
+        observe(&Event::RecoverySaved { file });
     }
 }
 

@@ -22,6 +22,7 @@ use crate::helm::disposition::{Fate, Handed, find, same};
 use crate::helm::encryption_key::{Reference, reference};
 use crate::helm::field_owners::{HELM, given_back, has_ours};
 use crate::helm::release::{Release, key as key_of, wipe};
+use crate::install::event::{Act, Event, Observer};
 use crate::install::observe::list;
 use crate::install::preflight::lacking_rights;
 use crate::install::record::Journal;
@@ -158,7 +159,7 @@ impl<'a> Abandonment<'a> {
         journal: &mut Journal<'_>,
         going: &[Candidate],
         timeout: Duration,
-        tell: &dyn Fn(&str),
+        observe: &Observer<'_>,
     ) -> Result<(), Failure> {
         for Returned { key, act } in &self.part.objects {
             journal.beat()?;
@@ -176,7 +177,7 @@ impl<'a> Abandonment<'a> {
                 }
                 Return::Untouched | Return::Missing | Return::Foreign | Return::Other => continue,
             }
-            tell(&format!("return  {key}"));
+            observe(&Event::Changed { act: Act::Return, key });
         }
         self.await_unnamed(journal, going, timeout)
     }

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed};
 use crate::install::adopt::prepare;
 use crate::install::adopt::values::{self, Carried};
+use crate::install::event::{Act, Event};
 use crate::install::execute::Uids;
 use crate::install::secrets::Makings;
 use crate::model::object_key::ObjectKey;
@@ -56,7 +57,7 @@ impl Work<'_> {
         for (secret, carried) in values::by_secret(self.carried) {
             run.journal.beat()?;
             values::carry(self.cluster, secret, &carried, self.checked.bundle.index.name.as_str())?;
-            self.ctx.printer.say(&format!("carry  {secret}"));
+            self.ctx.observe(&Event::Changed { act: Act::Carry, key: secret });
         }
         for handed in self.objects {
             run.journal.beat()?;

@@ -1,0 +1,102 @@
+//! The steps of a run, as data: the command line prints them while a run works, and tests compare
+//! them.
+
+use std::fmt;
+
+use camino::Utf8Path;
+
+use crate::model::object_key::ObjectKey;
+use crate::rollout::lock::Lock;
+
+/// Receives each event when it happens.
+pub type Observer<'a> = dyn Fn(&Event<'_>) + 'a;
+
+/// A step of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The run only reads, and another one holds the lock.
+    LockHeld {
+        by: &'a Lock,
+    },
+    /// The operator had the lock taken from its holder.
+    LockBroken {
+        by: &'a Lock,
+    },
+    /// The run waits to see whether the holder is alive.
+    LockAwaited {
+        by: &'a Lock,
+    },
+    /// The holder is dead, and the run takes its lock.
+    HolderDead {
+        holder: &'a str,
+        silence_seconds: u64,
+    },
+    /// A requirement could not be checked.
+    Unchecked {
+        what: &'a str,
+    },
+    Changed {
+        act: Act,
+        key: &'a ObjectKey,
+    },
+    /// A pod or its owner has a problem, while the run waits for it.
+    Problem {
+        what: &'a str,
+    },
+    /// An encrypted copy of generated values was written.
+    RecoverySaved {
+        file: &'a Utf8Path,
+    },
+}
+
+/// A change of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Create,
+    Update,
+    Delete,
+    /// The object has become ready.
+    Ready,
+    Restart,
+    /// Values were copied into a Secret of the bundle.
+    Carry,
+    /// The object was returned to Helm.
+    Return,
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Ready => "ready",
+            Self::Restart => "restart",
+            Self::Carry => "carry",
+            Self::Return => "return",
+        })
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LockHeld { by } => write!(f, "{by} holds the lock: the state may still change"),
+            Self::LockBroken { by } => write!(f, "taking the lock from {by}"),
+            Self::LockAwaited { by } => {
+                write!(f, "waiting: {by} holds the lock; checking whether it is alive")
+            }
+            Self::HolderDead { holder, silence_seconds } => write!(
+                f,
+                "{holder} has shown no activity for {silence_seconds} s: taking over the lock"
+            ),
+            Self::Unchecked { what } => write!(f, "not checked: {what}"),
+            Self::Changed { act, key } => write!(f, "{act}  {key}"),
+            Self::Problem { what } => write!(f, "problem  {what}"),
+            Self::RecoverySaved { file } => write!(
+                f,
+                "the generated values are encrypted in {file}: store it with your backups"
+            ),
+        }
+    }
+}
