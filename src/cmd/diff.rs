@@ -11,6 +11,7 @@ use super::exit_code::{DIFFERS, Outcome};
 use super::source::{self, Source, SourceArgs};
 use crate::cluster::Cluster;
 use crate::diff::changes::{Changes, Diff, diff};
+use crate::diff::warning::Warning;
 use crate::failure::{Failure, FailureKind};
 use crate::install::comparison::Live;
 use crate::install::preflight::{Missing, check_contract};
@@ -112,7 +113,7 @@ impl LiveDiffReport {
         };
         let Missing { wanted: mut missing, groups, others, unseen } = missing?;
         missing.extend(groups.iter().filter(|group| !live.tells(group)).map(ToString::to_string));
-        changes.warnings.extend(others);
+        changes.warnings.extend(others.into_iter().map(Warning::from));
         let refused: Vec<String> =
             live.refused().map(|(key, why)| format!("{key}: {why}")).collect();
         Ok(Self {

@@ -11,6 +11,7 @@ use super::immutable::refusal;
 use super::pairs::{Pair, pairs, renamed};
 use super::restart::{self, Configs, Forecast, Restart};
 use super::settings;
+use super::warning::Warning;
 use crate::bundle::index::{Index, Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::bundle::recipe::Recipe;
@@ -38,7 +39,7 @@ pub struct Diff {
     pub objects: Vec<ObjectChange>,
     pub workloads: Vec<Forecast>,
     /// Effects that an operator may not expect.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// The identity of one of two bundles.
@@ -84,7 +85,7 @@ pub struct Changes {
     pub objects: Vec<ObjectChange>,
     pub workloads: Vec<Forecast>,
     /// Effects that an operator may not expect.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Compares two sets of objects.
@@ -93,7 +94,7 @@ pub fn changes(old: &ManifestSet, new: &ManifestSet) -> Changes {
     let configs = configs(old, new);
     let objects: Vec<ObjectChange> =
         pairs.iter().filter_map(|pair| object_change(pair, &configs)).collect();
-    let mut warnings: Vec<String> = objects.iter().flat_map(refusals).collect();
+    let mut warnings: Vec<Warning> = objects.iter().flat_map(refusals).collect();
     warnings.extend(literal_warnings(&objects));
     warnings.extend(claim_warnings(&objects));
     Changes { objects, workloads: forecasts(&pairs, &configs), warnings }
@@ -102,7 +103,7 @@ pub fn changes(old: &ManifestSet, new: &ManifestSet) -> Changes {
 /// Compares two bundles.
 pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
     let Changes { objects, workloads, mut warnings } = changes(&old.manifests, &new.manifests);
-    warnings.extend(renderer_warning(&old.recipe, &new.recipe));
+    warnings.extend(renderer_warning(&old.recipe, &new.recipe).map(Warning::from));
     Diff {
         same: old.content_id == new.content_id,
         old: side(&old.content_id, &old.index),
@@ -174,38 +175,35 @@ fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
     Some(object)
 }
 
-fn refusals(object: &ObjectChange) -> impl Iterator<Item = String> {
+fn refusals(object: &ObjectChange) -> impl Iterator<Item = Warning> {
     object.fields.iter().filter_map(|change| refusal(&object.kind, &object.name, change))
 }
 
 /// Warns about changed literal values, because a new value alone does not restart pods.
-fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
+fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
     let secrets =
         objects.iter().filter(|object| object.kind == "Secret" && object.change == Change::Changed);
     secrets.flat_map(|object| {
         let values = object.fields.iter().filter(|field| field.verb() == "changed");
         values.filter(|field| field.path.starts_with(&["data"])).map(|field| {
             let key = field.path.last_key().unwrap_or_default();
-            format!(
-                "Secret/{}: the value of {key} changed; pods keep the old one until they restart; \
-                 raise `revision` to restart them",
-                object.name
-            )
+            let text = format!(
+                "the value of {key} changed; pods keep the old one until they restart; raise \
+                 `revision` to restart them"
+            );
+            Warning::of(&object.kind, &object.name, text)
         })
     })
 }
 
 /// Warns about PVCs that the new set lacks: they are neither deleted nor used.
-fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
+fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
     let gone = |object: &&ObjectChange| {
         object.kind == "PersistentVolumeClaim" && object.change == Change::Removed
     };
     objects.iter().filter(gone).map(|object| {
-        format!(
-            "PersistentVolumeClaim/{}: it stays in the cluster with its data, but is no longer \
-             used",
-            object.name
-        )
+        let text = "it stays in the cluster with its data, but is no longer used";
+        Warning::of(&object.kind, &object.name, text)
     })
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::fields::FieldChange;
+use super::warning::Warning;
 use crate::model::number::quantity_milli;
 
 /// The immutable fields, by kind.
@@ -19,7 +20,7 @@ const FIXED: [(&str, &[&str]); 8] = [
 
 /// Returns the reason why the API server refuses a change of the object `name` of a kind, if it
 /// does.
-pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<String> {
+pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<Warning> {
     let is_fixed = FIXED.iter().any(|(of, field)| *of == kind && change.path.starts_with(field));
     if is_fixed {
         let way = match kind {
@@ -30,14 +31,14 @@ pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<St
                  shows the remedy"
             }
         };
-        return Some(format!("{kind}/{name}: {} cannot change: {way}", change.path));
+        return Some(Warning::of(kind, name, format!("{} cannot change: {way}", change.path)));
     }
     let is_size = kind == "PersistentVolumeClaim"
         && change.path.starts_with(&["spec", "resources", "requests"]);
     let quantity = |value: &Option<Value>| quantity_milli(value.as_ref()?.as_str()?);
     match (quantity(&change.old), quantity(&change.new)) {
         (Some(old), Some(new)) if is_size && new < old => {
-            Some(format!("{kind}/{name}: a PVC cannot shrink; the larger size stays"))
+            Some(Warning::of(kind, name, "a PVC cannot shrink; the larger size stays"))
         }
         _ => None,
     }

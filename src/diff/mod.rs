@@ -10,3 +10,4 @@ pub mod path;
 pub mod restart;
 pub mod running;
 mod settings;
+pub mod warning;

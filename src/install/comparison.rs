@@ -19,6 +19,7 @@ use crate::diff::changes::{Changes, changes};
 use crate::diff::drift::{Sides, drifts};
 use crate::diff::fields::overlaid;
 use crate::diff::running::{RunningImage, running_images};
+use crate::diff::warning::Warning;
 use crate::failure::Failure;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
@@ -106,7 +107,7 @@ impl<'a> Live<'a> {
     }
 
     /// Returns the fields that others added to an object, and that applying leaves in place.
-    fn additions(&self, manifest: &Manifest) -> Vec<String> {
+    fn additions(&self, manifest: &Manifest) -> Vec<Warning> {
         let Some(object) = self.objects.get(&manifest.key) else { return Vec::new() };
         others(&manifest.key, object, &manifest.object, FIELD_MANAGER).additions
     }

@@ -5,6 +5,7 @@ use super::observe::{Asked, yaml};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::diff::warning::Warning;
 use crate::failure::Failure;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
@@ -37,6 +38,8 @@ pub fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
 
 /// The changes to objects of other owners that the operator, or the record, allows.
 pub struct Leave<'a> {
+    /// Whether a report already shows the takeover of this object.
+    pub is_shown: &'a dyn Fn(&ObjectKey) -> bool,
     /// Whether to take over objects of other owners.
     pub adopt: bool,
     /// The remedy for such an object otherwise.
@@ -84,7 +87,7 @@ pub fn judge(
     let unused = leave.permits.iter().filter(|permit| !is_used(permit, before));
     let unused =
         unused.map(|permit| format!("--force-conflicts {permit}: no such field has another owner"));
-    let unused: Vec<String> = unused.collect();
+    let unused: Vec<Warning> = unused.map(Warning::from).collect();
     before.warnings.extend(unused);
     Ok(())
 }
@@ -141,7 +144,7 @@ fn judge_claim(before: &mut Before, manifest: &Manifest, leave: &Leave<'_>) -> R
             let Some(shrinks) =
                 claim.and_then(|claim| claim::shrinks(&claim.object, &manifest.object))
             else {
-                before.warnings.push(format!("{key}: {why}"));
+                before.warnings.push(Warning::about(key, why));
                 before.tried.insert(key.clone(), Tried::Would(Box::new(live.clone())));
                 before.forced.remove(key);
                 return Ok(());
@@ -165,7 +168,10 @@ fn refuse_stranger(
         return;
     };
     if leave.adopt {
-        before.warnings.push(format!("{}: will be taken over: {whose}", manifest.key));
+        if !(leave.is_shown)(&manifest.key) {
+            let text = format!("will be taken over: {whose}");
+            before.warnings.push(Warning::about(&manifest.key, text));
+        }
     } else if !matches!(before.tried.get(&manifest.key), Some(Tried::Refused(_))) {
         let why = format!(
             "it exists, and was not created by this installation: {whose}: {}",
@@ -201,11 +207,10 @@ fn tell_dropped(before: &mut Before, manifest: &Manifest) {
     let Some(Tried::Would(answer)) = before.tried.get(&manifest.key) else { return };
     let told = dropped(&manifest.object, answer);
     let told = told.iter().map(|path| {
-        format!(
-            "{}: the server drops {path}: it does not support the field, or the feature is \
-             disabled",
-            manifest.key
-        )
+        let text = format!(
+            "the server drops {path}: it does not support the field, or the feature is disabled"
+        );
+        Warning::about(&manifest.key, text)
     });
     before.warnings.extend(told);
 }

@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::cluster::error::{Admission, CallError, Status};
 use crate::cluster::request::{Request, Run};
 use crate::diff::restart::Restart;
+use crate::diff::warning::Warning;
 use crate::failure::Failure;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
@@ -33,11 +34,9 @@ pub fn try_pods(
     let trials: Vec<&Trial> = trials.values().filter(makes_pods).collect();
     let Some(first) = trials.first() else { return Ok(()) };
     if !may_create_pods(cluster, &first.key.namespace)? {
-        plan.changes.warnings.push(
-            "no dry run of pods: missing permission to create pods; Pod Security, quotas and \
-             webhooks may still reject those of the controllers"
-                .to_owned(),
-        );
+        let text = "no dry run of pods: missing permission to create pods; Pod Security, quotas \
+                    and webhooks may still reject those of the controllers";
+        plan.changes.warnings.push(text.to_owned().into());
         return Ok(());
     }
     let requests: Vec<Request> = trials.iter().map(|trial| request(trial)).collect();
@@ -47,12 +46,12 @@ pub fn try_pods(
             Err(CallError::Status(status)) if status.is_verdict() => status,
             Err(error) => return Err(error.into()),
         };
-        let says =
-            format!("{}: dry run of a pod, as you and not as its controller: {status}", trial.key);
+        let text = format!("dry run of a pod, as you and not as its controller: {status}");
+        let warning = Warning::about(&trial.key, text);
         if binds_controller(cluster, trial, &status)? {
-            plan.obstacles.push(says);
+            plan.obstacles.push(warning.to_string());
         } else {
-            plan.changes.warnings.push(says);
+            plan.changes.warnings.push(warning);
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::diff::drift::{Drift, foreign};
 use crate::diff::path::FieldPath;
+use crate::diff::warning::Warning;
 use crate::model::object_key::ObjectKey;
 
 /// The annotation of `kubectl rollout restart`. It needs no report: it has already had its effect.
@@ -23,7 +24,7 @@ pub struct Others {
     /// Stated fields with another value.
     pub changed: Vec<Drift>,
     /// The fields that they added, in words: one line for each manager.
-    pub additions: Vec<String>,
+    pub additions: Vec<Warning>,
 }
 
 /// Returns the parts of a live object that managers other than `own` have changed or added to what
@@ -48,11 +49,11 @@ pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Other
         };
         let shown: Vec<String> =
             fields.iter().take(FIELDS_SHOWN).map(ToString::to_string).collect();
-        format!(
-            "{key}: {manager} added {}{more}; applying does not change that; remove it with \
-             `kubectl edit`",
+        let text = format!(
+            "{manager} added {}{more}; applying does not change that; remove it with `kubectl edit`",
             shown.join(", ")
-        )
+        );
+        Warning::about(key, text)
     };
     Others { changed, additions: fields.into_iter().map(told).collect() }
 }
@@ -91,6 +92,7 @@ mod tests {
         let stated = json!({"spec": {"env": [], "template": {"metadata": {"annotations": {"checksum": "1"}}}}});
 
         let told = others(&key(), &live, &stated, "relay-bundle").additions;
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
 
         assert_eq!(told.len(), 2, "{told:?}");
         let patch = "Deployment/relay: kubectl-patch added spec.minReadySeconds, spec.paused;";
@@ -129,7 +131,7 @@ mod tests {
                 r#"spec.ingress: [] ["kubectl-set"]"#,
             ]
         );
-        assert_eq!(found.additions, [""; 0]);
+        assert_eq!(found.additions, []);
         // When an autoscaler sets the number of replicas, no number is wrong.
         let open = json!({"spec": {"image": "evil", "ingress": [{}], "egress": [], "ports": []}});
         let found = others(&key(), &live, &open, "relay-bundle").changed;

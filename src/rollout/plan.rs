@@ -13,6 +13,7 @@ use crate::bundle::open::Bundle;
 use crate::diff::changes::{Changes, ObjectChange, changes};
 use crate::diff::fields::overlaid;
 use crate::diff::restart::Restart;
+use crate::diff::warning::Warning;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::trust::verify::Verified;
@@ -94,7 +95,7 @@ pub struct Before {
     pub forced: BTreeMap<ObjectKey, Vec<Conflict>>,
     pub held_replicas: BTreeMap<ObjectKey, i64>,
     pub obstacles: Vec<String>,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Before {

@@ -12,6 +12,7 @@ use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
 use crate::diff::changes::{Change, Diff, ObjectChange};
 use crate::diff::fields::FieldChange;
 use crate::diff::restart::{Forecast, Restart};
+use crate::diff::warning::Warning;
 use crate::images::reference::Reference;
 use crate::render::yaml::to_yaml;
 
@@ -47,7 +48,7 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
 pub fn write_changes(
     changed: &[ObjectChange],
     forecasts: &[Forecast],
-    warnings: &[String],
+    warnings: &[Warning],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     objects(changed, out)?;
@@ -60,10 +61,12 @@ pub fn write_changes(
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn write_warnings(warnings: &[String], out: &mut dyn Write) -> io::Result<()> {
+pub fn write_warnings(warnings: &[Warning], out: &mut dyn Write) -> io::Result<()> {
     if !warnings.is_empty() {
         heading("Warnings", out)?;
-        warnings.iter().try_for_each(|warning| writeln!(out, "  ! {}", safe(warning)))?;
+        warnings
+            .iter()
+            .try_for_each(|warning| writeln!(out, "  ! {}", safe(&warning.to_string())))?;
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ impl ImageArgs {
         for image in &images {
             match self.meaning(checked, image) {
                 Meaning::None => {}
-                Meaning::Warning => plan.changes.warnings.push(format!("image {image}")),
+                Meaning::Warning => plan.changes.warnings.push(format!("image {image}").into()),
                 Meaning::Obstacle => {
                     plan.obstacles.push(format!("image {image}: {}", self.remedy(checked, image)));
                 }

@@ -22,6 +22,7 @@ use super::exit_code::{DIFFERS, Outcome};
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
+use crate::diff::warning::Warning;
 use crate::failure::Failure;
 use crate::install::pod_dry_run;
 use crate::install::record::Turn;
@@ -237,12 +238,16 @@ pub(super) fn install(
         makings.is_empty() && !makings.notes_others() && plan.is_empty() && run.is_deployed();
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
     // A dry run needs read access only.
-    if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
+    if args.dry_run {
+        plan.changes.warnings.extend(lacking.map(Warning::from));
+    } else {
+        plan.obstacles.extend(lacking);
+    }
     let images =
         if is_done { Vec::new() } else { args.images.look(ctx, checked, cluster, &mut plan)? };
     // While Helm still has its records, `helm uninstall` would delete the objects of this run.
     plan.obstacles.extend(run.journal.unfinished_adoption());
-    plan.changes.warnings.extend(run.excused());
+    plan.changes.warnings.extend(run.excused().map(Warning::from));
     // Otherwise the operator sees the warnings with the plan.
     if args.is_agreed() || is_done && !args.dry_run {
         report::tell_warnings(&ctx.printer, &plan);

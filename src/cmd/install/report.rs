@@ -232,7 +232,7 @@ impl<'a> ApplyReport<'a> {
             writeln!(out, "image     {}", safe(&image.to_string()))?;
         }
         for warning in &self.plan.changes.warnings {
-            writeln!(out, "warning: {}", safe(warning))?;
+            writeln!(out, "warning: {}", safe(&warning.to_string()))?;
         }
         Ok(())
     }
@@ -370,7 +370,7 @@ fn shown(value: Option<&Value>) -> String {
 
 /// Prints the warnings of a plan that is not shown.
 pub(super) fn tell_warnings(printer: &Printer, plan: &Plan) {
-    plan.changes.warnings.iter().for_each(|warning| printer.warn(warning));
+    plan.changes.warnings.iter().for_each(|warning| printer.warn(&warning.to_string()));
 }
 
 /// Reports the obstacles of a plan after a dry run, and returns the exit code.

@@ -11,6 +11,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::holder::holder;
 use crate::cmd::{clock, random};
+use crate::diff::warning::Warning;
 use crate::failure::Failure;
 use crate::install::event::{Event, Observer};
 use crate::install::execute::{self, Uids};
@@ -102,6 +103,7 @@ impl<'a> Run<'a> {
         let mut before = observe::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
         let leave = Leave {
+            is_shown: &|_| false,
             adopt: args.adopt,
             remedy: ownership::STRANGER_REMEDY,
             permits: &args.force_conflicts,
@@ -128,7 +130,7 @@ impl<'a> Run<'a> {
             }
             makings => {
                 let makings = makings?;
-                before.warnings.extend(makings.warnings().iter().cloned());
+                before.warnings.extend(makings.warnings().iter().cloned().map(Warning::from));
                 Ok((before, makings))
             }
         }

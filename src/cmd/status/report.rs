@@ -8,6 +8,7 @@ use crate::cmd::ctx::count;
 use crate::cmd::image_presence::{ImageFinding, ImageState};
 use crate::diff::drift::Drift;
 use crate::diff::running::RunningImage;
+use crate::diff::warning::Warning;
 use crate::install::generations::EntryReport;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
@@ -70,7 +71,7 @@ pub(super) struct ObjectReport {
     pub(super) changed: Vec<Drift>,
     /// Additions by other field managers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) additions: Vec<String>,
+    pub(super) additions: Vec<Warning>,
 }
 
 impl ObjectReport {
@@ -201,7 +202,10 @@ impl Report for StatusReport {
             for drift in &object.changed {
                 writeln!(out, "  {mark} {}: {}", safe(&object.key.to_string()), drift_line(drift))?;
             }
-            object.additions.iter().try_for_each(|added| writeln!(out, "  ~ {}", safe(added)))?;
+            object
+                .additions
+                .iter()
+                .try_for_each(|added| writeln!(out, "  ~ {}", safe(&added.to_string())))?;
         }
         self.troubles.iter().try_for_each(|trouble| writeln!(out, "  ! {}", safe(trouble)))?;
         let ImageReport { running, images } = &self.images;

@@ -23,6 +23,7 @@ use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
+use crate::diff::warning::Warning;
 use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed, Scope, find};
 use crate::helm::redis_volume::claims;
@@ -103,7 +104,7 @@ pub(in crate::cmd) fn adopt(
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let mut plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     plan.obstacles.extend(records.taken_names(&found)?);
-    plan.changes.warnings.extend(run.excused());
+    plan.changes.warnings.extend(run.excused().map(Warning::from));
     let is_done = plan.is_empty();
     let images =
         if is_done { Vec::new() } else { install.images.look(ctx, checked, cluster, &mut plan)? };
@@ -215,7 +216,7 @@ fn decide(
     };
     let is_over = carried.is_empty() && objects.iter().all(is_taken);
     let mut before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
-    before.warnings.extend(makings.warnings().iter().cloned());
+    before.warnings.extend(makings.warnings().iter().cloned().map(Warning::from));
     let helm = HelmPart {
         release: args.from_helm.to_string(),
         namespace: namespace.to_owned(),
@@ -250,16 +251,15 @@ fn before(
     let mut before = Before { live, tried, prune, prune_later, ..Before::default() };
     let running = || run.running();
     let leave = Leave {
+        is_shown: &|key| {
+            objects.iter().any(|of| (&of.key.kind, &of.key.name) == (&key.kind, &key.name))
+        },
         adopt: install.adopt,
         remedy: NO_RECORD,
         permits: &install.force_conflicts,
         running: &running,
     };
     judge(cluster, bundle, &mut before, &ran, &leave)?;
-    // The report already lists these objects as taken over.
-    let told: Vec<String> =
-        objects.iter().map(|handed| format!("{}: will be taken over: ", handed.key)).collect();
-    before.warnings.retain(|warning| !told.iter().any(|start| warning.starts_with(start)));
     Ok(before)
 }
 
@@ -334,8 +334,8 @@ fn forecast(
     let trials = trials(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
     try_pods(cluster, &mut plan, &trials)?;
-    let again: Vec<String> = helm.cleared().map(|handed| format!("{}:", handed.key)).collect();
-    plan.changes.warnings.retain(|warning| !again.iter().any(|start| warning.starts_with(start)));
+    let is_of_cleared = |warning: &Warning| helm.cleared().any(|of| warning.is_about(&of.key));
+    plan.changes.warnings.retain(|warning| !is_of_cleared(warning));
     plan.obstacles.extend(run.lacking_rights(&plan, makings)?);
     plan.obstacles.extend(lacking_rights(cluster, checked.bundle.index.namespace.as_str(), helm)?);
     Ok(plan)
