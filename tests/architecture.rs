@@ -36,7 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ui", &["model", "images", "profile", "render", "bundle", "trust", "diff"]),
     ("command", &[]),
     ("tls_error", &[]),
-    ("failure", &["model", "bundle", "trust", "fsio", "store"]),
+    ("failure", &["model", "bundle", "trust", "fsio", "store", "state_file"]),
     ("media", &["model", "images", "bundle", "fsio", "hashing", "store", "failure"]),
     ("signing", &["model", "bundle", "trust", "fsio", "store", "failure", "media", "ui"]),
     ("cluster", &["model", "proxy", "fsio", "command", "tls_error"]),

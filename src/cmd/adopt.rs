@@ -3,8 +3,8 @@
 use super::args::target::TargetArgs;
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
-use super::install::InstallArgs;
 use super::install::adopt::{AdoptArgs, adopt};
+use super::install::{InstallArgs, open_sealed};
 use crate::failure::Failure;
 use crate::trust::verify::Purpose;
 
@@ -44,7 +44,7 @@ impl Args {
                 "`relay-bundle import helm --release {release}` creates a profile for it"
             )));
         }
-        let checked = checked.open_sealed(self.install.secrets())?;
+        let checked = open_sealed(checked, self.install.secrets())?;
         let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         adopt(ctx, &checked, (&cluster, &identity), &self.helm, self.install)
     }

@@ -3,7 +3,7 @@
 use super::args::target::TargetArgs;
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
-use super::install::{InstallArgs, install};
+use super::install::{InstallArgs, install, open_sealed};
 use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let checked = self.target.verify(ctx, Purpose::Apply)?;
-        let checked = checked.open_sealed(self.install.secrets())?;
+        let checked = open_sealed(checked, self.install.secrets())?;
         let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         install(ctx, &checked, &cluster, &identity, &self.install)
     }

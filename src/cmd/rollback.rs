@@ -12,9 +12,10 @@ use super::args::trust::load_policy;
 use super::clock;
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
-use super::install::{Checked, InstallArgs, Origin, install};
+use super::install::{InstallArgs, install, open_sealed};
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
+use crate::install::checked::{Checked, Origin};
 use crate::install::record::Journal;
 use crate::install::verified_record::verified;
 use crate::model::command_line::command_line;
@@ -61,7 +62,7 @@ impl Args {
         let origin = Origin::Recorded(entry.content_of.unwrap_or(entry.generation));
         let words = self.installation.cluster_words();
         let checked = Checked::new((policy, &self.trust), origin, bundle, now, words)?;
-        let checked = checked.open_sealed(self.install.secrets())?;
+        let checked = open_sealed(checked, self.install.secrets())?;
         install(ctx, &checked, &cluster, &identity, &self.install)
     }
 }

@@ -11,8 +11,9 @@ use super::{Failure, FailureKind};
 use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
+use crate::state_file::{RecordError, StateError};
 use crate::store::StoreError;
-use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of, code_of_content};
+use crate::trust::refusal::{ExpectedKey, FoundKey, Reason, Refusal, code_of, code_of_content};
 use crate::trust::refusal_codes;
 use crate::trust::verify::VerifyError;
 
@@ -150,6 +151,22 @@ impl From<StoreError> for Failure {
             _ => FailureKind::World,
         };
         Self { kind, hints, ..Self::world(error) }
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let remedy = error.remedy();
+        remedy.into_iter().fold(Self::world(error), Self::hint)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::State(error) => error.into(),
+            RecordError::Replay(replay) => Refusal::from(Reason::Replay(replay)).into(),
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use crate::cluster::{
     Access, Cluster, ConnectError, Identity, PluginError, PluginFault, Surroundings, Terminal,
 };
 use crate::cmd::clock;
-use crate::cmd::install::AGAIN;
 use crate::failure::refused::untrusted;
 use crate::failure::{Failure, FailureKind};
+use crate::install::AGAIN;
 use crate::proxy::ProxyEnvironment;
 use crate::trust::policy::Policy;
 use crate::ui::printer::Printer;

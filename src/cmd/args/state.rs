@@ -5,10 +5,7 @@ use camino::Utf8PathBuf;
 use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::install::secrets::RecoveryPlace;
-use crate::model::command_line::command_line;
-use crate::state_file::{RecordError, StateError, StateFile};
-use crate::trust::refusal::{Reason, Refusal};
-use crate::trust::state::Place;
+use crate::state_file::StateFile;
 
 /// The path of the file below the folder for states.
 const FILE: &str = "relay-bundle/state.json";
@@ -62,35 +59,4 @@ fn folder() -> Option<Utf8PathBuf> {
     let path =
         |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
     path("XDG_STATE_HOME").or_else(|| path("HOME").map(|home| home.join(".local/state")))
-}
-
-impl From<StateError> for Failure {
-    fn from(error: StateError) -> Self {
-        let remedy = error.remedy();
-        remedy.into_iter().fold(Self::world(error), Self::hint)
-    }
-}
-
-impl From<RecordError> for Failure {
-    fn from(error: RecordError) -> Self {
-        match error {
-            RecordError::State(error) => error.into(),
-            RecordError::Replay(replay) => Refusal::from(Reason::Replay(replay)).into(),
-        }
-    }
-}
-
-/// The reason in a printed command line. The operator may replace it.
-const LOST: &str = "the installation was lost";
-
-/// Returns the command line that removes the minimum serial of a place. `state` holds the arguments
-/// that select the state.
-pub(in crate::cmd) fn reset_line(place: &Place, state: &[String]) -> String {
-    let Place { bundle, profile, namespace, site, cluster_uid } = place;
-    let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];
-    let own = own.into_iter().chain(["--namespace", namespace.as_str()]);
-    let site = site.iter().flat_map(|site| ["--site", site.as_str()]);
-    let cluster = cluster_uid.iter().flat_map(|uid| ["--cluster-uid", uid.as_str()]);
-    let state = state.iter().map(String::as_str);
-    command_line(own.chain(site).chain(cluster).chain(["--reason", LOST]).chain(state))
 }

@@ -11,11 +11,11 @@
 //!
 //! Not part of the plan hash: an image that arrives later does not change the plan.
 
-use super::Checked;
 use crate::cluster::Cluster;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::image_presence::{ImageFinding, ImageState, PresenceArgs};
 use crate::failure::Failure;
+use crate::install::checked::Checked;
 use crate::model::command_line::command_line;
 use crate::rollout::plan::Plan;
 

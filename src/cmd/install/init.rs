@@ -7,13 +7,16 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use super::run::{Run, tell_recovery};
-use super::{Checked, SecretArgs};
+use super::{SecretArgs, host};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::confirm::{can_ask, confirm, confirm_first_install, place};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
+use crate::install::checked::Checked;
+use crate::install::event::Event;
+use crate::install::options::Options;
 use crate::install::record::Turn;
+use crate::install::run::{Run, tell_recovery};
 use crate::install::secrets::RecoveryPlan;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
@@ -83,9 +86,13 @@ pub(in crate::cmd) fn init(
     args: &SecretArgs,
     (dry_run, yes): (bool, bool),
 ) -> Outcome {
-    let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
+    let observe = |event: &Event<'_>| ctx.observe(event);
+    let consent = args.consent(!yes && !dry_run && can_ask());
+    let (turn, timeout) = (Turn::Looks, Duration::ZERO);
+    let options = Options { adopt: false, permits: Vec::new(), consent, turn, timeout };
+    let mut run = Run::begin(host(&observe), checked, (cluster, identity), &options)?;
     run.excused().iter().for_each(|warning| ctx.printer.warn(warning));
-    let makings = run.survey_secrets(&args.consent(!yes && !dry_run && can_ask()))?;
+    let makings = run.survey_secrets(&options.consent)?;
     // Otherwise the report that the operator sees has the warnings.
     if !dry_run && (yes || makings.is_empty()) {
         makings.warnings().iter().for_each(|warning| ctx.printer.warn(warning));
@@ -112,7 +119,7 @@ pub(in crate::cmd) fn init(
             confirm_first_install(report.namespace)?;
         }
         report.recovery_files = run.make_secrets(&makings)?;
-        tell_recovery(&report.recovery_files, &|event| ctx.observe(event));
+        tell_recovery(&report.recovery_files, &observe);
     }
     report.done = !dry_run;
     ctx.printer.report(&report)?;

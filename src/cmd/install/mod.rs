@@ -6,47 +6,41 @@ pub(super) mod adopt;
 mod images;
 mod init;
 mod report;
-mod run;
-mod standing;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::args::identity::IdentityArgs;
 use super::args::state::recovery_place;
 use super::confirm::{can_ask, confirm, confirm_first_install, place};
 use super::ctx::Ctx;
 use super::exit_code::{DIFFERS, Outcome};
-use crate::bundle::open::Bundle;
+use super::holder::holder;
+use super::{clock, random};
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::diff::warning::Warning;
 use crate::failure::Failure;
+use crate::install::AGAIN;
+use crate::install::blocked::blocked;
+use crate::install::checked::{Checked, Origin};
+use crate::install::event::{Event, Observer};
+use crate::install::host::Host;
+use crate::install::options::Options;
 use crate::install::pod_dry_run;
 use crate::install::record::Turn;
-use crate::install::secrets::{Consent, Opened, RecoveryPlace};
-use crate::media::archive;
-use crate::model::command_line::command_line;
+use crate::install::run::{self, Done, Run};
+use crate::install::secrets::{self, Consent, RecoveryPlace};
 use crate::model::digest::Digest;
-use crate::model::timestamp::Timestamp;
 use crate::rollout::conflict::Permit;
-use crate::rollout::packed::pack;
 use crate::rollout::plan::plan;
 use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::trial::trials;
-use crate::state_file::StateFile;
-use crate::trust::policy::Policy;
-use crate::trust::refusal::Refusal;
-use crate::trust::verify::Verified;
 use images::ImageArgs;
 pub(super) use init::init;
-use report::{ApplyReport, Done};
-use run::Run;
-
-/// The hint for resuming an interrupted run.
-pub(super) const AGAIN: &str = "run the same command again: it resumes where it stopped";
+use report::ApplyReport;
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
@@ -104,121 +98,6 @@ pub(super) struct SecretArgs {
     identity: IdentityArgs,
 }
 
-/// Where a bundle came from.
-pub(super) enum Origin {
-    /// The operator provided it.
-    Brought(Accepted),
-    /// The record of this installation held it as the content of this generation. Minimum serials
-    /// neither apply nor change.
-    Recorded(u64),
-}
-
-/// The state with accepted releases. A release that is accepted now is noted there.
-pub(super) struct Accepted {
-    pub(super) file: StateFile,
-    /// The arguments of a command line that selects the same state.
-    pub(super) words: Vec<String>,
-}
-
-impl Origin {
-    /// Returns the generation whose content the bundle is, if it came from the record.
-    fn generation(&self) -> Option<u64> {
-        match self {
-            Self::Brought(_) => None,
-            Self::Recorded(generation) => Some(*generation),
-        }
-    }
-}
-
-/// A verified bundle, and the terms of its verification.
-pub(super) struct Checked {
-    pub(super) policy: Policy,
-    origin: Origin,
-    bundle: Verified<Bundle>,
-    /// The bundle, packed for the record.
-    packed: String,
-    /// The opened sealed secrets, if a key was given.
-    opened: Option<Opened>,
-    now: Timestamp,
-    /// The path of the policy and the arguments that select the cluster, for the `rollback` and
-    /// `remove` lines in messages.
-    trust: Utf8PathBuf,
-    cluster_words: Vec<String>,
-}
-
-impl Checked {
-    /// Wraps a bundle that the policy at `trust` accepted. Rejects one too large to record.
-    pub(super) fn new(
-        (policy, trust): (Policy, &Utf8Path),
-        origin: Origin,
-        bundle: Verified<Bundle>,
-        now: Timestamp,
-        cluster_words: Vec<String>,
-    ) -> Result<Self, Failure> {
-        let mut bytes = Vec::new();
-        let attestation = Some(bundle.voucher().attestation.as_slice());
-        archive::write(&mut bytes, attestation, &bundle.files).map_err(Failure::bug)?;
-        let packed = pack(&bytes).map_err(Failure::input)?;
-        let trust = trust.to_owned();
-        Ok(Self { policy, origin, bundle, packed, opened: None, now, trust, cluster_words })
-    }
-
-    /// Returns the bundle.
-    pub(super) fn bundle(&self) -> &Bundle {
-        &self.bundle
-    }
-
-    /// Returns why the bundle is refused unless its content is deployed already.
-    pub(super) fn only_if_deployed(&self) -> Option<&Refusal> {
-        self.bundle.voucher().only_if_deployed.as_deref()
-    }
-
-    /// Opens the sealed secrets if a key was given: in memory, and before anything is written.
-    pub(super) fn open_sealed(self, args: &SecretArgs) -> Result<Self, Failure> {
-        let opened = args
-            .identity
-            .read()?
-            .map(|identities| crate::install::secrets::open(&self.bundle, &identities))
-            .transpose()?;
-        Ok(Self { opened, ..self })
-    }
-
-    /// Returns a description of the place of the change.
-    fn place(&self, cluster: &Cluster, identity: &Identity) -> String {
-        place(cluster, identity, Some(&self.policy), self.bundle.index.namespace.as_str())
-    }
-
-    /// Returns the question to ask before anything is changed.
-    fn question(&self, cluster: &Cluster, identity: &Identity) -> String {
-        let place = self.place(cluster, identity);
-        match self.origin {
-            Origin::Brought(_) => format!("Apply to {place}?"),
-            Origin::Recorded(generation) => {
-                format!("Go back to generation {generation} in {place}?")
-            }
-        }
-    }
-
-    /// Returns the command line that rolls back to a generation.
-    fn rollback_line(&self, generation: u64) -> String {
-        let generation = generation.to_string();
-        let own = ["--to", generation.as_str(), "--trust", self.trust.as_str()];
-        self.line("rollback", &own)
-    }
-
-    /// Returns the command line that removes the installation.
-    fn remove_line(&self) -> String {
-        self.line("remove", &[])
-    }
-
-    fn line(&self, command: &str, own: &[&str]) -> String {
-        let index = &self.bundle.index;
-        let place = [command, "-n", index.namespace.as_str(), "--name", index.name.as_str()];
-        let cluster = self.cluster_words.iter().map(String::as_str);
-        command_line(place.into_iter().chain(own.iter().copied()).chain(cluster))
-    }
-}
-
 /// Plans a rollout, asks for consent, and carries it out.
 pub(super) fn install(
     ctx: &Ctx,
@@ -227,9 +106,10 @@ pub(super) fn install(
     identity: &Identity,
     args: &InstallArgs,
 ) -> Outcome {
-    let timeout = Duration::from_secs(args.timeout);
-    let mut run = Run::begin(ctx, checked, (cluster, identity), args.turn(), timeout)?;
-    let (before, makings) = run.survey(args)?;
+    let observe = |event: &Event<'_>| ctx.observe(event);
+    let options = args.options();
+    let mut run = Run::begin(host(&observe), checked, (cluster, identity), &options)?;
+    let (before, makings) = run.survey(&options)?;
     let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
@@ -255,7 +135,7 @@ pub(super) fn install(
     }
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
     report.images = images;
-    let blocked = report::blocked(&plan);
+    let blocked = blocked(&plan);
     if args.dry_run {
         ctx.printer.report(&report)?;
         return Ok(blocked
@@ -277,7 +157,7 @@ pub(super) fn install(
         return Ok(ExitCode::from(DIFFERS));
     }
     if !args.is_agreed() {
-        confirm(ctx, &report, &checked.question(cluster, identity))?;
+        confirm(ctx, &report, &question(checked, cluster, identity))?;
         if makings.asks_first_install() {
             confirm_first_install(checked.bundle.index.namespace.as_str())?;
         }
@@ -289,8 +169,15 @@ pub(super) fn install(
 }
 
 impl InstallArgs {
-    fn turn(&self) -> Turn {
-        Turn::of(self.dry_run, self.break_lock)
+    /// Returns the options for the engine.
+    fn options(&self) -> Options {
+        Options {
+            adopt: self.adopt,
+            permits: self.force_conflicts.clone(),
+            consent: self.consent(),
+            turn: Turn::of(self.dry_run, self.break_lock),
+            timeout: Duration::from_secs(self.timeout),
+        }
     }
 
     /// Replaces the hint: the rest of an approved plan is another plan, with another hash.
@@ -329,5 +216,34 @@ impl SecretArgs {
             recovery: self.recovery_file.clone().map_or_else(recovery_place, RecoveryPlace::Named),
             can_ask,
         }
+    }
+}
+
+/// Returns this machine, with the functions that read its clock and environment.
+pub(super) fn host<'a>(observe: &'a Observer<'a>) -> Host<'a> {
+    Host { observe, now: clock::now, random: random::fill, holder }
+}
+
+/// Opens the sealed secrets if a key was given: in memory, and before anything is written.
+pub(super) fn open_sealed(checked: Checked, args: &SecretArgs) -> Result<Checked, Failure> {
+    let opened = args
+        .identity
+        .read()?
+        .map(|identities| secrets::open(&checked.bundle, &identities))
+        .transpose()?;
+    Ok(Checked { opened, ..checked })
+}
+
+/// Returns a description of the place of the change.
+fn place_of(checked: &Checked, cluster: &Cluster, identity: &Identity) -> String {
+    place(cluster, identity, Some(&checked.policy), checked.bundle.index.namespace.as_str())
+}
+
+/// Returns the question to ask before anything is changed.
+fn question(checked: &Checked, cluster: &Cluster, identity: &Identity) -> String {
+    let place = place_of(checked, cluster, identity);
+    match checked.origin {
+        Origin::Brought(_) => format!("Apply to {place}?"),
+        Origin::Recorded(generation) => format!("Go back to generation {generation} in {place}?"),
     }
 }

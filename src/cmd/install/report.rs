@@ -3,11 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use camino::Utf8PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Checked;
 use super::images::are_locked;
 use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
@@ -16,12 +14,12 @@ use crate::cmd::image_presence::{ImageFinding, ImageState};
 use crate::diff::changes::ObjectChange;
 use crate::diff::restart::{Forecast, Restart};
 use crate::failure::Failure;
+use crate::install::checked::Checked;
+use crate::install::run::Done;
 use crate::install::secrets::{Makings, RecoveryPlan};
 use crate::model::digest::Digest;
-use crate::rollout::conflict::Conflict;
-use crate::rollout::plan::{Action, Plan, Step};
+use crate::rollout::plan::{Action, Plan};
 use crate::rollout::plan_hash::{Purpose, SecretVersions, bound, plan_hash};
-use crate::rollout::prune::Candidate;
 use crate::trust::refusal::{FoundKey, Standing};
 use crate::ui::diff_view::write_fields;
 use crate::ui::escape::safe;
@@ -69,36 +67,6 @@ pub(super) struct ApplyReport<'a> {
     /// Absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) done: Option<Done>,
-}
-
-/// The result of a run.
-#[derive(Serialize)]
-pub(super) struct Done {
-    /// The deployed generation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) generation: Option<u64>,
-    /// Whether a generation was recorded or completed, even if no object had to be written.
-    #[serde(skip)]
-    pub(super) is_new: bool,
-    /// The number of written objects.
-    pub(super) written: usize,
-    pub(super) pruned: Vec<Candidate>,
-    /// The encrypted copies of the generated values.
-    #[serde(skip_serializing_if = "Vec::is_empty", rename = "recoveryFiles")]
-    pub(super) recovery_files: Vec<Utf8PathBuf>,
-}
-
-impl Done {
-    /// Returns the result of a run that had nothing to do.
-    pub(super) fn unchanged(generation: Option<u64>) -> Self {
-        Self {
-            generation,
-            is_new: false,
-            written: 0,
-            pruned: Vec::new(),
-            recovery_files: Vec::new(),
-        }
-    }
 }
 
 impl<'a> ApplyReport<'a> {
@@ -305,68 +273,6 @@ impl Report for ApplyReport<'_> {
 
 /// The number of lines that a plan shows of the changes of one object.
 const CHANGE_LINES_MAX: usize = 16;
-
-/// The number of characters that a table shows of a value.
-const VALUE_CHARS_MAX: usize = 60;
-
-/// Returns a failure with everything that blocks a plan, before anything is changed.
-pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
-    blocked_after(plan, "nothing was changed")
-}
-
-/// Like [`blocked`], for a run that has already done `so_far`.
-pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
-    let refusals =
-        plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
-    let conflicts = conflict_lines(plan);
-    let advice = (!conflicts.is_empty()).then_some(
-        "take a field in conflict with --force-conflicts OBJECT:FIELD; all fields of an object \
-         must be passed",
-    );
-    let lines: Vec<String> =
-        refusals.chain(plan.obstacles.iter().cloned()).chain(conflicts).collect();
-    if lines.is_empty() {
-        return None;
-    }
-    let failure = Failure::world(format!("the plan cannot be carried out; {so_far}"));
-    let failure = lines.into_iter().fold(failure, Failure::reason);
-    Some(advice.into_iter().fold(failure, Failure::hint))
-}
-
-/// Returns the conflicts as a table.
-fn conflict_lines(plan: &Plan) -> Vec<String> {
-    let row = |step: &Step, conflict: &Conflict| {
-        let object_and_field = format!("{}:{}", step.key, conflict.field);
-        let through =
-            conflict.subresource.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-        let (theirs, ours) = (shown(conflict.theirs.as_ref()), shown(conflict.ours.as_ref()));
-        [object_and_field, format!("{}{through}", conflict.manager), theirs, ours]
-    };
-    let conflicts =
-        plan.steps.iter().flat_map(|step| step.conflicts.iter().map(move |one| (step, one)));
-    let rows: Vec<[String; 4]> = conflicts.map(|(step, one)| row(step, one)).collect();
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let head = ["OBJECT:FIELD", "MANAGER", "THEIRS", "OURS"].map(str::to_owned);
-    let table: Vec<[String; 4]> = [head].into_iter().chain(rows).collect();
-    let width = |column: usize| {
-        table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    };
-    let widths = [width(0), width(1), width(2)];
-    let line = |[field, manager, theirs, ours]: &[String; 4]| {
-        format!("{field:0$}  {manager:1$}  {theirs:2$}  {ours}", widths[0], widths[1], widths[2])
-    };
-    table.iter().map(line).collect()
-}
-
-fn shown(value: Option<&Value>) -> String {
-    let text = value.map_or_else(|| "-".to_owned(), Value::to_string);
-    if text.chars().count() <= VALUE_CHARS_MAX {
-        return text;
-    }
-    text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
-}
 
 /// Prints the warnings of a plan that is not shown.
 pub(super) fn tell_warnings(printer: &Printer, plan: &Plan) {

@@ -3,7 +3,7 @@
 use crate::cmd::args::target::TargetArgs;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
-use crate::cmd::install::{SecretArgs, init};
+use crate::cmd::install::{SecretArgs, init, open_sealed};
 use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(ctx, Purpose::Apply)?.open_sealed(&self.secrets)?;
+        let checked = open_sealed(self.target.verify(ctx, Purpose::Apply)?, &self.secrets)?;
         let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         init(ctx, &checked, (&cluster, &identity), &self.secrets, (self.dry_run, self.yes))
     }

@@ -5,3 +5,4 @@ pub mod forecast;
 pub mod helm_records;
 pub mod prepare;
 pub mod values;
+pub mod work;

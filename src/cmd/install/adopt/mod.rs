@@ -6,18 +6,15 @@
 
 mod consent;
 mod report;
-mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::images::ImageArgs;
-use super::report::{ApplyReport, Done, blocked, tell_blocked, tell_warnings};
-use super::run::{self, Run};
-use super::{Checked, InstallArgs};
+use super::report::{ApplyReport, tell_blocked, tell_warnings};
+use super::{InstallArgs, host, place_of};
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
@@ -30,13 +27,19 @@ use crate::helm::redis_volume::claims;
 use crate::helm::release::Release;
 use crate::install::adopt::helm_records::{Found, Records};
 use crate::install::adopt::values::Carried;
+use crate::install::adopt::work::Work;
 use crate::install::adopt::{forecast, prepare, values};
+use crate::install::blocked::blocked;
+use crate::install::checked::Checked;
+use crate::install::event::Event;
 use crate::install::generations::{inventory, known_secrets};
 use crate::install::observe::{find_all, is_wanted, split_used};
+use crate::install::options::Options;
 use crate::install::ownership::{Leave, judge};
 use crate::install::pod_dry_run::try_pods;
 use crate::install::preflight;
 use crate::install::record::gave_back;
+use crate::install::run::{self, Done, Run};
 use crate::install::secrets::{self, Makings};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
@@ -49,7 +52,6 @@ use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
 use crate::rollout::trial::trials;
 use report::{AdoptReport, HelmPart};
-use work::Work;
 
 /// The remedy for a foreign object if Helm has no record of the release.
 const NO_RECORD: &str = "Helm has no record of the release, so objects of other owners are not \
@@ -90,8 +92,9 @@ pub(in crate::cmd) fn adopt(
     args: &AdoptArgs,
     mut install: InstallArgs,
 ) -> Outcome {
-    let timeout = Duration::from_secs(install.timeout);
-    let mut run = Run::begin(ctx, checked, (cluster, identity), install.turn(), timeout)?;
+    let observe = |event: &Event<'_>| ctx.observe(event);
+    let host = host(&observe);
+    let mut run = Run::begin(host, checked, (cluster, identity), &install.options())?;
     let namespace = checked.bundle.index.namespace.as_str();
     let records = Records { cluster, namespace, release: &args.from_helm };
     let found = records.read(run.journal.head.adopting.is_some())?;
@@ -99,8 +102,9 @@ pub(in crate::cmd) fn adopt(
     // The release's objects are taken over. Without a release, no object of another owner is.
     install.adopt = found.release.is_some();
     let install = &install;
+    let options = &install.options();
     let Decided { helm, carried, before, makings, is_over } =
-        decide(checked, cluster, &run, &found, args, install)?;
+        decide(checked, cluster, &run, &found, args, options)?;
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let mut plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     plan.obstacles.extend(records.taken_names(&found)?);
@@ -137,7 +141,14 @@ pub(in crate::cmd) fn adopt(
         return Ok(ExitCode::from(DIFFERS));
     }
     let first_install = makings.asks_first_install().then_some(namespace);
-    consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
+    consent::ask(
+        ctx,
+        &report,
+        &place_of(checked, cluster, identity),
+        first_install,
+        args,
+        install,
+    )?;
     report.apply.done = Some(if is_done {
         run.journal.clear_dead_lock()?;
         Done::unchanged(run.deployed())
@@ -145,7 +156,7 @@ pub(in crate::cmd) fn adopt(
         let objects = &report.helm.objects;
         let (plan, makings) = (&plan, &makings);
         let work =
-            Work { ctx, checked, cluster, install, carried: &carried, objects, plan, makings };
+            Work { host, checked, cluster, options, carried: &carried, objects, plan, makings };
         let done = work.carry_out(&mut run, &uids);
         let done = done.map_err(|failure| install.planned_again(failure));
         done.map_err(|failure| gave_back(&mut run.journal, failure))?
@@ -163,7 +174,7 @@ fn decide(
     run: &Run<'_>,
     found: &Found,
     args: &AdoptArgs,
-    install: &InstallArgs,
+    options: &Options,
 ) -> Result<Decided, Failure> {
     let release = found.release.as_ref();
     let bundle = &checked.bundle;
@@ -210,12 +221,12 @@ fn decide(
     };
     let coming = values::coming(&carried);
     let makings =
-        secrets::survey_beside(run.secrets(), &known, &earlier, &install.consent(), &coming)?;
+        secrets::survey_beside(run.secrets(), &known, &earlier, &options.consent, &coming)?;
     let is_taken = |handed: &Handed| {
         find(&live, &handed.key).is_none_or(|object| prepare::is_over(bundle, handed, object))
     };
     let is_over = carried.is_empty() && objects.iter().all(is_taken);
-    let mut before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
+    let mut before = before(checked, cluster, run, (live, &objects), &earlier, options)?;
     before.warnings.extend(makings.warnings().iter().cloned().map(Warning::from));
     let helm = HelmPart {
         release: args.from_helm.to_string(),
@@ -238,7 +249,7 @@ fn before(
     run: &Run<'_>,
     (live, objects): (BTreeMap<ObjectKey, Value>, &[Handed]),
     earlier: &[Item],
-    install: &InstallArgs,
+    options: &Options,
 ) -> Result<Before, Failure> {
     let bundle = &checked.bundle;
     let tried = forecast::try_all(cluster, bundle, &live, objects)?;
@@ -254,9 +265,9 @@ fn before(
         is_shown: &|key| {
             objects.iter().any(|of| (&of.key.kind, &of.key.name) == (&key.kind, &key.name))
         },
-        adopt: install.adopt,
+        adopt: options.adopt,
         remedy: NO_RECORD,
-        permits: &install.force_conflicts,
+        permits: &options.permits,
         running: &running,
     };
     judge(cluster, bundle, &mut before, &ran, &leave)?;

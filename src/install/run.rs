@@ -3,25 +3,24 @@
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use serde::Serialize;
 
-use super::report::Done;
+use super::AGAIN;
+use super::checked::{Accepted, Checked, Origin};
+use super::event::{Event, Observer};
+use super::execute::{self, Uids};
+use super::generations::{inventory, known_secrets};
+use super::host::Host;
+use super::options::Options;
+use super::ownership::{self, Leave, judge, tell_additions};
+use super::preflight::{self, MissingGroup};
+use super::record::{Journal, gave_back};
+use super::secrets::{self, Consent, Context, Makings};
 use super::standing::Standing;
-use super::{AGAIN, Accepted, Checked, InstallArgs, Origin};
+use super::{observe, wait};
 use crate::cluster::{Cluster, Identity};
-use crate::cmd::ctx::Ctx;
-use crate::cmd::holder::holder;
-use crate::cmd::{clock, random};
 use crate::diff::warning::Warning;
 use crate::failure::Failure;
-use crate::install::event::{Event, Observer};
-use crate::install::execute::{self, Uids};
-use crate::install::generations::{inventory, known_secrets};
-use crate::install::ownership::{self, Leave, judge, tell_additions};
-use crate::install::preflight::{self, MissingGroup};
-use crate::install::record::{Journal, Turn, gave_back};
-use crate::install::secrets::Consent;
-use crate::install::secrets::{self, Context, Makings};
-use crate::install::{observe, wait};
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
@@ -33,27 +32,26 @@ use crate::rollout::rights::{Right, of_the_record};
 use crate::rollout::{live, readiness};
 
 /// A run against one cluster.
-pub(super) struct Run<'a> {
-    ctx: &'a Ctx,
+pub struct Run<'a> {
+    host: Host<'a>,
     checked: &'a Checked,
     cluster: &'a Cluster,
-    pub(super) journal: Journal<'a>,
+    pub journal: Journal<'a>,
     is_namespace_there: bool,
     timeout: Duration,
     standing: Standing,
     /// The Helm release that the run takes over.
-    pub(super) adopts: Option<&'a ReleaseName>,
+    pub adopts: Option<&'a ReleaseName>,
 }
 
 impl<'a> Run<'a> {
     /// Starts a run: checks the cluster's version, the namespace and the lock of another run, and
     /// refuses a bundle older than the accepted one.
-    pub(super) fn begin(
-        ctx: &'a Ctx,
+    pub fn begin(
+        host: Host<'a>,
         checked: &'a Checked,
         (cluster, identity): (&'a Cluster, &Identity),
-        turn: Turn,
-        timeout: Duration,
+        options: &Options,
     ) -> Result<Self, Failure> {
         let bundle = &checked.bundle;
         preflight::check_version(identity, bundle)?;
@@ -71,42 +69,42 @@ impl<'a> Run<'a> {
         }
         let is_namespace_there = live.is_some();
         let mut journal = Journal::open(cluster, &bundle.index.name, namespace)?;
-        journal.await_turn(turn, &|event| ctx.observe(event))?;
+        journal.await_turn(options.turn, host.observe)?;
         let standing = Standing::of(checked, &journal)?;
         Ok(Self {
-            ctx,
+            host,
             checked,
             cluster,
             journal,
             is_namespace_there,
-            timeout,
+            timeout: options.timeout,
             standing,
             adopts: None,
         })
     }
 
     /// Returns the reason for which the bundle would be refused if its content were not deployed.
-    pub(super) fn excused(&self) -> Option<String> {
+    pub fn excused(&self) -> Option<String> {
         self.standing.excused(&self.journal)
     }
 
     /// Reads everything that the plan depends on, and collects all obstacles.
-    pub(super) fn survey(&self, args: &InstallArgs) -> Result<(Before, Makings), Failure> {
+    pub fn survey(&self, options: &Options) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
-            self.ctx.observe(&Event::Unchecked { what: unseen });
+            (self.host.observe)(&Event::Unchecked { what: unseen });
         }
         let recorded = self.journal.recorded(|_| true)?;
         let (earlier, known) = (inventory(&recorded), known_secrets(&self.journal.head, &recorded));
-        let makings = secrets::survey(self.secrets(), &known, &earlier, &args.consent());
+        let makings = secrets::survey(self.secrets(), &known, &earlier, &options.consent);
         let mut before = observe::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
         let leave = Leave {
             is_shown: &|_| false,
-            adopt: args.adopt,
+            adopt: options.adopt,
             remedy: ownership::STRANGER_REMEDY,
-            permits: &args.force_conflicts,
+            permits: &options.permits,
             running: &running,
         };
         judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
@@ -137,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns the objects of the deployed bundle, unless the new content has run here before.
-    pub(super) fn running(&self) -> Result<Option<ManifestSet>, Failure> {
+    pub fn running(&self) -> Result<Option<ManifestSet>, Failure> {
         let content_id = self.checked.bundle.content_id;
         let was_here = self.journal.head.generations.iter().any(|entry| {
             entry.content_id == content_id
@@ -150,7 +148,7 @@ impl<'a> Run<'a> {
     }
 
     /// Reads the state that the secrets depend on, and nothing else.
-    pub(super) fn survey_secrets(&self, consent: &Consent) -> Result<Makings, Failure> {
+    pub fn survey_secrets(&self, consent: &Consent) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
             return Err(Failure::world(format!(
                 "another run is in progress, or was interrupted: {lock}"
@@ -173,7 +171,7 @@ impl<'a> Run<'a> {
     }
 
     /// Generates secrets, and nothing else. Returns the paths of the recovery files.
-    pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
+    pub fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
         let record =
             ["get", "create", "update"].map(|verb| Right::to_all(verb, "ConfigMap", namespace));
@@ -184,7 +182,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns the context of decisions about secrets.
-    pub(super) fn secrets(&self) -> Context<'a> {
+    pub fn secrets(&self) -> Context<'a> {
         let Checked { bundle, opened, .. } = self.checked;
         Context {
             cluster: self.cluster,
@@ -192,12 +190,12 @@ impl<'a> Run<'a> {
             opened: opened.as_ref(),
             goes_back: self.standing.ran_here(),
             adopts: self.adopts.is_some(),
-            random: random::fill,
+            random: self.host.random,
         }
     }
 
     /// Returns whether this very statement was deployed last, with no generation pending.
-    pub(super) fn is_deployed(&self) -> bool {
+    pub fn is_deployed(&self) -> bool {
         let (bundle, head) = (&self.checked.bundle, &self.journal.head);
         let serial = bundle.voucher().statement.predicate.serial;
         head.pending().is_none()
@@ -207,13 +205,13 @@ impl<'a> Run<'a> {
     }
 
     /// Returns the deployed generation.
-    pub(super) fn deployed(&self) -> Option<u64> {
+    pub fn deployed(&self) -> Option<u64> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
     /// Returns a message about the missing permissions that the dry run of the objects did not
     /// exercise, if any.
-    pub(super) fn lacking_rights(
+    pub fn lacking_rights(
         &self,
         plan: &Plan,
         makings: &Makings,
@@ -240,7 +238,7 @@ impl<'a> Run<'a> {
     }
 
     /// Carries out the plan. Releases the lock on failure, too.
-    pub(super) fn execute(
+    pub fn execute(
         &mut self,
         plan: &Plan,
         makings: &Makings,
@@ -258,7 +256,7 @@ impl<'a> Run<'a> {
     }
 
     /// Adds hints on how to resume a pending generation, roll back, or remove.
-    pub(super) fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
+    pub fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
         let failure = failure.hint(format!("generation {pending} stays pending")).hint(AGAIN);
         match self.journal.head.deployed().map(|deployed| deployed.generation) {
             Some(deployed) => {
@@ -283,7 +281,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock, and records the new generation before anything is written.
-    pub(super) fn lock_and_journal(
+    pub fn lock_and_journal(
         &mut self,
         plan: &Plan,
         makings: &Makings,
@@ -304,7 +302,7 @@ impl<'a> Run<'a> {
             Origin::Brought(_) => "apply",
             Origin::Recorded(_) => "rollback",
         };
-        self.journal.lock(holder(command)?, |head, state| {
+        self.journal.lock((self.host.holder)(command)?, |head, state| {
             generation = head.begin(new, *now);
             head.adopting = adopts.cloned().or(head.adopting.take());
             if accepted.is_some() {
@@ -330,7 +328,7 @@ impl<'a> Run<'a> {
         Generation::new(generation, bundle.content_id, inventory, retained.collect())
     }
 
-    pub(super) fn roll_out(
+    pub fn roll_out(
         &mut self,
         generation: u64,
         plan: &Plan,
@@ -338,9 +336,9 @@ impl<'a> Run<'a> {
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         let Checked { bundle, packed, .. } = self.checked;
-        let observe = |event: &Event<'_>| self.ctx.observe(event);
+        let observe = self.host.observe;
         let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
-        tell_recovery(&recovery_files, &observe);
+        tell_recovery(&recovery_files, observe);
         let noted = makings.noted(self.cluster, bundle)?;
         let mut gone = execute::apply_steps(
             self.cluster,
@@ -353,20 +351,20 @@ impl<'a> Run<'a> {
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> =
             keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
-        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &observe)?;
+        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, observe)?;
         if !gone.is_empty()
-            && execute::unscale(self.cluster, &mut self.journal, bundle, plan, &observe)?
+            && execute::unscale(self.cluster, &mut self.journal, bundle, plan, observe)?
         {
-            wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &observe)?;
+            wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, observe)?;
         }
         let namespace = bundle.index.namespace.as_str();
-        gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &observe)?);
+        gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, observe)?);
         let retained: Vec<&Candidate> =
             plan.going().filter(|candidate| !gone.contains(candidate)).collect();
         secrets::check_noted(self.cluster, bundle, &noted)?;
         let described = self.described(generation, &uids, &retained).with_secrets(noted);
         self.journal.write_generation(&described, packed)?;
-        self.journal.finish(clock::now()?)?;
+        self.journal.finish((self.host.now)()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
         Ok(Done {
             generation: Some(generation),
@@ -378,14 +376,44 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The result of a run.
+#[derive(Serialize)]
+pub struct Done {
+    /// The deployed generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Whether a generation was recorded or completed, even if no object had to be written.
+    #[serde(skip)]
+    pub is_new: bool,
+    /// The number of written objects.
+    pub written: usize,
+    pub pruned: Vec<Candidate>,
+    /// The encrypted copies of the generated values.
+    #[serde(skip_serializing_if = "Vec::is_empty", rename = "recoveryFiles")]
+    pub recovery_files: Vec<Utf8PathBuf>,
+}
+
+impl Done {
+    /// Returns the result of a run that had nothing to do.
+    pub fn unchanged(generation: Option<u64>) -> Self {
+        Self {
+            generation,
+            is_new: false,
+            written: 0,
+            pruned: Vec::new(),
+            recovery_files: Vec::new(),
+        }
+    }
+}
+
 /// Tells the operator which files the generated values can be recovered from.
-pub(super) fn tell_recovery(files: &[Utf8PathBuf], observe: &Observer<'_>) {
+pub fn tell_recovery(files: &[Utf8PathBuf], observe: &Observer<'_>) {
     for file in files {
         observe(&Event::RecoverySaved { file });
     }
 }
 
 /// Returns the UIDs of the live objects.
-pub(super) fn known_uids(before: &Before) -> Uids {
+pub fn known_uids(before: &Before) -> Uids {
     before.live.iter().map(|(key, object)| (key.clone(), live::uid(object).to_owned())).collect()
 }

@@ -4,14 +4,14 @@
 //! gone below the accepted serial. Such content is verified as for `rollback`, and leaves the
 //! accepted serial unchanged.
 
-use super::{Accepted, Checked, Origin};
-use crate::cmd::args::state::reset_line;
+use super::checked::{Accepted, Checked, Origin};
+use super::record::Journal;
 use crate::failure::Failure;
-use crate::install::record::Journal;
+use crate::model::command_line::command_line;
 use crate::rollout::back::ways_back;
 use crate::rollout::record::Entry;
 use crate::trust::refusal::{Reason, Refusal};
-use crate::trust::state::Replay;
+use crate::trust::state::{Place, Replay};
 
 /// How a bundle relates to the record.
 pub(super) enum Standing {
@@ -107,4 +107,19 @@ fn with_ways_on(
 fn is_only_below(refusal: &Refusal, checked: &Checked) -> bool {
     let is_expired = checked.bundle.voucher().expires.is_some_and(|expires| expires < checked.now);
     matches!(*refusal.reason, Reason::Replay(Replay::Rollback { .. })) && !is_expired
+}
+
+/// The reason in a printed command line. The operator may replace it.
+const LOST: &str = "the installation was lost";
+
+/// Returns the command line that removes the minimum serial of a place. `state` holds the arguments
+/// that select the state.
+fn reset_line(place: &Place, state: &[String]) -> String {
+    let Place { bundle, profile, namespace, site, cluster_uid } = place;
+    let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];
+    let own = own.into_iter().chain(["--namespace", namespace.as_str()]);
+    let site = site.iter().flat_map(|site| ["--site", site.as_str()]);
+    let cluster = cluster_uid.iter().flat_map(|uid| ["--cluster-uid", uid.as_str()]);
+    let state = state.iter().map(String::as_str);
+    command_line(own.chain(site).chain(cluster).chain(["--reason", LOST]).chain(state))
 }

@@ -1,40 +1,40 @@
 //! Carries out an adoption under the lock: the writes before the rollout, and the rollout with a
 //! plan made from the state after those writes.
 
-use std::time::Duration;
-
-use super::super::report::{Done, blocked_after};
-use super::super::run::{self, Run};
-use super::super::{AGAIN, Checked, InstallArgs};
+use super::prepare;
+use super::values::{self, Carried};
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
-use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::helm::disposition::{Fate, Handed};
-use crate::install::adopt::prepare;
-use crate::install::adopt::values::{self, Carried};
+use crate::install::AGAIN;
+use crate::install::blocked::blocked_after;
+use crate::install::checked::Checked;
 use crate::install::event::{Act, Event};
 use crate::install::execute::Uids;
+use crate::install::host::Host;
+use crate::install::options::Options;
+use crate::install::run::{self, Done, Run};
 use crate::install::secrets::Makings;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Plan, Step, plan};
 use crate::rollout::prune::Candidate;
 
-pub(super) struct Work<'a> {
-    pub(super) ctx: &'a Ctx,
-    pub(super) checked: &'a Checked,
-    pub(super) cluster: &'a Cluster,
-    pub(super) install: &'a InstallArgs,
-    pub(super) carried: &'a [Carried],
-    pub(super) objects: &'a [Handed],
+pub struct Work<'a> {
+    pub host: Host<'a>,
+    pub checked: &'a Checked,
+    pub cluster: &'a Cluster,
+    pub options: &'a Options,
+    pub carried: &'a [Carried],
+    pub objects: &'a [Handed],
     /// The approved plan. Nothing outside it is deleted, taken over or generated.
-    pub(super) plan: &'a Plan,
-    pub(super) makings: &'a Makings,
+    pub plan: &'a Plan,
+    pub makings: &'a Makings,
 }
 
 impl Work<'_> {
-    pub(super) fn carry_out(&self, run: &mut Run<'_>, uids: &Uids) -> Result<Done, Failure> {
+    pub fn carry_out(&self, run: &mut Run<'_>, uids: &Uids) -> Result<Done, Failure> {
         // A recreated object gets another UID than the existing one.
         let is_made_again = |key: &ObjectKey| {
             self.objects
@@ -57,13 +57,13 @@ impl Work<'_> {
         for (secret, carried) in values::by_secret(self.carried) {
             run.journal.beat()?;
             values::carry(self.cluster, secret, &carried, self.checked.bundle.index.name.as_str())?;
-            self.ctx.observe(&Event::Changed { act: Act::Carry, key: secret });
+            (self.host.observe)(&Event::Changed { act: Act::Carry, key: secret });
         }
         for handed in self.objects {
             run.journal.beat()?;
             prepare::hand_over(self.cluster, &self.checked.bundle, handed)?;
         }
-        let timeout = Duration::from_secs(self.install.timeout);
+        let timeout = self.options.timeout;
         self.objects
             .iter()
             .try_for_each(|handed| prepare::clear(self.cluster, &mut run.journal, handed, timeout))
@@ -71,7 +71,7 @@ impl Work<'_> {
 
     /// Rolls out as `apply` does, after checking the new plan against the approved one.
     fn roll_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
-        let (before, makings) = run.survey(self.install)?;
+        let (before, makings) = run.survey(self.options)?;
         let uids = run::known_uids(&before);
         let plan = plan(&self.checked.bundle, before, FIELD_MANAGER);
         let so_far = so_far(self.objects);

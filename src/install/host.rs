@@ -1,0 +1,17 @@
+//! What a run gets from the machine that it runs on, and where it reports its steps.
+
+use super::event::Observer;
+use super::secrets::Random;
+use crate::failure::Failure;
+use crate::model::timestamp::Timestamp;
+use crate::rollout::lock::Lock;
+
+/// The machine and its operator.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    pub observe: &'a Observer<'a>,
+    pub now: fn() -> Result<Timestamp, Failure>,
+    pub random: Random,
+    /// Makes the lock for a run of this command.
+    pub holder: fn(&str) -> Result<Lock, Failure>,
+}
