@@ -17,6 +17,7 @@ pub mod preflight;
 pub mod problems;
 pub mod record;
 pub mod recovery_file;
+pub mod remove;
 pub mod run;
 pub mod secrets;
 mod standing;
