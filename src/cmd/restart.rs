@@ -7,25 +7,20 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::args::change::ChangeArgs;
-use super::clock;
 use super::confirm::{confirm, place};
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
-use super::holder::holder;
-use crate::cluster::request::{FIELD_MANAGER, Request};
+use super::install::host;
 use crate::cluster::{Cluster, Identity};
-use crate::failure::{Failure, FailureKind};
-use crate::install::event::{Act, Event, Observer};
-use crate::install::preflight::check_rights;
-use crate::install::record::{Journal, gave_back};
-use crate::install::wait::wait;
+use crate::failure::Failure;
+use crate::install::event::Event;
+use crate::install::record::Journal;
+use crate::install::restart::{check, restart};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ObjectName;
 use crate::model::timestamp::Timestamp;
-use crate::rollout::live;
 use crate::rollout::record::Item;
-use crate::rollout::restart::{MANAGER, is_workload, patch, restarted_at, workload};
-use crate::rollout::rights::Right;
+use crate::rollout::restart::{is_workload, workload};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -102,13 +97,8 @@ impl Args {
         if !self.change.yes {
             confirm(ctx, &report, &question(&cluster, &identity, key))?;
         }
-        let now = clock::now()?;
-        let locked = journal.lock(holder("restart")?, |_, _| {});
-        locked.map_err(|failure| gave_back(&mut journal, failure))?;
-        let done = self
-            .restart(&cluster, &mut journal, &item, now, &observe)
-            .and_then(|()| journal.release());
-        done.map_err(|failure| gave_back(&mut journal, failure))?;
+        let timeout = self.change.timeout();
+        let now = restart(&host(&observe), &cluster, &mut journal, &item, timeout)?;
         report.restarted_at = Some(now);
         ctx.printer.report(&report)?;
         Ok(ExitCode::SUCCESS)
@@ -129,47 +119,6 @@ impl Args {
         Err(Failure::input(format!("{} has no workload `{meant}`", journal.name()))
             .hint(format!("it has {}", all.join(", "))))
     }
-
-    fn restart(
-        &self,
-        cluster: &Cluster,
-        journal: &mut Journal<'_>,
-        item: &Item,
-        now: Timestamp,
-        observe: &Observer<'_>,
-    ) -> Result<(), Failure> {
-        let key = &item.key;
-        let live = cluster.find(key)?;
-        let is_ours = |object: &serde_json::Value| {
-            item.uid.as_deref() == Some(live::uid(object))
-                && live::is_managed_by(object, FIELD_MANAGER, journal.name().as_str())
-        };
-        let Some(live) = live.filter(is_ours) else {
-            return Err(Failure::world(format!(
-                "{key} does not exist, or is not the installed one"
-            ))
-            .hint("check with `relay-bundle status`, and apply the bundle again"));
-        };
-        if restarted_at(&live) == Some(now.to_string().as_str()) {
-            return Err(Failure::world(format!("{key} was already restarted within this second")));
-        }
-        cluster.call(&Request::apply_as(MANAGER, key, &patch(key, &live, now)))?;
-        observe(&Event::Changed { act: Act::Restart, key });
-        let ready =
-            wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), observe);
-        ready.map_err(|failure| match failure.kind {
-            FailureKind::World => failure
-                .hint(
-                    "nothing was undone, and the new pods may still become ready: check with \
-                     `relay-bundle status`",
-                )
-                .hint(
-                    "if the running bundle is the cause, apply a fixed one, or run: relay-bundle \
-                     rollback",
-                ),
-            _ => failure,
-        })
-    }
 }
 
 /// Describes a workload, with its short name if it has one.
@@ -179,17 +128,6 @@ fn described(inventory: &[Item], item: &Item) -> String {
         Some(word) => format!("`{word}` ({})", item.key.name),
         None => format!("`{}`", item.key.name),
     }
-}
-
-/// Refuses, before the lock is taken, if a permission is missing.
-fn check(cluster: &Cluster, key: &ObjectKey) -> Result<(), Failure> {
-    let namespace = &key.namespace;
-    let lists = ["Pod", "ReplicaSet"].map(|kind| Right::to_all("list", kind, namespace));
-    let writes = [
-        Right::to_one("patch", &key.kind, namespace, &key.name),
-        Right::to_all("update", "ConfigMap", namespace),
-    ];
-    check_rights(cluster, &lists.into_iter().chain(writes).collect())
 }
 
 fn question(cluster: &Cluster, identity: &Identity, key: &ObjectKey) -> String {
