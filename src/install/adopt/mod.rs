@@ -1,6 +1,7 @@
 //! Takes a Helm release over, and gives it back.
 
 pub mod abandon;
+pub mod decide;
 pub mod forecast;
 pub mod helm_records;
 pub mod prepare;
