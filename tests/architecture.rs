@@ -56,6 +56,7 @@ const ENGINE: &[&str] = &[
     "helm",
     "fsio",
     "sealed",
+    "state_file",
     "ui",
     "failure",
     "media",

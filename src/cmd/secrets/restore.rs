@@ -1,15 +1,12 @@
 //! `secrets restore`: recreates the Secrets of a recovery file in the cluster.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
-use crate::cluster::secret::Secret;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::args::identity::IdentityArgs;
 use crate::cmd::args::target::TargetArgs;
@@ -18,10 +15,8 @@ use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio;
-use crate::install::recovery_file::{described, restored};
-use crate::model::kind::Kind;
-use crate::model::object_key::ObjectKey;
-use crate::sealed::{RECOVERY_BYTES_MAX, Recovery, Saved};
+use crate::install::secrets::restore::{RestorePlan, check_namespace, plan, put};
+use crate::sealed::{RECOVERY_BYTES_MAX, Recovery};
 use crate::trust::verify::Purpose;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
@@ -96,7 +91,7 @@ impl Args {
         let namespace = bundle.index.namespace.as_str();
         check_namespace(&cluster, namespace)?;
         let plan = plan(&cluster, bundle, &recovery)?;
-        let mut report = plan.report(&cluster, &identity, namespace);
+        let mut report = RestoreReport::of(&plan, &cluster, &identity, namespace);
         if !self.dry_run && !plan.writes.is_empty() {
             if !self.yes {
                 let place = place(&cluster, &identity, Some(&checked.policy), namespace);
@@ -141,115 +136,22 @@ impl Args {
     }
 }
 
-fn check_namespace(cluster: &Cluster, namespace: &str) -> Result<(), Failure> {
-    let there = cluster.find(&ObjectKey::of(Kind::Namespace, "", namespace))?;
-    if there.is_some() {
-        return Ok(());
-    }
-    Err(Failure::world(format!("namespace {namespace} does not exist"))
-        .hint(format!("create it: kubectl create namespace {namespace}")))
-}
-
-/// The Secrets to restore.
-struct Plan {
-    writes: Vec<(ObjectKey, Secret)>,
-    restored: Vec<String>,
-    unchanged: Vec<String>,
-    left_out: Vec<String>,
-    lacking: Vec<String>,
-}
-
-/// Compares the file with the cluster, and with the references of the bundle.
-fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan, Failure> {
-    let wanted: BTreeMap<&str, &Wanted> = bundle
-        .index
-        .contract
-        .iter()
-        .filter(|wanted| {
-            wanted.kind == "Secret" && wanted.namespace == bundle.index.namespace.as_str()
-        })
-        .map(|wanted| (wanted.name.as_str(), wanted))
-        .collect();
-    let has = |name: &str| recovery.secrets.iter().any(|saved| saved.name == name);
-    let lacking =
-        wanted.keys().filter(|name| !has(name)).map(|name| format!("Secret/{name}")).collect();
-    let mut plan = Plan {
-        writes: Vec::new(),
-        restored: Vec::new(),
-        unchanged: Vec::new(),
-        left_out: Vec::new(),
-        lacking,
-    };
-    let mut different = Vec::new();
-    for saved in &recovery.secrets {
-        let Some(wanted) = wanted.get(saved.name.as_str()) else {
-            plan.left_out.push(described(saved));
-            continue;
-        };
-        let key = ObjectKey::of(Kind::Secret, &wanted.namespace, &wanted.name);
-        match cluster.find_secret(&key)? {
-            None => {
-                let is_made = wanted.source != Source::Cluster;
-                let instance = is_made.then_some(bundle.index.name.as_str());
-                plan.writes.push((key.clone(), restored(&key, saved, instance)));
-                plan.restored.push(described(saved));
-            }
-            Some(live) if live.data == saved.data => plan.unchanged.push(described(saved)),
-            Some(live) => different.push(difference(saved, &live)),
-        }
-    }
-    if different.is_empty() {
-        return Ok(plan);
-    }
-    let failure = Failure::world(
-        "the cluster has Secrets whose values differ from the file; nothing was written",
-    );
-    let failure = different.into_iter().fold(failure, Failure::reason);
-    Err(failure.hint("if the file is right, delete these Secrets and run the command again"))
-}
-
-/// Returns the keys that differ, in words.
-fn difference(saved: &Saved, live: &Secret) -> String {
-    let all: std::collections::BTreeSet<&String> =
-        saved.data.keys().chain(live.data.keys()).collect();
-    let differing = all.into_iter().filter(|key| saved.data.get(*key) != live.data.get(*key));
-    let keys: Vec<&str> = differing.map(String::as_str).collect();
-    format!("Secret/{}: {}", saved.name, keys.join(", "))
-}
-
-impl Plan {
-    fn report<'a>(
-        &self,
+impl<'a> RestoreReport<'a> {
+    fn of(
+        plan: &RestorePlan,
         cluster: &'a Cluster,
         identity: &'a Identity,
         namespace: &'a str,
-    ) -> RestoreReport<'a> {
-        RestoreReport {
+    ) -> Self {
+        Self {
             context: &cluster.context,
             cluster_uid: &identity.uid,
             namespace,
-            restored: self.restored.clone(),
-            unchanged: self.unchanged.clone(),
-            left_out: self.left_out.clone(),
-            lacking: self.lacking.clone(),
+            restored: plan.restored.clone(),
+            unchanged: plan.unchanged.clone(),
+            left_out: plan.left_out.clone(),
+            lacking: plan.lacking.clone(),
             done: false,
         }
-    }
-}
-
-/// Creates a Secret. Accepts an existing one with the same values: the answer to an earlier request
-/// may have been lost, or another run created it.
-fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<(), Failure> {
-    match cluster.put_secret(key, secret) {
-        Ok(_) => Ok(()),
-        Err(error) if error.code() == 409 => match cluster.find_secret(key)? {
-            Some(live) if live.data == secret.data => Ok(()),
-            _ => Err(Failure::world(format!(
-                "{key} was created by another client during this run, with different values"
-            ))
-            .hint("run the command again: it will compare the values with the cluster")),
-        },
-        Err(error) => Err(Failure::from(error)
-            .hint(format!("{key} was not restored; the preceding Secrets were"))),
     }
 }

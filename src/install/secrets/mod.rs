@@ -11,6 +11,7 @@ mod generated;
 mod keeper;
 mod make;
 mod opening;
+pub mod restore;
 mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};
