@@ -137,8 +137,7 @@ pub fn decide(
     let obstacles = scope.as_ref().map_or_else(Vec::new, Scope::obstacles);
     if !obstacles.is_empty() {
         let failure = Failure::world(format!(
-            "the Helm release `{}` cannot be adopted; nothing was changed",
-            release_name
+            "the Helm release `{release_name}` cannot be adopted; nothing was changed"
         ));
         return Err(obstacles.into_iter().fold(failure, Failure::reason));
     }
@@ -163,7 +162,7 @@ pub fn decide(
         revision: release.map(|release| release.newest().number),
         is_archived: found.is_archived,
         objects,
-        key_from_revision: key_from_revision,
+        key_from_revision,
         carried: values::describe(&carried),
         source,
         archived: Vec::new(),
