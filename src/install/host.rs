@@ -1,4 +1,4 @@
-//! What a run gets from the machine that it runs on, and where it reports its steps.
+//! The machine that a run works on: its clock, randomness and name, and where steps are reported.
 
 use super::event::Observer;
 use super::secrets::Random;

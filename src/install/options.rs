@@ -1,4 +1,4 @@
-//! What the operator allows a run, and how long it waits.
+//! The permissions that the operator gives a run, and how long it waits.
 
 use std::time::Duration;
 
