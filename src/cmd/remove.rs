@@ -16,7 +16,7 @@ use crate::install::adopt::abandon::{Abandonment, ReleasePart};
 use crate::install::event::Event;
 use crate::install::generations::inventory;
 use crate::install::record::Journal;
-use crate::install::remove::{check_rights_for, is_removed, look, remove};
+use crate::install::remove::{Removing, check_rights_for, is_removed, look};
 use crate::model::command_line::{command_line, kubectl_line};
 use crate::model::text::ReleaseName;
 use crate::rollout::prune::Candidate;
@@ -189,8 +189,9 @@ impl Args {
                 };
                 confirm(ctx, &report, &question)?;
             }
-            let parts = (&removal, abandonment.as_ref());
-            remove(&host(&observe), &cluster, &mut journal, parts, self.change.timeout())?;
+            let (host, timeout) = (host(&observe), self.change.timeout());
+            let (cluster, removal, abandonment) = (&cluster, &removal, abandonment.as_ref());
+            Removing { host, cluster, removal, abandonment, timeout }.run(&mut journal)?;
         }
         report.done = true;
         ctx.printer.report(&report)?;

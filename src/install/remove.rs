@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::AGAIN;
 use super::adopt::abandon::{Abandonment, has_archive};
-use super::event::{Act, Event, Observer};
+use super::event::{Act, Event};
 use super::generations::{Recorded, inventory};
 use super::host::Host;
 use super::preflight::check_rights;
@@ -21,7 +21,8 @@ use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::prune::Candidate;
-use crate::rollout::record::{Progress, instance_label, recovery_name};
+use crate::rollout::record::Progress;
+use crate::rollout::record_names::{instance_label, recovery_name};
 use crate::rollout::removal::{Kept, Removal, Stays, removal, stays};
 use crate::rollout::rights::Right;
 
@@ -172,81 +173,70 @@ fn pods_left(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Fa
     Ok(pods.iter().take(PODS_SHOWN).map(line).collect())
 }
 
-/// Removes the objects under the lock, and records that.
-///
-/// # Errors
-///
-/// When another run holds the lock, an object cannot be deleted, or objects remain after the
-/// timeout.
-pub fn remove(
-    host: &Host<'_>,
-    cluster: &Cluster,
-    journal: &mut Journal<'_>,
-    (removal, abandonment): (&Removal, Option<&Abandonment<'_>>),
-    timeout: Duration,
-) -> Result<(), Failure> {
-    let locked = journal.lock((host.holder)("remove")?, |head, _| head.begin_removal());
-    locked.map_err(|failure| gave_back(journal, failure))?;
-    let done = carry_out(host, cluster, journal, (removal, abandonment), timeout);
-    done.map_err(|failure| gave_back(journal, failure.hint(AGAIN)))
+/// A removal that the operator agreed to.
+pub struct Removing<'a> {
+    pub host: Host<'a>,
+    pub cluster: &'a Cluster,
+    pub removal: &'a Removal,
+    /// The release that is given back to Helm.
+    pub abandonment: Option<&'a Abandonment<'a>>,
+    pub timeout: Duration,
 }
 
-fn carry_out(
-    host: &Host<'_>,
-    cluster: &Cluster,
-    journal: &mut Journal<'_>,
-    (removal, abandonment): (&Removal, Option<&Abandonment<'_>>),
-    timeout: Duration,
-) -> Result<(), Failure> {
-    let observe = host.observe;
-    delete_all(cluster, journal, &removal.workloads, (timeout, observe))?;
-    if let Some(abandonment) = abandonment {
-        abandonment.carry_out(journal, &removal.rest, timeout, observe)?;
+impl Removing<'_> {
+    /// Removes the objects under the lock, and records that.
+    ///
+    /// # Errors
+    ///
+    /// When another run holds the lock, an object cannot be deleted, or objects remain after the
+    /// timeout.
+    pub fn run(&self, journal: &mut Journal<'_>) -> Result<(), Failure> {
+        let locked = journal.lock((self.host.holder)("remove")?, |head, _| head.begin_removal());
+        locked.map_err(|failure| gave_back(journal, failure))?;
+        self.carry_out(journal).map_err(|failure| gave_back(journal, failure.hint(AGAIN)))
     }
-    delete_all(cluster, journal, &removal.rest, (timeout, observe))?;
-    let now = (host.now)()?;
-    journal.update(|head| {
-        head.finish_removal(now);
-        head.adopting = None;
-    })?;
-    journal.release()
-}
 
-fn delete_all(
-    cluster: &Cluster,
-    journal: &mut Journal<'_>,
-    gone: &[Candidate],
-    (timeout, observe): (Duration, &Observer<'_>),
-) -> Result<(), Failure> {
-    for candidate in gone {
-        journal.beat()?;
-        delete(cluster, journal.name(), candidate)?;
-        observe(&Event::Changed { act: Act::Delete, key: &candidate.key });
-    }
-    wait(cluster, journal, gone, timeout)
-}
-
-/// Waits until the objects are gone. Workloads go after their pods.
-fn wait(
-    cluster: &Cluster,
-    journal: &mut Journal<'_>,
-    gone: &[Candidate],
-    timeout: Duration,
-) -> Result<(), Failure> {
-    let start = Instant::now();
-    let keys: Vec<ObjectKey> = gone.iter().map(|candidate| candidate.key.clone()).collect();
-    loop {
-        let live = cluster.find_all(&keys)?;
-        let is_there =
-            |gone: &&Candidate| live.get(&gone.key).is_some_and(|now| live::uid(now) == gone.uid);
-        let Some(left) = gone.iter().find(is_there) else { return Ok(()) };
-        if start.elapsed() >= timeout {
-            let what = format!("not gone after {} s: {}", timeout.as_secs(), left.key);
-            return Err(pods_left(cluster, journal)?
-                .into_iter()
-                .fold(Failure::world(what), Failure::reason));
+    fn carry_out(&self, journal: &mut Journal<'_>) -> Result<(), Failure> {
+        let Removal { workloads, rest } = self.removal;
+        self.delete_all(journal, workloads)?;
+        if let Some(abandonment) = self.abandonment {
+            abandonment.carry_out(journal, rest, self.timeout, self.host.observe)?;
         }
-        journal.beat()?;
-        cluster.pause(POLL)?;
+        self.delete_all(journal, rest)?;
+        let now = (self.host.now)()?;
+        journal.update(|head| {
+            head.finish_removal(now);
+            head.adopting = None;
+        })?;
+        journal.release()
+    }
+
+    fn delete_all(&self, journal: &mut Journal<'_>, gone: &[Candidate]) -> Result<(), Failure> {
+        for candidate in gone {
+            journal.beat()?;
+            delete(self.cluster, journal.name(), candidate)?;
+            (self.host.observe)(&Event::Changed { act: Act::Delete, key: &candidate.key });
+        }
+        self.wait(journal, gone)
+    }
+
+    /// Waits until the objects are gone. Workloads go after their pods.
+    fn wait(&self, journal: &mut Journal<'_>, gone: &[Candidate]) -> Result<(), Failure> {
+        let start = Instant::now();
+        let keys: Vec<ObjectKey> = gone.iter().map(|candidate| candidate.key.clone()).collect();
+        loop {
+            let live = self.cluster.find_all(&keys)?;
+            let is_there = |gone: &&Candidate| {
+                live.get(&gone.key).is_some_and(|now| live::uid(now) == gone.uid)
+            };
+            let Some(left) = gone.iter().find(is_there) else { return Ok(()) };
+            if start.elapsed() >= self.timeout {
+                let what = format!("not gone after {} s: {}", self.timeout.as_secs(), left.key);
+                let pods = pods_left(self.cluster, journal)?;
+                return Err(pods.into_iter().fold(Failure::world(what), Failure::reason));
+            }
+            journal.beat()?;
+            self.cluster.pause(POLL)?;
+        }
     }
 }
