@@ -15,7 +15,8 @@ use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::prune::{still_named, unnamed};
-use crate::rollout::record::{Entry, Progress, managed_labels};
+use crate::rollout::record::{Entry, Progress};
+use crate::rollout::record_names::managed_labels;
 use crate::rollout::rights::Right;
 
 /// An unreferenced ConfigMap.

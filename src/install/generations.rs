@@ -19,8 +19,8 @@ use crate::rollout::known::KnownSecrets;
 use crate::rollout::packed::unpack;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_KEY, Generation, Head, InvalidRecord, Item, Progress,
-    record_labels,
 };
+use crate::rollout::record_names::record_labels;
 
 /// A generation from the record. It agrees with itself and with the head; its signatures are not
 /// verified.

@@ -13,7 +13,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
-use crate::rollout::record::instance_label;
+use crate::rollout::record_names::instance_label;
 use crate::rollout::{live, pods};
 
 /// Lists the pods of an installation.

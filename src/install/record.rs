@@ -20,8 +20,11 @@ use crate::rollout::copies::{with_recovery, without_recovery};
 use crate::rollout::live;
 use crate::rollout::lock::Lock;
 use crate::rollout::record::{
-    BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY,
-    Head, MANAGED_BY, RECOVERY_COMPONENT, STATE_KEY, generation_name, head_name, recovery_name,
+    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, HEAD_KEY, Head, STATE_KEY,
+};
+use crate::rollout::record_names::{
+    GENERATION_COMPONENT, HEAD_COMPONENT, MANAGED_BY, RECOVERY_COMPONENT, generation_name,
+    head_name, recovery_name,
 };
 use crate::trust::state::State;
 

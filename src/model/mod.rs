@@ -1,5 +1,6 @@
 //! Vocabulary types that are validated once, on construction. Pure, no I/O.
 
+mod age_recipient;
 pub mod annotation;
 pub mod causes;
 pub mod command_line;

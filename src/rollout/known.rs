@@ -117,7 +117,8 @@ pub fn uid(metadata: &Value) -> &str {
 impl Seen<'_> {
     /// Returns the properties that this program would have given the Secret and that it lacks.
     fn lacks(&self) -> Vec<&'static str> {
-        let is_labelled = label(self.metadata, MANAGED_BY_LABEL) == Some(super::record::MANAGED_BY);
+        let is_labelled =
+            label(self.metadata, MANAGED_BY_LABEL) == Some(super::record_names::MANAGED_BY);
         let label = (!is_labelled).then_some("it does not have the label of this program");
         let immutable = (self.is_key && !self.is_immutable).then_some("it is not immutable");
         label.into_iter().chain(immutable).collect()

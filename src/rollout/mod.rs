@@ -19,6 +19,7 @@ pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+pub mod record_names;
 pub mod remedy;
 pub mod removal;
 pub mod replicas;

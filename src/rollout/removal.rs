@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::live::{self, INSTANCE_LABEL};
 use super::prune::{Candidate, candidates, workloads_first};
-use super::record::{HELM_ARCHIVE, Item, head_name, instance_label, record_labels, recovery_name};
+use super::record::Item;
+use super::record_names::{HELM_ARCHIVE, head_name, instance_label, record_labels, recovery_name};
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;

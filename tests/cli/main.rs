@@ -22,6 +22,7 @@ mod keygen;
 mod keys;
 mod leaks;
 mod lock;
+mod locked;
 mod pack;
 mod parts;
 mod push;

@@ -9,7 +9,7 @@ use crate::install::record::Journal;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName};
-use crate::rollout::record::{bundle_of, head_labels};
+use crate::rollout::record_names::{bundle_of, head_labels};
 use crate::ui::printer::Printer;
 
 /// Which installation is meant.

@@ -17,7 +17,7 @@ use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::live;
-use crate::rollout::record::HELM_ARCHIVE;
+use crate::rollout::record_names::HELM_ARCHIVE;
 
 /// The page size of a list: each record may have a megabyte.
 const PAGE: usize = 10;

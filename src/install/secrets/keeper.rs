@@ -25,7 +25,7 @@ pub(super) struct Kept {
 }
 
 /// Returns the error for generated values that could never be recovered.
-fn nobody(makings: &[Making], why: &str) -> Failure {
+fn unrecoverable(makings: &[Making], why: &str) -> Failure {
     let names: Vec<&str> = makings.iter().map(|making| making.key.name.as_str()).collect();
     Failure::input(format!(
         "the values generated into {} could not be recovered: {why}",
@@ -77,7 +77,7 @@ impl Keeper {
             return Ok(None);
         }
         if named.is_empty() {
-            return Err(nobody(makings, "the bundle has no recovery recipients")
+            return Err(unrecoverable(makings, "the bundle has no recovery recipients")
                 .hint("set release.recoveryRecipients in the profile to an age public key, and build again")
                 .hint(NO_RECOVERY));
         }
@@ -85,7 +85,7 @@ impl Keeper {
             named.iter().map(|key| Recipients::parse_one(key)).collect::<Result<Vec<_>, _>>();
         let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
         if recipients.has_example() {
-            return Err(nobody(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
+            return Err(unrecoverable(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
         }
         let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
         let path = match place {
