@@ -42,7 +42,7 @@ impl RegistryReply {
         why.at(&self.answer.place)
     }
 
-    /// Returns the reported error, unless it quotes what was sent.
+    /// Returns the reported error, unless it repeats a header of the request.
     pub(super) fn error(&mut self) -> ReportedError {
         let error = ReportedError::read(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
         let is_quoted = self.sent.iter().any(|header| error.quotes(header));

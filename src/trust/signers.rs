@@ -69,7 +69,7 @@ impl<'a> Signers<'a> {
             return Err(Reason::BadSignature);
         }
         match self.terms.authority {
-            Authority::Key(_) if self.good.is_empty() => Err(self.nobody()),
+            Authority::Key(_) if self.good.is_empty() => Err(self.why_none_counts()),
             Authority::Key(_) => Ok(()),
             Authority::Policy(..) if self.grants.is_empty() => Err(Reason::NothingGranted),
             Authority::Policy(..) if self.met().next().is_some() => Ok(()),
@@ -119,7 +119,7 @@ impl<'a> Signers<'a> {
         let has_worth =
             |found: &FoundKey| matches!(found.standing, Standing::Counts | Standing::NotGranted);
         if !self.found().iter().any(has_worth) {
-            return self.nobody();
+            return self.why_none_counts();
         }
         let missing =
             |(signed, wanted): &(usize, u32)| u64::from(*wanted).saturating_sub(*signed as u64);
@@ -133,7 +133,7 @@ impl<'a> Signers<'a> {
     }
 
     /// Explains why no signature counts, by the key that comes closest to counting.
-    fn nobody(&self) -> Reason {
+    fn why_none_counts(&self) -> Reason {
         let standings: Vec<Standing> = self.found().iter().map(|found| found.standing).collect();
         let any = |wanted: &[Standing]| wanted.iter().any(|standing| standings.contains(standing));
         if any(&[Standing::Expired, Standing::NotYetValid, Standing::OutsideValidity]) {

@@ -279,10 +279,10 @@ fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() 
     let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-refused}\n\
                     spec: {replicas: 2}\n";
     site.plane.feed(
-        &["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"],
+        &["apply", "--server-side", "--force-conflicts", "--field-manager=operator", "-f", "-"],
         replicas,
     );
-    refused(&good, 4, &["Deployment/claude-relay", ".spec.replicas", "somebody"]);
+    refused(&good, 4, &["Deployment/claude-relay", ".spec.replicas", "operator"]);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn a_field_that_somebody_has_taken_since_the_plan_was_approved_is_not_taken_back
     let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-taken-late}\n\
                     spec: {replicas: 2}\n";
     let arguments =
-        ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+        ["apply", "--server-side", "--force-conflicts", "--field-manager=operator", "-f", "-"];
     let is_taken = AtomicBool::new(false);
 
     let ended =
@@ -76,7 +76,7 @@ fn a_field_that_somebody_has_taken_since_the_plan_was_approved_is_not_taken_back
     assert!(
         ended
             .stderr
-            .contains("Deployment/claude-relay: .spec.replicas is taken over from somebody"),
+            .contains("Deployment/claude-relay: .spec.replicas is taken over from operator"),
         "{}",
         ended.stderr
     );

@@ -40,7 +40,7 @@ mod kubectl;
 mod mask;
 mod meanwhile;
 #[path = "../support/oci/mod.rs"]
-#[allow(dead_code, reason = "the tests of registries use more of it")]
+#[expect(dead_code, reason = "the tests of registries use more of it")]
 mod oci;
 #[path = "../support/openssl.rs"]
 mod openssl;

@@ -9,19 +9,19 @@ mod bundles;
 #[path = "../support/carried.rs"]
 mod carried;
 #[path = "../registry/certificates.rs"]
-#[allow(dead_code, reason = "shared with the tests of registries")]
+#[expect(dead_code, reason = "shared with the tests of registries")]
 mod certificates;
 mod cluster;
 mod colours;
 mod command_line;
 #[path = "../registry/images.rs"]
-#[allow(dead_code, reason = "shared with the tests of registries")]
+#[expect(dead_code, reason = "shared with the tests of registries")]
 mod documents;
 #[path = "../cli/env.rs"]
-#[allow(dead_code, reason = "shared with the tests of the command line")]
+#[expect(dead_code, reason = "shared with the tests of the command line")]
 mod env;
 #[path = "../registry/fake.rs"]
-#[allow(dead_code, reason = "shared with the tests of registries")]
+#[expect(dead_code, reason = "shared with the tests of registries")]
 mod fake;
 mod help;
 mod import;
@@ -31,22 +31,19 @@ mod mask;
 mod masks;
 mod media;
 #[path = "../support/openssl.rs"]
-#[allow(dead_code, reason = "shared with the tests of registries")]
 mod openssl;
 mod profiles;
 mod registries;
 mod saved;
 mod scene;
 #[path = "../cli/sealing.rs"]
-#[allow(dead_code, reason = "shared with the tests of the command line")]
 mod sealing;
 mod secrets;
 mod state;
 #[path = "../registry/stub.rs"]
-#[allow(dead_code, reason = "shared with the tests of registries")]
+#[expect(dead_code, reason = "shared with the tests of registries")]
 mod stub;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "shared with the tests of archives")]
 mod tar;
 #[path = "../cli/terminal.rs"]
 mod terminal;
