@@ -6,7 +6,7 @@
 use super::node::{Entry, Node, Path, Segment, Table, Value};
 use super::secrets::{
     is_key, is_misfit_of_output, is_misnamed, is_name, is_reference, is_secret_path,
-    is_unknown_property, refers_to_secret,
+    is_unknown_property, may_be_part,
 };
 use super::{key_types, known_words};
 use crate::model::credential::{
@@ -58,12 +58,12 @@ pub(super) fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
         return true;
     }
     let path = path_of(steps);
+    let is_taken = key_types::takes(&path, &node.value);
     if is_in_secret(text, steps) {
-        return !is_reference(&path, &node.value);
+        return !(is_taken && is_reference(&path, &node.value));
     }
-    let is_expected = key_types::takes(&path, &node.value)
-        && !is_misnamed(&path, &node.value)
-        && !is_misfit_of_output(&path, &node.value);
+    let is_expected =
+        is_taken && !is_misnamed(&path, &node.value) && !is_misfit_of_output(&path, &node.value);
     !is_expected && !is_harmless(&node.value)
 }
 
@@ -172,11 +172,8 @@ fn follows_option(items: &[Node], index: usize) -> bool {
 /// Returns whether an unknown key may be a secret: it is inside one, or where the schema has no
 /// table.
 pub(super) fn is_hidden_key(key: &str, steps: &[Step<'_>]) -> bool {
-    let refers = |step: &Step<'_>| matches!(step, Step::Key(_, key) if refers_to_secret(key));
-    may_assign_secret(key)
-        || is_in_secret("", steps)
-        || steps.iter().any(refers)
-        || !key_types::is_table(&path_of(steps))
+    let path = path_of(steps);
+    may_be_part(&path.0, key) || is_in_secret("", steps) || !key_types::is_table(&path)
 }
 
 /// Returns whether a text has so few digits that it is hardly a password.

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use super::node::{Node, Path, Segment, Value};
 use super::{explain, known_words, schema};
 use crate::fluent_bit::{is_librdkafka_secret, is_list_property, is_text_of_property};
-use crate::model::credential::resembles_secret;
 pub use crate::model::credential::sounds_secret;
+use crate::model::credential::{may_assign_secret, resembles_secret};
 use crate::model::secret::{Counter, GeneratedLength};
 use crate::model::text::{AgeFile, DataKey, ObjectName};
 
@@ -90,21 +90,28 @@ pub fn may_be_misspelt(path: &Path) -> bool {
     is_free && keys.any(|key| !known_words::is_key_name(key) && resembles_secret(key))
 }
 
-/// Returns `path` cut before the first unknown key inside a secret, as messages may show it.
+/// Returns `path` cut before the first unknown key that may be a secret, as messages may show it.
 pub fn shown_path(path: &Path) -> Path {
     let is_hidden = |&at: &usize| {
-        let key = path.0[at].as_key();
-        key.is_some_and(|key| !known_words::is_key_name(key)) && is_inside_secret(&path.0[..at])
+        path.0[at]
+            .as_key()
+            .is_some_and(|key| !known_words::is_key_name(key) && may_be_part(&path.0[..at], key))
     };
     let end = (0..path.0.len()).find(is_hidden).unwrap_or(path.0.len());
     Path(path.0[..end].to_vec())
 }
 
 /// Returns the path of an argument as messages may show it.
-pub fn shown_key(argument: &str) -> String {
+pub(super) fn shown_key(argument: &str) -> String {
     let path = Path::of(argument);
     let shown = shown_path(&path);
     if shown == path { argument.to_owned() } else { shown.to_string() }
+}
+
+/// Returns whether an unknown key may be a secret: by its own text, or because a key before it is a
+/// secret's.
+pub(super) fn may_be_part(way: &[Segment], key: &str) -> bool {
+    may_assign_secret(key) || is_inside_secret(way)
 }
 
 /// Returns whether one of the keys in a path is a secret's, or may be a misspelt one.
@@ -172,19 +179,17 @@ const NAMES: [&str; 6] = [
     "tokenExpirationSeconds",
 ];
 
-/// Returns whether a value inside a secret only refers to it: the name of a Secret, a key in a
-/// Secret, an encrypted file, or a number.
+/// Returns whether a value inside a secret, of the type that the schema expects, only refers to it:
+/// the name of a Secret, a key in a Secret, an encrypted file, or a number.
 ///
 /// Any other value there may be the secret itself.
 pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
-    // An index is the key "": a reference is not an item of an array.
-    let keys = path.0.iter().map(|segment| segment.as_key().unwrap_or_default());
-    let keys: Vec<&str> = keys.collect();
+    let keys: Vec<&str> = path.0.iter().filter_map(Segment::as_key).collect();
     match (keys.as_slice(), value) {
-        ([.., "existing", "name"] | [.., "", "valueFrom", _, "name"], Value::Text(text)) => {
+        ([.., "existing", "name"] | [.., "valueFrom", _, "name"], Value::Text(text)) => {
             is_a::<ObjectName>(text)
         }
-        ([.., "existing", "key"] | [.., "", "valueFrom", _, _], Value::Text(text)) => {
+        ([.., "existing", "key"] | [.., "valueFrom", _, _], Value::Text(text)) => {
             is_a::<DataKey>(text)
         }
         ([.., "age"], Value::Text(text)) => is_a::<AgeFile>(text),

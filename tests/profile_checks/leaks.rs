@@ -131,6 +131,16 @@ fn profile_with_known_slip_shows_no_secret() {
         "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = { secretKeyRef = \"qvzk1\" } }]",
         "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = { secretKeyRef = { qvzk1 = 1 } } }]",
         "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom.fieldRef = { fieldPath = \"qvzk1 !\" } }]",
+        "extraEnv = [{ name = \"A\", valueFrom = { secretKeyRef = { name = \"a\", key = \"b\", password = \"qvzk1\" } } }]",
+        "extraEnv = [{ name = \"A\", valueFrom = { secretKeyRef = { name = \"a\", key = \"b\", optional = \"qvzk1\" } } }]",
+        "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = { secretKeyRef = { nmae = \"qvzk1\", key = \"b\" } } }]",
+        "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = { secretKeyRef = { optional = \"qvzk1\" } } }]",
+        "extraEnv = [{ name = \"DB_PASSWORD\", valueFrom = { qvzk1 = { name = \"qvzk2\" } } }]",
+        "extraContainers = [{ name = \"a\", image = \"a:1\", env = [{ name = \"A\", valueFrom = { secretKeyRef = { apiToken = \"qvzk1\" } } }] }]",
+        // A key that assigns a secret.
+        "config.\"LDAP_PASSWORD=qvzk1\" = 1",
+        "podLabels.\"LDAP_PASSWORD=qvzk1\" = 1",
+        "\"LDAP_PASSWORD=qvzk1\" = 1",
         // The property takes another text.
         "storage.logs.fluentbit.output = { type = \"es\", config = { port = \"qvzk1\" } }",
         "storage.logs.fluentbit.output = { type = \"es\", config = { host = [\"qvzk1\"] } }",
