@@ -2,6 +2,7 @@
 
 use super::ctx::Ctx;
 use crate::failure::Failure;
+use crate::fsio::Locked;
 use crate::signing::draft::{Draft, Signed};
 use crate::signing::target::SigningTarget;
 use crate::trust::key::PublicKey;
@@ -14,8 +15,11 @@ pub(super) fn write(
     key: &PublicKey,
 ) -> Result<Signed, Failure> {
     let lock = place.lock()?;
-    if let Some(warning) = lock.warning() {
-        ctx.printer.warn(warning);
+    if let Locked::Unsupported(why) = &lock {
+        ctx.printer.warn(&format!(
+            "cannot lock `{}` ({why}): do not sign it elsewhere at the same time",
+            place.path()
+        ));
     }
-    draft.write(place, &lock, key)
+    draft.write(place, lock, key)
 }

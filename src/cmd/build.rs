@@ -241,7 +241,7 @@ impl Args {
     fn signer(&self, ctx: &Ctx) -> Result<Option<Signer>, Failure> {
         let Some(path) = &self.key.key else { return Ok(None) };
         let now = clock::now()?;
-        let terms = self.terms.chosen()?;
+        let terms = self.terms.chosen();
         // Wrong terms are refused before a passphrase is asked for.
         terms.terms(now)?;
         let key = if self.keygen {

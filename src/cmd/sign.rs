@@ -20,9 +20,11 @@ use crate::fsio::{self, Durability, MODE_PUBLIC};
 use crate::signing::draft::{Discarded, Draft, Signed};
 use crate::signing::releases::NewTerms;
 use crate::signing::target::SigningTarget;
+use crate::signing::terms::sites_in_words;
 use crate::trust::key::{KeyId, PublicKey, SIGNATURE_BYTES, SignatureBytes};
 use crate::trust::sign::parse_signature;
 use crate::trust::statement::{Predicate, Statement};
+use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
 /// The size limits of a signature file and a payload file, both far above real sizes.
@@ -118,13 +120,13 @@ impl Args {
         let place = self.target(ctx)?;
         let (bundle, seen) = place.read()?;
         let releases = place.releases(&bundle, seen.as_deref())?;
-        let chosen = self.terms.chosen()?;
+        let chosen = self.terms.chosen();
         let terms = NewTerms { chosen: &chosen, now: clock::now()?, releases: &releases };
         let (mut draft, discarded) = self.draft(&bundle, seen, &terms)?;
         for warning in &discarded.warnings {
             ctx.printer.warn(warning);
         }
-        ctx.printer.say_lines(&draft.describe(place.path().as_str()));
+        ctx.printer.say_lines(&describe(&draft, place.path().as_str()));
         for warning in draft.check_serial(&releases)? {
             ctx.printer.warn(&warning);
         }
@@ -216,6 +218,36 @@ impl Args {
         let is_new = draft.sign(&key)?;
         Ok((key.public(), is_new))
     }
+}
+
+/// Describes a statement before it is signed, in lines.
+fn describe(draft: &Draft, bundle: &str) -> String {
+    let Statement { content_id, predicate } = &draft.statement;
+    let kind = match draft.signers().len() {
+        0 => "a new statement".to_owned(),
+        signers => format!("the statement that has {}", count(signers, "signature")),
+    };
+    let expires = predicate
+        .expires
+        .map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
+    let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
+    format!(
+        "signing {}: {kind}
+  content      sha256:{content_id}
+  bundle       {name}, profile {profile}
+  namespace    {namespace}, environment {environment}
+  files        {}, {} bytes
+  serial       {}
+  issued       {}
+  expires      {expires}
+  for          {}",
+        safe(bundle),
+        predicate.files,
+        predicate.bytes,
+        predicate.serial,
+        predicate.issued,
+        sites_in_words(predicate),
+    )
 }
 
 fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, signed: &Signed) {

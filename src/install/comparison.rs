@@ -153,9 +153,7 @@ impl<'a> Live<'a> {
                 }
                 Ok(None) => missing.wanted.push(name),
                 Err(error) if error.code() == 403 => {
-                    missing
-                        .unseen
-                        .push(format!("{name}: not checked, missing permission to read it"));
+                    missing.unseen.push(format!("{name}: missing permission to read it"));
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -101,7 +101,7 @@ pub fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Fai
                 missing.wanted.push(format!("{name}, for {users}"));
             }
             Err(CallError::Status(status)) if status.code == 403 => {
-                missing.unseen.push(format!("{name}: not checked, missing permission to read it"));
+                missing.unseen.push(format!("{name}: missing permission to read it"));
             }
             Err(error) => return Err(error.into()),
         }

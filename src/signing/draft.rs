@@ -2,20 +2,20 @@
 //! read it back.
 
 use super::releases::{NewTerms, Releases};
-use super::target::{SigningTarget, TargetLock};
+use super::target::SigningTarget;
 use super::terms::{ChosenTerms, serial_warning, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::failure::refused::untrusted;
+use crate::fsio::Locked;
 use crate::model::digest::Digest;
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
 use crate::trust::sign::{Terms, Unfit, envelope_of_signed_bytes, existing, statement};
 use crate::trust::statement::{Predicate, Statement};
 use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
-use crate::ui::escape::safe;
 
 /// A statement about a bundle, before it is signed.
 pub struct Draft {
@@ -174,38 +174,6 @@ impl Draft {
         Ok(Discarded { signers, warnings })
     }
 
-    /// Describes the statement before it is signed, in lines.
-    pub fn describe(&self, bundle: &str) -> String {
-        let Statement { content_id, predicate } = &self.statement;
-        let signers = self.envelope.signatures().len();
-        let kind = match signers {
-            0 => "a new statement".to_owned(),
-            1 => "the statement that has 1 signature".to_owned(),
-            _ => format!("the statement that has {signers} signatures"),
-        };
-        let expires = predicate
-            .expires
-            .map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
-        let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
-        format!(
-            "signing {}: {kind}
-  content      sha256:{content_id}
-  bundle       {name}, profile {profile}
-  namespace    {namespace}, environment {environment}
-  files        {}, {} bytes
-  serial       {}
-  issued       {}
-  expires      {expires}
-  for          {}",
-            safe(bundle),
-            predicate.files,
-            predicate.bytes,
-            predicate.serial,
-            predicate.issued,
-            sites_in_words(predicate),
-        )
-    }
-
     /// Returns the key ids of the signatures.
     pub fn signers(&self) -> Vec<KeyId> {
         signers_of(&self.envelope)
@@ -246,12 +214,14 @@ impl Draft {
     pub fn write(
         self,
         place: &SigningTarget,
-        lock: &TargetLock,
+        lock: Locked,
         key: &PublicKey,
     ) -> Result<Signed, Failure> {
         let content_id = self.statement.content_id;
         let update = |current: Option<&[u8]>| self.update(current, key);
-        place.replace(lock, content_id, Box::new(update))?;
+        place.replace(&lock, content_id, Box::new(update))?;
+        // Reading it back takes long for large archives, and other signers may go on.
+        drop(lock);
         self.confirm(place, key)
     }
 

@@ -14,8 +14,7 @@ use crate::bundle::read::{AnyMedium, Files, Opening, ReadError, SumsRead};
 use crate::bundle::sealed::check_sealed;
 use crate::failure::{Failure, refused};
 use crate::fsio::{
-    AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, Waits, folder_of, lock_named,
-    open_regular,
+    AtomicFile, Durability, Locked, MODE_PUBLIC, Waits, folder_of, lock_named, open_regular,
 };
 use crate::media::archive::{self, WriteError, Writer};
 use crate::media::medium::{check_place, entry_at, is_parts_index};
@@ -36,20 +35,6 @@ enum Place {
     Entry(Store, EntryName),
     /// The path of a file, with links resolved.
     Archive(Utf8PathBuf),
-}
-
-/// The lock of a bundle while it is signed.
-pub struct TargetLock {
-    /// None if the file system does not support locks.
-    lock: Option<NamedLock>,
-    warning: Option<String>,
-}
-
-impl TargetLock {
-    /// Returns the warning about a bundle that cannot be locked.
-    pub fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
-    }
 }
 
 /// Turns the current attestation into the new one. Returns `None` if they are equal.
@@ -152,7 +137,7 @@ impl SigningTarget {
     /// When the bundle was replaced or cannot be read, `update` fails, or the disk does.
     pub(super) fn replace(
         &self,
-        lock: &TargetLock,
+        lock: &Locked,
         content_id: Digest,
         update: Box<Update<'_>>,
     ) -> Result<(), Failure> {
@@ -197,25 +182,15 @@ impl SigningTarget {
     /// # Errors
     ///
     /// When it cannot be opened.
-    pub fn lock(&self) -> Result<TargetLock, Failure> {
-        Ok(match lock_named(&self.real_path(), &self.waits)? {
-            Locked::Yes(lock) => TargetLock { lock: Some(lock), warning: None },
-            // The attestation is read again before it is replaced, with or without a lock.
-            Locked::Unsupported(why) => {
-                let warning = format!(
-                    "cannot lock `{}` ({why}): do not sign it elsewhere at the same time",
-                    self.shown
-                );
-                TargetLock { lock: None, warning: Some(warning) }
-            }
-        })
+    pub fn lock(&self) -> Result<Locked, Failure> {
+        Ok(lock_named(&self.real_path(), &self.waits)?)
     }
 
     /// Copies an archive over itself with another attestation, in constant memory.
     fn copy(
         &self,
         path: &Utf8Path,
-        lock: &TargetLock,
+        lock: &Locked,
         sums: SumsRead<AnyMedium>,
         attestation: &[u8],
     ) -> Result<(), Failure> {
@@ -238,13 +213,14 @@ impl SigningTarget {
     }
 
     /// Refuses to overwrite a bundle that has replaced this one, such as a new build's archive.
-    fn check_current(&self, lock: &TargetLock) -> Result<(), Failure> {
-        match lock.lock.as_ref().map(NamedLock::is_current).transpose()? {
-            Some(false) => {
+    fn check_current(&self, lock: &Locked) -> Result<(), Failure> {
+        match lock {
+            Locked::Yes(lock) if !lock.is_current()? => {
                 Err(Failure::world(format!("`{}` was replaced while being signed", self.shown))
                     .hint("nothing was written: sign the new one"))
             }
-            Some(true) | None => Ok(()),
+            // The attestation is read again before it is replaced, with or without a lock.
+            Locked::Yes(_) | Locked::Unsupported(_) => Ok(()),
         }
     }
 

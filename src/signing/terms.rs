@@ -10,12 +10,13 @@ use crate::trust::sign::Terms;
 use crate::trust::statement::Predicate;
 
 /// The chosen terms of a release.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ChosenTerms {
     pub serial: Option<u64>,
     pub issued: Option<Timestamp>,
-    /// The time of issue if none is chosen; `None` means now.
-    pub build_time: Option<Timestamp>,
+    /// Returns the time of issue of a new statement with a chosen serial, if none is chosen; `None`
+    /// means now.
+    pub build_time: fn() -> Result<Option<Timestamp>, Failure>,
     pub expires: Option<Expiry>,
     pub sites: Vec<Label>,
 }
@@ -67,9 +68,14 @@ impl ChosenTerms {
     ///
     /// # Errors
     ///
-    /// When the terms contradict each other, or the time of issue is in the future.
+    /// When the terms contradict each other, the time of issue is in the future, or the build time is
+    /// not a number.
     pub fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
-        let issued = self.issued.or(self.build_time).unwrap_or(now);
+        let issued = match self.issued {
+            None if self.serial.is_some() => (self.build_time)()?,
+            issued => issued,
+        };
+        let issued = issued.unwrap_or(now);
         let terms = Terms {
             issued,
             serial: self.serial,

@@ -298,6 +298,15 @@ fn the_time_of_repeated_builds_counts_only_beside_a_serial() {
 }
 
 #[test]
+fn further_signature_does_not_read_the_time_of_repeated_builds() {
+    let bundles = Bundles::new();
+    assert_eq!(bundles.sign("web.tar", "a.pem", &["--serial", "7"]).code, 0);
+    let arguments = ["sign", "web.tar", "--key", "b.pem", "--serial", "7"];
+    let output = bundles.env.command(&arguments).env("SOURCE_DATE_EPOCH", "soon").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn what_a_verifier_would_refuse_is_not_signed() {
     let bundles = Bundles::new();
     for (name, path) in bundles.all() {
@@ -450,7 +459,7 @@ fn what_is_no_bundle_is_named_with_a_remedy() {
     for (name, code, why) in [
         ("web", 2, "`@web` is its newest build"),
         ("@none", 2, "not in the store"),
-        ("./none", 2, "file or folder `"),
+        ("./none", 2, "file or folder `./none` does not exist"),
         ("/dev/null", 2, "neither a file nor a folder"),
         ("text.tar", 3, "is not a bundle"),
         ("profiles/", 2, "`profiles/` does not contain a bundle"),

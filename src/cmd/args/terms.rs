@@ -30,19 +30,14 @@ pub struct TermsArgs {
 
 impl TermsArgs {
     /// Returns the chosen terms.
-    ///
-    /// # Errors
-    ///
-    /// When the environment sets a build time that is not a number.
-    pub(in crate::cmd) fn chosen(&self) -> Result<ChosenTerms, Failure> {
-        let uses_build_time = self.serial.is_some() && self.issued.is_none();
-        Ok(ChosenTerms {
+    pub(in crate::cmd) fn chosen(&self) -> ChosenTerms {
+        ChosenTerms {
             serial: self.serial,
             issued: self.issued,
-            build_time: if uses_build_time { source_date_epoch()? } else { None },
+            build_time: source_date_epoch,
             expires: self.expires,
             sites: self.sites.clone(),
-        })
+        }
     }
 }
 
