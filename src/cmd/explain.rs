@@ -56,9 +56,16 @@ const REACHES: [&str; 2] = ["reaches", "reach"];
 const REACH_TITLE: &str = "the ways in which a bundle reaches beyond its namespace";
 
 const REACH: &str =
-    "`verify`, `inspect` and the plan of `apply` list them, one line per object and way: hosts of an Ingress or HTTPRoute, annotations and labels that controllers of the cluster act on, ports of nodes, tolerations, devices, priorities of the system, budgets that block drains, other namespaces. A bundle may use all of them: compare each line with your expectations of the release, and ask the builder about any other. Anything that would give control of a node is refused (FORBIDDEN_CONTENT).
+    "`verify`, `inspect` and the plan of `apply` list them, one line per object and way: \
+hosts of an Ingress or HTTPRoute, annotations and labels that controllers of the cluster act on, \
+ports of nodes, tolerations, devices, priorities of the system, budgets that block drains, \
+other namespaces. A bundle may use all of them: compare each line with your expectations of the \
+release, and ask the builder about any other. Anything that would give control of a node is refused \
+(FORBIDDEN_CONTENT).
 
-A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, `tolerations`. The annotations of a preceding nginx come from `ingress.presets`. docs/format/report-json.md lists every way; `--json` has the full values.";
+A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, \
+`tolerations`. The annotations of an nginx in front of the ingress controller come from \
+`ingress.presets`. docs/format/report-json.md lists every way; `--json` has the full values.";
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {

@@ -58,16 +58,16 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
         removed: false,
         config_maps: look(&cluster, &journal)?,
     };
-    let number = count(report.config_maps.len(), "ConfigMap");
+    let number = count(report.config_maps.len(), "unreferenced ConfigMap");
     if how.dry_run || report.config_maps.is_empty() {
         ctx.printer.report(&report)?;
-        ctx.printer.say(&format!("{number} in namespace {}, unreferenced", report.namespace));
+        ctx.printer.say(&format!("{number} in namespace {}", report.namespace));
         return Ok(ExitCode::SUCCESS);
     }
     check_permissions(&cluster, journal.namespace())?;
     if !how.yes {
         let place = place(&cluster, &identity, None, journal.namespace());
-        confirm(ctx, &report, &format!("Remove {number}, unreferenced, from {place}?"))?;
+        confirm(ctx, &report, &format!("Remove {number} from {place}?"))?;
     }
     let observe = |event: &Event<'_>| ctx.observe(event);
     let turn = Turn::of(false, how.break_lock);

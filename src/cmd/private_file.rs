@@ -17,7 +17,7 @@ use crate::fsio::open_for_reading;
 /// Part of the first and the last line of every private key in PEM.
 const SECRET: &[u8] = b"PRIVATE KEY";
 
-/// How long a pipe waits for a program that writes to it.
+/// How long to wait for a program that opens a pipe for writing.
 const WRITER_WAIT: Duration = Duration::from_secs(10);
 
 /// Reads a file of at most `limit` bytes that only this user and root can read or change.

@@ -1,5 +1,4 @@
-//! The steps of a run, as data: the command line prints them while a run works, and tests compare
-//! them.
+//! The steps of a run, as data: the command line prints them while a run works.
 
 use std::fmt;
 
@@ -12,7 +11,7 @@ use crate::rollout::lock::Lock;
 pub type Observer<'a> = dyn Fn(&Event<'_>) + 'a;
 
 /// A step of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The run only reads, and another one holds the lock.
     LockHeld {
@@ -50,7 +49,7 @@ pub enum Event<'a> {
 }
 
 /// A change of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Act {
     Create,
     Update,

@@ -48,7 +48,7 @@ const READ_AT_ONCE: usize = 8;
 pub enum Turn {
     /// Reports the lock and goes on: a dry run writes nothing.
     Looks,
-    /// Waits until the holder releases the lock or proves to be dead.
+    /// Waits until the holder proves to be dead, and fails if it releases the lock.
     Waits,
     /// Takes the lock over: the operator states that the holder is dead.
     Takes,
@@ -564,8 +564,8 @@ pub fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
         Ok(Given::Back) => failure.hint("the lock was released"),
         Ok(Given::NotOurs) => failure,
         Err(why) => failure.hint(format!(
-            "cannot release the lock ({}): the next run waits until it has expired, or pass \
-             --break-lock",
+            "cannot release the lock ({}): the next run waits until the lock has expired; \
+             pass --break-lock to skip that",
             why.message()
         )),
     }

@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
     }
 
     /// Adds hints on how to resume a pending generation, roll back, or remove.
-    pub fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
+    fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
         let failure = failure.hint(format!("generation {pending} stays pending")).hint(AGAIN);
         match self.journal.head.deployed().map(|deployed| deployed.generation) {
             Some(deployed) => {
@@ -346,7 +346,7 @@ impl<'a> Run<'a> {
             bundle,
             plan,
             &mut uids,
-            &observe,
+            observe,
         )?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> =

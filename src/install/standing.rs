@@ -96,7 +96,8 @@ fn with_ways_on(
     let places = state.places_above(&bundle.voucher().statement, &checked.policy.target);
     Ok(places.fold(refused, |refused, place| {
         refused.hint(format!(
-            "nothing is installed here: to restore a lost installation with this bundle, reset the accepted serial, then run the command again: {}",
+            "nothing is installed here: if the installation was lost, run the same command again \
+             after resetting the accepted serial: {}",
             reset_line(place, &accepted.words)
         ))
     }))

@@ -187,7 +187,7 @@ impl Head {
             .chain(self.lock.as_ref().map(|lock| lock.heartbeat))
             .any(|number| number > NUMBER_MAX)
         {
-            return Err(InvalidRecord::Changed("its numbers exceed the highest generation"));
+            return Err(InvalidRecord::Changed("its numbers are too large"));
         }
         if !self.lock.as_ref().is_none_or(Lock::is_possible) {
             return Err(InvalidRecord::Changed("invalid lock holder"));

@@ -154,7 +154,7 @@ fn a_lost_installation_comes_back_with_the_printed_reset_line() {
 
     let refused = site.apply(&good, &state);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
-    let line = printed(&refused.stderr, "then run the command again: relay-bundle ");
+    let line = printed(&refused.stderr, "after resetting the accepted serial: relay-bundle ");
     shell(site.path(), &format!("{line} --yes"));
 
     let ran = site.apply(&good, &state);

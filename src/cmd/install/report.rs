@@ -164,7 +164,7 @@ impl<'a> ApplyReport<'a> {
                 Action::Refused => "refused ",
                 Action::Keep => continue,
             };
-            let untried = if step.tried { "" } else { " (not tried)" };
+            let untried = if step.tried { "" } else { " (no dry run)" };
             writeln!(out, "{verb}  {}{untried}", step.key)?;
             if let Some(change) = self.plan.change_of(&step.key) {
                 write_changes(change, out)?;

@@ -178,8 +178,13 @@ impl<'a> Survey<'a, '_> {
     }
 
     fn size(&self, digest: Digest) -> u64 {
-        self.images.get(&digest).expect("the blobs of an image are listed").size()
+        blob_size(self.images, digest)
     }
+}
+
+/// Returns the size of a config or layer of a bundle's image.
+pub(super) fn blob_size(images: &ImageList, digest: Digest) -> u64 {
+    images.get(&digest).expect("the blobs of an image are listed").size()
 }
 
 /// Whether the bundle has the bytes of a config or layer.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use super::content::{Content, VisitFailure};
-use super::plan::{ImagePlan, Way};
+use super::plan::{ImagePlan, Way, blob_size};
 use super::tags::TagOutcome;
 use crate::bundle::carried::Entry;
 use crate::failure::Failure;
@@ -93,7 +93,7 @@ impl<'a> Sender<'a> {
         for (number, plan) in self.plans.iter().enumerate() {
             for (digest, way) in &plan.blobs {
                 let Way::Mount(from) = way else { continue };
-                let size = self.images.get(digest).map_or(0, Carryable::size);
+                let size = blob_size(self.images, *digest);
                 let image = &plan.destination.image;
                 let upload = BlobUpload { image, digest: *digest, size };
                 match self.registry.mount(&upload, from)? {

@@ -68,11 +68,11 @@ impl Args {
         )?;
         let path = &self.out;
         ctx.printer.say_lines(&format!(
-            "{path} does not trust any key yet. Add keys, grant what they may sign, and check the \
-             result:\n  relay-bundle trust add key {path} --key signing.pub.pem --holder \
-             build-desk\n  relay-bundle trust add grant {path} --bundle claude-relay --profile \
-             production --environment production --namespace claude-relay --key \
-             build-desk\n  relay-bundle trust check {path}"
+            "{path} does not trust any key yet. Add keys, grant what they may sign, and check the result:\n  \
+             relay-bundle trust add key {path} --key signing.pub.pem --holder build-desk\n  \
+             relay-bundle trust add grant {path} --bundle claude-relay --profile production \
+             --environment production --namespace claude-relay --key build-desk\n  \
+             relay-bundle trust check {path}"
         ));
         ctx.printer.report(&InitReport { path: self.out })?;
         Ok(ExitCode::SUCCESS)
@@ -90,12 +90,20 @@ impl Args {
         let uid = line("clusterUid", self.cluster_uid.as_deref().map(quoted), "\"…\"");
         let age = line("maxAgeDays", self.max_age_days.map(|days| days.to_string()), "180");
         format!(
-            "# The keys that are trusted for this place, and what they may sign. Check it with \
-             `relay-bundle trust check`.\n# Only its owner may have write permission for this \
-             file.\nschema = \"{SCHEMA}\"\n\n# The identity of this place. Omitted fields are not \
-             checked.\n[target]\n# Bundles signed for other sites are refused.\n{site}# kubectl \
-             get namespace kube-system -o jsonpath='{{.metadata.uid}}'\n{uid}\n[policy]\n# The \
-             maximum age of a bundle in days.\n{age}"
+            "# The keys that are trusted for this place, and what they may sign. Check it with `relay-bundle trust check`.\n\
+             # Only its owner may have write permission for this file.\n\
+             schema = \"{SCHEMA}\"\n\
+             \n\
+             # The identity of this place. Omitted fields are not checked.\n\
+             [target]\n\
+             # Bundles signed for other sites are refused.\n\
+             {site}\
+             # kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'\n\
+             {uid}\
+             \n\
+             [policy]\n\
+             # The maximum age of a bundle in days.\n\
+             {age}"
         )
     }
 }

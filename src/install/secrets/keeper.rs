@@ -55,7 +55,7 @@ fn is_dev(bundle: &Bundle) -> bool {
     bundle.index.environment.as_str() == "dev"
 }
 
-const NO_RECOVERY: &str = "or accept their loss with the namespace: --no-recovery";
+const NO_RECOVERY: &str = "or accept that they are lost with the namespace: --no-recovery";
 
 /// The recipients of generated values, and the path of the file.
 pub(super) struct Keeper {
