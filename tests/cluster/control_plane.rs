@@ -1,15 +1,17 @@
-//! The control plane that all tests of this program share.
+//! The control plane that the tests share, and those of tests that need one of their own.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::site::Ran;
+use crate::watcher::Watcher;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster");
 
@@ -20,6 +22,8 @@ pub(crate) struct ControlPlane {
     pub(crate) kubeconfig: PathBuf,
     kubectl: PathBuf,
     cache: tempfile::TempDir,
+    watcher: OnceLock<Watcher>,
+    is_down: AtomicBool,
     _up: Child,
 }
 
@@ -74,7 +78,14 @@ fn start() -> Option<ControlPlane> {
         return None;
     }
     let cache = tempfile::tempdir().unwrap();
-    Some(ControlPlane { kubeconfig: path.trim().into(), kubectl: kubectl(), cache, _up: up })
+    Some(ControlPlane {
+        kubeconfig: path.trim().into(),
+        kubectl: kubectl(),
+        cache,
+        watcher: OnceLock::new(),
+        is_down: AtomicBool::new(false),
+        _up: up,
+    })
 }
 
 /// Returns the newest kubectl among the programs that `up` has started.
@@ -93,6 +104,16 @@ fn kubectl() -> PathBuf {
 }
 
 impl ControlPlane {
+    /// Returns the watcher, which starts on the first call, before any test writes.
+    pub(crate) fn watcher(&'static self) -> &'static Watcher {
+        self.watcher.get_or_init(|| Watcher::begin(self))
+    }
+
+    /// Whether it has ended before the tests have.
+    pub(crate) fn is_down(&self) -> bool {
+        self.is_down.load(Ordering::Relaxed)
+    }
+
     /// Returns kubectl's folder.
     pub(crate) fn tools(&self) -> &Path {
         self.kubectl.parent().unwrap()
@@ -125,9 +146,10 @@ impl ControlPlane {
     }
 
     fn down(&self) {
+        self.is_down.store(true, Ordering::Relaxed);
         let status =
             Command::new(format!("{FOLDER}/down")).arg(self.folder()).stdin(Stdio::null()).status();
-        assert!(status.unwrap().success());
+        assert!(std::thread::panicking() || status.unwrap().success());
     }
 
     /// Returns the address of the API server.

@@ -60,7 +60,7 @@ fn what_verify_emits_is_applied_by_kubectl_and_then_differs_from_nothing() {
     site.plane.feed(&["apply", "--server-side", "-f", "-"], &emitted.stdout);
 
     let deployment = "deployment/claude-relay";
-    site.plane.kubectl(&["-n", &site.namespace, "rollout", "status", "--timeout=60s", deployment]);
+    site.await_rollout(deployment);
     comes_to_differ_from_nothing(&site, &["-f", "-"], &emitted.stdout);
 }
 
@@ -103,7 +103,7 @@ fn kubectl_shows_what_a_rendered_folder_changes_and_nothing_once_it_is_applied()
             workload["kind"].as_str().unwrap(),
             workload["metadata"]["name"].as_str().unwrap()
         );
-        site.plane.kubectl(&["-n", &site.namespace, "rollout", "status", "--timeout=60s", &name]);
+        site.await_rollout(&name);
     }
     comes_to_differ_from_nothing(&site, &files, "");
     render(&["service.annotations={\"example.internal/team\"=\"relay\"}"]);

@@ -14,7 +14,7 @@ use crate::tools::find;
 fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
     let Some(own) = own_control_plane() else { return };
     let plane = own.plane;
-    let site = Site::on(plane, "outage");
+    let site = Site::unwatched(plane, "outage");
     let stop_once = |is_stopped: &Arc<AtomicBool>| {
         let is_stopped = Arc::clone(is_stopped);
         move |seen: &Seen| {

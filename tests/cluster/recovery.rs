@@ -13,7 +13,6 @@ use crate::site::{build, prepare, write_trust, write_trusted};
 use crate::started::{Ended, spawn};
 use crate::tools::find;
 use crate::vault::{GENERATED, KEY, KEYS, NAME, Vault, recovered, write_private};
-use crate::watcher::Watcher;
 
 const VALUES: [(&str, &str); 4] = [
     (KEY, "encryption-key"),
@@ -458,7 +457,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
 fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encryption_key() {
     let Some(plane) = control_plane() else { return };
     let Some(_) = find("bash", "bash") else { return };
-    let watcher = Watcher::of(plane);
+    let watcher = plane.watcher();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recovery.md");
     let text = fs_err::read_to_string(&file).unwrap();
     let home = console::folder();

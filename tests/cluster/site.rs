@@ -51,14 +51,19 @@ impl Site {
     /// When it is dropped, it asserts that every object that a live pod referenced existed at each
     /// moment.
     pub(crate) fn new(namespace: &str) -> Option<Self> {
-        let plane = control_plane()?;
-        let mut site = Self::on(plane, namespace);
-        site.watcher = Some(Watcher::of(plane));
-        Some(site)
+        Some(Self::on(control_plane()?, namespace))
     }
 
-    /// Returns a site on a control plane of its own.
+    /// Returns a site on this control plane.
     pub(crate) fn on(plane: &'static ControlPlane, namespace: &str) -> Self {
+        let watcher = plane.watcher();
+        let mut site = Self::unwatched(plane, namespace);
+        site.watcher = Some(watcher);
+        site
+    }
+
+    /// Returns a site on a control plane whose servers the test stops, which ends the watches.
+    pub(crate) fn unwatched(plane: &'static ControlPlane, namespace: &str) -> Self {
         static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
         let is_new = TAKEN.lock().unwrap().insert(namespace.to_owned());
         assert!(is_new, "two tests would disturb each other in the namespace {namespace}");
@@ -174,6 +179,13 @@ impl Site {
             assert!(start.elapsed() < Duration::from_mins(1), "a pod does not go");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits until the pods of a workload are up to date and ready.
+    #[track_caller]
+    pub(crate) fn await_rollout(&self, workload: &str) {
+        let arguments = ["rollout", "status", workload, "-n", &self.namespace, "--timeout=60s"];
+        self.plane.kubectl(&arguments);
     }
 
     /// Sets a quota for the pods of the namespace, and waits until it is counted.

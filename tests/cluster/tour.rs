@@ -9,7 +9,6 @@ use crate::console;
 use crate::control_plane::control_plane;
 use crate::platform;
 use crate::tools::find;
-use crate::watcher::Watcher;
 
 #[test]
 fn every_command_of_the_tour_prints_what_the_readme_shows() {
@@ -20,7 +19,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     {
         return;
     }
-    let watcher = Watcher::of(plane);
+    let watcher = plane.watcher();
     plane.kubectl(&["create", "namespace", "claude-relay"]);
     platform::ensure(plane, "claude-relay");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");

@@ -1,13 +1,13 @@
 //! Checks at each moment that all references of live pods exist, which the simulated kubelets do
 //! not check.
 //!
-//! One watch per kind covers all namespaces, starting before the first test; each test queries its
-//! own namespace.
+//! One watch per kind covers all namespaces of a control plane, starting before the first test; each
+//! test queries its own namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use relay_bundle::render::references::references;
@@ -22,7 +22,7 @@ const RESOURCES: [(&str, &str); 4] = [
     ("PersistentVolumeClaim", "persistentvolumeclaims"),
 ];
 
-/// A watcher of the control plane that the tests share.
+/// A watcher of a control plane.
 pub(crate) struct Watcher {
     plane: &'static ControlPlane,
     seen: Arc<Seen>,
@@ -44,13 +44,8 @@ struct Event {
 }
 
 impl Watcher {
-    /// Returns the shared watcher, which starts on the first call, before any test writes.
-    pub(crate) fn of(plane: &'static ControlPlane) -> &'static Self {
-        static WATCHER: OnceLock<Watcher> = OnceLock::new();
-        WATCHER.get_or_init(|| Self::begin(plane))
-    }
-
-    fn begin(plane: &'static ControlPlane) -> Self {
+    /// Starts to watch.
+    pub(crate) fn begin(plane: &'static ControlPlane) -> Self {
         let seen = Arc::new(Seen::default());
         let list: Value =
             serde_json::from_str(&plane.kubectl(&["get", "--raw", "/api/v1/pods?limit=1"]))
@@ -148,7 +143,7 @@ impl Watcher {
 ///
 /// The server may end a watch at any time; the next watch continues from there.
 fn follow(plane: &ControlPlane, kind: &'static str, resource: &str, mut from: u64, seen: &Seen) {
-    loop {
+    while !plane.is_down() {
         let path =
             format!("/api/v1/{resource}?watch=1&timeoutSeconds=86400&resourceVersion={from}");
         let mut command = plane.command(&["get", "--raw", &path]);

@@ -75,4 +75,6 @@ fn interrupt(helm: &Helm) {
     });
     let arguments = ["adopt", "--from-helm", RELEASE, "production-1.tar", "--recreate-redis"];
     assert_eq!(spawn(helm.site.path(), &proxy, &arguments).end().code, None);
+    // The run had recreated Redis' StatefulSet.
+    helm.site.await_rollout("statefulset/claude-relay-redis");
 }

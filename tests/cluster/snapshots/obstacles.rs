@@ -14,8 +14,8 @@ fn cluster_errors_match_snapshots() {
     let Some(own) = own_control_plane() else { return };
     let site = Site::on(own.plane, "relay-nowhere");
     site.build("dev", &[]);
-    let own = fs_err::read_to_string(&site.plane.kubeconfig).unwrap();
-    let nowhere = own.replace(&site.plane.server().to_string(), "127.0.0.1:1");
+    let kubeconfig = fs_err::read_to_string(&site.plane.kubeconfig).unwrap();
+    let nowhere = kubeconfig.replace(&site.plane.server().to_string(), "127.0.0.1:1");
     fs_err::write(site.path().join("nowhere.kubeconfig"), nowhere).unwrap();
     see(
         &site,
@@ -55,9 +55,9 @@ fn trust_errors_match_snapshots() {
     site.build("dev", &[]);
     site.build("dev", &["config.logLevel=\"info\""]);
     let trust = fs_err::read_to_string(site.path().join("trust.toml")).unwrap();
-    let own = crate::site::key().public();
+    let builder = crate::site::key().public();
     let other = PrivateKey::from_seed(&[8; 32]).public();
-    let (id, base64) = (own.id().to_string(), own.to_base64());
+    let (id, base64) = (builder.id().to_string(), builder.to_base64());
     let strange = trust.replace(&id, &other.id().to_string()).replace(&base64, &other.to_base64());
     write_trusted(&site.path().join("strange.toml"), &strange);
     let uid = trust.split_once("clusterUid = \"").unwrap().1.split_once('"').unwrap().0;
