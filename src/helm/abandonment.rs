@@ -12,8 +12,9 @@ use super::disposition::{KEPT, find};
 use super::field_owners::{has_ours, marked, release_namespace_of, release_of};
 use super::redis_volume::claims;
 use super::release::{Release, key};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
-use crate::render::manifest_set::{ManifestSet, phase};
+use crate::render::manifest_set::ManifestSet;
 
 /// The action for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,7 +72,7 @@ pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
     let mut set = ManifestSet::default();
     for object in &release.objects {
         let of = key(object, owner.namespace);
-        if phase(&of.kind).is_some() {
+        if Kind::phase_of(&of.kind).is_some() {
             let mut object = object.clone();
             object["metadata"]["namespace"] = of.namespace.into();
             set.add(&marked(object, owner.release, owner.namespace));
@@ -97,7 +98,8 @@ pub fn returns(
         })
         .collect();
     all.sort_by(|one, other| {
-        (phase(&one.key.kind), &one.key).cmp(&(phase(&other.key.kind), &other.key))
+        (Kind::phase_of(&one.key.kind), &one.key)
+            .cmp(&(Kind::phase_of(&other.key.kind), &other.key))
     });
     all
 }
@@ -110,7 +112,7 @@ fn act(
 ) -> Return {
     let kind = object["kind"].as_str().unwrap_or_default();
     let is_kept = KEPT.contains(&kind);
-    if phase(kind).is_none() {
+    if Kind::phase_of(kind).is_none() {
         return Return::Other;
     }
     let Some(live) = live else { return if is_kept { Return::Missing } else { Return::Recreate } };

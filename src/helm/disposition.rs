@@ -10,7 +10,7 @@ use super::redis_volume;
 use super::release::{Release, key};
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
-use crate::render::manifest_set::{Manifest, ManifestSet, phase};
+use crate::render::manifest_set::{Manifest, ManifestSet};
 
 /// The action for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -92,7 +92,7 @@ impl Scope<'_> {
     }
 
     fn fate(&self, key: &ObjectKey) -> Fate {
-        if phase(&key.kind).is_none() {
+        if Kind::phase_of(&key.kind).is_none() {
             return Fate::Leave;
         }
         let Some(object) = find(self.live, key) else { return Fate::Gone };
@@ -288,7 +288,7 @@ pub(crate) mod tests {
         let mut set = ManifestSet::default();
         objects
             .iter()
-            .filter(|object| phase(object["kind"].as_str().unwrap()).is_some())
+            .filter(|object| Kind::phase_of(object["kind"].as_str().unwrap()).is_some())
             .for_each(|object| set.add(object));
         set.iter().map(|manifest| (manifest.key.clone(), manifest.object.clone())).collect()
     }

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ObjectName, ReleaseName};
 use crate::model::timestamp::Timestamp;
-use crate::render::manifest_set::phase;
 
 /// The number of revisions that are read; Helm keeps 10 by default.
 pub const REVISIONS_MAX: usize = 100;
@@ -271,7 +271,7 @@ fn is_possible(object: &Value) -> bool {
         text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
     };
     // Kinds that no bundle has may have other names, such as `system:a`, or none, such as lists.
-    let is_name = if phase(&kind).is_some() {
+    let is_name = if Kind::phase_of(&kind).is_some() {
         !name.is_empty() && name.parse::<ObjectName>().is_ok()
     } else {
         name.len() <= ObjectName::LEN_MAX && name != "." && name != ".." && is_plain(&name, "-_.:@")

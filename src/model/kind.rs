@@ -1,131 +1,83 @@
 //! The kinds of objects that this program renders, references or observes.
 
-/// A kind, with one stable version of its API. The rendered kinds come first, in apply order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Namespace,
-    NetworkPolicy,
-    ServiceAccount,
-    ConfigMap,
-    Secret,
-    PersistentVolumeClaim,
-    Service,
-    StatefulSet,
-    Deployment,
-    HorizontalPodAutoscaler,
-    PodDisruptionBudget,
-    Ingress,
-    HttpRoute,
-    ServiceMonitor,
-    // Not rendered, but referenced or observed.
-    PersistentVolume,
-    Pod,
-    Event,
-    ReplicaSet,
-    ControllerRevision,
-    IngressClass,
-    Gateway,
-    StorageClass,
-    PriorityClass,
-    RuntimeClass,
-    CustomResourceDefinition,
-}
-
 struct Facts {
-    group: &'static str,
     name: &'static str,
+    api_version: &'static str,
     resource: &'static str,
-    is_namespaced: bool,
+    scope: Scope,
+    short_name: Option<&'static str>,
 }
 
-impl Facts {
-    const fn namespaced(group: &'static str, name: &'static str, resource: &'static str) -> Self {
-        Self { group, name, resource, is_namespaced: true }
-    }
-
-    const fn cluster_scoped(
-        group: &'static str,
-        name: &'static str,
-        resource: &'static str,
-    ) -> Self {
-        Self { group, name, resource, is_namespaced: false }
-    }
+#[derive(PartialEq, Eq)]
+enum Scope {
+    Namespaced,
+    ClusterScoped,
 }
 
-/// The facts about each kind, in the order of [`Kind`].
-const FACTS: [Facts; 25] = [
-    Facts::cluster_scoped("", "Namespace", "namespaces"),
-    Facts::namespaced("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
-    Facts::namespaced("", "ServiceAccount", "serviceaccounts"),
-    Facts::namespaced("", "ConfigMap", "configmaps"),
-    Facts::namespaced("", "Secret", "secrets"),
-    Facts::namespaced("", "PersistentVolumeClaim", "persistentvolumeclaims"),
-    Facts::namespaced("", "Service", "services"),
-    Facts::namespaced("apps", "StatefulSet", "statefulsets"),
-    Facts::namespaced("apps", "Deployment", "deployments"),
-    Facts::namespaced("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    Facts::namespaced("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
-    Facts::namespaced("networking.k8s.io", "Ingress", "ingresses"),
-    Facts::namespaced("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
-    Facts::namespaced("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
-    Facts::cluster_scoped("", "PersistentVolume", "persistentvolumes"),
-    Facts::namespaced("", "Pod", "pods"),
-    Facts::namespaced("", "Event", "events"),
-    Facts::namespaced("apps", "ReplicaSet", "replicasets"),
-    Facts::namespaced("apps", "ControllerRevision", "controllerrevisions"),
-    Facts::cluster_scoped("networking.k8s.io", "IngressClass", "ingressclasses"),
-    Facts::namespaced("gateway.networking.k8s.io", "Gateway", "gateways"),
-    Facts::cluster_scoped("storage.k8s.io", "StorageClass", "storageclasses"),
-    Facts::cluster_scoped("scheduling.k8s.io", "PriorityClass", "priorityclasses"),
-    Facts::cluster_scoped("node.k8s.io", "RuntimeClass", "runtimeclasses"),
-    Facts::cluster_scoped(
-        "apiextensions.k8s.io",
-        "CustomResourceDefinition",
-        "customresourcedefinitions",
-    ),
-];
+/// Defines the kinds from lines of name, version of the API, resource, scope, and, of a rendered
+/// kind, the short name in file names.
+macro_rules! kinds {
+    ($($variant:ident: $name:literal, $api:literal, $resource:literal, $scope:ident, $short:expr;)*) => {
+        /// A kind, with one stable version of its API. The rendered kinds come first, in apply order.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Kind {
+            $($variant),*
+        }
+
+        impl Kind {
+            const ALL: &[Self] = &[$(Self::$variant),*];
+        }
+
+        /// The facts about each kind, in the order of [`Kind`].
+        const FACTS: &[Facts] = &[$(Facts {
+            name: $name,
+            api_version: $api,
+            resource: $resource,
+            scope: Scope::$scope,
+            short_name: $short,
+        }),*];
+    };
+}
+
+// The list of rendered kinds is closed: a verifier rejects any other kind.
+kinds! {
+    Namespace: "Namespace", "v1", "namespaces", ClusterScoped, Some("ns");
+    NetworkPolicy: "NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", Namespaced, Some("netpol");
+    ServiceAccount: "ServiceAccount", "v1", "serviceaccounts", Namespaced, Some("sa");
+    ConfigMap: "ConfigMap", "v1", "configmaps", Namespaced, Some("cm");
+    Secret: "Secret", "v1", "secrets", Namespaced, Some("secret");
+    PersistentVolumeClaim: "PersistentVolumeClaim", "v1", "persistentvolumeclaims", Namespaced, Some("pvc");
+    Service: "Service", "v1", "services", Namespaced, Some("svc");
+    StatefulSet: "StatefulSet", "apps/v1", "statefulsets", Namespaced, Some("sts");
+    Deployment: "Deployment", "apps/v1", "deployments", Namespaced, Some("deploy");
+    HorizontalPodAutoscaler: "HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers", Namespaced, Some("hpa");
+    PodDisruptionBudget: "PodDisruptionBudget", "policy/v1", "poddisruptionbudgets", Namespaced, Some("pdb");
+    Ingress: "Ingress", "networking.k8s.io/v1", "ingresses", Namespaced, Some("ing");
+    HttpRoute: "HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes", Namespaced, Some("httproute");
+    ServiceMonitor: "ServiceMonitor", "monitoring.coreos.com/v1", "servicemonitors", Namespaced, Some("servicemonitor");
+    // Not rendered, but referenced or observed.
+    PersistentVolume: "PersistentVolume", "v1", "persistentvolumes", ClusterScoped, None;
+    Pod: "Pod", "v1", "pods", Namespaced, None;
+    Event: "Event", "v1", "events", Namespaced, None;
+    ReplicaSet: "ReplicaSet", "apps/v1", "replicasets", Namespaced, None;
+    ControllerRevision: "ControllerRevision", "apps/v1", "controllerrevisions", Namespaced, None;
+    IngressClass: "IngressClass", "networking.k8s.io/v1", "ingressclasses", ClusterScoped, None;
+    Gateway: "Gateway", "gateway.networking.k8s.io/v1", "gateways", Namespaced, None;
+    StorageClass: "StorageClass", "storage.k8s.io/v1", "storageclasses", ClusterScoped, None;
+    PriorityClass: "PriorityClass", "scheduling.k8s.io/v1", "priorityclasses", ClusterScoped, None;
+    RuntimeClass: "RuntimeClass", "node.k8s.io/v1", "runtimeclasses", ClusterScoped, None;
+    CustomResourceDefinition: "CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", ClusterScoped, None;
+}
 
 impl Kind {
-    const ALL: [Self; 25] = [
-        Self::Namespace,
-        Self::NetworkPolicy,
-        Self::ServiceAccount,
-        Self::ConfigMap,
-        Self::Secret,
-        Self::PersistentVolumeClaim,
-        Self::Service,
-        Self::StatefulSet,
-        Self::Deployment,
-        Self::HorizontalPodAutoscaler,
-        Self::PodDisruptionBudget,
-        Self::Ingress,
-        Self::HttpRoute,
-        Self::ServiceMonitor,
-        Self::PersistentVolume,
-        Self::Pod,
-        Self::Event,
-        Self::ReplicaSet,
-        Self::ControllerRevision,
-        Self::IngressClass,
-        Self::Gateway,
-        Self::StorageClass,
-        Self::PriorityClass,
-        Self::RuntimeClass,
-        Self::CustomResourceDefinition,
-    ];
-
-    /// The kinds of all rendered objects, in apply order. The list is closed: a verifier rejects
-    /// any other kind.
-    pub const RENDERED: [Self; 14] = *Self::ALL.first_chunk().expect("14 of 25");
-
     /// Returns the kind of this name, if it is supported.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
     /// Returns the kind of a resource, such as `configmaps`.
     pub fn of_resource(resource: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.resource() == resource)
+        Self::ALL.iter().copied().find(|kind| kind.resource() == resource)
     }
 
     fn facts(self) -> &'static Facts {
@@ -139,7 +91,7 @@ impl Kind {
 
     /// Returns the group of its API, which is empty for the core.
     pub fn group(self) -> &'static str {
-        self.facts().group
+        self.api_version().split_once('/').map_or("", |(group, _)| group)
     }
 
     /// Returns the resource, such as `configmaps`.
@@ -148,22 +100,27 @@ impl Kind {
     }
 
     pub fn is_namespaced(self) -> bool {
-        self.facts().is_namespaced
+        self.facts().scope == Scope::Namespaced
     }
 
     /// Returns the stable version of its API, such as `apps/v1`.
-    pub fn api_version(self) -> String {
-        let version = if self == Self::HorizontalPodAutoscaler { "v2" } else { "v1" };
-        match self.group() {
-            "" => version.to_owned(),
-            group => format!("{group}/{version}"),
-        }
+    pub fn api_version(self) -> &'static str {
+        self.facts().api_version
     }
 
     /// Returns the position of a rendered kind in apply order, from 1.
     pub fn phase(self) -> Option<usize> {
-        let position = self as usize;
-        (position < Self::RENDERED.len()).then_some(position + 1)
+        self.short_name().map(|_| self as usize + 1)
+    }
+
+    /// Returns the position in apply order of the kind of this name, if it is rendered.
+    pub fn phase_of(name: &str) -> Option<usize> {
+        Self::named(name)?.phase()
+    }
+
+    /// Returns the short name of a rendered kind, such as `deploy`.
+    pub fn short_name(self) -> Option<&'static str> {
+        self.facts().short_name
     }
 
     /// Returns whether objects of this kind run pods from a template.
@@ -178,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_facts() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             let variant = format!("{kind:?}");
             assert_eq!(variant.to_lowercase(), kind.name().to_lowercase());
             assert_eq!(Kind::named(kind.name()), Some(kind));
@@ -188,7 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn rendered_kinds_have_phases() {
+    fn rendered_kinds_come_first() {
+        let rendered: Vec<bool> =
+            Kind::ALL.iter().map(|kind| kind.short_name().is_some()).collect();
+        assert!(rendered.is_sorted_by(|one, other| one >= other), "{rendered:?}");
         assert_eq!(Kind::Namespace.phase(), Some(1));
         assert_eq!(Kind::ServiceMonitor.phase(), Some(14));
         assert_eq!(Kind::PersistentVolume.phase(), None);

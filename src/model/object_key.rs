@@ -21,7 +21,7 @@ impl ObjectKey {
     pub fn of(kind: Kind, namespace: &str, name: &str) -> Self {
         let namespace = if kind.is_namespaced() { namespace } else { "" };
         Self {
-            api_version: kind.api_version(),
+            api_version: kind.api_version().to_owned(),
             kind: kind.name().to_owned(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),

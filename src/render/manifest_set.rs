@@ -8,29 +8,6 @@ use serde_json::Value;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
-/// The short names of [`Kind::RENDERED`] in file names.
-const SHORT_NAMES: [&str; 14] = [
-    "ns",
-    "netpol",
-    "sa",
-    "cm",
-    "secret",
-    "pvc",
-    "svc",
-    "sts",
-    "deploy",
-    "hpa",
-    "pdb",
-    "ing",
-    "httproute",
-    "servicemonitor",
-];
-
-/// Returns the position of a kind in apply order, from 1.
-pub fn phase(kind: &str) -> Option<usize> {
-    Kind::named(kind)?.phase()
-}
-
 /// One object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
@@ -43,7 +20,8 @@ pub struct Manifest {
 impl Manifest {
     /// Returns the name of the object's file: `09-deploy-claude-relay.yaml`.
     pub fn file_name(&self) -> String {
-        let short = SHORT_NAMES[self.phase - 1];
+        let short = Kind::named(&self.key.kind).and_then(Kind::short_name);
+        let short = short.expect("only rendered kinds have files");
         format!("{:02}-{short}-{}.yaml", self.phase, self.key.name)
     }
 }
@@ -67,7 +45,7 @@ impl ManifestSet {
             namespace: text(&object["metadata"]["namespace"]),
             name: text(&object["metadata"]["name"]),
         };
-        let phase = phase(&key.kind).expect("only kinds of the closed list are rendered");
+        let phase = Kind::phase_of(&key.kind).expect("only kinds of the closed list are rendered");
         let place = (phase, key.name.clone());
         if let std::collections::btree_map::Entry::Vacant(e) = self.manifests.entry(place) {
             e.insert(Manifest { key, phase, object });

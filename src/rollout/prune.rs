@@ -11,7 +11,7 @@ use super::record::Item;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::config_map::is_named_by_content;
-use crate::render::manifest_set::{ManifestSet, phase};
+use crate::render::manifest_set::ManifestSet;
 use crate::render::references::references;
 
 /// Objects with data that cannot be restored. Only an explicit request of the operator deletes
@@ -57,7 +57,7 @@ pub fn candidates(
         if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
             // Delete objects before those that they reference.
-            let order = std::cmp::Reverse(phase(&item.key.kind).unwrap_or(0));
+            let order = std::cmp::Reverse(Kind::phase_of(&item.key.kind).unwrap_or(0));
             found.insert((order, item.key.identity()), candidate);
         }
     }
@@ -67,9 +67,10 @@ pub fn candidates(
 /// Separates workloads, and the objects that act on their pods, from the objects that pods use. The
 /// latter are deleted once the pods are gone.
 pub fn workloads_first(all: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
-    let first = phase("StatefulSet").expect("a kind that is rendered");
-    all.into_iter()
-        .partition(|candidate| phase(&candidate.key.kind).is_some_and(|phase| phase >= first))
+    let first = Kind::StatefulSet.phase().expect("a kind that is rendered");
+    all.into_iter().partition(|candidate| {
+        Kind::phase_of(&candidate.key.kind).is_some_and(|phase| phase >= first)
+    })
 }
 
 /// Returns the names of the objects of a kind that live pods reference, or templates that may

@@ -184,8 +184,20 @@ impl Site {
     /// Waits until the pods of a workload are up to date and ready.
     #[track_caller]
     pub(crate) fn await_rollout(&self, workload: &str) {
-        let arguments = ["rollout", "status", workload, "-n", &self.namespace, "--timeout=60s"];
-        self.plane.kubectl(&arguments);
+        // `kubectl rollout status` takes the pod of a recreated StatefulSet for an updated one.
+        let start = Instant::now();
+        loop {
+            let object = self.plane.get(&self.namespace, workload);
+            let status = &object["status"];
+            let counts = ["replicas", "readyReplicas", "updatedReplicas"];
+            if status["observedGeneration"] == object["metadata"]["generation"]
+                && counts.iter().all(|count| status[count] == object["spec"]["replicas"])
+            {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_mins(1), "{workload} is not ready: {status}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Sets a quota for the pods of the namespace, and waits until it is counted.

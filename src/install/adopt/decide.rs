@@ -25,9 +25,9 @@ use crate::install::pod_dry_run::try_pods;
 use crate::install::preflight;
 use crate::install::run::Run;
 use crate::install::secrets::{self, Makings};
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
-use crate::render::manifest_set::phase;
 use crate::rollout::live;
 use crate::rollout::plan::{Before, Plan, plan};
 use crate::rollout::prune::{Candidate, candidates};
@@ -217,7 +217,7 @@ fn look(
         release
             .keys(namespace)
             .into_iter()
-            .filter(|key| phase(&key.kind).is_some())
+            .filter(|key| Kind::phase_of(&key.kind).is_some())
             .chain(claims)
             .collect::<Vec<_>>()
     });
@@ -257,7 +257,7 @@ fn gone(
             gone.push(left);
         }
     }
-    gone.sort_by_key(|candidate| std::cmp::Reverse(phase(&candidate.key.kind)));
+    gone.sort_by_key(|candidate| std::cmp::Reverse(Kind::phase_of(&candidate.key.kind)));
     gone
 }
 
