@@ -46,7 +46,7 @@ impl Args {
         }
         let checked = open_sealed(checked, self.install.secrets())?;
         let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
-        adopt(ctx, &checked, (&cluster, &identity), &self.helm, self.install)
+        adopt(ctx, &checked, (&cluster, &identity), &self.helm, &self.install)
     }
 }
 

@@ -15,7 +15,7 @@ pub fn blocked(plan: &Plan) -> Option<Failure> {
 }
 
 /// Like [`blocked`], for a run that has already done `so_far`.
-pub fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
+pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
     let refusals =
         plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
     let conflicts = conflict_lines(plan);

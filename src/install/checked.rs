@@ -2,13 +2,14 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::secrets::Opened;
+use super::secrets::{self, Opened};
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::media::archive;
 use crate::model::command_line::command_line;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::packed::pack;
+use crate::sealed::Identities;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
 use crate::trust::refusal::Refusal;
@@ -44,16 +45,16 @@ impl Origin {
 pub struct Checked {
     pub policy: Policy,
     pub origin: Origin,
-    pub bundle: Verified<Bundle>,
+    pub(super) bundle: Verified<Bundle>,
     /// The bundle, packed for the record.
-    pub packed: String,
+    pub(super) packed: String,
     /// The opened sealed secrets, if a key was given.
-    pub opened: Option<Opened>,
-    pub now: Timestamp,
+    pub(super) opened: Option<Opened>,
+    pub(super) now: Timestamp,
     /// The path of the policy and the arguments that select the cluster, for the `rollback` and
     /// `remove` lines in messages.
     pub trust: Utf8PathBuf,
-    pub cluster_words: Vec<String>,
+    cluster_words: Vec<String>,
 }
 
 impl Checked {
@@ -77,8 +78,18 @@ impl Checked {
         Ok(Self { policy, origin, bundle, packed, opened: None, now, trust, cluster_words })
     }
 
+    /// Opens the sealed secrets: in memory, and before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be opened.
+    pub fn unsealed(self, identities: &Identities) -> Result<Self, Failure> {
+        let opened = Some(secrets::open(&self.bundle, identities)?);
+        Ok(Self { opened, ..self })
+    }
+
     /// Returns the bundle.
-    pub fn bundle(&self) -> &Bundle {
+    pub fn bundle(&self) -> &Verified<Bundle> {
         &self.bundle
     }
 
@@ -88,14 +99,14 @@ impl Checked {
     }
 
     /// Returns the command line that rolls back to a generation.
-    pub fn rollback_line(&self, generation: u64) -> String {
+    pub(super) fn rollback_line(&self, generation: u64) -> String {
         let generation = generation.to_string();
         let own = ["--to", generation.as_str(), "--trust", self.trust.as_str()];
         self.line("rollback", &own)
     }
 
     /// Returns the command line that removes the installation.
-    pub fn remove_line(&self) -> String {
+    pub(super) fn remove_line(&self) -> String {
         self.line("remove", &[])
     }
 

@@ -281,7 +281,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock, and records the new generation before anything is written.
-    pub fn lock_and_journal(
+    pub(super) fn lock_and_journal(
         &mut self,
         plan: &Plan,
         makings: &Makings,
@@ -328,7 +328,8 @@ impl<'a> Run<'a> {
         Generation::new(generation, bundle.content_id, inventory, retained.collect())
     }
 
-    pub fn roll_out(
+    /// Applies and prunes the objects, waits for the workloads, and finishes the record.
+    pub(super) fn roll_out(
         &mut self,
         generation: u64,
         plan: &Plan,

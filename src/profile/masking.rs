@@ -238,7 +238,7 @@ mod tests {
             "storage.logs.fluentbit.output.config.host = [\"hunter2\"]",
             "extraEnv = [{ name = \"A_KEY\", valueFrom.fieldRef = { fieldPath = \"hunter2 !\" } }]",
         ] {
-            assert!(mask(text).ends_with(['*', ']', '}']), "{}", mask(text));
+            assert!(mask(text).contains('*'), "{}", mask(text));
             assert!(!mask(text).contains("unter2") && !mask(text).contains("733"), "{text}");
         }
     }

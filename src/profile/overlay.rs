@@ -298,8 +298,8 @@ fn not_toml(path: &str, value: &str) -> (&'static str, String) {
     }
 }
 
-/// Returns whether a value is a single word for a key that takes a text, so that it cannot contain part of a
-/// secret.
+/// Returns whether a value is a single word for a key that takes a text, so that it cannot contain
+/// part of a secret.
 fn is_word_for(path: &str, value: &str) -> bool {
     let is_word = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c));
     let takes_text = key_types::takes(&Path::of(path), &Value::Text(value.to_owned()));

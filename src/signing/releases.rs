@@ -33,7 +33,7 @@ impl Releases {
     }
 
     /// Reads the statement of a single attestation: a bundle outside a store has no others.
-    pub fn of_attestation(attestation: Option<&[u8]>) -> Self {
+    pub(super) fn of_attestation(attestation: Option<&[u8]>) -> Self {
         Self(attestation.and_then(statement_of).iter().map(Release::of).collect())
     }
 
@@ -92,7 +92,7 @@ impl Releases {
 fn way_down(release: &Release, issued: Timestamp) -> String {
     let (content_id, serial) = (release.content_id.to_string(), issued.seconds());
     format!(
-        "if {} was a typo and no place has accepted it, reseal that release: relay-bundle sign @{} \
+        "if {} was a typo and no place has accepted it, make a new statement about that content: relay-bundle sign @{} \
          --reseal --serial {serial} --key KEY",
         release.serial,
         &content_id[..12]

@@ -83,11 +83,7 @@ fn a_key_where_a_policy_is_wanted_is_told_how_to_get_into_one() {
 
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     let wanted = "`relay-bundle trust add key POLICY --key signing.pub.pem --holder NAME`";
-    assert!(
-        ran.stderr.contains(wanted) && !ran.stderr.contains("`--key` trusts"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -212,7 +212,9 @@ fn pipe_without_a_writer_is_waited_for_ten_seconds() {
     std::thread::scope(|scope| {
         for arguments in commands {
             scope.spawn(move || {
+                let start = Instant::now();
                 let ran = run(env, arguments);
+                assert!(start.elapsed() >= Duration::from_secs(10), "{arguments:?}");
                 assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
                 assert!(ran.stderr.contains("no program writes to"), "{}", ran.stderr);
             });

@@ -98,10 +98,10 @@ pub(in crate::cmd) fn init(
         makings.warnings().iter().for_each(|warning| ctx.printer.warn(warning));
     }
     let mut report = InitReport {
-        content_id: format!("sha256:{}", checked.bundle.content_id),
+        content_id: format!("sha256:{}", checked.bundle().content_id),
         context: &cluster.context,
         cluster_uid: &identity.uid,
-        namespace: checked.bundle.index.namespace.as_str(),
+        namespace: checked.bundle().index.namespace.as_str(),
         generated: makings.generated(),
         regenerated: makings.regenerated(),
         sealed: makings.sealed(),

@@ -32,7 +32,7 @@ use crate::install::options::Options;
 use crate::install::pod_dry_run;
 use crate::install::record::Turn;
 use crate::install::run::{self, Done, Run};
-use crate::install::secrets::{self, Consent, RecoveryPlace};
+use crate::install::secrets::{Consent, RecoveryPlace};
 use crate::model::digest::Digest;
 use crate::rollout::conflict::Permit;
 use crate::rollout::plan::plan;
@@ -112,7 +112,7 @@ pub(super) fn install(
     let (before, makings) = run.survey(&options)?;
     let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
-    let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    let mut plan = plan(checked.bundle(), before, FIELD_MANAGER);
     pod_dry_run::try_pods(cluster, &mut plan, &trials)?;
     let is_done =
         makings.is_empty() && !makings.notes_others() && plan.is_empty() && run.is_deployed();
@@ -159,7 +159,7 @@ pub(super) fn install(
     if !args.is_agreed() {
         confirm(ctx, &report, &question(checked, cluster, identity))?;
         if makings.asks_first_install() {
-            confirm_first_install(checked.bundle.index.namespace.as_str())?;
+            confirm_first_install(checked.bundle().index.namespace.as_str())?;
         }
     }
     let done = run.execute(&plan, &makings, uids);
@@ -224,19 +224,17 @@ pub(super) fn host<'a>(observe: &'a Observer<'a>) -> Host<'a> {
     Host { observe, now: clock::now, random: random::fill, holder }
 }
 
-/// Opens the sealed secrets if a key was given: in memory, and before anything is written.
+/// Opens the sealed secrets if a key was given.
 pub(super) fn open_sealed(checked: Checked, args: &SecretArgs) -> Result<Checked, Failure> {
-    let opened = args
-        .identity
-        .read()?
-        .map(|identities| secrets::open(&checked.bundle, &identities))
-        .transpose()?;
-    Ok(Checked { opened, ..checked })
+    match args.identity.read()? {
+        Some(identities) => checked.unsealed(&identities),
+        None => Ok(checked),
+    }
 }
 
 /// Returns a description of the place of the change.
 fn place_of(checked: &Checked, cluster: &Cluster, identity: &Identity) -> String {
-    place(cluster, identity, Some(&checked.policy), checked.bundle.index.namespace.as_str())
+    place(cluster, identity, Some(&checked.policy), checked.bundle().index.namespace.as_str())
 }
 
 /// Returns the question to ask before anything is changed.

@@ -78,7 +78,7 @@ impl<'a> ApplyReport<'a> {
         makings: &Makings,
         secrets: &SecretVersions,
     ) -> Self {
-        let bundle = &checked.bundle;
+        let bundle = checked.bundle();
         let voucher = bundle.voucher();
         let (serial, namespace) =
             (voucher.statement.predicate.serial, bundle.index.namespace.as_str());

@@ -51,19 +51,19 @@ pub(in crate::cmd) fn adopt(
     checked: &Checked,
     (cluster, identity): (&Cluster, &Identity),
     args: &AdoptArgs,
-    mut install: InstallArgs,
+    install: &InstallArgs,
 ) -> Outcome {
     let observe = |event: &Event<'_>| ctx.observe(event);
     let host = host(&observe);
-    let mut run = Run::begin(host, checked, (cluster, identity), &install.options())?;
-    let namespace = checked.bundle.index.namespace.as_str();
+    let mut options = install.options();
+    let mut run = Run::begin(host, checked, (cluster, identity), &options)?;
+    let namespace = checked.bundle().index.namespace.as_str();
     let records = Records { cluster, namespace, release: &args.from_helm };
     let found = records.read(run.journal.head.adopting.is_some())?;
     run.adopts = found.release.as_ref().map(|_| &args.from_helm);
     // The release's objects are taken over. Without a release, no object of another owner is.
-    install.adopt = found.release.is_some();
-    let install = &install;
-    let options = &install.options();
+    options.adopt = found.release.is_some();
+    let options = &options;
     let Decided { helm, carried, before, makings, is_over } = {
         let helm = (&args.from_helm, args.key_from_revision);
         decide(checked, cluster, &run, &found, helm, options)?
