@@ -67,12 +67,11 @@ pub(super) fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
     !is_expected && !is_harmless(&node.value)
 }
 
-/// Returns whether a value may be shown even if the schema does not expect it: it is a switch, a
-/// small number or a word that a profile may have anywhere.
+/// Returns whether a value may be shown even if the schema does not expect it: it is a
+/// small number, a switch or another word that a profile may have anywhere.
 fn is_harmless(value: &Value) -> bool {
     const SWITCHES: [&str; 4] = ["yes", "no", "on", "off"];
     match value {
-        Value::Bool(_) => true,
         Value::Integer(number) => is_small_number(&number.to_string()),
         Value::Float(text) => text.len() <= NUMBER_BYTES_MAX,
         Value::Text(text) => {
