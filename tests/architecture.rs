@@ -17,18 +17,18 @@ const CORE: &[(&str, &[&str])] = &[
     ("age_file", &["model"]),
     ("images", &["model", "canonical"]),
     ("proxy", &[]),
-    ("profile", &["model", "canonical", "fluent_bit", "age_file", "images"]),
+    ("profile", &["model", "fluent_bit", "age_file", "images"]),
     ("render", &["model", "canonical", "fluent_bit", "profile"]),
     ("bundle", &["model", "canonical", "age_file", "images", "profile", "render"]),
     ("trust", &["model", "canonical", "bundle"]),
-    ("diff", &["model", "canonical", "images", "render", "bundle"]),
+    ("diff", &["model", "images", "render", "bundle"]),
     ("rollout", &["model", "canonical", "images", "render", "bundle", "trust", "diff"]),
     ("helm", &["model", "fluent_bit", "profile", "render"]),
 ];
 
 /// The edges, which touch files, the network, programs or the terminal.
 const EDGES: &[(&str, &[&str])] = &[
-    ("fsio", &["model"]),
+    ("fsio", &[]),
     ("sealed", &["model", "age_file"]),
     ("hashing", &["model", "bundle"]),
     ("store", &["model", "images", "bundle", "fsio", "hashing"]),
@@ -38,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("tls_error", &[]),
     ("failure", &["model", "bundle", "trust", "fsio", "store", "state_file"]),
     ("media", &["model", "images", "bundle", "fsio", "hashing", "store", "failure"]),
-    ("signing", &["model", "bundle", "trust", "fsio", "store", "failure", "media", "ui"]),
+    ("signing", &["model", "bundle", "trust", "fsio", "store", "failure", "media"]),
     ("cluster", &["model", "proxy", "fsio", "command", "tls_error"]),
     ("registry", &["model", "images", "proxy", "fsio", "command", "tls_error"]),
 ];
@@ -46,7 +46,6 @@ const EDGES: &[(&str, &[&str])] = &[
 /// The modules that the engine may use: neither `registry` nor the modules of the command line.
 const ENGINE: &[&str] = &[
     "model",
-    "canonical",
     "age_file",
     "bundle",
     "trust",
@@ -132,7 +131,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Paths that the core must not name.
-const IMPURE: [&str; 13] = [
+const IMPURE: [&str; 14] = [
     "std::fs",
     "std::env",
     "std::net::Tcp",
@@ -146,6 +145,8 @@ const IMPURE: [&str; 13] = [
     "rpassword",
     "println!",
     "HashMap",
+    // A grouped import would hide the names above.
+    "std::{",
 ];
 
 /// Returns the source files by module, without comments and test-only items.

@@ -27,13 +27,28 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct State {
     requests: Vec<String>,
-    /// The number of the held request, counted from 1.
-    hold: Option<(usize, Hold)>,
-    /// The number of body bytes at which a request is held.
-    hold_body: Option<usize>,
+    trigger: Option<Trigger>,
     /// The number of body bytes of the last request.
     body: usize,
     is_held: bool,
+}
+
+/// The request that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trigger {
+    /// The one with this number, counted from 1.
+    Request(usize, Hold),
+    /// The first one with this many bytes of a body. The registry sees only those before.
+    Body(usize),
+}
+
+impl Trigger {
+    fn hold(self) -> Hold {
+        match self {
+            Self::Request(_, hold) => hold,
+            Self::Body(_) => Hold::Before,
+        }
+    }
 }
 
 struct Shared {
@@ -64,20 +79,23 @@ impl Proxy {
 
     /// Forgets the requests so far, and holds the one with this number.
     pub(crate) fn hold(&self, number: usize, hold: Hold) {
-        *self.shared.lock() = State { hold: Some((number, hold)), ..State::default() };
+        self.start_over(Some(Trigger::Request(number, hold)));
     }
 
     /// Forgets the requests so far, and holds the first one with this many bytes of a body. The
     /// registry sees only those before.
     pub(crate) fn hold_body(&self, bytes: usize) {
-        let hold = Some((usize::MAX, Hold::Before));
-        *self.shared.lock() = State { hold, hold_body: Some(bytes), ..State::default() };
+        self.start_over(Some(Trigger::Body(bytes)));
     }
 
     /// Forgets the requests so far, and releases the held one.
     pub(crate) fn release(&self) {
-        *self.shared.lock() = State::default();
+        self.start_over(None);
         self.shared.changed.notify_all();
+    }
+
+    fn start_over(&self, trigger: Option<Trigger>) {
+        *self.shared.lock() = State { trigger, ..State::default() };
     }
 
     /// Returns the requests, such as `PUT /v2/app/manifests/v1`.
@@ -138,7 +156,8 @@ impl Shared {
         if !METHODS.iter().any(|method| bytes.starts_with(method.as_bytes())) {
             let mut state = self.lock();
             state.body += bytes.len();
-            state.is_held |= state.hold_body.is_some_and(|held| state.body >= held);
+            state.is_held |=
+                matches!(state.trigger, Some(Trigger::Body(bytes)) if state.body >= bytes);
             self.changed.notify_all();
             return;
         }
@@ -148,14 +167,15 @@ impl Shared {
         let mut state = self.lock();
         state.requests.push(line);
         state.body = 0;
-        state.is_held |= state.hold.is_some_and(|(number, _)| number == state.requests.len());
+        let number = state.requests.len();
+        state.is_held |= matches!(state.trigger, Some(Trigger::Request(held, _)) if held == number);
         self.changed.notify_all();
     }
 
     /// Waits while a request is held in this place.
     fn await_release(&self, hold: Hold) {
         let is_held =
-            |state: &mut State| state.is_held && state.hold.is_some_and(|(_, how)| how == hold);
+            |state: &mut State| state.is_held && state.trigger.is_some_and(|it| it.hold() == hold);
         drop(self.changed.wait_while(self.lock(), is_held).unwrap());
     }
 }
