@@ -65,7 +65,8 @@ release, and ask the builder about any other. Anything that would give control o
 
 A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, \
 `tolerations`. The annotations of an nginx in front of the ingress controller come from \
-`ingress.presets`. docs/format/report-json.md lists every way; `--json` has the full values.";
+`ingress.presets`. docs/format/report-json.md lists every way; `--json` has values of any length. \
+`<redacted>` stands for a part that may be a credential: read it in the manifest of the object.";
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {

@@ -183,10 +183,28 @@ pub fn may_hold_login(text: &str) -> bool {
         login.contains(':') && !host.starts_with("sha256:") && !login.starts_with("mailto:")
     };
     text.rsplit_once('@').is_some_and(has_login)
+        || has_login_option(text)
         || text.split_once("://").is_some_and(|(_, rest)| {
             let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
             !host.starts_with('[') && host.split_once(':').is_some_and(|(_, port)| !is_number(port))
         })
+}
+
+/// Returns whether a command line passes a login: `-u user:password`, `--user=user:password`.
+fn has_login_option(text: &str) -> bool {
+    let words = text.split_whitespace();
+    let after = text.split_whitespace().skip(1).chain([""]);
+    words.zip(after).any(|(option, next)| {
+        let attached = ["-u", "-U", "--user=", "--proxy-user="]
+            .iter()
+            .any(|start| option.strip_prefix(start).is_some_and(|login| login.contains(':')));
+        attached || is_login_option(option) && next.contains(':')
+    })
+}
+
+/// Returns whether an option of a command line takes a login.
+pub fn is_login_option(option: &str) -> bool {
+    ["-u", "-U", "--user", "--proxy-user"].contains(&option)
 }
 
 fn is_number(text: &str) -> bool {

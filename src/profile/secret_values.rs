@@ -10,7 +10,7 @@ use super::secrets::{
 };
 use super::{key_types, known_words};
 use crate::model::credential::{
-    may_assign_secret, may_hold_login, resembles_secret, sounds_secret,
+    is_login_option, may_assign_secret, may_hold_login, resembles_secret, sounds_secret,
 };
 
 /// Longer numbers may be a password without quotes.
@@ -148,11 +148,16 @@ fn is_in_pair(table: &Table, key: &str) -> bool {
         && table.iter().any(names_secret)
 }
 
-/// Returns whether `key` is the value of a pair whose name is missing or misspelt, as in
+/// Returns whether `key` is the value of a pair whose name is missing or no name, as in
 /// `{ n.ame = "LDAP_PASSWORD", value = "…" }`.
 fn is_unnamed(path: &Path, table: &Table, key: &str) -> bool {
-    let has_name =
-        || matches!(table.get("name").map(|name| &name.node.value), Some(Value::Text(_)));
+    let is_name = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    let has_name = || match table.get("name").map(|name| &name.node.value) {
+        Some(Value::Text(text)) => is_name(text.as_str()),
+        _ => false,
+    };
     let takes_name = || key_types::takes(&path.key("name"), &Value::Text(String::new()));
     key == "value" && !has_name() && takes_name()
 }
@@ -165,7 +170,12 @@ fn is_argument(path: &Path) -> bool {
 /// Returns whether an item is the value of the option before it: `["--password", "…"]`.
 fn follows_option(items: &[Node], index: usize) -> bool {
     let before = index.checked_sub(1).and_then(|before| items.get(before)).map(|node| &node.value);
-    matches!(before, Some(Value::Text(text)) if text.starts_with('-') && sounds_secret(text))
+    let Some(Value::Text(option)) = before else { return false };
+    let is_login = || match &items[index].value {
+        Value::Text(text) => text.contains(':') && is_login_option(option),
+        _ => false,
+    };
+    option.starts_with('-') && sounds_secret(option) || is_login()
 }
 
 /// Returns whether an unknown key may be a secret: it is inside one, or where the schema has no

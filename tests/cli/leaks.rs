@@ -89,6 +89,7 @@ fn sealed_file_that_is_a_link_out_of_the_folder_is_refused() {
         "{}",
         ran.stderr
     );
+    assert!(ran.stderr.contains("copy the file there"), "{}", ran.stderr);
 }
 
 /// Characters that move the cursor, are invisible, or reverse text.

@@ -133,7 +133,7 @@ fn the_report_as_json_has_the_documented_shape() {
 #[test]
 fn verify_and_inspect_show_what_reaches_beyond_the_namespace() {
     let env = trusting();
-    let snippet = "\"nginx.org/location-snippets\" = \"return 200;\"";
+    let snippet = "\"nginx.org/location-snippets\" = \"set $token x; return 200;\"";
     env.write_profile(
         "web",
         &format!(
@@ -150,7 +150,7 @@ fn verify_and_inspect_show_what_reaches_beyond_the_namespace() {
 
     let lines = [
         "Deployment/relay-claude-relay: has system priority system-node-critical\n",
-        "Ingress/relay-claude-relay: gives a controller the snippet nginx.org/location-snippets = return 200;\n",
+        "Ingress/relay-claude-relay: gives a controller the snippet nginx.org/location-snippets = set <redacted>; return 200;\n",
         "Ingress/relay-claude-relay: takes requests for host a.example, b.example\n",
     ];
     for line in lines {

@@ -38,8 +38,8 @@ pub(super) fn read(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut
             }
             Err(reason) => {
                 let help = format!(
-                    "the path is relative to the folder of the profiles; create the file with \
-                     `relay-bundle secrets encrypt {} {}`",
+                    "the path is relative to the folder of the profiles: copy the file there, or \
+                     create it with `relay-bundle secrets encrypt {} {}`",
                     secret.profile, secret.path
                 );
                 report.error("RB0210", &secret.path, reason, help);
