@@ -12,7 +12,17 @@ use relay_bundle::registry::{
     RegistrySettings, Timeouts,
 };
 
+use crate::certificates::Certificates;
 use crate::stub::Stub;
+
+/// A login, and the header that sends it: `me:s3cret`.
+pub(crate) const LOGIN: &str = "bWU6czNjcmV0";
+pub(crate) const BASIC: &str = "Basic bWU6czNjcmV0";
+
+/// Returns a file of credentials with [`LOGIN`] under a key.
+pub(crate) fn auths(key: &str) -> String {
+    format!("{{\"auths\":{{\"{key}\":{{\"auth\":\"{LOGIN}\"}}}}}}")
+}
 
 /// A client and its recorded pauses.
 pub(crate) struct Client {
@@ -37,6 +47,17 @@ impl Client {
     /// Makes a client that knows that `stub` does not have TLS.
     pub(crate) fn plain(stub: &Stub) -> Self {
         Self::new(Options { plain: vec![stub], ..Options::default() })
+    }
+
+    /// Makes a client that trusts the servers of the tests, with a file of credentials.
+    pub(crate) fn tls(certificates: &Certificates, credentials: &str) -> Self {
+        let ca = Some(certificates.path("ca.crt"));
+        Self::new(Options { credentials: Some(credentials), ca, ..Options::default() })
+    }
+
+    /// Makes a client that has [`LOGIN`] for a server with TLS.
+    pub(crate) fn logged_in(certificates: &Certificates, stub: &Stub) -> Self {
+        Self::tls(certificates, &auths(&stub.address()))
     }
 
     pub(crate) fn new(options: Options) -> Self {

@@ -6,22 +6,9 @@ use relay_bundle::registry::{
 };
 
 use crate::certificates::Certificates;
-use crate::client::{Client, Options, image};
+use crate::client::{BASIC, Client, LOGIN, Options, auths, image};
 use crate::images::manifest;
 use crate::stub::{Answer, Stub};
-
-/// `me:s3cret`
-const LOGIN: &str = "bWU6czNjcmV0";
-const BASIC: &str = "Basic bWU6czNjcmV0";
-
-fn auths(stub: &Stub) -> String {
-    format!("{{\"auths\":{{\"{}\":{{\"auth\":\"{LOGIN}\"}}}}}}", stub.address())
-}
-
-fn client(certificates: &Certificates, credentials: &str) -> Client {
-    let ca = Some(certificates.path("ca.crt"));
-    Client::new(Options { credentials: Some(credentials), ca, ..Options::default() })
-}
 
 fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
     client.registry.pull_manifest(&image(stub, "a/b:1")).map(|_| ())
@@ -35,12 +22,6 @@ fn with_tokens(certificates: &Certificates, challenge: String) -> Stub {
     })
 }
 
-/// Returns the authorizations that a server received, without the request that probes for TLS.
-fn authorizations(stub: &Stub) -> Vec<Option<String>> {
-    let seen = stub.seen().into_iter().filter(|seen| seen.target != "/v2/");
-    seen.map(|seen| seen.header("authorization").map(str::to_owned)).collect()
-}
-
 #[test]
 fn login_is_sent_where_the_registry_asks_for_it() {
     let Some(certificates) = Certificates::get() else { return };
@@ -48,13 +29,13 @@ fn login_is_sent_where_the_registry_asks_for_it() {
         Some(BASIC) => manifest().answer(),
         _ => Answer::challenge("Basic realm=\"registry\""),
     });
-    let client = client(certificates, &auths(&stub));
+    let client = Client::logged_in(certificates, &stub);
 
     pull(&client, &stub).unwrap();
     pull(&client, &stub).unwrap();
 
     let basic = || Some(BASIC.to_owned());
-    assert_eq!(authorizations(&stub), [None, basic(), basic()]);
+    assert_eq!(stub.authorizations(), [None, basic(), basic()]);
 }
 
 #[test]
@@ -62,9 +43,9 @@ fn login_that_is_not_accepted_is_sent_once_and_not_shown() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
 
-    let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+    let error = pull(&Client::logged_in(certificates, &stub), &stub).unwrap_err();
 
-    assert_eq!(authorizations(&stub).len(), 2);
+    assert_eq!(stub.authorizations().len(), 2);
     assert!(
         matches!(error.why, RegistryFault::Denied { access: LoginUse::Credentials, .. }),
         "{error}"
@@ -84,7 +65,7 @@ fn words_of_a_registry_that_quote_the_login_are_not_shown() {
                 None => Answer::challenge("Basic realm=\"registry\""),
                 Some(_) => Answer::new(403, body.clone()),
             });
-        let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+        let error = pull(&Client::logged_in(certificates, &stub), &stub).unwrap_err();
         assert!(error.to_string().ends_with("access denied (HTTP 403)"), "{error}");
     }
 }
@@ -94,7 +75,7 @@ fn missing_login_is_told_with_the_command_that_makes_one() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
 
-    let error = pull(&client(certificates, "{}"), &stub).unwrap_err();
+    let error = pull(&Client::tls(certificates, "{}"), &stub).unwrap_err();
 
     assert!(
         matches!(error.why, RegistryFault::Denied { access: LoginUse::Anonymous, .. }),
@@ -111,10 +92,10 @@ fn token_service_gets_login() {
     let challenge = format!("Bearer realm=\"https://{realm}/token\",scope=\"repository:a/b:pull\"");
     let stub = with_tokens(certificates, challenge);
 
-    pull(&client(certificates, &auths(&stub)), &stub).unwrap();
+    pull(&Client::logged_in(certificates, &stub), &stub).unwrap();
 
-    assert_eq!(authorizations(&service), [Some(BASIC.to_owned())]);
-    assert_eq!(authorizations(&stub), [None, Some("Bearer good".to_owned())]);
+    assert_eq!(service.authorizations(), [Some(BASIC.to_owned())]);
+    assert_eq!(stub.authorizations(), [None, Some("Bearer good".to_owned())]);
 }
 
 #[test]
@@ -128,9 +109,9 @@ fn login_is_withheld_from_token_service_without_tls_and_the_error_says_so() {
         ))
     });
 
-    let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+    let error = pull(&Client::logged_in(certificates, &stub), &stub).unwrap_err();
 
-    assert_eq!(authorizations(&service), [None]);
+    assert_eq!(service.authorizations(), [None]);
     assert!(
         matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }),
         "{error}"
@@ -149,7 +130,7 @@ fn identity_token_is_exchanged_in_the_body_of_a_request() {
     let credentials =
         format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"s3+cret\"}}}}}}", stub.address());
 
-    pull(&client(certificates, &credentials), &stub).unwrap();
+    pull(&Client::tls(certificates, &credentials), &stub).unwrap();
 
     let sent = &service.seen()[0];
     assert_eq!((sent.method.as_str(), sent.target.as_str()), ("POST", "/token"));
@@ -163,7 +144,7 @@ fn identity_token_is_exchanged_in_the_body_of_a_request() {
 #[test]
 fn login_is_not_sent_in_the_clear() {
     let stub = Stub::start(|_, _| Answer::challenge("Basic realm=\"registry\""));
-    let credentials = auths(&stub);
+    let credentials = auths(&stub.address());
     let options = || Options { credentials: Some(&credentials), ..Options::default() };
 
     for client in [Client::new(options()), Client::new(Options { plain: vec![&stub], ..options() })]
@@ -175,7 +156,7 @@ fn login_is_not_sent_in_the_clear() {
         );
         assert!(error.to_string().contains("credentials are not sent over plain HTTP"), "{error}");
     }
-    assert!(authorizations(&stub).iter().all(Option::is_none));
+    assert!(stub.authorizations().iter().all(Option::is_none));
 }
 
 #[test]
@@ -185,9 +166,9 @@ fn login_is_not_sent_to_a_token_service_in_the_clear() {
     let realm = service.address();
     let stub = with_tokens(certificates, format!("Bearer realm=\"http://{realm}/token\""));
 
-    pull(&client(certificates, &auths(&stub)), &stub).unwrap();
+    pull(&Client::logged_in(certificates, &stub), &stub).unwrap();
 
-    assert_eq!(authorizations(&service), [None]);
+    assert_eq!(service.authorizations(), [None]);
 }
 
 #[test]
@@ -209,11 +190,11 @@ fn redirect_to_another_host_loses_the_authorization_for_good() {
     });
     home.set(stub.address()).unwrap();
 
-    pull(&client(certificates, &auths(&stub)), &stub).unwrap();
+    pull(&Client::logged_in(certificates, &stub), &stub).unwrap();
 
     let basic = || Some(BASIC.to_owned());
-    assert_eq!(authorizations(&stub), [None, basic(), basic(), None], "{:?}", stub.targets());
-    assert_eq!(authorizations(&storage), [None]);
+    assert_eq!(stub.authorizations(), [None, basic(), basic(), None], "{:?}", stub.targets());
+    assert_eq!(storage.authorizations(), [None]);
     assert_eq!(storage.targets(), ["GET /blob?signature=x"]);
 }
 
@@ -224,11 +205,11 @@ fn challenge_of_another_host_is_not_answered() {
     let location = format!("https://{}/blob", storage.address());
     let stub = Stub::start_tls(certificates, move |_, _| Answer::redirect(307, &location));
 
-    let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+    let error = pull(&Client::logged_in(certificates, &stub), &stub).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::Status { code: 401, .. }), "{error}");
     assert_eq!(error.place.host, storage.address());
-    assert_eq!(authorizations(&storage), [None]);
+    assert_eq!(storage.authorizations(), [None]);
 }
 
 #[test]
@@ -242,7 +223,7 @@ fn file_that_others_read_is_warned_of() {
         let file = CredentialFile { path: path.clone(), presence: Presence::Required };
         RegistryCredentials::read(&[file]).unwrap().1
     };
-    let secret = format!("{{\"auths\":{{\"r.example\":{{\"auth\":\"{LOGIN}\"}}}}}}");
+    let secret = auths("r.example");
 
     assert_eq!(
         warnings(&secret, 0o644),

@@ -27,5 +27,6 @@ mod tokens;
 #[path = "../support/tools.rs"]
 mod tools;
 mod trust;
+mod tunnel;
 mod uploads;
 mod wires;

@@ -1,13 +1,16 @@
 //! A registry whose answers a test defines.
 
+#[path = "answer.rs"]
+mod answer;
+
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+pub(crate) use self::answer::Answer;
 use crate::certificates::Certificates;
 
 /// The first byte of a TLS handshake.
@@ -25,105 +28,6 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
-    }
-}
-
-/// An answer of the server.
-pub(crate) struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    end: End,
-}
-
-/// The end of an answer.
-enum End {
-    Whole,
-    /// The connection ends after this many bytes of the body.
-    CutAfter(usize),
-    /// The body repeats endlessly, without an announced length.
-    Endless,
-    /// The server sends no more data, and keeps the connection open.
-    Silent,
-    /// The server sends only the body: no status, no headers.
-    Bare,
-}
-
-impl Answer {
-    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), end: End::Whole }
-    }
-
-    pub(crate) fn of(media_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self::new(200, body).header("Content-Type", media_type)
-    }
-
-    pub(crate) fn redirect(status: u16, location: &str) -> Self {
-        Self::new(status, "moved").header("Location", location)
-    }
-
-    pub(crate) fn challenge(challenge: &str) -> Self {
-        Self::new(401, "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"who are you\"}]}")
-            .header("WWW-Authenticate", challenge)
-    }
-
-    pub(crate) fn with_status(self, status: u16) -> Self {
-        Self { status, ..self }
-    }
-
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    pub(crate) fn cut_after(self, bytes: usize) -> Self {
-        Self { end: End::CutAfter(bytes), ..self }
-    }
-
-    pub(crate) fn endless(self) -> Self {
-        Self { end: End::Endless, ..self }
-    }
-
-    pub(crate) fn silent(self) -> Self {
-        Self { end: End::Silent, ..self }
-    }
-
-    pub(crate) fn bare(self) -> Self {
-        Self { end: End::Bare, ..self }
-    }
-
-    pub(crate) fn body_len(&self) -> usize {
-        self.body.len()
-    }
-
-    fn write(&self, stream: &mut impl Write) -> io::Result<()> {
-        if !matches!(self.end, End::Bare) {
-            self.write_head(stream)?;
-        }
-        match self.end {
-            End::Whole | End::Bare => stream.write_all(&self.body)?,
-            End::CutAfter(bytes) => stream.write_all(&self.body[..bytes])?,
-            End::Endless => loop {
-                stream.write_all(&self.body)?;
-            },
-            End::Silent => {
-                stream.flush()?;
-                std::thread::sleep(Duration::from_secs(5));
-            }
-        }
-        stream.flush()
-    }
-
-    fn write_head(&self, stream: &mut impl Write) -> io::Result<()> {
-        write!(stream, "HTTP/1.1 {} Stub\r\nConnection: close\r\n", self.status)?;
-        let is_sized = self.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
-        if !is_sized && !matches!(self.end, End::Endless) {
-            write!(stream, "Content-Length: {}\r\n", self.body.len())?;
-        }
-        for (name, value) in &self.headers {
-            write!(stream, "{name}: {value}\r\n")?;
-        }
-        stream.write_all(b"\r\n")
     }
 }
 
@@ -233,6 +137,12 @@ impl Stub {
     /// Returns the received requests.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Returns the authorization of each received request except the one that probes for TLS.
+    pub(crate) fn authorizations(&self) -> Vec<Option<String>> {
+        let seen = self.seen().into_iter().filter(|seen| seen.target != "/v2/");
+        seen.map(|seen| seen.header("authorization").map(str::to_owned)).collect()
     }
 
     /// Returns the methods and targets of the received requests.

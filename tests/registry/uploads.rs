@@ -9,7 +9,7 @@ use relay_bundle::registry::error::RegistryFault;
 use relay_bundle::registry::{BlobUpload, MountAnswer, UploadFailure};
 
 use crate::certificates::Certificates;
-use crate::client::{Client, Options, image};
+use crate::client::{BASIC, Client, image};
 use crate::fake::{BREAK_BYTES, Fake, Flaw, LARGE_BYTES};
 use crate::site::carried::image::Image;
 use crate::site::carried::image_of;
@@ -18,8 +18,6 @@ use crate::stub::{Answer, Stub};
 use crate::tools::find;
 
 const TAG: &str = "v1.1.314";
-/// `me:s3cret`
-const LOGIN: &str = "bWU6czNjcmV0";
 
 /// Returns an image with a layer that is streamed, and a site that pushes it into a registry with a
 /// flaw.
@@ -121,12 +119,6 @@ fn progress_counts_bytes_that_are_sent_again_once() {
     assert!(!done.ends_with("MB"), "{line}");
 }
 
-/// Returns the authorizations that a server received, without the request that probes for TLS.
-fn authorizations(stub: &Stub) -> Vec<Option<String>> {
-    let seen = stub.seen().into_iter().filter(|seen| seen.target != "/v2/");
-    seen.map(|seen| seen.header("authorization").map(str::to_owned)).collect()
-}
-
 /// Starts a registry that asks for a login, and begins uploads at the given place.
 fn with_uploads_at(certificates: &Certificates, location: String) -> Stub {
     Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
@@ -134,12 +126,6 @@ fn with_uploads_at(certificates: &Certificates, location: String) -> Stub {
         Some(_) if seen.method == "POST" => Answer::new(202, "").header("Location", &location),
         Some(_) => Answer::new(201, ""),
     })
-}
-
-fn client(certificates: &Certificates, stub: &Stub) -> Client {
-    let credentials = format!("{{\"auths\":{{\"{}\":{{\"auth\":\"{LOGIN}\"}}}}}}", stub.address());
-    let ca = Some(certificates.path("ca.crt"));
-    Client::new(Options { credentials: Some(&credentials), ca, ..Options::default() })
 }
 
 fn push(client: &Client, image: &Reference, bytes: &[u8]) -> Result<(), UploadFailure> {
@@ -152,10 +138,10 @@ fn login_is_sent_with_an_upload_at_the_same_host() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = with_uploads_at(certificates, "/v2/a/blobs/uploads/1".to_owned());
 
-    push(&client(certificates, &stub), &image(&stub, "a:1"), b"abc").unwrap();
+    push(&Client::logged_in(certificates, &stub), &image(&stub, "a:1"), b"abc").unwrap();
 
-    let basic = || Some(format!("Basic {LOGIN}"));
-    assert_eq!(authorizations(&stub), [None, basic(), basic()], "{:?}", stub.targets());
+    let basic = || Some(BASIC.to_owned());
+    assert_eq!(stub.authorizations(), [None, basic(), basic()], "{:?}", stub.targets());
 }
 
 #[test]
@@ -166,10 +152,10 @@ fn login_is_withheld_from_the_other_host_of_an_upload() {
         let place = format!("https://{}/upload?signature=x", storage.address());
         let stub = with_uploads_at(certificates, place);
 
-        push(&client(certificates, &stub), &image(&stub, "a:1"), &bytes).unwrap();
+        push(&Client::logged_in(certificates, &stub), &image(&stub, "a:1"), &bytes).unwrap();
 
-        assert_eq!(authorizations(&stub), [None, Some(format!("Basic {LOGIN}"))]);
-        assert_eq!(authorizations(&storage), [None]);
+        assert_eq!(stub.authorizations(), [None, Some(BASIC.to_owned())]);
+        assert_eq!(storage.authorizations(), [None]);
         let sent = &storage.seen()[0];
         let target = format!("/upload?signature=x&digest=sha256:{}", Digest::of(&bytes));
         assert_eq!((sent.method.as_str(), sent.target.as_str()), ("PUT", target.as_str()));
@@ -184,12 +170,13 @@ fn challenge_of_the_other_host_of_an_upload_is_not_answered() {
         Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
     let stub = with_uploads_at(certificates, format!("https://{}/upload", storage.address()));
 
-    let failure = push(&client(certificates, &stub), &image(&stub, "a:1"), b"abc").unwrap_err();
+    let failure =
+        push(&Client::logged_in(certificates, &stub), &image(&stub, "a:1"), b"abc").unwrap_err();
 
     let UploadFailure::Final(error) = failure else { panic!("{failure:?}") };
     assert!(matches!(error.why, RegistryFault::Status { code: 401, .. }), "{error}");
     assert_eq!(error.place.host, storage.address());
-    assert_eq!(authorizations(&storage), [None]);
+    assert_eq!(storage.authorizations(), [None]);
 }
 
 #[test]
@@ -200,9 +187,9 @@ fn login_is_withheld_from_the_other_host_of_an_upload_that_a_mount_began() {
 
     let (to, from) = (image(&stub, "a:1"), image(&stub, "b:1"));
     let upload = BlobUpload { image: &to, digest: Digest::of(b"abc"), size: 3 };
-    let answer = client(certificates, &stub).registry.mount(&upload, &from);
+    let answer = Client::logged_in(certificates, &stub).registry.mount(&upload, &from);
 
     assert_eq!(answer.unwrap(), MountAnswer::Refused);
     assert_eq!(storage.targets(), ["DELETE /upload"]);
-    assert_eq!(authorizations(&storage), [None]);
+    assert_eq!(storage.authorizations(), [None]);
 }
