@@ -60,7 +60,7 @@ impl MediaType {
 pub enum BadManifest {
     #[error("it is not unambiguous JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("`{at}`: {why}")]
+    #[error("`{}`: {}", shown(at), shown(why))]
     Field { at: String, why: String },
 }
 
@@ -153,7 +153,7 @@ pub struct Index {
 /// Why an index does not identify one manifest for a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoChild {
-    #[error("no manifest for {wanted}; the index lists {}", if .there.is_empty() { "no platform" } else { .there })]
+    #[error("no manifest for {wanted}; the index lists {}", if .there.is_empty() { "no platform" } else { shown(.there) })]
     Absent { wanted: String, there: String },
     #[error("{number} manifests for {wanted}, none of which is preferred")]
     Ambiguous { wanted: String, number: usize },
@@ -201,8 +201,7 @@ impl Index {
             [] => {
                 let there: Vec<String> =
                     self.children.iter().map(|(of, _)| of.to_string()).collect();
-                let there = there.join(", ").chars().take(SHOWN_CHARACTERS_MAX).collect();
-                Err(NoChild::Absent { wanted: platform.to_string(), there })
+                Err(NoChild::Absent { wanted: platform.to_string(), there: there.join(", ") })
             }
             _ => Err(NoChild::Ambiguous { wanted: platform.to_string(), number: matches.len() }),
         }
@@ -219,8 +218,12 @@ struct Fields<'a> {
 const SHOWN_CHARACTERS_MAX: usize = 200;
 
 fn field(at: impl Into<String>, why: impl Into<String>) -> BadManifest {
-    let shown = |text: String| text.chars().take(SHOWN_CHARACTERS_MAX).collect();
-    BadManifest::Field { at: shown(at.into()), why: shown(why.into()) }
+    BadManifest::Field { at: at.into(), why: why.into() }
+}
+
+/// Returns the part of a text from a document that a message shows.
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(SHOWN_CHARACTERS_MAX).map_or(text, |(end, _)| &text[..end])
 }
 
 fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, BadManifest> {

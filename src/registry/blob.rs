@@ -6,7 +6,9 @@ use std::io;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
 use super::client::{Call, Registry};
-use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
+use super::error::{
+    RegistryAction, RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure,
+};
 use super::host::Repository;
 use super::range;
 use super::reply::RegistryReply;
@@ -88,7 +90,7 @@ impl Registry {
             }
         };
         pulled.map_err(|failure| {
-            failure.fetching(RegistryContent::Blob { image: image.clone(), digest })
+            self.failed(RegistryAction::Fetch, RegistryContent::blob(image, digest), failure)
         })
     }
 

@@ -240,13 +240,9 @@ impl Registry {
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {
-                let known = self.lock_authorizations();
-                let sent =
-                    known.values().chain(authorization).map(|sent| sent.header.clone()).collect();
                 return Ok(RegistryReply {
                     answer,
                     authorization: authorization.cloned(),
-                    sent,
                     is_home,
                 });
             }

@@ -4,15 +4,14 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use http::HeaderValue;
 use serde_json::Value;
 
 use super::credentials::CredentialError;
 use super::redirect::REDIRECTS_MAX;
-use super::token::is_quoted;
 use crate::images::manifest::{BadManifest, MediaType, NoChild};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
+use crate::model::text::shortened;
 use crate::model::url::without_user_info;
 use crate::proxy::ProxyError;
 
@@ -97,9 +96,6 @@ pub enum RegistryFault {
     Denied { code: u16, access: LoginUse, error: ReportedError },
     #[error("HTTP {code}{error}")]
     Status { code: u16, retry_after: Option<Duration>, error: ReportedError },
-    /// The registry claims that a manifest has a digest other than its actual one.
-    #[error("HTTP 400{said}")]
-    MisreadDigest { said: String },
     #[error("{0}")]
     Connection(String),
     #[error("no address is known for this host")]
@@ -140,13 +136,16 @@ pub enum RegistryFault {
     Manifest(#[from] BadManifest),
     #[error("the index does not fit: {0}")]
     NoChild(#[from] NoChild),
-    #[error("the image is for {found}, not for {wanted}")]
+    #[error("the image is for {}, not for {wanted}", shortened(found))]
     OtherPlatform { wanted: String, found: String },
     #[error("wrong content: expected sha256:{wanted}, got sha256:{found}")]
     WrongDigest { wanted: Digest, found: Digest },
     #[error("wrong content: expected the media type {}, got {}", .wanted.as_str(), .found.as_str())]
     WrongType { wanted: MediaType, found: MediaType },
-    #[error("wrong content: expected sha256:{wanted}, and the registry names `{found}`")]
+    #[error(
+        "wrong content: expected sha256:{wanted}, and the registry names `{}`",
+        shortened(found)
+    )]
     OtherDigest { wanted: Digest, found: String },
     #[error("wrong content: expected {wanted} bytes, got {found}")]
     WrongSize { wanted: u64, found: u64 },
@@ -154,6 +153,9 @@ pub enum RegistryFault {
     TooLong { wanted: u64 },
     #[error("the answer has more than {bytes_max} bytes")]
     TooLarge { bytes_max: u64 },
+    /// Replaces any failure that would show a secret.
+    #[error("the answer repeats the credentials, and is not shown")]
+    Echo,
     /// The caller failed to read the content to upload.
     #[error("cannot read it: {0}")]
     Source(io::Error),
@@ -167,6 +169,21 @@ fn without(access: LoginUse) -> &'static str {
         LoginUse::Anonymous => " without credentials",
         LoginUse::PlainHttp => ": credentials are not sent over plain HTTP",
         LoginUse::Credentials => "",
+    }
+}
+
+impl RegistryContent {
+    pub(super) fn manifest(image: &Reference) -> Self {
+        Self::Manifest { image: image.clone() }
+    }
+
+    pub(super) fn blob(image: &Reference, digest: Digest) -> Self {
+        Self::Blob { image: image.clone(), digest }
+    }
+
+    pub(super) fn image(&self) -> &Reference {
+        let (Self::Manifest { image } | Self::Blob { image, .. }) = self;
+        image
     }
 }
 
@@ -186,29 +203,11 @@ impl fmt::Display for RegistryPlace {
     }
 }
 
-/// A cause and a place; [`RequestFailure::fetching`] and similar methods add the content.
+/// A cause and a place; `Registry::failed` adds the action and the content.
 #[derive(Debug)]
 pub(super) struct RequestFailure {
     pub(super) place: RegistryPlace,
     pub(super) why: RegistryFault,
-}
-
-impl RequestFailure {
-    pub(super) fn fetching(self, what: RegistryContent) -> RegistryError {
-        self.about(RegistryAction::Fetch, what)
-    }
-
-    pub(super) fn asking(self, what: RegistryContent) -> RegistryError {
-        self.about(RegistryAction::Ask, what)
-    }
-
-    pub(super) fn pushing(self, what: RegistryContent) -> RegistryError {
-        self.about(RegistryAction::Push, what)
-    }
-
-    fn about(self, action: RegistryAction, what: RegistryContent) -> RegistryError {
-        RegistryError { action, what: Box::new(what), place: Box::new(self.place), why: self.why }
-    }
 }
 
 impl RegistryError {
@@ -269,9 +268,10 @@ impl ReportedError {
         Self { code: text("code"), message: text("message") }
     }
 
-    /// Returns whether the error repeats the secret of an `Authorization` header.
-    pub(super) fn quotes(&self, header: &HeaderValue) -> bool {
-        is_quoted(header, &self.code) || is_quoted(header, &self.message)
+    /// Returns `CODE: message`, of which messages show the beginning.
+    pub(super) fn text(&self) -> String {
+        let words = [self.code.as_str(), self.message.as_str()];
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": ")
     }
 
     /// Returns whether the error has this code of the distribution specification.
@@ -283,12 +283,10 @@ impl ReportedError {
 impl fmt::Display for ReportedError {
     /// Writes the beginning of ` CODE: message`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = [self.code.as_str(), self.message.as_str()];
-        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        if words.is_empty() {
+        let text = self.text();
+        if text.is_empty() {
             return Ok(());
         }
-        let text = words.join(": ");
         let end = text.char_indices().nth(REPORTED_CHARACTERS_MAX).map_or(text.len(), |(at, _)| at);
         write!(f, " {}", &text[..end])
     }
@@ -300,8 +298,9 @@ mod tests {
 
     fn error(why: RegistryFault) -> RegistryError {
         let place = RegistryPlace { host: "r.example:5000".to_owned(), proxy: None };
-        why.at(&place)
-            .fetching(RegistryContent::Manifest { image: "r.example:5000/a:1".parse().unwrap() })
+        let image = "r.example:5000/a:1".parse().unwrap();
+        let what = Box::new(RegistryContent::Manifest { image });
+        RegistryError { action: RegistryAction::Fetch, what, place: Box::new(place), why }
     }
 
     #[test]

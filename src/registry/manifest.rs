@@ -5,6 +5,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
 use super::client::{Call, Registry};
+use super::error::RegistryAction::Fetch;
 use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Repository;
 use super::reply::RegistryReply;
@@ -55,8 +56,7 @@ impl Registry {
         platform: &Platform,
     ) -> Result<LockedImage, RegistryError> {
         let resolved = self.resolve_at(&self.repository(image), image, platform);
-        resolved
-            .map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
+        resolved.map_err(|failure| self.failed(Fetch, RegistryContent::manifest(image), failure))
     }
 
     /// Fetches the manifest or index of a reference, by digest if it has one.
@@ -67,8 +67,7 @@ impl Registry {
     pub fn pull_manifest(&self, image: &Reference) -> Result<PulledManifest, RegistryError> {
         let pulled = self.manifest(&self.repository(image), ManifestName::of(image));
         let pulled = pulled.map(|found| found.manifest);
-        pulled
-            .map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
+        pulled.map_err(|failure| self.failed(Fetch, RegistryContent::manifest(image), failure))
     }
 
     fn resolve_at(
@@ -114,7 +113,9 @@ impl Registry {
         // A nested index is not followed, and the media type must be the one that the index lists.
         let media_type = child.manifest.media_type;
         if media_type.is_index() || media_type.as_str() != listed.media_type {
-            return Err(child.failed(RegistryFault::MediaType(quoted(media_type.as_str()))));
+            return Err(
+                child.failed(RegistryFault::MediaType(format!("`{}`", media_type.as_str())))
+            );
         }
         Ok(child)
     }
@@ -138,8 +139,7 @@ impl Registry {
         {
             return Ok(());
         }
-        Err(RegistryFault::OtherPlatform { wanted, found: found.chars().take(80).collect() }
-            .at(&place))
+        Err(RegistryFault::OtherPlatform { wanted, found }.at(&place))
     }
 
     pub(super) fn manifest(
@@ -215,18 +215,18 @@ impl<'a> ManifestName<'a> {
 
 pub(super) fn media_type(header: Option<&str>) -> Result<MediaType, RegistryFault> {
     let text = header.unwrap_or_default();
-    MediaType::of(text).ok_or_else(|| match text {
+    let name = text.split(';').next().unwrap_or_default().trim();
+    MediaType::of(text).ok_or_else(|| match name {
         "" => RegistryFault::MediaType("an answer without a type".to_owned()),
         text if text.starts_with(SCHEMA_1) => RegistryFault::Schema1,
-        text if is_media_type(text) => RegistryFault::MediaType(quoted(text)),
-        // Do not quote it: the text may be anything, including our own credentials.
+        text if is_media_type(text) => RegistryFault::MediaType(format!("`{text}`")),
+        // The text may be anything, such as a whole page.
         _ => RegistryFault::MediaType("an answer of an unknown type".to_owned()),
     })
 }
 
-/// Returns whether a text looks like a media type, unlike a token or a password.
-fn is_media_type(text: &str) -> bool {
-    let name = text.split(';').next().unwrap_or_default().trim();
+/// Returns whether a text looks like the name of a media type.
+fn is_media_type(name: &str) -> bool {
     let is_name =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
     name.len() <= 100
@@ -234,10 +234,6 @@ fn is_media_type(text: &str) -> bool {
             .iter()
             .filter_map(|kind| name.strip_prefix(kind))
             .any(|rest| !rest.is_empty() && rest.bytes().all(is_name))
-}
-
-fn quoted(text: &str) -> String {
-    format!("`{}`", text.chars().take(100).collect::<String>())
 }
 
 #[cfg(test)]

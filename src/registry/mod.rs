@@ -8,6 +8,7 @@
 //! | `challenge`, `token` | how a registry asks for a login, and the answer to it |
 //! | `client` | login, redirects and retries, by the rules in `redirect`, `retry` and `range` |
 //! | `reply`, `error`, `remedy` | the failure that an answer represents, and its remedy |
+//! | `secrets` | which secrets were sent, and what must not be shown because it repeats one |
 //! | `transport`, `tls` | a single request: connections, proxies, timeouts, certificates |
 //! | `manifest`, `blob` | requests for content, and the checks of the answers |
 //! | `presence` | whether a registry has a manifest or blob |
@@ -30,6 +31,7 @@ mod redirect;
 mod remedy;
 mod reply;
 mod retry;
+mod secrets;
 mod settings;
 mod tls;
 mod token;

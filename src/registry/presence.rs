@@ -4,12 +4,11 @@ use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 
 use super::client::{Call, Registry};
-use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
+use super::error::{RegistryAction, RegistryContent, RegistryError, RegistryFault, RequestFailure};
 use super::manifest::{ACCEPTED, CONTENT_DIGEST, ManifestName, media_type};
 use super::reply::RegistryReply;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
-use crate::model::text::shortened;
 
 /// Whether a registry has a manifest or blob.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ impl Registry {
                 _ => Err(reply.refused(RegistryFault::UnknownImage)),
             }
         });
-        Availability::of(asked, RegistryContent::Manifest { image: image.clone() })
+        self.availability(asked, RegistryContent::manifest(image))
     }
 
     /// Looks up a config or layer of `size` bytes in the repository of `image`.
@@ -53,16 +52,18 @@ impl Registry {
                 _ => Err(reply.refused(RegistryFault::Gone(digest))),
             }
         });
-        Availability::of(asked, RegistryContent::Blob { image: image.clone(), digest })
+        self.availability(asked, RegistryContent::blob(image, digest))
     }
-}
 
-impl Availability {
-    fn of(asked: Result<bool, RequestFailure>, what: RegistryContent) -> Self {
+    fn availability(
+        &self,
+        asked: Result<bool, RequestFailure>,
+        what: RegistryContent,
+    ) -> Availability {
         match asked {
-            Ok(true) => Self::There,
-            Ok(false) => Self::Absent,
-            Err(failure) => Self::Unknown(failure.asking(what)),
+            Ok(true) => Availability::There,
+            Ok(false) => Availability::Absent,
+            Err(failure) => Availability::Unknown(self.failed(RegistryAction::Ask, what, failure)),
         }
     }
 }
@@ -76,7 +77,7 @@ fn check_manifest(reply: &RegistryReply, wanted: Option<Digest>) -> Result<(), R
     match found.strip_prefix("sha256:").and_then(|hex| hex.parse().ok()) {
         Some(found) if found == wanted => Ok(()),
         Some(found) => Err(RegistryFault::WrongDigest { wanted, found }.at(place)),
-        None => Err(RegistryFault::OtherDigest { wanted, found: shortened(found) }.at(place)),
+        None => Err(RegistryFault::OtherDigest { wanted, found: found.to_owned() }.at(place)),
     }
 }
 

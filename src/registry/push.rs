@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
 use http::{Method, Uri};
 
 use super::client::{Call, Registry};
-use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
+use super::error::{RegistryAction, RegistryContent, RegistryError, RegistryFault, RequestFailure};
 use super::host::Repository;
 use super::manifest::{ManifestName, PulledManifest};
 use super::presence::Availability;
@@ -77,8 +77,10 @@ impl Registry {
         let BlobUpload { image, digest, size } = *upload;
         let repository = self.repository(image);
         let mut body = UploadBody::new(content, size);
-        let what = || RegistryContent::Blob { image: image.clone(), digest };
-        let failed = |failure: RequestFailure| UploadFailure::Final(failure.pushing(what()));
+        let failure = |failure: RequestFailure| {
+            self.failed(RegistryAction::Push, RegistryContent::blob(image, digest), failure)
+        };
+        let failed = |last: RequestFailure| UploadFailure::Final(failure(last));
         if size <= SMALL_BYTES_MAX {
             let mut bytes = Vec::new();
             let read = body.read_to_end(&mut bytes);
@@ -93,26 +95,20 @@ impl Registry {
         let mut failures = 0;
         loop {
             let sent = self.put_blob(&repository, digest, &mut CallBody::Stream(&mut body));
-            let Err(mut failure) = sent else { return Ok(()) };
+            let Err(last) = sent else { return Ok(()) };
             if let Some(why) = body.take_failure() {
-                return Err(failed(why.at(&failure.place)));
+                return Err(failed(why.at(&last.place)));
             }
             if body.is_begun() {
-                let may_pass = delay(1, &failure.why).is_some();
-                let error = failure.pushing(what());
+                let may_pass = delay(1, &last.why).is_some();
+                let error = failure(last);
                 return Err(if may_pass {
                     UploadFailure::Interrupted(error)
                 } else {
                     UploadFailure::Final(error)
                 });
             }
-            match self.wait(failures, failure) {
-                Ok(number) => failures = number,
-                Err(last) => {
-                    failure = last;
-                    return Err(failed(failure));
-                }
-            }
+            failures = self.wait(failures, last).map_err(failed)?;
         }
     }
 
@@ -164,8 +160,8 @@ impl Registry {
                 _ => Err(reply.refused(RegistryFault::UnknownRepository)),
             }
         });
-        let what = RegistryContent::Blob { image: image.clone(), digest };
-        let answer = answered.map_err(|failure| failure.pushing(what))?;
+        let what = RegistryContent::blob(image, digest);
+        let answer = answered.map_err(|last| self.failed(RegistryAction::Push, what, last))?;
         if answer == MountAnswer::Refused {
             return Ok(answer);
         }
@@ -189,7 +185,8 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let name = ManifestName::Digest(manifest.digest);
         let sent = self.put_manifest(&self.repository(image), name, manifest);
-        sent.map_err(|failure| failure.pushing(RegistryContent::Manifest { image: image.clone() }))
+        let what = RegistryContent::manifest(image);
+        sent.map_err(|last| self.failed(RegistryAction::Push, what, last))
     }
 
     /// Sets the tag of a reference without a digest, and checks it by reading it back.
@@ -199,7 +196,8 @@ impl Registry {
     /// Same as [`Registry::push_manifest`].
     pub fn set_tag(&self, tag: &Reference, manifest: &PulledManifest) -> Result<(), RegistryError> {
         let sent = self.put_manifest(&self.repository(tag), ManifestName::of(tag), manifest);
-        sent.map_err(|failure| failure.pushing(RegistryContent::Manifest { image: tag.clone() }))
+        let what = RegistryContent::manifest(tag);
+        sent.map_err(|last| self.failed(RegistryAction::Push, what, last))
     }
 
     /// Returns the target of the tag of a reference without a digest.
@@ -213,7 +211,7 @@ impl Registry {
             Err(failure) => match failure.why {
                 RegistryFault::UnknownImage => Ok(TagTarget::Nothing),
                 RegistryFault::MediaType(_) | RegistryFault::Schema1 => Ok(TagTarget::Other),
-                _ => Err(failure.asking(RegistryContent::Manifest { image: tag.clone() })),
+                _ => Err(self.failed(RegistryAction::Ask, RegistryContent::manifest(tag), failure)),
             },
         }
     }

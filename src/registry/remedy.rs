@@ -1,12 +1,16 @@
 //! Remedies for failed requests.
 
 use super::error::{LoginUse, RegistryAction, RegistryContent, RegistryError, RegistryFault};
+use super::secrets::HIDDEN_HOST;
 
 impl RegistryError {
     /// Returns a command or an imperative, if one helps.
     pub fn remedy(&self) -> Option<String> {
         use RegistryFault as F;
         let host = &self.place.host;
+        if host == HIDDEN_HOST {
+            return self.why.remedy().map(str::to_owned);
+        }
         let special = match self.action {
             RegistryAction::Fetch => None,
             RegistryAction::Ask => self.why.remedy_at_site(),
@@ -126,6 +130,7 @@ impl RegistryFault {
             Self::NotHttp | Self::BadRedirect | Self::RedirectLoop | Self::MediaType(_) => {
                 "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry"
             }
+            Self::Echo => "check the host: a registry has no reason to repeat credentials",
             Self::Schema1 => "push the image again with a current client",
             Self::NoChild(_) | Self::OtherPlatform { .. } => {
                 "choose another platform with --platform, or another tag"

@@ -21,8 +21,6 @@ pub(super) struct Authorization {
 pub(super) struct RegistryReply {
     pub(super) answer: HttpAnswer,
     pub(super) authorization: Option<Authorization>,
-    /// Authorization headers sent so far, which must not appear in messages.
-    pub(super) sent: Vec<HeaderValue>,
     /// Whether the answer came from the registry itself, rather than from a redirect target.
     pub(super) is_home: bool,
 }
@@ -42,10 +40,8 @@ impl RegistryReply {
         why.at(&self.answer.place)
     }
 
-    /// Returns the reported error, unless it repeats a header of the request.
+    /// Returns the reported error.
     pub(super) fn error(&mut self) -> ReportedError {
-        let error = ReportedError::read(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
-        let is_quoted = self.sent.iter().any(|header| error.quotes(header));
-        if is_quoted { ReportedError::default() } else { error }
+        ReportedError::read(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default())
     }
 }

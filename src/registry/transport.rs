@@ -15,6 +15,7 @@ use ureq::{Agent, BodyReader, ProxyProtocol, SendBody, Timeout};
 
 use super::error::{RegistryFault, RegistryPlace, RequestFailure};
 use super::host::host_of;
+use super::secrets::SentSecrets;
 use super::settings::Timeouts;
 use super::tls;
 use crate::proxy::{self, Proxy, ProxyEnvironment, Scheme};
@@ -35,6 +36,8 @@ pub(super) struct HttpTransport {
     timeouts: Timeouts,
     /// The agents by proxy; each has a connection pool and reads the authorities once.
     agents: Mutex<BTreeMap<Option<String>, Agent>>,
+    /// Must be kept out of messages, since any answer can repeat them.
+    pub(super) secrets: SentSecrets,
 }
 
 /// One request.
@@ -67,7 +70,8 @@ pub(super) struct HttpAnswer {
 
 impl HttpTransport {
     pub(super) fn new(tls: TlsConfig, proxies: ProxyEnvironment, timeouts: Timeouts) -> Self {
-        Self { tls, proxies, timeouts, agents: Mutex::default() }
+        let (agents, secrets) = (Mutex::default(), SentSecrets::default());
+        Self { tls, proxies, timeouts, agents, secrets }
     }
 
     /// Sends a request and returns the head of the answer.
@@ -80,6 +84,7 @@ impl HttpTransport {
         // Only the answer to a large upload may take longer.
         let is_upload = matches!(body, HttpBody::Stream(_));
         let silence = if is_upload { self.timeouts.commit } else { self.timeouts.silence };
+        self.secrets.add_request(&headers, proxy.as_ref());
         let failed = |error| why(error, self.timeouts, silence).at(&place);
         let agent = self.agent(proxy.as_ref()).map_err(failed)?;
         let mut sent = http::Request::builder().method(method).uri(uri);

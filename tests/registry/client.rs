@@ -15,7 +15,8 @@ use relay_bundle::registry::{
 use crate::certificates::Certificates;
 use crate::stub::Stub;
 
-/// A login, and the header that sends it: `me:s3cret`.
+/// The password of `me`, its login, and the header that sends it.
+pub(crate) const PASSWORD: &str = "s3cret";
 pub(crate) const LOGIN: &str = "bWU6czNjcmV0";
 pub(crate) const BASIC: &str = "Basic bWU6czNjcmV0";
 

@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod credentials;
 mod docker_hub;
+mod echoes;
 mod fake;
 mod fetches;
 mod images;
