@@ -14,7 +14,6 @@ use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::{Mirror, PlainHosts, Repository, Wire, host_of, is_loopback};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::reply::{Authorization, RegistryReply, SMALL_BYTES_MAX};
-use super::retry::delay;
 use super::settings::{Persistence, RegistrySettings, RegistrySettingsError};
 use super::tls;
 use super::token::basic;
@@ -29,8 +28,8 @@ pub struct Registry {
     credentials: RegistryCredentials,
     mirrors: Vec<Mirror>,
     helper_patience: Duration,
-    persistence: Persistence,
-    sleep: Box<dyn Fn(Duration) + Send + Sync>,
+    pub(super) persistence: Persistence,
+    pub(super) sleep: Box<dyn Fn(Duration) + Send + Sync>,
     /// The detected protocols of loopback hosts, which may or may not have TLS.
     wires: Mutex<BTreeMap<String, Wire>>,
     /// Authorizations that a registry asked for, sent with all later requests to the repository.
@@ -106,41 +105,6 @@ impl Registry {
     /// Returns the repository of an image, at its registry or at a mirror.
     pub(super) fn repository(&self, image: &Reference) -> Repository {
         Repository::locate(image, &self.mirrors)
-    }
-
-    /// Repeats `once` until it succeeds or its failure is final.
-    pub(super) fn persist<T>(
-        &self,
-        mut once: impl FnMut() -> Result<T, RequestFailure>,
-    ) -> Result<T, RequestFailure> {
-        let mut failures = 0;
-        loop {
-            match once() {
-                Ok(done) => return Ok(done),
-                Err(failure) => failures = self.wait(failures, failure)?,
-            }
-        }
-    }
-
-    /// Waits before the next attempt and returns the number of failures so far, or returns a final
-    /// failure at once.
-    pub(super) fn wait(
-        &self,
-        failures: u32,
-        failure: RequestFailure,
-    ) -> Result<u32, RequestFailure> {
-        let failures = failures + 1;
-        match delay(failures, &failure.why).filter(|_| self.persistence == Persistence::Retry) {
-            None => Err(failure),
-            Some(delay) => {
-                self.pause(delay);
-                Ok(failures)
-            }
-        }
-    }
-
-    pub(super) fn pause(&self, delay: Duration) {
-        (self.sleep)(delay);
     }
 
     /// Sends a call without a body once, with a token or a login if the registry asks for one.

@@ -6,7 +6,7 @@
 //! | `settings`, `host` | the host to use, with or without TLS, and mirrors |
 //! | `credentials` | the files and helpers that provide a login |
 //! | `challenge`, `token` | how a registry asks for a login, and the answer to it |
-//! | `client` | login, redirects and retries, by the rules in `redirect`, `retry` and `range` |
+//! | `client`, `retry` | login, redirects and retries, by the rules in `redirect` and `range` |
 //! | `reply`, `error`, `remedy` | the failure that an answer represents, and its remedy |
 //! | `secrets` | which secrets were sent, and what must not be shown because it repeats one |
 //! | `transport`, `tls` | a single request: connections, proxies, timeouts, certificates |

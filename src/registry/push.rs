@@ -1,7 +1,6 @@
 //! Uploads blobs in a single request each, and manifests and tags, which are read back.
 
 use std::io::Read;
-use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
 use http::{Method, Uri};
@@ -12,7 +11,7 @@ use super::host::Repository;
 use super::manifest::{ManifestName, PulledManifest};
 use super::presence::Availability;
 use super::reply::RegistryReply;
-use super::retry::delay;
+use super::retry::{delay, delay_of_manifest};
 use super::upload_body::{CallBody, UploadBody};
 use super::{host::Wire, redirect};
 use crate::images::manifest::MediaType;
@@ -21,13 +20,6 @@ use crate::model::digest::Digest;
 
 /// Blobs up to this size are kept in memory, so that they can be sent again.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
-
-/// How often to send a manifest again whose digest the registry disputes, and how long to wait before.
-///
-/// While another push writes the same blobs, a registry may read files of its own that are half
-/// written.
-const MISREADS_MAX: u32 = 2;
-const MISREAD_DELAY: Duration = Duration::from_secs(1);
 
 /// A config or layer to upload, and its target repository.
 #[derive(Clone, Copy, Debug)]
@@ -232,14 +224,7 @@ impl Registry {
                 _ => Err(reply.refused(RegistryFault::UnknownRepository)),
             }
         };
-        let mut misreads = 0;
-        while let Err(failure) = self.persist(send) {
-            if misreads == MISREADS_MAX || !is_misread(&failure) {
-                return Err(failure);
-            }
-            misreads += 1;
-            self.pause(MISREAD_DELAY);
-        }
+        self.persist_by(delay_of_manifest, send)?;
         let found = self.manifest(repository, name)?;
         let (wanted, there) = (*digest, found.manifest.digest);
         if there != wanted {
@@ -297,11 +282,6 @@ impl Registry {
             let _ = self.send(repository, &Call::to(Method::DELETE, session));
         }
     }
-}
-
-/// Returns whether a registry disputes the digest of a manifest, which was computed before.
-fn is_misread(failure: &RequestFailure) -> bool {
-    matches!(&failure.why, RegistryFault::Status { code: 400, error, .. } if error.is("DIGEST_INVALID"))
 }
 
 fn check_type(wanted: MediaType, found: MediaType) -> Result<(), RegistryFault> {

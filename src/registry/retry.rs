@@ -1,15 +1,81 @@
-//! Retries: classifies temporary failures, and returns how long to wait.
+//! Retries: which failures are temporary, and how long to wait after them.
 
 use std::time::Duration;
 
-use super::error::RegistryFault;
+use super::client::Registry;
+use super::error::{RegistryFault, RequestFailure};
+use super::settings::Persistence;
 
 /// The maximum number of retries of a failed request.
 const RETRIES_MAX: u32 = 5;
+/// The pause after the first failure; each further one doubles it.
 const DELAY_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause without `Retry-After`.
 const DELAY_MAX: Duration = Duration::from_secs(16);
 /// The longest wait that `Retry-After` can cause: a rate limit may ask for hours.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
+
+/// The maximum number of failures after which a manifest with a disputed digest is sent again.
+const MISREADS_MAX: u32 = 2;
+
+/// When to repeat a request: the pause after a number of failures, or `None` if the last one is
+/// final.
+pub(super) type RetryRule = fn(u32, &RegistryFault) -> Option<Duration>;
+
+impl Registry {
+    /// Repeats `once` until it succeeds or its failure is final.
+    pub(super) fn persist<T>(
+        &self,
+        once: impl FnMut() -> Result<T, RequestFailure>,
+    ) -> Result<T, RequestFailure> {
+        self.persist_by(delay, once)
+    }
+
+    /// Same as [`Registry::persist`], with another rule for the failures that are final.
+    pub(super) fn persist_by<T>(
+        &self,
+        rule: RetryRule,
+        mut once: impl FnMut() -> Result<T, RequestFailure>,
+    ) -> Result<T, RequestFailure> {
+        let mut failures = 0;
+        loop {
+            match once() {
+                Ok(done) => return Ok(done),
+                Err(failure) => failures = self.wait_by(rule, failures, failure)?,
+            }
+        }
+    }
+
+    /// Waits before the next attempt and returns the number of failures so far, or returns a final
+    /// failure at once.
+    pub(super) fn wait(
+        &self,
+        failures: u32,
+        failure: RequestFailure,
+    ) -> Result<u32, RequestFailure> {
+        self.wait_by(delay, failures, failure)
+    }
+
+    fn wait_by(
+        &self,
+        rule: RetryRule,
+        failures: u32,
+        failure: RequestFailure,
+    ) -> Result<u32, RequestFailure> {
+        let failures = failures + 1;
+        match rule(failures, &failure.why).filter(|_| self.persistence == Persistence::Retry) {
+            None => Err(failure),
+            Some(delay) => {
+                self.pause(delay);
+                Ok(failures)
+            }
+        }
+    }
+
+    pub(super) fn pause(&self, delay: Duration) {
+        (self.sleep)(delay);
+    }
+}
 
 /// Returns the pause before the next attempt after `failures` failures, or `None` if the last one
 /// is final.
@@ -26,6 +92,19 @@ pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
             Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
         }
         _ => None,
+    }
+}
+
+/// Same as [`delay`], for a manifest that is pushed.
+///
+/// While another push writes the same blobs, a registry may read files of its own that are half
+/// written, and then disputes the digest of the manifest in the request, which is right.
+pub(super) fn delay_of_manifest(failures: u32, why: &RegistryFault) -> Option<Duration> {
+    match why {
+        RegistryFault::Status { code: 400, error, .. } if error.is("DIGEST_INVALID") => {
+            (failures <= MISREADS_MAX).then_some(DELAY_FIRST)
+        }
+        _ => delay(failures, why),
     }
 }
 

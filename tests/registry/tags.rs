@@ -2,9 +2,9 @@
 
 use relay_bundle::images::reference::Reference;
 use relay_bundle::registry::error::RegistryFault;
-use relay_bundle::registry::{PulledManifest, TagTarget};
+use relay_bundle::registry::{Persistence, PulledManifest, TagTarget};
 
-use crate::client::{Client, image};
+use crate::client::{Client, Options, image};
 use crate::images::{Document, manifest};
 use crate::stub::{Answer, Stub};
 
@@ -58,32 +58,55 @@ fn registry_that_misreads(times: usize, code: &'static str) -> Stub {
     })
 }
 
+/// Returns how often a manifest was sent.
+fn puts(stub: &Stub) -> usize {
+    stub.seen().iter().filter(|seen| seen.method == "PUT").count()
+}
+
 #[test]
 fn manifest_whose_digest_is_misread_is_sent_again() {
     let stub = registry_that_misreads(2, "DIGEST_INVALID");
     let client = Client::plain(&stub);
     client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap();
-    assert_eq!(client.pauses(), [1, 1]);
+    assert_eq!((client.pauses(), puts(&stub)), (vec![1, 1], 3));
 }
 
 #[test]
 fn manifest_whose_digest_stays_misread_fails_after_two_more_attempts() {
-    assert_eq!(pauses_until_refused("DIGEST_INVALID"), [1, 1]);
+    assert_eq!(refused(Persistence::Retry, "DIGEST_INVALID"), (vec![1, 1], 3));
+}
+
+#[test]
+fn manifest_whose_digest_is_misread_is_sent_once_by_an_impatient_client() {
+    assert_eq!(refused(Persistence::Once, "DIGEST_INVALID"), (vec![], 1));
 }
 
 #[test]
 fn manifest_that_is_refused_is_not_sent_again() {
-    assert_eq!(pauses_until_refused("MANIFEST_INVALID"), Vec::<u64>::new());
+    assert_eq!(refused(Persistence::Retry, "MANIFEST_INVALID"), (vec![], 1));
 }
 
-/// Pushes to a registry that refuses every manifest; returns the pauses between the attempts.
-fn pauses_until_refused(code: &'static str) -> Vec<u64> {
+/// Pushes to a registry that refuses every manifest; returns the pauses, and how often it was sent.
+fn refused(persistence: Persistence, code: &'static str) -> (Vec<u64>, usize) {
     let stub = registry_that_misreads(usize::MAX, code);
-    let client = Client::plain(&stub);
+    let persistence = Some(persistence);
+    let client = Client::new(Options { plain: vec![&stub], persistence, ..Options::default() });
     let error = client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
     assert!(error.to_string().contains(&format!("HTTP 400 {code}: no")), "{error}");
     assert!(error.remedy().unwrap().contains("--deep"), "{:?}", error.remedy());
-    client.pauses()
+    (client.pauses(), puts(&stub))
+}
+
+#[test]
+fn misread_digest_and_failures_of_the_server_count_together() {
+    let stub = Stub::start(|_, before| match before {
+        0 => Answer::new(400, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#),
+        _ => Answer::new(503, ""),
+    });
+    let client = Client::plain(&stub);
+    let error = client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
+    assert!(matches!(error.why, RegistryFault::Status { code: 503, .. }), "{error}");
+    assert_eq!((client.pauses(), puts(&stub)), (vec![1, 2, 4, 8, 16], 6));
 }
 
 #[test]
