@@ -11,6 +11,7 @@ mod docker_hub;
 mod echoes;
 mod fake;
 mod fetches;
+mod helpers;
 mod images;
 mod manifests;
 #[path = "../support/openssl.rs"]

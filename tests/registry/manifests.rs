@@ -175,12 +175,14 @@ fn child_that_is_not_as_its_index_lists_it_is_refused() {
 fn index_of_too_many_children_is_refused() {
     let child = json!({"mediaType": MediaType::OciManifest.as_str(), "size": 1,
         "digest": format!("sha256:{}", Digest::of(b"x")), "platform": {"os": "linux", "architecture": "amd64"}});
-    let stub = serve(vec![index_of(&vec![child; 1_001])]);
+    for (children, limit) in [(1_001, "1001 entries"), (10_000, "it exceeds 20000 values")] {
+        let stub = serve(vec![index_of(&vec![child.clone(); children])]);
 
-    let error = refused(&stub, "a:1");
+        let error = refused(&stub, "a:1");
 
-    assert!(matches!(error.why, RegistryFault::Manifest(_)), "{error}");
-    assert!(error.to_string().contains("1001 entries"), "{error}");
+        assert!(matches!(error.why, RegistryFault::Manifest(_)), "{error}");
+        assert!(error.to_string().contains(limit), "{error}");
+    }
 }
 
 #[test]
