@@ -88,9 +88,9 @@ pub enum RegistryFault {
     UnknownImage,
     #[error("the registry no longer has sha256:{0}")]
     Gone(Digest),
-    #[error("the registry has no such repository, and does not make it")]
+    #[error("the registry has no such repository, and does not create one")]
     UnknownRepository,
-    #[error("the registry lost the upload on the way")]
+    #[error("the registry no longer knows the upload")]
     UploadLost,
     #[error("access denied{} (HTTP {code}){error}", without(*access))]
     Denied { code: u16, access: LoginUse, error: ReportedError },
@@ -98,7 +98,7 @@ pub enum RegistryFault {
     Status { code: u16, retry_after: Option<Duration>, error: ReportedError },
     #[error("{0}")]
     Connection(String),
-    #[error("no address is known for this host")]
+    #[error("the host name does not resolve")]
     UnknownHost,
     #[error("no answer within {} s", .limit.as_secs())]
     Silent { limit: Duration },

@@ -152,8 +152,8 @@ impl Repository {
     }
 }
 
-/// Returns whether two references name one repository and tag at one server, however the server is
-/// spelled.
+/// Returns whether two references name one repository and tag at one server. Port 443 may be omitted,
+/// and Docker Hub has two names; an address and a name of one server count as two.
 pub fn is_same_place(one: &Reference, other: &Reference) -> bool {
     let place = |image: &Reference| {
         let repository = Repository::locate(image, &[]);

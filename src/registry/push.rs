@@ -169,7 +169,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or stores something else.
+    /// When the registry refuses it, or stores different content.
     pub fn push_manifest(
         &self,
         image: &Reference,

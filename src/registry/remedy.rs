@@ -38,9 +38,7 @@ impl RegistryError {
                 format!("if the registry has no TLS, pass --plain-http {}", with_port(host))
             }
             F::PlainHttp { to } => {
-                format!(
-                    "serve it over TLS, or pass --plain-http {to} if you trust the network on the way"
-                )
+                format!("serve it over TLS, or pass --plain-http {to} if you trust the network")
             }
             F::ProxySetting(_) | F::ProxyRefused(_) => {
                 format!("correct HTTPS_PROXY, or name {host} in NO_PROXY if no proxy leads to it")
@@ -69,11 +67,11 @@ impl RegistryFault {
                 "see the registry's log (its disk may be full), then run the same command again: it resumes"
             }
             Self::Connection(_) | Self::Silent { .. } | Self::UploadLost => {
-                "check the network and the limits of proxies on the way, then run the same command \
-                 again: it goes on where it stopped"
+                "check the network and the limits of proxies in front of the registry, then run the \
+                 same command again: it resumes"
             }
             Self::WrongDigest { .. } | Self::WrongSize { .. } | Self::WrongType { .. } => {
-                "the registry, or a proxy on the way, stores something else than was sent: use another"
+                "the registry, or a proxy in front of it, stores different content: use another registry"
             }
             Self::UnknownRepository => "create the repository, or its project, in the registry",
             Self::Gone(_) => {
@@ -91,7 +89,7 @@ impl RegistryFault {
             | Self::OtherDigest { .. }
             | Self::WrongSize { .. }
             | Self::WrongType { .. } => {
-                "the registry, or a proxy on the way, alters content: use another registry"
+                "the registry, or a proxy in front of it, alters content: use another registry"
             }
             _ => return None,
         })
@@ -139,7 +137,7 @@ impl RegistryFault {
             | Self::WrongSize { .. }
             | Self::WrongType { .. }
             | Self::TooLong { .. } => {
-                "the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"
+                "the registry, or a proxy in front of it, alters content: fetch from another (--from HOST=MIRROR)"
             }
             _ => return None,
         })

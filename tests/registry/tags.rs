@@ -42,7 +42,7 @@ fn registry_that_stores_something_else_is_told() {
     let client = Client::plain(&stub);
     let error = client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
     assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
-    assert!(error.remedy().unwrap().contains("stores something else"), "{:?}", error.remedy());
+    assert!(error.remedy().unwrap().contains("stores different content"), "{:?}", error.remedy());
     let error = client.registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
     assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
 }

@@ -91,7 +91,7 @@ impl PullSecretFormat {
 /// A risk of a usable credential file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialWarning {
-    #[error("`{path}` has the mode {mode:04o}: other users can read the credentials in it")]
+    #[error("`{path}` has mode {mode:04o}: other users can read the credentials in it")]
     Readable { path: Utf8PathBuf, mode: u32 },
 }
 
@@ -107,13 +107,13 @@ impl CredentialWarning {
 pub enum CredentialError {
     #[error("cannot read credentials: {0}")]
     Read(String),
-    #[error(
-        "`{path}` is not a file of credentials as docker and podman write it: line {line}, column {column}"
-    )]
+    #[error("`{path}` is not a credential file of docker or podman: line {line}, column {column}")]
     Form { path: Utf8PathBuf, line: usize, column: usize },
     #[error("the credentials for `{key}` in `{path}` are not base64 of USER:PASSWORD")]
     Encoding { path: Utf8PathBuf, key: String },
-    #[error("`{path}` names a credential helper that is not of letters, digits and `-`")]
+    #[error(
+        "`{path}` has a credential helper with an invalid name: expected lowercase letters, digits and `-`"
+    )]
     HelperName { path: Utf8PathBuf },
     #[error("the credential helper `{name}` cannot be started: {why}")]
     HelperStart { name: String, why: io::Error },
