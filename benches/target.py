@@ -11,6 +11,13 @@ class Target:
     value: float
     bound: float
     at_least: bool
+    # Whether what else runs on a machine changes it, such as a time.
+    noisy: bool = True
+
+    @classmethod
+    def memory(cls, text: str, mib: float, bound: float) -> "Target":
+        """Returns a bound of the memory of a process, which no other process changes."""
+        return cls(f"{text}, MiB", mib, bound, at_least=False, noisy=False)
 
     @property
     def met(self) -> bool:
@@ -18,7 +25,7 @@ class Target:
 
     def lost(self, noise_percent: float) -> bool:
         """Whether it is missed by more than what else runs on a machine explains."""
-        allowed = self.bound * noise_percent / 100
+        allowed = self.bound * noise_percent / 100 if self.noisy else 0
         return not self.met and abs(self.value - self.bound) > allowed
 
     def better(self, other: "Target | None") -> "Target":

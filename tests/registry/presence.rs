@@ -100,6 +100,14 @@ fn impatient_client_asks_once() {
 }
 
 #[test]
+fn blob_counts_if_the_answer_names_no_size() {
+    let stub = Stub::start(|_, _| Answer::new(200, "").header("Transfer-Encoding", "chunked"));
+    let client = Client::plain(&stub);
+    let answer = client.registry.has_blob(&image(&stub, "a:1"), Digest::of(b"abc"), 3);
+    assert!(matches!(answer, Availability::There), "{answer:?}");
+}
+
+#[test]
 fn blob_counts_with_its_size_only() {
     for (body, is_there) in [("abc", true), ("", true), ("abcd", false)] {
         let stub = Stub::start(move |_, _| Answer::new(200, body));
