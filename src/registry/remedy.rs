@@ -75,7 +75,7 @@ impl RegistryFault {
             }
             Self::UnknownRepository => "create the repository, or its project, in the registry",
             Self::Gone(_) => {
-                "see the registry's log, then run the same command again: the registry does not keep what was sent"
+                "see the registry's log, then run the same command again: the registry does not keep uploads"
             }
             _ => return None,
         })

@@ -1,7 +1,5 @@
 //! Registries that repeat the credentials that they were sent: no message shows a part of them.
 
-use std::sync::OnceLock;
-
 use relay_bundle::images::platform::Platform;
 use relay_bundle::images::reference::Reference;
 use relay_bundle::model::digest::Digest;
@@ -42,7 +40,7 @@ fn refusals(secret: &str) -> Vec<Answer> {
     ]
 }
 
-/// Returns answers with a manifest that is none.
+/// Returns answers to a request for a manifest, all of them invalid.
 fn manifests(secret: &str) -> Vec<Answer> {
     // Moves the secret to the place where messages end.
     let shift = "x".repeat(197);
@@ -175,11 +173,10 @@ fn presence_that_repeats_the_login_hides_it() {
 #[test]
 fn password_that_is_a_digest_is_hidden_as_one() {
     let Some(certificates) = Certificates::get() else { return };
-    static PIN: OnceLock<String> = OnceLock::new();
-    let pin = PIN.get_or_init(|| Digest::of(b"password").to_string());
-    let stub = Stub::start_tls(certificates, |seen, _| match seen.header("authorization") {
-        Some(_) => Answer::of(OCI, "")
-            .header("Docker-Content-Digest", &format!("sha256:{}", PIN.get().unwrap())),
+    let pin = Digest::of(b"password").to_string();
+    let header = format!("sha256:{pin}");
+    let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
+        Some(_) => Answer::of(OCI, "").header("Docker-Content-Digest", &header),
         None => Answer::challenge("Basic realm=\"registry\""),
     });
     let entry = json!({"username": "me", "password": pin});

@@ -120,11 +120,7 @@ fn registry_that_forgets_a_manifest_is_told() {
         .push_manifest(&pinned(&stub), &sent(&manifest()))
         .unwrap_err();
     assert!(matches!(error.why, RegistryFault::Gone(_)), "{error}");
-    assert!(
-        error.remedy().unwrap().contains("does not keep what was sent"),
-        "{:?}",
-        error.remedy()
-    );
+    assert!(error.remedy().unwrap().contains("does not keep uploads"), "{:?}", error.remedy());
 }
 
 #[test]
