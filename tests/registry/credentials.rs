@@ -213,6 +213,22 @@ fn challenge_of_another_host_is_not_answered() {
 }
 
 #[test]
+fn host_that_the_operator_named_is_shown_although_it_has_the_password() {
+    let Some(certificates) = Certificates::get() else { return };
+    let stub = Stub::start_tls(certificates, |seen, _| match seen.header("authorization") {
+        Some(_) => Answer::new(404, ""),
+        None => Answer::challenge("Basic realm=\"registry\""),
+    });
+    let entry = serde_json::json!({"username": "me", "password": "127.0.0.1"});
+    let file = serde_json::json!({"auths": {stub.address(): entry}});
+    let client = Client::tls(certificates, &file.to_string());
+
+    let error = client.registry.pull_manifest(&image(&stub, "a:1")).unwrap_err();
+
+    assert!(error.to_string().contains(&stub.address()), "{error}");
+}
+
+#[test]
 fn file_that_others_read_is_warned_of() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();

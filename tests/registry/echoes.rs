@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::certificates::Certificates;
 use crate::client::{BASIC, Client, LOGIN, PASSWORD, Sink, auths, image};
 use crate::images::{Document, index_of, manifest};
+use crate::site::Site;
 use crate::site::carried::{PROFILE, image_of, lock, locked, put};
-use crate::site::{Ended, Site};
 use crate::stub::{Answer, Stub};
 
 const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -243,29 +243,6 @@ fn token_and_the_login_behind_it_are_hidden() {
     }
 }
 
-#[test]
-fn host_that_the_operator_named_is_shown_although_it_has_the_password() {
-    let Some(certificates) = Certificates::get() else { return };
-    let stub = Stub::start_tls(certificates, |seen, _| match seen.header("authorization") {
-        Some(_) => Answer::new(404, ""),
-        None => Answer::challenge("Basic realm=\"registry\""),
-    });
-    let entry = json!({"username": "me", "password": "127.0.0.1"});
-    let client = Client::tls(certificates, &json!({"auths": {stub.address(): entry}}).to_string());
-
-    let error = client.registry.pull_manifest(&image(&stub, "a:1")).unwrap_err();
-
-    assert!(error.to_string().contains(&stub.address()), "{error}");
-}
-
-/// Runs a command against a registry, with its certificates and the login.
-fn run(certificates: &Certificates, site: &Site, stub: &Stub, command: &[&str]) -> Ended {
-    put(&site.file("auth.json"), auths(&stub.address()).as_bytes());
-    let ca = certificates.path("ca.crt");
-    let own = ["--registry-config", "auth.json", "--ca", ca.as_str()];
-    site.run(&command.iter().copied().chain(own).collect::<Vec<_>>())
-}
-
 /// Runs a command against registries that repeat the login, with a text and with a report.
 #[track_caller]
 fn command_hides(echoes: Echoes, prepare: fn(&Stub) -> Site, command: &[&str]) {
@@ -273,11 +250,13 @@ fn command_hides(echoes: Echoes, prepare: fn(&Stub) -> Site, command: &[&str]) {
     for number in 0..echoes(PASSWORD).len() {
         let stub = registry(certificates, echoes, PASSWORD, number);
         let site = prepare(&stub);
-        let from = format!("ghcr.io={}", stub.address());
+        put(&site.file("auth.json"), auths(&stub.address()).as_bytes());
+        let (ca, from) = (certificates.path("ca.crt"), format!("ghcr.io={}", stub.address()));
+        let own = ["--registry-config", "auth.json", "--ca", ca.as_str()];
         let command = command.iter().map(|word| if *word == "FROM" { &from } else { *word });
         for more in [&[][..], &["--json"]] {
-            let command: Vec<&str> = command.clone().chain(more.iter().copied()).collect();
-            let ended = run(certificates, &site, &stub, &command);
+            let line = command.clone().chain(own).chain(more.iter().copied());
+            let ended = site.run(&line.collect::<Vec<_>>());
             assert_eq!(ended.code, 4, "{number}: {}{}", ended.stdout, ended.stderr);
             shows_no_secret(&(ended.stdout + &ended.stderr));
         }
