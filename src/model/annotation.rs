@@ -29,8 +29,8 @@ pub fn shown_value(annotation: &str, value: &str) -> String {
 
 /// Returns the snippet with the arguments of those directives redacted that may contain a credential.
 ///
-/// The directives themselves stay: whoever wrote a snippet could otherwise hide it behind a word
-/// that sounds secret.
+/// The directives themselves stay: otherwise a word that sounds secret would hide the effect of the
+/// snippet.
 fn shown_snippet(annotation: &str, snippet: &str) -> String {
     let ends = if annotation.contains("haproxy") { "\n" } else { ";{}" };
     // A credential may extend over several directives.

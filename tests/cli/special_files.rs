@@ -295,3 +295,15 @@ fn private_key_in_place_of_an_archive_is_not_shown() {
     assert!(!ran.stderr.contains(&secret[..20]) && !ran.stderr.contains("BEGIN"), "{}", ran.stderr);
     assert!(ran.stderr.contains("is this an archive?"), "{}", ran.stderr);
 }
+
+#[test]
+fn pipe_in_place_of_registry_credentials_is_refused() {
+    let env = TestEnv::new();
+    env.write_profile("app", "extends = [\"web\"]\n");
+    pipe(&env.path().join("named"));
+
+    let ran = run(&env, &["lock", "app", "--registry-config", "named"]);
+
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("`named` is not a regular file"), "{}", ran.stderr);
+}

@@ -27,7 +27,7 @@ pub use places::{CredentialEnvironment, CredentialFile, Presence};
 use self::auth_file::AuthFile;
 use super::host::Repository;
 use crate::fsio::guard::read_secret;
-use crate::fsio::open_for_reading;
+use crate::fsio::{ReadFileError, open_regular};
 
 /// The maximum size of a credential file: one with a hundred registries has about ten thousand
 /// bytes.
@@ -159,9 +159,9 @@ impl RegistryCredentials {
     ) -> Result<(Self, Vec<CredentialWarning>), CredentialError> {
         let (mut configs, mut warnings) = (Vec::new(), Vec::new());
         for CredentialFile { path, presence } in files {
-            let refused = |error: io::Error| CredentialError::Read(error.to_string());
-            let file = match open_for_reading(path) {
-                Err(error)
+            let refused = |error: ReadFileError| CredentialError::Read(error.to_string());
+            let (file, _) = match open_regular(path) {
+                Err(ReadFileError::Io(error))
                     if error.kind() == io::ErrorKind::NotFound
                         && *presence == Presence::Optional =>
                 {
@@ -169,7 +169,7 @@ impl RegistryCredentials {
                 }
                 opened => opened.map_err(refused)?,
             };
-            let mode = file.metadata().map_err(refused)?.mode() & 0o7777;
+            let mode = file.metadata().map_err(|error| refused(error.into()))?.mode() & 0o7777;
             let bytes = read_secret(path, file, FILE_BYTES_MAX)
                 .map_err(|error| CredentialError::Read(error.to_string()))?;
             let config = AuthFile::parse(path, &bytes)?;
