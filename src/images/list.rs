@@ -81,8 +81,17 @@ pub enum InvalidImageList {
     TooMany(#[from] TooMany),
     #[error("it has {found} bytes; the limit is {IMAGES_BYTES_MAX}")]
     TooLarge { found: usize },
+    #[error("sha256:{digest} has {size} bytes; expected 1 to {most}")]
+    Oversized { digest: Digest, size: u64, most: u64 },
     #[error("{0}")]
     Contradiction(String),
+}
+
+impl InvalidImageList {
+    /// Returns whether the list exceeds a limit, rather than being malformed or inconsistent.
+    pub fn exceeds_limit(&self) -> bool {
+        matches!(self, Self::TooMany(_) | Self::TooLarge { .. } | Self::Oversized { .. })
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -174,6 +183,7 @@ impl ImageList {
         if format != FORMAT {
             return Err(InvalidImageList::Format { found: format });
         }
+        check_counts(blobs.len(), images.iter().map(|image| image.blobs.len()))?;
         let list = Self {
             blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
             manifests: manifests
@@ -245,9 +255,7 @@ impl ImageList {
     }
 
     fn check(&self) -> Result<(), InvalidImageList> {
-        Counted::Images.check(self.images.len())?;
-        Counted::Blobs.check(self.blobs.len())?;
-        Counted::BlobEntries.check(self.images.values().map(|image| image.blobs.len()).sum())?;
+        check_counts(self.blobs.len(), self.images.values().map(|image| image.blobs.len()))?;
         if self.images.is_empty() {
             return Err(contradiction("it lists no image".to_owned()));
         }
@@ -261,9 +269,10 @@ impl ImageList {
             self.manifests().map(|(digest, manifest)| (digest, manifest.size, MANIFEST_BYTES_MAX));
         let blobs = self.blobs().map(|(digest, size)| (digest, size, BLOB_BYTES_MAX));
         match manifests.chain(blobs).find(|(_, size, most)| !(1..=*most).contains(size)) {
-            Some((digest, size, most)) => Err(contradiction(format!(
-                "sha256:{digest} has {size} bytes; expected 1 to {most}"
-            ))),
+            Some((digest, 0, most)) => {
+                Err(contradiction(format!("sha256:{digest} has 0 bytes; expected 1 to {most}")))
+            }
+            Some((digest, size, most)) => Err(InvalidImageList::Oversized { digest, size, most }),
             None => Ok(()),
         }
     }
@@ -332,6 +341,16 @@ impl ListManifestText {
             })?;
         Ok((digest, ListedManifest { media_type: known, size }))
     }
+}
+
+/// Checks the number of distinct blobs, and of the blobs of each image.
+fn check_counts(
+    blobs: usize,
+    of_images: impl ExactSizeIterator<Item = usize>,
+) -> Result<(), TooMany> {
+    Counted::Images.check(of_images.len())?;
+    Counted::Blobs.check(blobs)?;
+    Counted::BlobEntries.check(of_images.sum())
 }
 
 pub(super) fn contradiction(why: String) -> InvalidImageList {

@@ -225,6 +225,8 @@ pub fn code_of(fault: &Fault) -> &'static str {
 pub fn code_of_content(error: &InvalidBundle) -> &'static str {
     match error {
         InvalidBundle::Forbidden(_) | InvalidBundle::OwnMonitor { .. } => "FORBIDDEN_CONTENT",
+        InvalidBundle::Limit(_) => "TOO_LARGE",
+        InvalidBundle::Images(error) if error.exceeds_limit() => "TOO_LARGE",
         _ => "CONTENT_MISMATCH",
     }
 }
