@@ -48,6 +48,11 @@ pub struct StoreArgs {
 }
 
 impl StoreArgs {
+    /// Returns the arguments that name this store.
+    pub(super) fn of(store: &Store) -> Self {
+        Self { store: store.root().to_owned() }
+    }
+
     /// Returns the command that fetches the images of a bundle or profile into this store.
     pub(super) fn fetch_line(&self, bundle: &str) -> String {
         let mut words = vec!["fetch", bundle];

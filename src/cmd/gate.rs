@@ -84,6 +84,23 @@ impl BundleArgs {
         }
     }
 
+    /// Returns how to get the images that are missing.
+    pub(super) fn remedy_of_missing(
+        &self,
+        store: &StoreArgs,
+        bundle: &Bundle,
+    ) -> io::Result<String> {
+        Ok(match self.images_at(store)? {
+            ImagesAt::Store(store) => {
+                format!("fetch them: {}", StoreArgs::of(&store).fetch_line(&self.bundle))
+            }
+            ImagesAt::Archive | ImagesAt::Nowhere => {
+                let id = bundle.content_id.short(16);
+                format!("where it was built: relay-bundle pack @{id} FILE --images all")
+            }
+        })
+    }
+
     /// Returns the bundle argument.
     pub(super) fn name(&self) -> &str {
         &self.bundle

@@ -142,7 +142,7 @@ impl Args {
 
         let counting = self.images.map_or(Counting::BySize, |WantedImages::All| Counting::ByDigest);
         let images = brought.images(&self.store, &bundle, counting)?;
-        self.check_images(&bundle, images.as_ref())?;
+        self.check_images(&bundle, (brought, images.as_ref()))?;
         let rebuild = self.rebuild(ctx, &bundle)?;
         let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
         if self.emit && !differs {
@@ -259,15 +259,17 @@ impl Args {
     }
 
     /// Checks that all images are available if `--images` requires them.
-    fn check_images(&self, bundle: &Bundle, images: Option<&ImagesSummary>) -> Result<(), Failure> {
+    fn check_images(
+        &self,
+        bundle: &Bundle,
+        (brought, images): (&BundleArgs, Option<&ImagesSummary>),
+    ) -> Result<(), Failure> {
         match (self.images, images) {
             (None, _) => Ok(()),
             (Some(WantedImages::All), Some(images)) if images.is_complete() => Ok(()),
             (Some(WantedImages::All), Some(images)) => {
                 let missing = format!("IMAGES_MISSING: verified, but {}", images.missing_text());
-                let id = bundle.content_id.short(16);
-                Err(images_missing(missing)
-                    .hint(format!("where it was built: relay-bundle pack @{id} FILE --images all")))
+                Err(images_missing(missing).hint(brought.remedy_of_missing(&self.store, bundle)?))
             }
             (Some(WantedImages::All), None) => {
                 Err(images_missing("IMAGES_MISSING: verified, but its images are not pinned")

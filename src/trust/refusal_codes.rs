@@ -180,8 +180,9 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "IMAGES_MISSING",
         meaning: "`verify --images all` found a config or layer missing, or images that are not pinned; the bundle itself is trusted",
-        remedy: "fetch the images where the bundle was built, then add them: `relay-bundle pack \
-                 BUNDLE FILE --images all`",
+        remedy: "those of a store entry: `relay-bundle fetch @ENTRY`; for an archive, fetch them \
+                 where the bundle was built, then add them: `relay-bundle pack BUNDLE FILE \
+                 --images all`",
     },
 ];
 

@@ -237,6 +237,36 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
             ran.stderr
         );
         assert!(ran.stderr.contains("1 of 3 configs and layers"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("hint: fetch them: relay-bundle fetch @tiny\n"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn entry_of_another_store_without_its_images_names_that_store() {
+    let (env, _) = signing();
+    let entry = env.build(&["tiny", "--key", "key.pem", "--store", "other"]);
+    for (bundle, fetch) in [
+        ("@tiny", "relay-bundle fetch @tiny --store other".to_owned()),
+        (entry.as_str(), format!("relay-bundle fetch {entry} --store {}", entry.parent().unwrap())),
+    ] {
+        let ran = env.run(&[
+            "verify",
+            bundle,
+            "--store",
+            "other",
+            "--key",
+            "key.pub.pem",
+            "--images",
+            "all",
+        ]);
+
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let hint = format!("hint: fetch them: {fetch}\n");
+        assert!(ran.stderr.contains(&hint), "{hint}in {}", ran.stderr);
     }
 }
 

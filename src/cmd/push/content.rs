@@ -11,7 +11,6 @@ use crate::cmd::images_at::ImagesAt;
 use crate::failure::Failure;
 use crate::images::layout;
 use crate::images::list::ImageList;
-use crate::model::command_line::command_line;
 use crate::model::digest::Digest;
 use crate::store::Lock;
 use crate::store::blobs::{BlobVisitError, Blobs};
@@ -53,12 +52,12 @@ impl<'a> Content<'a> {
         verified: &Verified<Bundle>,
         images: &'a ImageList,
     ) -> Result<Self, Failure> {
-        let blobs = match bundle.images_at(store)? {
+        let found = match bundle.images_at(store)? {
             ImagesAt::Archive => {
                 let medium = Medium::File { bundle, id: verified.content_id };
                 return Ok(Self { images, there: verified.carried().digests().collect(), medium });
             }
-            ImagesAt::Store(store) => store.blobs(),
+            ImagesAt::Store(store) => store,
             ImagesAt::Nowhere => {
                 return Err(Failure::input(format!(
                     "the folder `{}` has no images",
@@ -67,11 +66,12 @@ impl<'a> Content<'a> {
                 .hint("name the archive, or the entry of the store: @ENTRY"));
             }
         };
+        let fetch = StoreArgs::of(&found).fetch_line(bundle.name());
+        let blobs = found.blobs();
         let lock = blobs.share()?;
         let missing = blobs.missing(images)?;
         let there = images.carryable().map(|(digest, _)| digest);
         let there = there.filter(|digest| !missing.contains_key(digest)).collect();
-        let fetch = command_line(["fetch", bundle.name()]);
         Ok(Self { images, there, medium: Medium::Store { blobs, fetch, _lock: lock } })
     }
 
