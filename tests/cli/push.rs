@@ -4,6 +4,7 @@ use relay_bundle::images::lock::{LOCK_FILE, Lock};
 use relay_bundle::images::platform::Platform;
 
 use crate::blobs::{lock, put, store};
+use crate::carried::image::Image;
 use crate::carried::{Images, PROFILE, SOURCE, TINY, image_of, locked};
 use crate::env::{Ran, TestEnv};
 
@@ -14,6 +15,27 @@ fn carried() -> TestEnv {
     env.ok(&["keygen", "--out", "key.pem"]);
     env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
     env
+}
+
+/// Returns the line of a profile with a container of this image.
+fn side_container(image: &str) -> String {
+    let limits = "{ cpu = 1, memory = \"64Mi\" }";
+    format!(
+        "extraContainers = [{{ name = \"side\", image = \"{image}\", resources = {{ limits = {limits}, requests = {limits} }} }}]\n"
+    )
+}
+
+/// Locks `tiny` to these images, and builds an archive that carries them.
+fn archive_of(env: &TestEnv, named: &[(&str, &Image)]) {
+    let lock = Lock {
+        platform: Platform::default(),
+        profiles: [PROFILE.parse().unwrap()].into(),
+        images: named.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
+    };
+    put(&env.path().join("profiles").join(LOCK_FILE), lock.to_text().as_bytes());
+    Images::of(named).store(&store(env));
+    env.ok(&["keygen", "--out", "key.pem"]);
+    env.build(&[PROFILE, "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
 }
 
 fn push(env: &TestEnv, bundle: &str, more: &[&str]) -> Ran {
@@ -35,6 +57,24 @@ fn images_that_would_go_to_where_they_come_from_are_refused() {
         let image = format!("{host}/wei-shaw/claude-relay-service:v1.1.314@sha256:");
         refused(&ran, 2, &[&image, "--registry HOST[/PREFIX]"]);
     }
+}
+
+/// Returns an environment with an archive of `tiny` whose images are named for `r.example`, except
+/// that one of them comes from there.
+fn partly_from_the_site() -> TestEnv {
+    const OWN: &str = "r.example/own/side:1";
+    let env = TestEnv::new();
+    let profile = format!("{}images.registry = \"r.example\"\n{TINY}", side_container(OWN));
+    env.write_profile(PROFILE, &profile);
+    archive_of(&env, &[(SOURCE, &image_of(&[b"one"])), (OWN, &image_of(&[b"two"]))]);
+    env
+}
+
+#[test]
+fn image_from_the_registry_in_the_manifests_is_refused_without_another_registry() {
+    let ran = push(&partly_from_the_site(), "all.tar", &[]);
+    refused(&ran, 2, &["r.example/own/side:1@sha256:", "--registry HOST[/PREFIX]"]);
+    assert!(!ran.stderr.contains("claude-relay-service"), "{}", ran.stderr);
 }
 
 #[test]
@@ -78,22 +118,8 @@ fn registry_of_another_form_is_refused() {
 fn images_that_would_have_one_name_at_the_registry_are_refused() {
     const OTHER: &str = "quay.io/wei-shaw/claude-relay-service:v1.1.314";
     let env = TestEnv::new();
-    let limits = "{ cpu = 1, memory = \"64Mi\" }";
-    let container = format!(
-        "extraContainers = [{{ name = \"side\", image = \"{OTHER}\", resources = {{ limits = {limits}, requests = {limits} }} }}]\n"
-    );
-    env.write_profile(PROFILE, &(container + TINY));
-    let (one, two) = (image_of(&[b"one"]), image_of(&[b"two"]));
-    let named = [(SOURCE, &one), (OTHER, &two)];
-    let lock = Lock {
-        platform: Platform::default(),
-        profiles: [PROFILE.parse().unwrap()].into(),
-        images: named.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
-    };
-    put(&env.path().join("profiles").join(LOCK_FILE), lock.to_text().as_bytes());
-    Images::of(&named).store(&store(&env));
-    env.ok(&["keygen", "--out", "key.pem"]);
-    env.build(&[PROFILE, "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
+    env.write_profile(PROFILE, &(side_container(OTHER) + TINY));
+    archive_of(&env, &[(SOURCE, &image_of(&[b"one"])), (OTHER, &image_of(&[b"two"]))]);
 
     let ran = push(&env, "all.tar", &["--registry", "localhost:1/site"]);
 

@@ -6,9 +6,9 @@ use crate::site::carried::image::Image;
 use crate::site::carried::image_of;
 use crate::site::{Ended, RELAY_REPOSITORY, SIDE_REPOSITORY, Site};
 
-const TAG: &str = "v1.1.314";
+pub(crate) const TAG: &str = "v1.1.314";
 
-fn pair() -> [Image; 2] {
+pub(crate) fn pair() -> [Image; 2] {
     [image_of(&[b"shared", b"of the relay"]), image_of(&[b"shared", b"of the side"])]
 }
 
@@ -29,7 +29,7 @@ fn site_with(flaw: Flaw, image: &Image) -> (Fake, Site) {
     (fake, site)
 }
 
-fn text(image: &Image) -> String {
+pub(crate) fn text(image: &Image) -> String {
     String::from_utf8(image.manifest.bytes.clone()).unwrap()
 }
 

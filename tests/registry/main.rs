@@ -13,6 +13,7 @@ mod fake;
 mod fetches;
 mod helpers;
 mod images;
+mod left_out;
 mod manifests;
 #[path = "../support/openssl.rs"]
 mod openssl;

@@ -22,53 +22,63 @@ impl Destination<'_> {
         self.image.full().name()
     }
 
+    /// Returns whether the image comes from this very place. `sources` has the origins by name in
+    /// the cluster.
+    fn is_upstream(&self, sources: &BTreeMap<String, String>) -> bool {
+        let reference = &self.listed.reference;
+        let source = sources.get(&reference.without_digest().to_string());
+        // An image without a known source comes from the registry in its reference.
+        let source = source.and_then(|source| source.parse().ok());
+        is_same_place(source.as_ref().unwrap_or(reference), &self.image)
+    }
+
     /// Returns whether another image goes to the same registry.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         self.image.registry() == other.image.registry()
     }
 }
 
-/// Returns the destinations of a bundle's images: those in their references, or in `registry`.
+/// The destinations of a bundle's images.
+pub(super) struct Destinations<'a> {
+    pub(super) pushed: Vec<Destination<'a>>,
+    /// The images that come from their very destination.
+    pub(super) left_out: Vec<String>,
+}
+
+/// Returns the destinations of a bundle's images: those in their references, or in `registry`,
+/// without the images that come from there.
 pub(super) fn choose<'a>(
     bundle: &Bundle,
     images: &'a ImageList,
     registry: Option<&RegistryPrefix>,
-) -> Result<Vec<Destination<'a>>, Failure> {
+) -> Result<Destinations<'a>, Failure> {
     let place = |listed: &'a ListedImage| {
         let placed = registry.map(|registry| registry.place(&listed.reference)).transpose();
         let image = placed.map_err(Failure::input)?.unwrap_or_else(|| listed.reference.clone());
         Ok(Destination { listed, image })
     };
     let placed: Vec<Destination> = images.images().map(place).collect::<Result<_, Failure>>()?;
-    check_upstream(bundle, &placed)?;
+    // An image that is left out keeps its name from the others.
     check_collisions(&placed)?;
-    Ok(placed)
+    let sources = image_sources(&bundle.recipe.settings);
+    let (upstream, pushed): (Vec<_>, Vec<_>) =
+        placed.into_iter().partition(|destination| destination.is_upstream(&sources));
+    let left_out: Vec<String> =
+        upstream.iter().map(|destination| destination.image.to_string()).collect();
+    if !left_out.is_empty() && (registry.is_none() || pushed.is_empty()) {
+        return Err(to_upstream(left_out));
+    }
+    Ok(Destinations { pushed, left_out })
 }
 
-/// Rejects a push to the registries that the images come from.
-fn check_upstream(bundle: &Bundle, placed: &[Destination]) -> Result<(), Failure> {
-    let sources = image_sources(&bundle.recipe.settings);
-    let is_upstream = |Destination { listed, image }: &&Destination| {
-        let reference = &listed.reference;
-        let source = sources.get(&reference.without_digest().to_string());
-        // An image without a known source comes from the registry in its reference.
-        let source =
-            source.and_then(|source| source.parse().ok()).unwrap_or_else(|| reference.clone());
-        is_same_place(&source, image)
-    };
-    let upstream: Vec<String> = placed
-        .iter()
-        .filter(is_upstream)
-        .map(|destination| destination.image.to_string())
-        .collect();
-    if upstream.is_empty() {
-        return Ok(());
-    }
+/// Refuses a push to the registries that the images come from.
+fn to_upstream(images: Vec<String>) -> Failure {
     let failure = Failure::input("the images would go to the registries that they come from");
-    let failure = upstream.into_iter().fold(failure, Failure::reason);
-    Err(failure
+    images
+        .into_iter()
+        .fold(failure, Failure::reason)
         .hint("push to a registry of the site: --registry HOST[/PREFIX]")
-        .hint("let the manifests name it: set `images.registry` in the profile, and build again"))
+        .hint("let the manifests name it: set `images.registry` in the profile, and build again")
 }
 
 /// Rejects different images that would get the same name.

@@ -10,8 +10,9 @@ mod tags;
 use std::process::ExitCode;
 
 use self::content::Content;
+use self::destination::Destinations;
 use self::plan::{ImagePlan, Way};
-use self::report::PushReport;
+use self::report::{PushReport, PushSubject};
 use self::send::{ImageOutcome, Sender};
 use self::tags::TagOrder;
 use super::args::registry::RegistryArgs;
@@ -104,10 +105,14 @@ impl Args {
         self.bundle.check_twice()?;
         let (origin, verified) = self.verify(ctx)?;
         let images = pinned(&verified)?;
-        let destinations = destination::choose(&verified, images, self.registry.as_ref())?;
+        let Destinations { pushed, left_out } =
+            destination::choose(&verified, images, self.registry.as_ref())?;
+        for image in &left_out {
+            ctx.printer.say(&format!("left out: `{image}` comes from there"));
+        }
         let content = Content::of((&self.bundle, &self.store), &verified, images)?;
         let (registry, orders) = (self.reach.client(ctx)?, self.orders());
-        let plans = plan::plan(&registry, &destinations, (images, &content), orders)?;
+        let plans = plan::plan(&registry, &pushed, (images, &content), orders)?;
         let outcomes = match orders.mode {
             Mode::DryRun => plans.iter().map(|plan| ImageOutcome::expected(plan, images)).collect(),
             Mode::Push => {
@@ -116,7 +121,8 @@ impl Args {
                 Sender::new(&registry, (images, &content), &plans, progress).run()?
             }
         };
-        let report = PushReport::new((origin, verified.content_id), orders, &plans, outcomes);
+        let subject = PushSubject { origin, content_id: verified.content_id, left_out };
+        let report = PushReport::new(subject, orders, &plans, outcomes);
         report.warnings().for_each(|warning| ctx.printer.warn(warning));
         ctx.printer.report(&report)?;
         ctx.printer.say(&report.summary());

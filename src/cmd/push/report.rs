@@ -14,6 +14,14 @@ use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 use crate::ui::progress::size;
 
+/// The pushed bundle.
+pub(super) struct PushSubject {
+    pub(super) origin: String,
+    pub(super) content_id: Digest,
+    /// The images that come from the destination.
+    pub(super) left_out: Vec<String>,
+}
+
 /// The result of a push, or of its dry run.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +30,7 @@ pub(super) struct PushReport {
     content_id: String,
     dry_run: bool,
     images: Vec<PushedImage>,
+    left_out: Vec<String>,
     sent: usize,
     sent_bytes: u64,
     mounted: usize,
@@ -53,7 +62,7 @@ enum ManifestState {
 
 impl PushReport {
     pub(super) fn new(
-        (origin, id): (String, Digest),
+        PushSubject { origin, content_id, left_out }: PushSubject,
         orders: Orders,
         plans: &[ImagePlan],
         outcomes: Vec<ImageOutcome>,
@@ -65,13 +74,14 @@ impl PushReport {
             .collect();
         Self {
             origin,
-            content_id: format!("sha256:{id}"),
+            content_id: format!("sha256:{content_id}"),
             dry_run: orders.mode == Mode::DryRun,
             sent: images.iter().map(|image| image.sent).sum(),
             sent_bytes: images.iter().map(|image| image.sent_bytes).sum(),
             mounted: images.iter().map(|image| image.mounted).sum(),
             there: images.iter().map(|image| image.there).sum(),
             images,
+            left_out,
         }
     }
 
