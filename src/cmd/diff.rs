@@ -187,6 +187,8 @@ impl Args {
             _ => failure,
         })?;
         let new = self.source.open(ctx, &new)?;
+        old.tell_carried(ctx)?;
+        new.tell_carried(ctx)?;
         let diff = diff(&old.bundle, &new.bundle);
         let same = diff.same;
         ctx.printer.report(&DiffReport { old_origin: old.origin, new_origin: new.origin, diff })?;
@@ -195,6 +197,7 @@ impl Args {
 
     fn run_live(&self, ctx: &Ctx) -> Outcome {
         let source = self.source.open(ctx, &self.old)?;
+        source.tell_carried(ctx)?;
         let cluster = self.cluster.connect(&ctx.printer)?;
         let live = Live::look(&cluster, &source.bundle)?;
         let report = LiveDiffReport::new(&cluster, &source, &live)?;

@@ -88,7 +88,9 @@ impl Args {
         let mut all = BTreeSet::new();
         let mut installation: Option<Index> = None;
         for argument in &self.bundles {
-            let bundle = self.source.open(ctx, argument)?.bundle;
+            let source = self.source.open(ctx, argument)?;
+            source.tell_carried(ctx)?;
+            let bundle = source.bundle;
             all.extend(rights(&bundle));
             if self.from_helm {
                 all.extend(of_adoption(&bundle));

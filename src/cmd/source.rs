@@ -172,6 +172,14 @@ impl Source {
         self.images_at.count(images, &self.carried, Counting::BySize).map(Some)
     }
 
+    /// Tells the operator that the images in an archive were not hashed.
+    pub(super) fn tell_carried(&self, ctx: &Ctx) -> io::Result<()> {
+        if let Some(images) = self.images()?.filter(|_| !self.carried.is_empty()) {
+            ctx.printer.say(&format!("{}: {images}", self.origin));
+        }
+        Ok(())
+    }
+
     /// Returns a text about the bundle's signatures.
     pub(super) fn signature(&self) -> &'static str {
         match self.attested {
