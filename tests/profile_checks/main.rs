@@ -3,6 +3,7 @@
 
 mod defects;
 mod fragments;
+mod images;
 mod leaks;
 mod leaks_of_keys;
 mod network;

@@ -20,24 +20,6 @@ fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
 }
 
 #[test]
-fn images_are_decided_by_something() {
-    expect(
-        load_dev,
-        &[
-            ("redis.image = { tag = \"\", digest = \"\" }", &["RB0350 redis.image.tag"]),
-            ("redis.image = { tag = \"latest\", digest = \"\" }", &["RB0403 redis.image.tag"]),
-            // A tag in a higher layer removes the default's digest.
-            ("redis.image.tag = \"8.4.0\"", &[]),
-            (
-                "redis.enabled = false\nexternalRedis.host = \"a\"\nredis.image = { tag = \"\", digest = \"\" }",
-                &[],
-            ),
-        ],
-    );
-    expect(load_strict, &[("redis.image.tag = \"8.4.0\"", &["RB0402 redis.image.digest"])]);
-}
-
-#[test]
 fn memory_is_enough_for_what_fills_it() {
     expect(
         load_dev,

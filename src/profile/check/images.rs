@@ -9,6 +9,14 @@ use crate::profile::resolve::{ImageRef, Profile, names_registry};
 
 use super::Report;
 
+/// An image that only a tag selects.
+struct TaggedImage {
+    path: Path,
+    tag: String,
+    /// The key for a digest; `None` if it has to be in the reference.
+    digest: Option<Path>,
+}
+
 pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let settings = &profile.settings;
     let mut movable = Vec::new();
@@ -26,9 +34,13 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             let tag = if image.tag.as_str().is_empty() { version } else { image.tag.as_str() };
             let is_pinned = profile.lock.is_some() && !tag.is_empty();
             if !is_pinned && check_tag(path, tag, report) {
-                movable.push((path, tag));
+                let (path, digest) = (Path::of(path), Some(Path::of(&format!("{path}.digest"))));
+                movable.push(TaggedImage { path, tag: tag.to_owned(), digest });
             }
         }
+    }
+    if profile.lock.is_none() {
+        movable.extend(settings.own_images().filter_map(|(path, image)| tagged(path, &image)));
     }
     if !settings.is_dev() {
         warn_of_tags(profile, &movable, report);
@@ -67,19 +79,39 @@ fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
     }
 }
 
+/// Returns the image of one of the profile's own containers if only a tag with a version selects
+/// it. The checks of containers report `latest`, and a missing tag.
+fn tagged(path: Path, image: &ImageRef) -> Option<TaggedImage> {
+    let reference: Reference = image.source.parse().ok()?;
+    let tag = reference.tag().filter(|tag| *tag != "latest" && reference.digest().is_none())?;
+    Some(TaggedImage { path, tag: tag.to_owned(), digest: None })
+}
+
 /// Warns once about all images that are named by a tag: one warning for each would hide the others.
-fn warn_of_tags(profile: &Profile, movable: &[(&str, &str)], report: &mut Report<'_>) {
-    let Some(((first, tag), others)) = movable.split_first() else { return };
+fn warn_of_tags(profile: &Profile, movable: &[TaggedImage], report: &mut Report<'_>) {
+    let Some((first, others)) = movable.split_first() else { return };
+    let tag = &first.tag;
     let mut message = format!("only the tag `{tag}` selects the image, and a registry may move it");
     if !others.is_empty() {
         let others: Vec<String> =
-            others.iter().map(|(path, tag)| format!("`{path}` (`{tag}`)")).collect();
+            others.iter().map(|image| format!("`{}` (`{}`)", image.path, image.tag)).collect();
         message = format!("{message}; the same applies to {}", others.join(", "));
     }
-    let keys: Vec<String> = movable.iter().map(|(path, _)| format!("`{path}.digest`")).collect();
-    let help =
-        format!("pin all images: relay-bundle lock {}; or set {}", profile.name, keys.join(", "));
-    report.warning("RB0402", format!("{first}.digest"), message, help);
+    let place = first.digest.as_ref().unwrap_or(&first.path).clone();
+    report.warning("RB0402", place, message, remedy_of_tags(profile, movable));
+}
+
+fn remedy_of_tags(profile: &Profile, movable: &[TaggedImage]) -> String {
+    let keys: Vec<String> =
+        movable.iter().filter_map(|image| Some(format!("`{}`", image.digest.as_ref()?))).collect();
+    let own = movable.iter().filter(|image| image.digest.is_none());
+    let own: Vec<String> = own.map(|image| format!("`{}`", image.path)).collect();
+    let by_hand: Vec<String> = [("set", keys), ("add a digest to", own)]
+        .into_iter()
+        .filter(|(_, keys)| !keys.is_empty())
+        .map(|(verb, keys)| format!("{verb} {}", keys.join(", ")))
+        .collect();
+    format!("pin all images: relay-bundle lock {}; or {}", profile.name, by_hand.join("; "))
 }
 
 /// Checks that the lock pins every image, and each name to one digest.

@@ -95,8 +95,8 @@ fn paths(path: &str, host: &IngressHost, routes: Routes, report: &mut Report<'_>
             report.error("RB0331", place.as_str(), message, "keep one of them");
         }
         if routes == Routes::Known && route.path.as_str() != "/" {
-            let message = "`ingress.routes = \"known\"` replaces `/` by the relay's own prefixes; \
-                           other paths have no effect with it";
+            let message = "`ingress.routes = \"known\"` replaces `/` by the relay's own prefixes, \
+                           and allows no other path";
             let help = "remove `paths`, or set `ingress.routes = \"paths\"` and list every path";
             report.error("RB0333", place.as_str(), message, help);
         }
