@@ -1,7 +1,7 @@
 //! The rendered bundle of every variant, byte for byte.
 //!
-//! A folder of `tests/golden` is a variant: `profile.toml` is its input, and the bundle is beside
-//! it. Each shipped profile has a folder without an input of its own, and its content id is pinned
+//! A folder of `tests/golden` is a variant: `profile.toml` is its input, with `images.lock` if the
+//! profile is locked, and the bundle is beside it. Each shipped profile has a folder without an input of its own, and its content id is pinned
 //! in `bundles/digests.toml`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
@@ -14,6 +14,7 @@ use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::layout::SUMS;
 use relay_bundle::bundle::open::Bundle;
 use relay_bundle::cmd::ctx::Folder;
+use relay_bundle::images::lock::LOCK_FILE;
 use relay_bundle::profile;
 use relay_bundle::profile::diagnostic::Severity;
 use relay_bundle::profile::node::Visibility;
@@ -51,6 +52,12 @@ impl ProfileFiles for Variant<'_> {
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
         fs_err::read(self.folder.join(path)).map_err(|error| error.to_string())
+    }
+
+    fn images_lock(&self) -> Result<Option<String>, String> {
+        let path = self.folder.join(LOCK_FILE);
+        let text = path.exists().then(|| fs_err::read_to_string(path)).transpose();
+        text.map_err(|error| error.to_string())
     }
 
     fn names(&self) -> Vec<String> {
@@ -102,7 +109,7 @@ fn expected(name: &str) -> Files {
     files
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| Utf8PathBuf::from_path_buf(entry.into_path()).unwrap())
-        .filter(|path| path.file_name() != Some(INPUT))
+        .filter(|path| !path.file_name().is_some_and(|name| [INPUT, LOCK_FILE].contains(&name)))
         .map(|path| (path.strip_prefix(&root).unwrap().to_string(), fs_err::read(&path).unwrap()))
         .collect()
 }

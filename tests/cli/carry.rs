@@ -161,6 +161,27 @@ fn delta_lacks_what_its_base_lists_and_nothing_else() {
 }
 
 #[test]
+fn entry_of_the_store_is_the_base_of_a_delta() {
+    let (env, _) = signing();
+    let old = format!("@{}", env.build(&["tiny"]).file_name().unwrap());
+    let images = lock(&env, &[b"layer b", b"layer c"]);
+    env.build(&["tiny"]);
+    let since = format!("since:{old}");
+    let wanted = images.layout_without(&[Digest::of(b"layer b")]);
+    for (file, arguments) in [
+        ("built.tar", &["build", "tiny", "--archive", "built.tar", "--images", &since][..]),
+        ("packed.tar", &["pack", "@tiny", "packed.tar", "--images", &since]),
+    ] {
+        let ran = env.run(arguments);
+
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        let left_out = format!("left out 1 of 3 configs and layers (7 bytes) that `{old}` lists");
+        assert!(ran.stderr.contains(&left_out), "{}", ran.stderr);
+        assert!(layout_of(&read(&env, file)).iter().eq(wanted.iter().map(|(name, _)| name)));
+    }
+}
+
+#[test]
 fn missing_images_are_an_error_only_where_all_are_wanted() {
     let (env, _) = signing();
     with_delta(&env);

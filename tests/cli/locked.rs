@@ -31,6 +31,17 @@ fn content_id_of_locked_bundle_is_fixed() {
 }
 
 #[test]
+fn check_of_locked_profile_builds_identical_bytes() {
+    let (env, _) = signing();
+
+    let ran = env.run(&["build", "tiny", "--check"]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let said = "checked tiny: 3 builds in other processes gave identical bytes";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+}
+
+#[test]
 fn locked_bundle_equals_what_the_source_gives_until_lock_changes() {
     let (env, _) = signing();
     env.build(&[&ALL[..], &["--key", "key.pem"]].concat());

@@ -2,6 +2,8 @@
 //! each file was made.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod images;
+
 use std::os::unix::fs::PermissionsExt;
 
 use assert_cmd::Command;
