@@ -26,9 +26,18 @@ enum PullSecrets {
 /// A bundle whose images are in a registry that requires a login.
 struct Private {
     site: Site,
+    /// The settings of the bundle.
+    settings: Vec<String>,
     registry: Registry,
     bundle: Utf8PathBuf,
     ca: String,
+}
+
+/// Locks both images, and builds them into a bundle.
+fn build_with(site: &Site, registry: &Registry, settings: &[String]) -> Utf8PathBuf {
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let images = [&image_of(&[b"relay"]), &image_of(&[b"redis"])];
+    build(site, &registry.address, images, &settings)
 }
 
 impl Private {
@@ -37,14 +46,13 @@ impl Private {
         let site = Site::new(namespace)?;
         let registry = Registry::start(Program::Distribution, Access::Basic)?;
         let setting = format!("imagePullSecrets=[{{ name = \"{SECRET}\" }}]");
-        let settings = if secrets == PullSecrets::One { vec![setting.as_str()] } else { vec![] };
-        let images = [&image_of(&[b"relay"]), &image_of(&[b"redis"])];
-        let bundle = build(&site, &registry.address, images, &settings);
+        let settings = if secrets == PullSecrets::One { vec![setting] } else { vec![] };
+        let bundle = build_with(&site, &registry, &settings);
         let site = site.with_namespace();
         let ca = registry.ca_folder().join("ca.crt").display().to_string();
         registry.write_credentials(site.path().join("auth.json").as_std_path());
         push(&site, &bundle, &["--ca", &ca, "--registry-config", "auth.json"]);
-        Some(Self { site, registry, bundle, ca })
+        Some(Self { site, settings, registry, bundle, ca })
     }
 
     /// Returns the login that the registry accepts, as the value of `auths`.
@@ -124,6 +132,35 @@ fn operator_login_is_used_for_pods_without_pull_secret() {
     private.is_there(&["--registry-config", "auth.json"]);
     private.log_operator_in(&private.login());
     private.is_there(&[]);
+}
+
+#[test]
+fn rollback_shows_the_pull_secret_to_the_registry() {
+    let Some(private) = Private::start("image-back", PullSecrets::One) else { return };
+    private.set_config_json(&private.login());
+    let Private { site, registry, ca, .. } = &private;
+    let changed = [private.settings.clone(), vec!["config.defaultTokenLimit=7".to_owned()]];
+    let newer = build_with(site, registry, &changed.concat());
+    for bundle in [&private.bundle, &newer] {
+        site.applied(bundle, &["--images", "check", "--ca", ca]);
+    }
+    let own = ["rollback", "-n", &site.namespace, "--trust", "trust.toml", "--ca", ca];
+    let look = || {
+        let ran = site.call(&[&own[..], &["--dry-run", "--json"]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str::<Value>(&ran.stdout).unwrap()["images"][0].clone()
+    };
+
+    // The running pods name the Secret, which is replaced.
+    site.takes_away_what_pods_name();
+    private.set_config_json(&private.wrong_login());
+    let denied = look();
+    assert_eq!(denied["state"], "notChecked", "{denied}");
+    assert!(denied["why"].as_str().unwrap().contains("HTTP 401"), "{denied}");
+    private.set_config_json(&private.login());
+    assert_eq!(look()["state"], "there");
+    let back = site.called(&[&own[..], &["--images", "check"]].concat());
+    assert_eq!(back["done"]["generation"], 3, "{back}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use relay_bundle::images::lock::{LOCK_FILE, Lock};
 use relay_bundle::images::platform::Platform;
 
 use crate::carried::image::Image;
-use crate::carried::{image_of, locked, put};
+use crate::carried::{Images, image_of, locked, put};
 use crate::helm::{ADMIN, Helm};
 use crate::images::{UNPINNED, build, push};
 use crate::oci::registry::{Access, Program, Registry};
@@ -66,6 +66,28 @@ fn apply_asks_the_registry_of_the_option_only() {
 }
 
 #[test]
+fn rollback_asks_the_registry_of_the_option_only() {
+    let Some(moved) = Moved::start("image-elsewhere-back") else { return };
+    let (site, place) = (&moved.site, moved.place());
+    let images = [&moved.relay, &image_of(&[b"redis"])];
+    let newer = build(site, &moved.own.address, images, &["config.defaultTokenLimit=7"]);
+    for bundle in [&moved.bundle, &newer] {
+        site.applied(bundle, &["--registry", &place]);
+    }
+    let own = ["rollback", "-n", &site.namespace, "--trust", "trust.toml"];
+    let plan = |more: &[&str]| site.call(&[&own[..], &["--dry-run"], more].concat());
+
+    assert_said(&plan(&[]), 4, &[&relay_at(&moved.own.address), "not in the registry"]);
+    let skipped = plan(&["--images", "skip"]);
+    assert_said(&skipped, 0, &[&relay_at(&moved.own.address), ": not checked (--images skip)"]);
+    let checked = ["--images", "check", "--registry", &place];
+    assert_said(&plan(&checked), 0, &[&relay_at(&place), ": there"]);
+
+    let back = site.called(&[&own[..], &checked[..]].concat());
+    assert_eq!(back["done"]["generation"], 3, "{back}");
+}
+
+#[test]
 fn push_line_names_the_registry_of_the_option() {
     let Some(moved) = Moved::start("image-elsewhere-push") else { return };
     let (site, place) = (&moved.site, moved.place());
@@ -95,27 +117,32 @@ fn status_asks_the_registry_of_the_option_only() {
     assert_said(&absent, 1, &[&relay_at(&moved.own.address), ": not in the registry"]);
 }
 
-/// Locks the images of an imported profile, and builds it for a registry.
+/// Locks the images of an imported profile, and builds it for a registry. The store `images` has
+/// their blobs.
 #[track_caller]
-fn build_release(helm: &Helm, registry: &str) -> Utf8PathBuf {
+fn build_release(helm: &Helm, registry: &str, settings: &[&str]) -> Utf8PathBuf {
     let unlocked = helm.build(&[UNPINNED]);
     let listed = helm.site.run(&["images", unlocked.as_str(), "--quiet"]);
     assert_eq!(listed.code, 0, "{}", listed.stderr);
-    let image = |name: &str| (name.parse().unwrap(), locked(&image_of(&[name.as_bytes()])));
+    let images: Vec<(&str, Image)> =
+        listed.stdout.lines().map(|name| (name, image_of(&[name.as_bytes()]))).collect();
     let lock = Lock {
         platform: Platform::default(),
         profiles: ["production".parse().unwrap()].into(),
-        images: listed.stdout.lines().map(image).collect(),
+        images: images.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
     };
+    let named: Vec<(&str, &Image)> = images.iter().map(|(name, image)| (*name, image)).collect();
+    Images::of(&named).store(&helm.site.path().join("images"));
     put(&helm.site.path().join("profiles").join(LOCK_FILE), lock.to_text().as_bytes());
-    helm.site.build("production", &[&format!("images.registry=\"{registry}\""), UNPINNED])
+    let registry = format!("images.registry=\"{registry}\"");
+    helm.site.build("production", &[&[registry.as_str(), UNPINNED], settings].concat())
 }
 
 #[test]
 fn adoption_with_absent_image_changes_nothing() {
     let Some(helm) = Helm::install("image-adopt", &[ADMIN]) else { return };
     let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
-    let bundle = build_release(&helm, &registry.address);
+    let bundle = build_release(&helm, &registry.address, &[]);
     let (versions, pods) = (helm.site.versions(), helm.pods());
 
     let blocked = helm.adopt(&bundle, &["--yes", "--recreate-redis"]);
@@ -130,5 +157,39 @@ fn adoption_with_absent_image_changes_nothing() {
 
     let images = report["images"].as_array().unwrap();
     assert!(!images.is_empty() && images.iter().all(|image| image["state"] == "skipped"));
+    assert_eq!(helm.traces(), Vec::<String>::new());
+}
+
+#[test]
+fn adoption_asks_the_registry_of_the_option_with_the_pull_secret() {
+    let Some(helm) = Helm::install("image-adopt-elsewhere", &[ADMIN]) else { return };
+    let Some(registry) = Registry::start(Program::Distribution, Access::Basic) else { return };
+    let secret = "imagePullSecrets=[{ name = \"regcred\" }]";
+    let bundle = build_release(&helm, "127.0.0.1:1", &[secret]);
+    let (site, place) = (&helm.site, format!("{}/mirror", registry.address));
+    let auth = site.path().join("auth.json");
+    registry.write_credentials(auth.as_std_path());
+    let ca = registry.ca_folder().join("ca.crt").display().to_string();
+    push(site, &bundle, &["--registry", &place, "--ca", &ca, "--registry-config", "auth.json"]);
+    let options = ["--registry", &place, "--ca", &ca, "--images", "check"];
+    let create = |content: &str| {
+        let file = format!("--from-file=.dockerconfigjson={content}");
+        let named = ["create", "secret", "generic", "regcred", "-n", &site.namespace];
+        let kind = ["--type=kubernetes.io/dockerconfigjson", &file];
+        site.plane.kubectl(&[&named[..], &kind[..]].concat());
+    };
+    put(&site.path().join("empty.json"), b"{}");
+    create(site.path().join("empty.json").as_str());
+    let plan = || helm.adopt(&bundle, &[&["--dry-run"], &options[..]].concat());
+
+    assert_said(&plan(), 4, &[&relay_at(&place), "not checked", "HTTP 401"]);
+    site.plane.kubectl(&["delete", "secret", "regcred", "-n", &site.namespace]);
+    create(auth.as_str());
+    assert_said(&plan(), 0, &[&relay_at(&place), ": there"]);
+
+    let report = helm.adopted(&bundle, &options);
+
+    let images = report["images"].as_array().unwrap();
+    assert!(!images.is_empty() && images.iter().all(|image| image["state"] == "there"), "{report}");
     assert_eq!(helm.traces(), Vec::<String>::new());
 }

@@ -32,6 +32,7 @@ mod happened;
 mod helm;
 mod image_access;
 mod image_lookup;
+mod image_record;
 mod images;
 mod keys;
 mod killed;
