@@ -58,9 +58,9 @@ pub enum InvalidBundle {
     Missing(&'static str),
     #[error("`{file}` has format {found}; this version reads format {wanted}")]
     Format { file: &'static str, found: String, wanted: u32 },
-    #[error("`{file}` was not written by this program: {why}")]
+    #[error("`{file}` is not in the form that this program writes: {why}")]
     Document { file: &'static str, why: String },
-    #[error("`{file}` was not written by this program: {why}")]
+    #[error("`{file}` is not in the form that this program writes: {why}")]
     Manifest { file: String, why: InvalidYaml },
     #[error("`{file}` holds an object that no bundle may have: {kind:?}")]
     Kind { file: String, kind: String },

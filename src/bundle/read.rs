@@ -323,11 +323,7 @@ pub enum Fault {
     #[error("unexpected file `{}`", name.escape_debug())]
     Extra { name: String },
     /// A folder has a file or folder of an image layout.
-    #[error(
-        "`{}` is part of an image layout, which a folder cannot carry; `relay-bundle pack --images \
-         all` writes an archive with images",
-        name.escape_debug()
-    )]
+    #[error("`{}` is part of an image layout, which a folder cannot carry", name.escape_debug())]
     ImagesInFolder { name: String },
     /// The archive has no bytes.
     #[error("the input is empty")]

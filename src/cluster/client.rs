@@ -328,14 +328,15 @@ impl Cluster {
     }
 }
 
+fn unexpected(what: String) -> CallError {
+    CallError::Unexpected { server: String::new(), what }
+}
+
 /// Returns a text of an answer that is shown to the user unchanged.
 fn told(answer: &Value, pointer: &str, is_possible: fn(&str) -> bool) -> Result<String, CallError> {
     let text = answer.pointer(pointer).and_then(Value::as_str).filter(|text| is_possible(text));
-    text.map(str::to_owned).ok_or_else(|| {
-        CallError::Transport(format!(
-            "`{pointer}` is missing or invalid in the answer: it does not come from an API server"
-        ))
-    })
+    text.map(str::to_owned)
+        .ok_or_else(|| unexpected(format!("from an API server: `{pointer}` is missing or invalid")))
 }
 
 /// Returns whether a text looks like a server version, including vendor suffixes.
@@ -476,16 +477,15 @@ async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
     if code < 300 {
         // Parser messages may quote a value.
         let whole = serde_json::from_slice::<T>(&body).map_err(|error| {
-            cut(format!(
-                "expected the JSON of {wanted}: line {}, column {}",
-                error.line(),
-                error.column()
-            ))
+            let (line, column) = (error.line(), error.column());
+            let what = format!("the JSON of {wanted} (line {line}, column {column})");
+            (unexpected(what), Trouble::Transport)
         })?;
         return if wanted.is(whole.kind(), whole.name()) {
             Ok(whole)
         } else {
-            Err(cut(format!("expected {wanted}: a proxy may have answered")))
+            let what = format!("{wanted}: a proxy may have answered");
+            Err((unexpected(what), Trouble::Transport))
         };
     }
     if let (300..=399, Some(to)) = (code, to) {

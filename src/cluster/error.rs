@@ -39,6 +39,9 @@ pub enum CallError {
     /// No complete answer arrived, so the outcome is unknown.
     #[error("the API server did not answer: {0}")]
     Transport(String),
+    /// An answer that no API server sends, so the outcome is unknown.
+    #[error("the answer{} is not {what}", of(server))]
+    Unexpected { server: String, what: String },
     /// The answer is larger than any that an API server sends.
     #[error("the answer has more than {} MiB, which no API server sends", .bytes_max >> 20)]
     TooLarge { bytes_max: usize },
@@ -287,11 +290,17 @@ fn is_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX && text.chars().all(is_plain)
 }
 
+/// Returns " of SERVER" if the server is known.
+fn of(server: &str) -> String {
+    if server.is_empty() { String::new() } else { format!(" of {server}") }
+}
+
 impl CallError {
     /// Adds the server to errors that may be caused by a wrong or missing server.
     pub(super) fn about(self, server: &str) -> Self {
         match self {
             Self::Transport(why) => Self::Transport(format!("{server}: {why}")),
+            Self::Unexpected { what, .. } => Self::Unexpected { server: server.to_owned(), what },
             Self::Certificate(why) => Self::Certificate(format!("{server}: {why}")),
             Self::TlsExpected(_) => Self::TlsExpected(server.to_owned()),
             Self::TlsMissing(_) => Self::TlsMissing(server.to_owned()),

@@ -123,7 +123,7 @@ impl Ctx {
         let warned = loaded.diagnostics.iter().count();
         match loaded.profile {
             Some(_) if args.deny_warnings && warned > 0 => Err(Failure::input(format!(
-                "profile `{name}` has {} and --deny-warnings",
+                "profile `{name}` has {}, which --deny-warnings does not allow",
                 count(warned, "warning")
             ))),
             Some(profile) => Ok(profile),

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
 use super::images_at::{Counting, ImagesAt};
-use super::source::{KINDS, Reference, STDIN, no_stdin};
+use super::source::{Reference, STDIN, no_stdin, not_built};
 use crate::bundle::carried::Tail;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::{AnyMedium, Fault, Files, Opening, ReadError, SealedMedium};
@@ -50,12 +50,7 @@ impl BundleArgs {
         match Reference::of(&self.bundle) {
             Reference::Path(path) => Ok((path.to_string(), verify_path(path, &self.part, terms)?)),
             Reference::Entry(reference) => verify_entry(reference, store, terms),
-            Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` is a profile; only a built bundle can be verified"
-            ))
-            .hint(format!("`@{name}` is the newest build of the profile in the store"))
-            .hint(format!("`./{name}` is the file or folder of that name"))
-            .hint(KINDS)),
+            Reference::Profile(name) => Err(not_built(name, "verified")),
         }
     }
 

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::args::registry::PullArgs;
-use super::ctx::{Ctx, Folder, ProfileArgs, Unprepared};
+use super::ctx::{Ctx, Folder, ProfileArgs, Unprepared, count};
 use super::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
 use crate::fsio::{Durability, Locked, MODE_PUBLIC, lock_named, write_atomic};
@@ -266,8 +266,8 @@ impl Args {
         ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
         if complete {
             ctx.printer.say(&format!(
-                "{} images are locked for {}",
-                lock.images.len(),
+                "{} locked for {}",
+                count(lock.images.len(), "image"),
                 lock.platform
             ));
             return Ok(ExitCode::SUCCESS);

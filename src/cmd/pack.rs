@@ -11,7 +11,7 @@ use super::archive_file::{self, TargetError};
 use super::carry::{self, Cargo, ImageSelection};
 use super::ctx::{Ctx, StoreArgs, count};
 use super::exit_code::Outcome;
-use super::source::{Reference, STDIN, no_stdin};
+use super::source::{Reference, STDIN, no_stdin, not_built};
 use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::open::{images_of, read_index};
 use crate::bundle::read::{AnyMedium, Contents, Files};
@@ -226,11 +226,7 @@ impl Args {
         match Reference::of(&self.bundle) {
             Reference::Path(path) => medium::open_path(path),
             Reference::Entry(entry) => medium::open_entry(&self.store.store, entry),
-            Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` is a profile; only a built bundle can be packed"
-            ))
-            .hint(format!("`@{name}` is its newest build in the store"))
-            .hint(format!("`relay-bundle build {name} --archive FILE` builds and packs it"))),
+            Reference::Profile(name) => Err(not_built(name, "packed")),
         }
     }
 }

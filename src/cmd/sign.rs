@@ -12,7 +12,7 @@ use super::args::terms::TermsArgs;
 use super::args::trust::{PUBLIC_KEY_BYTES_MAX, parse_key};
 use super::ctx::{Ctx, StoreArgs, count};
 use super::exit_code::Outcome;
-use super::source::{Reference, STDIN, no_stdin};
+use super::source::{Reference, STDIN, no_stdin, not_built};
 use super::{attest, clock};
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
@@ -166,11 +166,7 @@ impl Args {
                 let (entry, _) = store.open(reference)?;
                 Ok(SigningTarget::entry(store, entry, ctx.waits()))
             }
-            Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` is a profile; only a built bundle can be signed"
-            ))
-            .hint(format!("`@{name}` is its newest build in the store"))
-            .hint(format!("`./{name}` is a folder or file of that name"))),
+            Reference::Profile(name) => Err(not_built(name, "signed")),
         }
     }
 

@@ -79,15 +79,23 @@ impl<'a> Reference<'a> {
 pub(super) const STDIN: &str = "-";
 
 /// The kinds of bundles, for a name that is neither a profile nor a path.
-pub(super) const KINDS: &str = "a bundle is an archive `NAME.tar`, the index `NAME.tar.parts` of \
+const KINDS: &str = "a bundle is an archive `NAME.tar`, the index `NAME.tar.parts` of \
                                 its parts, a folder, or `@NAME` in the store; decompress a \
                                 compressed archive first";
 
 /// Returns the failure of a command that does not read a bundle from standard input.
 pub(super) fn no_stdin(why: &str) -> Failure {
-    Failure::input(format!("a bundle from stdin {why} by this command")).hint(
-        "write it to a file first, and pass that; only `relay-bundle verify -` reads a stream",
-    )
+    Failure::input(format!("a bundle from stdin {why} by this command"))
+        .hint("write it to a file first, and pass that; `relay-bundle verify -` reads a stream")
+}
+
+/// Returns the failure of a command that needs a built bundle, for an argument that names a
+/// profile, whether or not it exists.
+pub(super) fn not_built(name: &str, done: &str) -> Failure {
+    Failure::input(format!("`{name}` names a profile; only a built bundle can be {done}"))
+        .hint(format!("`@{name}` is the newest build of the profile in the store"))
+        .hint(format!("`./{name}` is the file or folder of that name"))
+        .hint(KINDS)
 }
 
 /// Returns whether an argument names a profile.

@@ -212,8 +212,8 @@ fn renderer_warning(old: &Recipe, new: &Recipe) -> Option<String> {
     let [old, new] = [old, new].map(|recipe| recipe.render_abi);
     (old != new).then(|| {
         format!(
-            "renderAbi {old}, now {new}: this release of relay-bundle renders differently, which \
-             alone may restart pods"
+            "renderAbi {old}, now {new}: the two releases of relay-bundle render differently, \
+             which alone may restart pods"
         )
     })
 }

@@ -111,7 +111,11 @@ impl From<&Refusal> for Failure {
             is_about_keys: reason.is_about_keys(),
             why: refusal.to_string().into(),
         };
-        remedy(code).into_iter().fold(failure(refused), Self::hint)
+        let own = match &**reason {
+            Reason::Unreadable(error) => remedy_of(&error.fault),
+            _ => None,
+        };
+        own.into_iter().chain(remedy(code)).fold(failure(refused), Self::hint)
     }
 }
 
@@ -131,7 +135,10 @@ impl From<ReadError> for Failure {
         match error.fault {
             Fault::Io(error) => error.into(),
             Fault::Sink { .. } => Self::world(error),
-            ref fault => untrusted(code_of(fault), error),
+            ref fault => {
+                let (code, remedy) = (code_of(fault), remedy_of(fault));
+                remedy.into_iter().fold(untrusted(code, error), Self::hint)
+            }
         }
     }
 }
@@ -204,6 +211,16 @@ pub fn unread(failure: Failure) -> Failure {
     let failure =
         Failure { source: Box::new(Refused::without_keys(code, failure.source)), ..failure };
     remedy(code).into_iter().fold(failure, Failure::hint)
+}
+
+/// Returns the remedy for a fault that has one of its own, beside that of its code.
+fn remedy_of(fault: &Fault) -> Option<&'static str> {
+    match fault {
+        Fault::ImagesInFolder { .. } => {
+            Some("`relay-bundle pack --images all` writes an archive with images")
+        }
+        _ => None,
+    }
 }
 
 fn remedy(code: &str) -> Option<&'static str> {

@@ -490,8 +490,7 @@ fn variable_problem(key: &str, text: &str) -> Option<Problem> {
 }
 
 fn secret_literal(key: &str) -> Problem {
-    let message =
-        format!("`{key}` holds a credential, which does not belong into the configuration");
+    let message = format!("`{key}` holds a credential, which does not belong in the configuration");
     let help =
         "write it as a secret, for example `{ existing = { name = \"logs\", key = \"token\" } }`";
     Problem::new(key, ProblemKind::SecretLiteral, message, help)

@@ -50,7 +50,8 @@ struct Annotations {
     oci: String,
 }
 
-/// Returns whether a file or folder with the path `name` belongs to an image layout.
+/// Returns whether `name` is the path of `oci-layout`, of `index.json`, or of a folder above the
+/// blobs.
 pub fn is_in_layout(name: &str) -> bool {
     matches!(name, OCI_LAYOUT | INDEX) || BLOBS.starts_with(&format!("{name}/"))
 }

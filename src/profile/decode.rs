@@ -229,7 +229,11 @@ impl de::Error for DecodeError {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new("RB0004", format!("expected {expected}, found {}", describe(found)))
+        let (expected, found) = (expected.to_string(), describe(found));
+        // If the type is right, only the value is not, which is never shown.
+        let found =
+            if expected.starts_with(&found) { String::new() } else { format!(", found {found}") };
+        Self::new("RB0004", format!("expected {expected}{found}"))
     }
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {

@@ -29,7 +29,7 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
         diagnostics.push(
             Diagnostic::error("RB0001", message)
                 .at(whole)
-                .help("a profile has a few kilobytes: is this the right file?"),
+                .help("a profile is a few kilobytes long: is this the right file?"),
         );
         return empty;
     }

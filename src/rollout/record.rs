@@ -151,7 +151,7 @@ pub enum InvalidRecord {
     Schema(String),
     #[error("it is not in canonical form")]
     Spelling(#[from] NotCanonical),
-    #[error("it was not written by this program: {0}")]
+    #[error("it is not in the form that this program writes: {0}")]
     Changed(&'static str),
     #[error("the compressed bundle cannot be unpacked: {0}")]
     Unpack(#[from] std::io::Error),

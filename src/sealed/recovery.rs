@@ -52,7 +52,7 @@ pub enum RecoveryError {
     Open(#[from] OpenError),
     #[error("its content is not a copy of Secrets")]
     NotRecovery,
-    #[error("its content was not written by this program")]
+    #[error("its content is not in the form that this program writes")]
     Malformed,
     #[error("the Secrets are too large: the file would exceed {RECOVERY_BYTES_MAX} bytes")]
     TooLarge,

@@ -245,8 +245,10 @@ impl Blobs {
     /// When the file cannot be created, locked or read.
     pub fn begin(&self, digest: Digest, size: u64) -> Result<BlobStart, StoreError> {
         let path = self.root.join(PARTIAL).join(digest.to_string());
-        let in_the_way =
-            || StoreError::InTheWay { path: path.clone(), wanted: "a file that grows" };
+        let in_the_way = || StoreError::InTheWay {
+            path: path.clone(),
+            wanted: "a regular file without other hard links",
+        };
         loop {
             if self.open(&digest, size)?.is_some() {
                 return Ok(BlobStart::Stored);

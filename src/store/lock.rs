@@ -46,8 +46,7 @@ impl Lock {
 }
 
 fn open(path: &Utf8Path) -> Result<fs::File, StoreError> {
-    let in_the_way =
-        || StoreError::InTheWay { path: path.to_owned(), wanted: "the file of the lock" };
+    let in_the_way = || StoreError::InTheWay { path: path.to_owned(), wanted: "a regular file" };
     // Other users may build into the same store.
     open_lock(path, MODE_PUBLIC)?.ok_or_else(in_the_way)
 }

@@ -94,7 +94,7 @@ pub enum Reason {
     Unsigned,
     #[error(transparent)]
     BadAttestation(InvalidEnvelope),
-    #[error("no signature matches its key: the attestation was altered")]
+    #[error("a signature does not match the key that it names: the attestation was altered")]
     BadSignature,
     #[error("the bundle is not signed by a trusted key")]
     UntrustedKey,

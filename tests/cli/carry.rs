@@ -554,16 +554,21 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
 #[test]
 fn folder_of_a_bundle_has_no_place_for_blobs() {
     let (env, images) = signing();
-    let entry = env.build(&["tiny"]);
+    let entry = env.build(&["tiny", "--key", "key.pem"]);
     for (name, bytes) in images.layout() {
         put(&entry.join(&name), &bytes);
     }
 
-    let ran = env.run(&["inspect", "@tiny"]);
+    for arguments in [&["inspect", "@tiny"][..], &["verify", "@tiny", "--key", "key.pub.pem"]] {
+        let ran = env.run(arguments);
 
-    assert_eq!(ran.code, 3, "{}", ran.stderr);
-    for said in ["EXTRA_FILE", "is part of an image layout", "relay-bundle pack --images all"] {
-        assert!(ran.stderr.contains(said), "{said}\nin {}", ran.stderr);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        let remedy = "hint: `relay-bundle pack --images all` writes an archive with images\n";
+        for said in
+            ["EXTRA_FILE", "is part of an image layout, which a folder cannot carry\n", remedy]
+        {
+            assert!(ran.stderr.contains(said), "{said}\nin {}", ran.stderr);
+        }
     }
 }
 

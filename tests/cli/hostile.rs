@@ -179,7 +179,7 @@ fn what_no_profile_of_today_brings_about_is_told_too() {
         "{}",
         ran.stdout
     );
-    assert!(ran.stdout.contains(", now 99: this release of relay-bundle"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(", now 99: the two releases of relay-bundle"), "{}", ran.stdout);
     assert!(ran.stdout.contains("StatefulSet/relay-redis  restart: no"), "{}", ran.stdout);
 }
 

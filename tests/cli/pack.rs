@@ -130,7 +130,7 @@ fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anyt
         (["@web", "text"], "is not the archive of a bundle"),
         (["@web", "folder"], "it is a folder"),
         (["@web", "-"], "not to stdout"),
-        (["web", "x.tar"], "`@web` is its newest build"),
+        (["web", "x.tar"], "`@web` is the newest build"),
         (["@nothing", "x.tar"], "is not in the store"),
         (["nothing.tar", "x.tar"], "file or folder `nothing.tar` does not exist"),
     ];

@@ -238,7 +238,7 @@ fn nothing_is_overwritten_and_what_cannot_be_split_or_joined_is_told() {
             &["split", "big.tar", "--size", "1MB", "--out", "usb"][..],
             "`usb/big.tar.part001` already exists",
         ),
-        (&["split", "empty", "--size", "1MB"], "it has parts of 0 bytes, or an empty file"),
+        (&["split", "empty", "--size", "1MB"], "`empty` cannot be split: it is empty"),
         (&["split", "big.tar", "--size", "10"], "parts; the limit is 10000"),
         (&["split", "bundles", "--size", "1MB"], "is not a regular file"),
         (&["split", "nothing", "--size", "1MB"], "nothing"),

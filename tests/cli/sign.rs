@@ -457,7 +457,7 @@ fn what_is_no_bundle_is_named_with_a_remedy() {
     let bundles = Bundles::new();
     fs_err::write(bundles.env.path().join("text.tar"), "text").unwrap();
     for (name, code, why) in [
-        ("web", 2, "`@web` is its newest build"),
+        ("web", 2, "`@web` is the newest build"),
         ("@none", 2, "not in the store"),
         ("./none", 2, "file or folder `./none` does not exist"),
         ("/dev/null", 2, "neither a file nor a folder"),

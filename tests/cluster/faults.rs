@@ -115,7 +115,7 @@ fn what_stays_wrong_is_told_and_the_generation_stays_pending() {
         ("cut", Fault::Cut, "the API server did not answer"),
         ("lost", Fault::CutAfter, " of context `"),
         ("short", Fault::Truncate, "the API server did not answer"),
-        ("other", Fault::Instead(HTML), "the API server did not answer"),
+        ("other", Fault::Instead(HTML), " is not the JSON of "),
         ("empty", Fault::Instead("{}"), "a proxy may have answered"),
         ("many", Fault::Answer(429, "", "{}"), "HTTP 429"),
         ("bug", Fault::Answer(500, "", "{}"), "HTTP 500"),

@@ -273,7 +273,7 @@ fn who_claims_to_be_a_cluster_that_there_cannot_be_is_not_printed() {
 
         assert_eq!(ran.code, 4, "{}", ran.stderr.escape_debug());
         assert!(
-            ran.stderr.contains("it does not come from an API server"),
+            ran.stderr.contains(" is not from an API server: `/"),
             "{}",
             ran.stderr.escape_debug()
         );

@@ -148,7 +148,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     });
                     forger.digests();
                 },
-                "was not written by this program",
+                "is not in the form that this program writes",
             ),
             (
                 "a document end",
@@ -156,7 +156,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| format!("{text}...\n"));
                     forger.digests();
                 },
-                "was not written by this program",
+                "is not in the form that this program writes",
             ),
             (
                 "an alias",
@@ -167,7 +167,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     });
                     forger.digests();
                 },
-                "was not written by this program",
+                "is not in the form that this program writes",
             ),
             (
                 "a tag",
@@ -175,7 +175,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| text.replacen("kind: ", "kind: !!str ", 1));
                     forger.digests();
                 },
-                "was not written by this program",
+                "is not in the form that this program writes",
             ),
             (
                 "a duplicate key",
@@ -183,7 +183,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| format!("{text}kind: ServiceAccount\n"));
                     forger.digests();
                 },
-                "was not written by this program",
+                "is not in the form that this program writes",
             ),
             (
                 "a comment",
@@ -199,7 +199,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
                     forger.text("sa", |text| text.replace('\n', "\r\n"));
                     forger.digests();
                 },
-                "was not written by this program",
+                "is not in the form that this program writes",
             ),
             (
                 "JSON, which is YAML too",
@@ -327,7 +327,7 @@ fn the_documents_agree_and_are_canonical() {
                     let bytes = forger.0.files.get_mut(INDEX).unwrap();
                     drop(bytes.splice(1..1, *b"\"format\":1,"));
                 },
-                "was not written by this program",
+                "is not in the form that this program writes",
             ),
             (
                 "a recipe that the index does not name",
@@ -402,18 +402,22 @@ fn recipe_with_another_envelope_is_refused() {
         ("/format", Some(json!(99)), "format 99"),
         ("/format", Some(json!("1")), "format"),
         ("/format", None, "format unknown"),
-        ("/profile", Some(json!({"a": 1})), "was not written by this program"),
+        ("/profile", Some(json!({"a": 1})), "is not in the form that this program writes"),
         ("/profile", None, "missing field"),
-        ("/renderAbi", Some(json!("2")), "was not written by this program"),
-        ("/renderAbi", Some(json!(-1)), "was not written by this program"),
+        ("/renderAbi", Some(json!("2")), "is not in the form that this program writes"),
+        ("/renderAbi", Some(json!(-1)), "is not in the form that this program writes"),
         ("/renderAbi", None, "missing field"),
-        ("/sealed", Some(json!(null)), "was not written by this program"),
-        ("/sealed", Some(json!([])), "was not written by this program"),
-        ("/sealed", Some(json!({"secrets/x.age": "0"})), "was not written by this program"),
+        ("/sealed", Some(json!(null)), "is not in the form that this program writes"),
+        ("/sealed", Some(json!([])), "is not in the form that this program writes"),
+        (
+            "/sealed",
+            Some(json!({"secrets/x.age": "0"})),
+            "is not in the form that this program writes",
+        ),
         ("/sealed", None, "missing field"),
-        ("/set", Some(json!(null)), "was not written by this program"),
-        ("/set", Some(json!("a=1")), "was not written by this program"),
-        ("/set", Some(json!([{"a": 1}])), "was not written by this program"),
+        ("/set", Some(json!(null)), "is not in the form that this program writes"),
+        ("/set", Some(json!("a=1")), "is not in the form that this program writes"),
+        ("/set", Some(json!([{"a": 1}])), "is not in the form that this program writes"),
         ("/set", None, "missing field"),
         ("/settings", Some(json!(null)), "disagree about the name"),
         ("/settings", Some(json!([])), "disagree about the name"),

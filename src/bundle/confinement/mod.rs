@@ -31,7 +31,7 @@ pub struct Violation {
 pub enum Rule {
     #[error("is a field that no bundle may have")]
     Unknown,
-    #[error("has another type than in Kubernetes")]
+    #[error("has a different type in Kubernetes")]
     Type,
     #[error("must be `true`")]
     True,

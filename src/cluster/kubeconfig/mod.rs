@@ -39,15 +39,24 @@ pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
     select(config, name)
 }
 
+/// Says that a context does not exist. The name is empty if neither the operator nor the file
+/// chooses one.
+fn no_context(name: &str, known: &[&str]) -> String {
+    let list = known.join(", ");
+    match (name, known) {
+        ("", []) => "it sets no current-context, and has no context".to_owned(),
+        ("", _) => format!("it sets no current-context; its contexts are {list}"),
+        (_, []) => format!("it has no context `{name}`, and no other"),
+        (_, _) => format!("it has no context `{name}`; it has {list}"),
+    }
+}
+
 /// Takes a context, its cluster and its user out of a kubeconfig. A missing user has no
 /// credentials.
 fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
     let Some(context) = config.contexts.iter().find(|known| known.name == name) else {
         let known: Vec<&str> = config.contexts.iter().map(|known| known.name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(ConnectError::Kubeconfig(format!(
-            "it has no context `{name}`; it has {known}"
-        )));
+        return Err(ConnectError::Kubeconfig(no_context(&name, &known)));
     };
     let context = context.context.clone().unwrap_or_default();
     let cluster = config.clusters.into_iter().find(|known| known.name == context.cluster);
@@ -185,6 +194,18 @@ mod tests {
         for (user, wanted) in table {
             let told = refused(&user);
             assert!(told.contains(wanted), "{user}: {told}");
+        }
+    }
+
+    #[test]
+    fn missing_context_is_named_with_the_known_ones() {
+        for (name, known, said) in [
+            ("", &[][..], "it sets no current-context, and has no context"),
+            ("", &["a", "b"], "it sets no current-context; its contexts are a, b"),
+            ("c", &[], "it has no context `c`, and no other"),
+            ("c", &["a", "b"], "it has no context `c`; it has a, b"),
+        ] {
+            assert_eq!(no_context(name, known), said);
         }
     }
 }

@@ -168,7 +168,7 @@ impl From<CallError> for Failure {
                  answer in place of the API server; if it is a list, check whether the namespace \
                  has thousands of objects"
             }
-            CallError::Elsewhere { .. } => {
+            CallError::Elsewhere { .. } | CallError::Unexpected { .. } => {
                 "check the server's address in the kubeconfig (https, port, path) and the proxy \
                  (HTTPS_PROXY, NO_PROXY): a login page or a load balancer may answer in place of \
                  the API server"

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use super::recipients::recipients;
+use super::recipients::{openers, recipients};
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
 use crate::cluster::Cluster;
@@ -15,7 +15,7 @@ use crate::cmd::args::installation::InstallationArgs;
 use crate::cmd::args::state::StateArgs;
 use crate::cmd::args::trust::load_policy;
 use crate::cmd::clock;
-use crate::cmd::ctx::{Ctx, StoreArgs, count};
+use crate::cmd::ctx::{Ctx, StoreArgs};
 use crate::cmd::exit_code::Outcome;
 use crate::cmd::gate::BundleArgs;
 use crate::failure::Failure;
@@ -110,8 +110,8 @@ impl Args {
         for secret in &list {
             ctx.printer.say(&format!("saved  {secret}"));
         }
-        let number = count(recipients.len(), "recipient");
-        ctx.printer.say(&format!("it can be opened with the private key of any of {number}"));
+        let openers = openers(recipients.len());
+        ctx.printer.say(&format!("it can be opened with the private key of {openers}"));
         ctx.printer.report(&BackupReport { path, namespace, secrets: list, recipients })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::recipients::recipients;
+use super::recipients::{openers, recipients};
 use super::value;
 use crate::age_file::{Form, Place, SEALED_BYTES_MAX, Stated};
-use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, Unprepared, count};
+use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, Unprepared};
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
@@ -267,11 +267,7 @@ impl Args {
             "sealed {} for {} in {path}\nit can be opened with the private key of {}: {}",
             self.key,
             target.place,
-            if keys.len() == 1 {
-                "1 recipient".to_owned()
-            } else {
-                format!("any of {}", count(keys.len(), "recipient"))
-            },
+            openers(keys.len()),
             keys.join(", ")
         ));
         if target.purpose != Purpose::EncryptionKey {

@@ -1,9 +1,16 @@
 //! The recipients of an encrypted file.
 
+use crate::cmd::ctx::count;
 use crate::failure::Failure;
 use crate::install::recovery_file::EXAMPLE;
 use crate::model::text::AgeRecipient;
 use crate::sealed::{InvalidRecipient, Recipients};
+
+/// Returns whose private key opens a file for this number of recipients.
+pub(super) fn openers(number: usize) -> String {
+    let recipients = count(number, "recipient");
+    if number == 1 { recipients } else { format!("any of {recipients}") }
+}
 
 /// Returns the named recipients, or those of the release if none are named. `key` is the profile
 /// key of the latter.

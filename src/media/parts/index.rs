@@ -44,8 +44,10 @@ pub struct Part {
 pub enum InvalidIndex {
     #[error("it is not a valid index of parts (line {line})")]
     Line { line: usize },
-    #[error("it has parts of 0 bytes, or an empty file")]
+    #[error("it is empty")]
     Empty,
+    #[error("its parts have 0 bytes")]
+    EmptyParts,
     #[error("it has {parts} parts; the limit is {PARTS_MAX}")]
     TooMany { parts: u64 },
     #[error(
@@ -86,6 +88,9 @@ impl Index {
         let text = std::str::from_utf8(bytes).map_err(|_| line(1))?;
         let (head, list) = text.split_once('\n').ok_or(line(1))?;
         let (bytes, part_bytes, digest, name) = parse_head(head).ok_or(line(1))?;
+        if bytes == 0 {
+            return Err(line(1));
+        }
         // Checked before the list, because the part names derive from these values.
         count(name, bytes, part_bytes)?;
         let digest_of = |(index, text): (usize, &str)| {
@@ -162,8 +167,11 @@ pub(super) fn count(name: &str, bytes: u64, part_bytes: u64) -> Result<u64, Inva
     if !is_name {
         return Err(InvalidIndex::Name { name: name.chars().take(NAME_BYTES_MAX).collect() });
     }
-    if bytes == 0 || part_bytes == 0 {
+    if bytes == 0 {
         return Err(InvalidIndex::Empty);
+    }
+    if part_bytes == 0 {
+        return Err(InvalidIndex::EmptyParts);
     }
     match bytes.div_ceil(part_bytes) {
         parts @ 1..=PARTS_MAX => Ok(parts),
