@@ -20,10 +20,15 @@ pub enum Holder {
 
 /// The fields that the API server does not change in an existing object, with the reason of its
 /// refusal.
-const FIXED: [(&str, FaultKind, &str); 12] = [
+const FIXED: [(&str, FaultKind, &str); 16] = [
     ("Deployment", FaultKind::Invalid, "spec.selector"),
     ("Deployment", FaultKind::Forbidden, "spec.strategy.rollingUpdate"),
+    // Older servers forbid the change of `spec`, and newer ones name the field.
     ("StatefulSet", FaultKind::Forbidden, "spec"),
+    ("StatefulSet", FaultKind::Invalid, "spec.podManagementPolicy"),
+    ("StatefulSet", FaultKind::Invalid, "spec.selector"),
+    ("StatefulSet", FaultKind::Invalid, "spec.serviceName"),
+    ("StatefulSet", FaultKind::Invalid, "spec.volumeClaimTemplates"),
     ("Service", FaultKind::Invalid, "spec.clusterIP"),
     ("Service", FaultKind::Invalid, "spec.clusterIPs"),
     ("Service", FaultKind::Invalid, "spec.ipFamilies"),
@@ -147,6 +152,8 @@ mod tests {
         use FaultKind::{Duplicate, Forbidden, Invalid};
         for (kind, fault, field, wanted) in [
             ("StatefulSet", Forbidden, "spec", "--cascade=orphan"),
+            ("StatefulSet", Invalid, "spec.serviceName", "--cascade=orphan"),
+            ("StatefulSet", Invalid, "spec.volumeClaimTemplates", "--cascade=orphan"),
             ("Deployment", Invalid, "spec.selector", "delete deployment a"),
             ("Service", Invalid, "spec.clusterIPs[0]", "delete service a"),
             ("Service", Duplicate, "spec.ports[1].name", "edit service a"),
