@@ -12,6 +12,9 @@ mod adopt_again;
 mod adopt_killed;
 mod adopt_sealed;
 mod adopt_unfinished;
+mod api_scenarios;
+#[path = "../support/api_table/mod.rs"]
+mod api_table;
 mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
