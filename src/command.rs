@@ -37,7 +37,7 @@ pub enum Ending {
 
 /// The limits of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct CommandLimits {
     pub interaction: Interaction,
     pub ending: Ending,
     /// The maximum size of its output.
@@ -73,7 +73,7 @@ pub enum CommandError {
 pub fn run(
     mut command: Command,
     input: Option<&str>,
-    limits: Limits,
+    limits: CommandLimits,
 ) -> Result<Finished, CommandError> {
     let stdin = match (input, limits.interaction) {
         (Some(_), _) => Stdio::piped(),
@@ -98,7 +98,7 @@ pub fn run(
 /// A running command; killed if dropped before its end.
 struct Running {
     child: Child,
-    limits: Limits,
+    limits: CommandLimits,
     is_ended: bool,
 }
 
@@ -195,11 +195,15 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(300);
     const LONG: Duration = Duration::from_secs(30);
 
-    fn limits(limit: Duration, ending: Ending) -> Limits {
-        Limits { interaction: Interaction::Unattended(limit), ending, output_bytes_max: 1 << 16 }
+    fn limits(limit: Duration, ending: Ending) -> CommandLimits {
+        CommandLimits {
+            interaction: Interaction::Unattended(limit),
+            ending,
+            output_bytes_max: 1 << 16,
+        }
     }
 
-    fn ran(script: &str, limits: Limits) -> (Result<Finished, CommandError>, Duration) {
+    fn ran(script: &str, limits: CommandLimits) -> (Result<Finished, CommandError>, Duration) {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
         let start = Instant::now();
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn child_that_keeps_the_output_open_does_not_hold_us() {
+    fn child_that_keeps_output_open_does_not_block_us() {
         let (finished, took) = ran("sleep 3 & echo a", limits(LONG, Ending::Process));
         assert_eq!(finished.unwrap().output.as_slice(), b"a\n");
         assert!(took < Duration::from_secs(2), "{took:?}");

@@ -1,5 +1,6 @@
 //! A failure as it is reported: what failed, why, and the remedy.
 
+pub mod bug;
 pub mod refused;
 
 use std::error::Error;
@@ -8,6 +9,12 @@ use std::io;
 use crate::fsio::ReadFileError;
 use crate::fsio::guard::GuardError;
 use crate::model::causes::with_causes;
+
+/// The hint for a run whose plan no longer fits the cluster.
+pub const PLAN_AGAIN: &str = "run the command again: it will plan from the current state";
+
+/// The hint for resuming an interrupted run.
+pub const AGAIN: &str = "run the same command again: it resumes where it stopped";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {

@@ -19,7 +19,8 @@ use tempfile::NamedTempFile;
 
 pub use self::lock::{Locked, NamedLock, Sharing, Waits, lock_file, lock_named};
 pub use self::open::{
-    is_there, open_below, open_for_reading, open_lock, open_named, open_regular, open_to_extend,
+    ReadFileError, folder_of, is_there, metadata, open_below, open_for_reading, open_lock,
+    open_named, open_regular, open_to_extend,
 };
 
 /// The mode of a file that every user may read.
@@ -35,17 +36,6 @@ pub enum Durability {
     Synced,
     /// The kernel chooses when to write to disk: files that can be recreated.
     Cached,
-}
-
-/// Why reading a file failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadFileError {
-    #[error("`{path}` exceeds the limit of {limit} bytes")]
-    TooLarge { path: Utf8PathBuf, limit: u64 },
-    #[error("`{path}` is not a regular file")]
-    NotRegular { path: Utf8PathBuf },
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }
 
 /// Returns the content of the file at `path`, of at most `limit` bytes.
@@ -64,20 +54,6 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileErro
     let mut bytes = Vec::with_capacity(usize::try_from(claimed).unwrap_or(0));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
-}
-
-/// Returns the metadata of the file at `path`, with a plain error message if it is missing.
-///
-/// # Errors
-///
-/// When the file is missing or its metadata cannot be read.
-pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
-    fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            io::Error::new(error.kind(), format!("file `{path}` does not exist"))
-        }
-        _ => error,
-    })
 }
 
 /// Writes `bytes` to the file at `path`, and replaces an existing one atomically.
@@ -296,11 +272,6 @@ pub fn file_mode(path: &Utf8Path) -> io::Result<u32> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
 }
 
-/// Returns the folder of the file at `path`.
-pub fn folder_of(path: &Utf8Path) -> &Utf8Path {
-    path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
-}
-
 /// Syncs the folder of a synced file: its name survives a power failure only then.
 fn sync_name(path: &Utf8Path, durability: Durability) -> io::Result<()> {
     match durability {
@@ -329,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_up_to_the_limit_and_no_further() {
+    fn file_is_read_up_to_limit_and_refused_beyond() {
         let (_keep, folder) = folder();
         let path = folder.join("a");
         create_new(&path, b"12345", MODE_PUBLIC, Durability::Cached).unwrap();
@@ -340,7 +311,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_file_that_lies_about_its_size_is_limited_all_the_same() {
+    fn file_with_false_reported_size_is_still_limited() {
         // The kernel reports a size of 0 bytes.
         let maps = Utf8Path::new("/proc/self/maps");
 
@@ -348,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn pipe_that_takes_the_place_of_a_file_is_never_waited_for() {
+    fn read_never_blocks_on_pipe_that_replaces_file() {
         let (_keep, folder) = folder();
         let (path, pipe) = (folder.join("a"), folder.join("pipe"));
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -375,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_opened() {
+    fn device_and_folder_are_refused() {
         for path in ["/dev/zero", "/"] {
             assert!(
                 matches!(read_bounded(path.into(), 1000), Err(ReadFileError::NotRegular { .. })),
@@ -385,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_replaces_in_one_step_with_the_wanted_mode() {
+    fn write_replaces_file_atomically_with_requested_mode() {
         let (_keep, folder) = folder();
         let path = folder.join("a");
         for (content, mode, durability) in
@@ -413,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_committed_leaves_nothing() {
+    fn uncommitted_file_leaves_nothing() {
         let (_keep, folder) = folder();
         let mut file =
             AtomicFile::create(&folder.join("a"), MODE_PUBLIC, Durability::Cached).unwrap();
@@ -425,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_written_aside_is_not_in_its_folder_before_it_is_whole() {
+    fn file_written_aside_appears_in_folder_only_when_complete() {
         let (_keep, folder) = folder();
         let inner = folder.join("inner");
         fs::create_dir(&inner).unwrap();
@@ -452,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn files_appear_alike_on_file_systems_that_know_no_files_without_a_name() {
+    fn writes_behave_alike_without_unnamed_file_support() {
         let (_keep, folder) = folder();
         let path = folder.join("a");
         let named = |bytes: &[u8]| {
@@ -479,7 +450,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_file_in_the_making_has_no_name_where_the_file_system_can_do_that() {
+    fn unfinished_file_is_unnamed_if_file_system_supports_it() {
         let (_keep, folder) = folder();
         let Some(_) = unnamed::create(folder.as_std_path()) else { return };
 
@@ -489,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_path() {
+    fn errors_name_path() {
         let (_keep, folder) = folder();
         let path = folder.join("no/such/file");
 
@@ -506,7 +477,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_folder_that_takes_no_files_is_not_called_missing() {
+    fn folder_that_accepts_no_files_is_not_reported_missing() {
         let path = Utf8Path::new("/proc/x.age");
 
         let error =
@@ -520,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_name_without_a_folder_is_in_the_current_one() {
+    fn bare_file_name_is_in_current_folder() {
         assert_eq!(folder_of(Utf8Path::new("a.tar")), ".");
         assert_eq!(folder_of(Utf8Path::new("b/a.tar")), "b");
     }

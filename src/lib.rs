@@ -1,10 +1,12 @@
 //! Reproducible, content-addressed Kubernetes bundles for Claude Relay Service.
 //!
 //! `ARCHITECTURE.md` explains the modules; `tests/architecture.rs` lists the dependencies allowed
-//! between them. Nothing below `cmd` reads the environment, the locale or the time of day;
-//! `sealed` alone takes randomness, for age, and `ui` looks at `NO_COLOR`. Only `cluster` and `registry` use the network, and they measure their own timeouts.
+//! between them. Nothing below `cmd` reads the environment, the locale or the time of day; `sealed`
+//! alone takes randomness, for age, and `ui` reads `NO_COLOR`. Only `cluster` and `registry` use the
+//! network, and they measure their own timeouts.
 
 pub mod age_file;
+pub mod build;
 pub mod bundle;
 pub mod canonical;
 pub mod cluster;
@@ -18,17 +20,21 @@ pub mod hashing;
 pub mod helm;
 pub mod images;
 pub mod install;
+pub mod keyring;
 pub mod media;
 pub mod model;
 pub mod profile;
+pub mod profile_folder;
 pub mod proxy;
 pub mod registry;
 pub mod render;
 pub mod rollout;
 pub mod sealed;
+pub mod sealing;
 pub mod signing;
 pub mod state_file;
 pub mod store;
 pub mod tls_error;
+pub mod transfer;
 pub mod trust;
 pub mod ui;

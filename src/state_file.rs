@@ -18,7 +18,7 @@ use crate::fsio::{
     Durability, MODE_PRIVATE, Sharing, Waits, folder_of, lock_file, open_lock, remedy, write_atomic,
 };
 use crate::model::timestamp::Timestamp;
-use crate::trust::policy::Target;
+use crate::trust::policy::PolicyTarget;
 use crate::trust::state::{Comparison, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
 use crate::trust::statement::Statement;
 
@@ -159,7 +159,7 @@ impl StateFile {
     pub fn record(
         &self,
         statement: &Statement,
-        target: &Target,
+        target: &PolicyTarget,
         now: Timestamp,
     ) -> Result<Comparison, RecordError> {
         self.update(|state| {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_leave_the_highest_floor_of_every_place() {
+    fn concurrent_writers_leave_highest_minimum_serial_per_place() {
         let (_keep, folder) = folder();
         let file = StateFile::at(folder.join("state.json"));
         let threads: [u64; 4] = [0, 1, 2, 3];
@@ -279,7 +279,7 @@ mod tests {
                         // In the shared place, a serial below another thread's is refused.
                         let shared = file.record(
                             &statement("shared", serial * 4 + thread),
-                            &Target::default(),
+                            &PolicyTarget::default(),
                             now(),
                         );
                         assert!(matches!(
@@ -288,7 +288,7 @@ mod tests {
                         ));
                         file.record(
                             &statement(&format!("own-{thread}"), serial),
-                            &Target::default(),
+                            &PolicyTarget::default(),
                             now(),
                         )
                         .unwrap();
@@ -311,22 +311,22 @@ mod tests {
     }
 
     #[test]
-    fn recording_tells_the_floor_that_held_before_and_refuses_what_came_meanwhile() {
+    fn recording_returns_previous_minimum_and_refuses_rollback() {
         let (_keep, folder) = folder();
         let file = StateFile::at(folder.join("a/b/state.json"));
 
-        let first = file.record(&statement("web", 2), &Target::default(), now()).unwrap();
+        let first = file.record(&statement("web", 2), &PolicyTarget::default(), now()).unwrap();
         assert_eq!(first, Comparison::default());
-        let before = file.record(&statement("web", 3), &Target::default(), now()).unwrap();
+        let before = file.record(&statement("web", 3), &PolicyTarget::default(), now()).unwrap();
         assert_eq!(before.floor.map(|floor| floor.serial), Some(2));
         assert!(matches!(
-            file.record(&statement("web", 2), &Target::default(), now()),
+            file.record(&statement("web", 2), &PolicyTarget::default(), now()),
             Err(RecordError::Replay(Replay::Rollback { serial: 2, .. }))
         ));
     }
 
     #[test]
-    fn a_state_that_is_missing_where_others_could_take_it_away_is_no_empty_one() {
+    fn missing_state_in_folder_writable_by_others_is_refused() {
         let (_keep, folder) = folder();
         let open = folder.join("open");
         fs::create_dir(&open).unwrap();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_yet_to_be_made_is_as_open_as_the_folder_above_it() {
+    fn missing_state_folder_is_as_open_as_its_parent() {
         let (_keep, folder) = folder();
         let file = StateFile::at(folder.join("open/a/b/state.json"));
         fs::create_dir(folder.join("open")).unwrap();
@@ -355,25 +355,25 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_nobody_elses_also_if_it_was_made_carelessly() {
+    fn lock_is_made_private_even_if_created_with_open_mode() {
         let (_keep, folder) = folder();
         let file = StateFile::at(folder.join("state.json"));
         let lock = folder.join("state.json.lock");
         fs::write(&lock, "").unwrap();
         fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).unwrap();
 
-        file.record(&statement("web", 2), &Target::default(), now()).unwrap();
+        file.record(&statement("web", 2), &PolicyTarget::default(), now()).unwrap();
 
         assert_eq!(crate::fsio::file_mode(&lock).unwrap(), MODE_PRIVATE);
     }
 
     #[test]
-    fn a_change_that_fails_or_changes_nothing_writes_nothing() {
+    fn failed_or_empty_change_writes_nothing() {
         let (_keep, folder) = folder();
         let file = StateFile::at(folder.join("state.json"));
 
         let failed = file.update(|state| {
-            state.accept(&statement("web", 2), &Target::default(), now());
+            state.accept(&statement("web", 2), &PolicyTarget::default(), now());
             Err::<(), _>(StateError::InTheWay { path: "x".into() })
         });
 

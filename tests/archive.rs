@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use relay_bundle::bundle::fault::{Fault, Form, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Contents, Fault, Form, ReadError};
+use relay_bundle::bundle::read::Contents;
 use relay_bundle::media::archive::{self, WriteError};
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::folder;
@@ -124,7 +125,7 @@ fn archive_equals_gnu_tar() {
 }
 
 #[test]
-fn gnu_tar_unpacks_an_archive_to_the_same_folder() {
+fn gnu_tar_unpacks_archive_to_same_folder() {
     let folder = folder();
     put(&folder.path, "a.tar", &written(&bundle(), None));
     fs::create_dir(folder.path.join("out")).unwrap();
@@ -140,7 +141,7 @@ fn gnu_tar_unpacks_an_archive_to_the_same_folder() {
 }
 
 #[test]
-fn what_other_options_of_gnu_tar_write_is_refused() {
+fn archive_from_other_gnu_tar_options_is_refused() {
     let folder = folder();
     let names = lay_out(&folder.path, &small(), None);
     let header =
@@ -208,7 +209,6 @@ fn reading_gives_back_what_was_written() {
     assert_eq!(opening.attestation(), Some(&attestation[..]));
     let sums_read = opening.read_sums().unwrap();
     assert_eq!(sums_read.attestation(), Some(&attestation[..]));
-    assert_eq!(sums_read.sums_bytes(), bundle().sums().encode().as_bytes());
     assert_eq!(sums_read.content_id(), bundle().sums().content_id());
     let contents = sums_read.into_files().unwrap().read_to_end().unwrap();
 
@@ -218,7 +218,7 @@ fn reading_gives_back_what_was_written() {
 }
 
 #[test]
-fn nothing_is_parsed_before_the_caller_asks_for_the_files() {
+fn nothing_is_parsed_before_caller_asks_for_files() {
     // The list is invalid, and no file follows. A caller that only checks a signature reaches
     // neither.
     let mut bytes = written(&small(), Some(b"attestation"));
@@ -238,7 +238,7 @@ const RECIPE_AT: usize = 3072;
 const END_AT: usize = 4096;
 
 #[test]
-fn each_defect_is_named_with_its_file_and_place() {
+fn each_defect_is_named_with_file_and_position() {
     type Edit = fn(&mut Vec<u8>);
     let table: [(&str, Edit, &str); 17] = [
         ("nothing", |tar| tar.clear(), "the input is empty"),
@@ -387,7 +387,7 @@ fn impossible_size_is_refused_early() {
 }
 
 #[test]
-fn failing_sink_is_no_bad_bundle() {
+fn failing_sink_is_not_reported_as_bad_bundle() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -428,7 +428,7 @@ fn failing_sink_is_no_bad_bundle() {
 }
 
 #[test]
-fn failing_medium_is_no_bad_bundle() {
+fn failing_medium_is_not_reported_as_bad_bundle() {
     /// A disk with a bad sector.
     struct Bad;
     impl Read for Bad {

@@ -109,7 +109,7 @@ fn copy(from: &Utf8Path, to: &Utf8Path) {
 }
 
 #[test]
-fn a_build_has_the_pinned_content_ids() {
+fn build_has_pinned_content_ids() {
     let place = Place::new();
     let pinned = fs_err::read_to_string("bundles/digests.toml").unwrap();
     for (profile, id) in SHIPPED.iter().zip(place.plain("plain")) {
@@ -151,7 +151,7 @@ fn time_zone_locale_and_environment_do_not_matter() {
 }
 
 #[test]
-fn the_umask_matters_neither_for_the_content_nor_for_the_modes() {
+fn umask_affects_neither_content_nor_modes() {
     let place = Place::new();
     let expected = place.plain("plain");
     for umask in ["000", "027", "077"] {
@@ -163,7 +163,7 @@ fn the_umask_matters_neither_for_the_content_nor_for_the_modes() {
 }
 
 #[test]
-fn the_folder_and_the_time_stamps_do_not_matter() {
+fn folder_and_timestamps_do_not_affect_build() {
     let place = Place::new();
     let expected = place.plain("plain");
     let other = place.path("another checkout/ünïcode/profiles");
@@ -214,7 +214,7 @@ fn line_ends_and_byte_order_marks_do_not_matter() {
 }
 
 #[test]
-fn the_number_of_processors_does_not_matter() {
+fn processor_count_does_not_affect_build() {
     let Some(taskset) = find("taskset", "util-linux") else { return };
     let place = Place::new();
     let before = [taskset.to_str().unwrap(), "-c", "0"];
@@ -222,7 +222,7 @@ fn the_number_of_processors_does_not_matter() {
 }
 
 #[test]
-fn the_user_does_not_matter() {
+fn user_does_not_affect_build() {
     let Some(setpriv) = find("setpriv", "util-linux") else { return };
     let before = [setpriv.to_str().unwrap(), "--reuid=65534", "--regid=65534", "--clear-groups"];
     if !Command::new(before[0])
@@ -241,7 +241,7 @@ fn the_user_does_not_matter() {
 }
 
 #[test]
-fn several_builds_at_once_make_the_same_entries() {
+fn concurrent_builds_create_same_entries() {
     let place = Place::new();
     let expected = place.plain("plain");
     let store = place.store("shared");

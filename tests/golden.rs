@@ -13,12 +13,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::layout::SUMS;
 use relay_bundle::bundle::open::Bundle;
-use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::images::lock::LOCK_FILE;
 use relay_bundle::profile;
 use relay_bundle::profile::diagnostic::Severity;
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
+use relay_bundle::profile_folder::ProfileFolder;
 use relay_bundle::render::{RENDER_ABI, render};
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ struct Variant<'a> {
 impl ProfileFiles for Variant<'_> {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         if name != self.name {
-            return Folder::new(Utf8Path::new(PROFILES)).profile(name);
+            return ProfileFolder::new(Utf8Path::new(PROFILES)).profile(name);
         }
         let path = self.folder.join(INPUT);
         let bytes = fs_err::read(&path).map_err(|error| error.to_string())?;
@@ -71,7 +71,7 @@ fn golden(variant: &str) -> Utf8PathBuf {
 
 /// Returns the profiles that the repository ships, without `base`, which others extend.
 fn shipped() -> BTreeSet<String> {
-    let names = Folder::new(Utf8Path::new(PROFILES)).names();
+    let names = ProfileFolder::new(Utf8Path::new(PROFILES)).names();
     names.into_iter().filter(|name| name != "base").collect()
 }
 
@@ -84,7 +84,7 @@ fn variants() -> BTreeSet<String> {
 /// Builds a variant in memory.
 fn build(name: &str) -> Result<Files, String> {
     let variant = Variant { name, folder: golden(name) };
-    let folder = Folder::new(Utf8Path::new(PROFILES));
+    let folder = ProfileFolder::new(Utf8Path::new(PROFILES));
     let files: &dyn ProfileFiles = if shipped().contains(name) { &folder } else { &variant };
     let loaded = profile::load(name, &[], files);
     let Some(profile) = loaded.profile else {
@@ -201,7 +201,7 @@ fn refuse(found: &[String]) {
 }
 
 #[test]
-fn every_variant_renders_to_the_bytes_that_were_accepted() {
+fn every_variant_renders_to_accepted_bytes() {
     let accepting = accepting();
     let mut differences = Vec::new();
     for name in variants() {
@@ -215,7 +215,7 @@ fn every_variant_renders_to_the_bytes_that_were_accepted() {
 }
 
 #[test]
-fn the_shipped_profiles_have_the_content_ids_that_are_pinned() {
+fn shipped_profiles_have_pinned_content_ids() {
     let content_id = |name: &String| {
         let sums = &build(name).unwrap()[SUMS];
         format!("sha256:{}", relay_bundle::model::digest::Digest::of(sums))
@@ -237,7 +237,7 @@ fn the_shipped_profiles_have_the_content_ids_that_are_pinned() {
 }
 
 #[test]
-fn every_shipped_profile_is_a_variant_and_every_other_variant_has_an_input() {
+fn shipped_profiles_are_variants_and_only_others_have_input() {
     let without_input: BTreeSet<String> =
         variants().into_iter().filter(|name| !golden(name).join(INPUT).is_file()).collect();
     assert_eq!(without_input, shipped());
@@ -270,7 +270,7 @@ fn leaves(value: &Value, path: &str, found: &mut BTreeMap<String, String>) {
 }
 
 #[test]
-fn every_key_has_a_variant_that_changes_it() {
+fn every_key_is_changed_by_some_variant() {
     let settings = |name: &str| {
         let recipe: Value = serde_json::from_slice(&build(name).unwrap()["recipe.json"]).unwrap();
         let mut found = BTreeMap::new();

@@ -4,9 +4,9 @@
 use std::io::Write as _;
 
 use fs_err as fs;
-use relay_bundle::bundle::carried::{Carried, hash_only};
+use relay_bundle::bundle::carried::Carried;
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Fault, Form, Opening, ReadError, SealedMedium};
+use relay_bundle::bundle::read::Opening;
 use relay_bundle::images::list::ImageList;
 use relay_bundle::media::archive;
 use relay_bundle::model::digest::Digest;
@@ -14,6 +14,9 @@ use relay_bundle::model::safe_path::SafePath;
 
 use self::carried::{Images, carry, image_of, path_of};
 use self::tar_records::records;
+use relay_bundle::bundle::content::hash_only;
+use relay_bundle::bundle::fault::{Fault, Form, ReadError};
+use relay_bundle::bundle::medium::SealedMedium;
 
 #[path = "support/carried.rs"]
 mod carried;
@@ -103,7 +106,7 @@ fn tampered(result: Result<Carried, ReadError>) -> String {
 }
 
 #[test]
-fn archive_and_pipe_carry_the_same() {
+fn archive_and_pipe_carry_same_content() {
     let media = Media::of_sizes(&SIZES);
 
     let all = [media.read_file(&media.tar), media.read_stream(&media.tar)].map(Result::unwrap);

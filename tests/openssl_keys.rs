@@ -84,7 +84,7 @@ fn key() -> PrivateKey {
 }
 
 #[test]
-fn a_plain_key_of_openssl_is_read_and_has_the_same_name() {
+fn plain_openssl_key_is_read_and_has_same_name() {
     let Some(openssl) = OpenSsl::new() else { return };
     openssl.run("genpkey -algorithm ed25519 -out plain.pem");
     openssl.run("pkey -in plain.pem -pubout -out plain.pub.pem");
@@ -100,7 +100,7 @@ fn a_plain_key_of_openssl_is_read_and_has_the_same_name() {
 }
 
 #[test]
-fn keys_that_openssl_encrypts_are_read_with_their_passphrase_alone() {
+fn encrypted_openssl_key_is_read_only_with_its_passphrase() {
     let Some(openssl) = OpenSsl::new() else { return };
     openssl.run("genpkey -algorithm ed25519 -out plain.pem");
     let wanted = openssl.public("plain.pem");
@@ -133,7 +133,7 @@ fn keys_that_openssl_encrypts_are_read_with_their_passphrase_alone() {
 }
 
 #[test]
-fn what_openssl_encrypts_weakly_is_refused_by_name_before_the_passphrase_is_wanted() {
+fn weak_encryption_is_refused_by_name_before_passphrase() {
     let Some(openssl) = OpenSsl::new() else { return };
     openssl.run("genpkey -algorithm ed25519 -out plain.pem");
     for (options, scheme) in [
@@ -180,7 +180,7 @@ fn our_keys_are_read_by_openssl_plain_and_encrypted() {
 }
 
 #[test]
-fn each_verifies_what_the_other_signs_and_nothing_else() {
+fn we_and_openssl_verify_exactly_each_others_signatures() {
     let Some(openssl) = OpenSsl::new() else { return };
     let message = b"DSSEv1 28 application/vnd.in-toto+json 2 {}";
     fs_err::write(openssl.path("message"), message).unwrap();
@@ -202,7 +202,7 @@ fn each_verifies_what_the_other_signs_and_nothing_else() {
 }
 
 #[test]
-fn keys_of_other_algorithms_are_refused_by_name_with_a_remedy() {
+fn keys_of_other_algorithms_are_refused_by_name_with_remedy() {
     let Some(openssl) = OpenSsl::new() else { return };
     for (command, name) in [
         ("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024", "RSA"),
@@ -231,7 +231,7 @@ fn keys_of_other_algorithms_are_refused_by_name_with_a_remedy() {
 }
 
 #[test]
-fn the_other_half_and_der_are_refused_with_remedies_that_help() {
+fn public_key_and_der_are_refused_with_working_remedy() {
     let Some(openssl) = OpenSsl::new() else { return };
     openssl.run("genpkey -algorithm ed25519 -out plain.pem");
     openssl.run("pkey -in plain.pem -pubout -out public.pem");

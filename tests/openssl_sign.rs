@@ -59,7 +59,7 @@ fn run(env: &TestEnv, program: &PathBuf, arguments: &[&str]) {
 }
 
 #[test]
-fn a_key_that_is_elsewhere_signs_with_openssl_alone() {
+fn external_key_signs_with_openssl_alone() {
     let Some(Home { env, theirs, entry, openssl, .. }) = home() else { return };
     let archive = env.path().join("web.tar");
     let before = fs_err::read(&archive).unwrap();
@@ -101,7 +101,7 @@ fn signers_here_and_elsewhere_sign_one_statement() {
 }
 
 #[test]
-fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
+fn signature_of_other_content_or_key_is_not_attached() {
     let Some(Home { env, openssl, .. }) = home() else { return };
     let archive = env.path().join("web.tar");
     let before = fs_err::read(&archive).unwrap();
@@ -173,7 +173,7 @@ fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
 }
 
 #[test]
-fn a_payload_of_another_statement_than_the_one_that_is_there_needs_reseal() {
+fn payload_of_other_statement_than_existing_needs_reseal() {
     let Some(Home { env, ours, theirs, openssl, .. }) = home() else { return };
     env.ok(&["sign", "web.tar", "--payload", "payload.bin"]);
     run(&env, &openssl, &[&SIGN[..], &["payload.sig"]].concat());
@@ -204,7 +204,7 @@ fn a_payload_of_another_statement_than_the_one_that_is_there_needs_reseal() {
 }
 
 #[test]
-fn a_payload_is_not_written_over_other_files_or_into_the_bundle() {
+fn payload_is_not_written_over_files_or_into_bundle() {
     let Some(Home { env, entry, .. }) = home() else { return };
     let before = fs_err::read(env.path().join("web.tar")).unwrap();
     let inside = entry.join("payload.bin");
@@ -284,7 +284,7 @@ fn verify(env: &TestEnv, shell: &Shell, bundle: &str, keys: &[&str]) -> Output {
 }
 
 #[test]
-fn a_shell_script_with_stock_tools_verifies_what_we_sign() {
+fn shell_script_verifies_signed_bundle() {
     let Some(home) = home() else { return };
     let env = &home.env;
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
@@ -311,7 +311,7 @@ fn key_of(env: &TestEnv) -> PrivateKey {
 }
 
 #[test]
-fn the_shell_script_refuses_what_was_altered_on_the_way() {
+fn shell_script_refuses_content_altered_in_transit() {
     let Some(home) = home() else { return };
     let env = &home.env;
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
@@ -398,7 +398,7 @@ const RESIGN: &str = r#"
 "#;
 
 #[test]
-fn the_shell_script_refuses_archives_of_another_form() {
+fn shell_script_refuses_archives_of_other_form() {
     let Some(home) = home() else { return };
     let env = &home.env;
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
@@ -442,7 +442,7 @@ fn the_shell_script_refuses_archives_of_another_form() {
 }
 
 #[test]
-fn the_shell_script_takes_names_that_mean_something_to_other_programs() {
+fn shell_script_accepts_names_special_to_other_programs() {
     let Some(home) = home() else { return };
     let env = &home.env;
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
@@ -461,7 +461,7 @@ fn the_shell_script_takes_names_that_mean_something_to_other_programs() {
 }
 
 #[test]
-fn the_shell_script_writes_no_more_than_was_signed() {
+fn shell_script_writes_no_more_than_signed_content() {
     let Some(home) = home() else { return };
     let env = &home.env;
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
@@ -491,7 +491,7 @@ fn the_shell_script_writes_no_more_than_was_signed() {
 }
 
 #[test]
-fn the_shell_script_refuses_a_statement_that_acts_on_a_terminal() {
+fn shell_script_refuses_statement_with_terminal_escapes() {
     let Some(home) = home() else { return };
     let env = &home.env;
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());

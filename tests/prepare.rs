@@ -151,7 +151,7 @@ impl Drop for Run {
 }
 
 #[test]
-fn the_file_holds_the_credentials_as_they_are_and_only_its_owner_may_read_it() {
+fn file_holds_exact_credentials_readable_only_by_owner() {
     let Some(pod) = Pod::new() else { return };
     let _redis = pod.listen();
 
@@ -171,7 +171,7 @@ fn the_file_holds_the_credentials_as_they_are_and_only_its_owner_may_read_it() {
 }
 
 #[test]
-fn nothing_of_the_credentials_is_printed() {
+fn credentials_are_not_printed() {
     let Some(pod) = Pod::new() else { return };
     let pod = pod.with("ADMIN_USERNAME", "the-user").with("ADMIN_PASSWORD", "the-password");
     let redis = pod.listen();
@@ -190,7 +190,7 @@ fn nothing_of_the_credentials_is_printed() {
 }
 
 #[test]
-fn the_script_waits_for_a_redis_that_comes_later_and_says_so_once() {
+fn script_waits_for_late_redis_and_says_so_once() {
     let Some(pod) = Pod::new() else { return };
     let run = pod.start();
     let waiting = format!("prepare: waiting for Redis at {}: ECONNREFUSED\n", pod.redis);
@@ -208,7 +208,7 @@ fn the_script_waits_for_a_redis_that_comes_later_and_says_so_once() {
 }
 
 #[test]
-fn a_host_that_has_no_address_is_named_with_the_reason() {
+fn unresolvable_host_is_reported_with_reason() {
     let Some(pod) = Pod::new() else { return };
     let pod = pod.with("REDIS_HOST", "redis.invalid");
 
@@ -224,7 +224,7 @@ fn a_host_that_has_no_address_is_named_with_the_reason() {
 }
 
 #[test]
-fn a_long_wait_is_told_again_every_30_seconds() {
+fn long_wait_is_reported_again_every_30_seconds() {
     let Some(pod) = Pod::new() else { return };
     // A clock that runs 20 times too fast: 30 seconds pass in two of the script's attempts.
     let clock = pod.data.path().join("clock.js");
@@ -250,7 +250,7 @@ fn a_long_wait_is_told_again_every_30_seconds() {
 }
 
 #[test]
-fn a_file_that_is_there_stays_as_it_is() {
+fn existing_file_stays_unchanged() {
     let Some(pod) = Pod::new() else { return };
     let _redis = pod.listen();
     for content in [r#"{"adminPassword":"changed by hand"}"#, ""] {
@@ -297,7 +297,7 @@ fn of_many_scripts_on_one_volume_exactly_one_writes() {
 }
 
 #[test]
-fn a_missing_or_empty_variable_is_named_at_once() {
+fn missing_or_empty_variable_is_reported_at_once() {
     for name in ["ADMIN_USERNAME", "ADMIN_PASSWORD", "REDIS_HOST", "REDIS_PORT"] {
         let Some(pod) = Pod::new() else { return };
         for pod in [pod.with(name, ""), Pod::new().unwrap().without(name)] {
@@ -332,7 +332,7 @@ fn control_characters_in_credentials_are_refused_at_once() {
 }
 
 #[test]
-fn a_port_that_is_none_is_refused() {
+fn invalid_port_is_refused() {
     for port in ["tcp://10.0.0.1:6379", "0", "65536", "-1", "6379 ", "0x10"] {
         let Some(pod) = Pod::new() else { return };
 
@@ -347,7 +347,7 @@ fn a_port_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_volume_that_cannot_be_written_fails_the_start() {
+fn unwritable_volume_fails_start() {
     let Some(pod) = Pod::new() else { return };
     let _redis = pod.listen();
     let mut command = Command::new(&pod.node);
@@ -361,7 +361,7 @@ fn a_volume_that_cannot_be_written_fails_the_start() {
 }
 
 #[test]
-fn sigterm_ends_the_wait_at_once() {
+fn sigterm_ends_wait_at_once() {
     let Some(pod) = Pod::new() else { return };
     let run = pod.start();
     wait_until("the script waits", PATIENCE, || run.told().contains("waiting"));
@@ -376,7 +376,7 @@ fn sigterm_ends_the_wait_at_once() {
 }
 
 #[test]
-fn sigterm_ends_the_wait_of_the_first_process_of_a_container() {
+fn sigterm_ends_wait_of_container_pid_1() {
     let Some(pod) = Pod::new() else { return };
     if !isolated() {
         return;

@@ -30,7 +30,7 @@ fn messages(loaded: &Loaded) -> String {
 }
 
 #[test]
-fn an_empty_profile_is_the_defaults() {
+fn empty_profile_equals_defaults() {
     let loaded = load("");
     assert!(!loaded.diagnostics.has_errors(), "{}", messages(&loaded));
     let profile = loaded.profile.unwrap();
@@ -39,7 +39,7 @@ fn an_empty_profile_is_the_defaults() {
 }
 
 #[test]
-fn ten_mistakes_give_ten_diagnostics_in_the_order_of_the_text() {
+fn ten_mistakes_give_ten_diagnostics_in_text_order() {
     let loaded = load(
         r#"replicaCuont = 2
 replicaCount = "two"
@@ -83,7 +83,7 @@ operater = "Exists"
 }
 
 #[test]
-fn a_secret_of_another_form_replaces_the_one_below_and_one_of_the_same_form_is_merged() {
+fn secret_of_other_form_replaces_and_of_same_form_merges() {
     let files = Files(BTreeMap::from([
         (
             "base",

@@ -8,7 +8,7 @@ fn read(name: &str) -> String {
 }
 
 #[test]
-fn the_tour_shows_the_bundle_that_production_really_is() {
+fn tour_shows_actual_production_bundle() {
     let digests = read("bundles/digests.toml");
     let line =
         digests.lines().find(|line| line.starts_with("production")).expect("production is pinned");
@@ -20,7 +20,7 @@ fn the_tour_shows_the_bundle_that_production_really_is() {
 }
 
 #[test]
-fn every_command_is_in_the_readme_and_every_link_leads_somewhere() {
+fn readme_names_every_command_and_has_valid_links() {
     let readme = read("README.md");
     let help = Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
         .arg("--help")
@@ -29,9 +29,9 @@ fn every_command_is_in_the_readme_and_every_link_leads_somewhere() {
     let help = String::from_utf8(help.stdout).expect("help is UTF-8");
     let commands = help
         .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty());
+        .skip_while(|line| *line != "Build:")
+        .take_while(|line| *line != "Options:")
+        .filter(|line| line.starts_with("  "));
     let names: Vec<&str> = commands
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")

@@ -50,7 +50,7 @@ fn sign_and_die(env: &TestEnv, name: &str, key: &str, blocks: u64) -> std::proce
 }
 
 #[test]
-fn a_process_killed_at_any_write_leaves_the_old_bundle_as_it_was() {
+fn process_killed_at_any_write_leaves_old_bundle_intact() {
     let (env, places) = bundles();
     let (first, second) = (write_pair(env.path(), "first", 1), write_pair(env.path(), "second", 2));
     for (name, path) in &places {
@@ -131,7 +131,7 @@ fn of_signers_at_once_no_signature_is_lost() {
 }
 
 #[test]
-fn of_signers_at_once_who_make_statements_of_their_own_each_is_told_whether_its_signature_counts() {
+fn concurrent_rival_signers_learn_if_their_signature_counts() {
     let (env, places) = bundles();
     for (name, path) in &places {
         let signers = sign_at_once(&env, name, &[], 8);
@@ -162,7 +162,7 @@ const ON_OTHER_DISKS: &str = r#"
 "#;
 
 #[test]
-fn a_full_disk_and_a_folder_on_a_disk_of_its_own_are_errors_that_leave_the_bundle_as_it_was() {
+fn full_disk_and_mounted_folder_are_errors_that_keep_bundle() {
     if !isolated() {
         return;
     }

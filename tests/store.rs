@@ -8,8 +8,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use camino::Utf8Path;
 use fs_err as fs;
+use relay_bundle::bundle::fault::{Fault, Form, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Contents, Fault, Form, ReadError, SumsRead};
+use relay_bundle::bundle::read::{Contents, SumsRead};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::{EntryName, GarbageScope, Outcome, Registered, Store, StoreError};
@@ -72,7 +73,7 @@ fn chmod(path: &Utf8Path, mode: u32) {
 }
 
 #[test]
-fn a_bundle_is_stored_under_a_name_that_proves_its_content() {
+fn bundle_is_stored_under_name_that_proves_its_content() {
     let Home { root, store, _folder } = home();
     let files = bundle("one");
 
@@ -99,7 +100,7 @@ fn a_bundle_is_stored_under_a_name_that_proves_its_content() {
 }
 
 #[test]
-fn stock_sha256sum_agrees_with_an_entry() {
+fn stock_sha256sum_agrees_with_entry() {
     let Home { store, _folder, .. } = home();
     let registered = register(&store, "one");
 
@@ -136,7 +137,7 @@ fn modes_are_fixed() {
 }
 
 #[test]
-fn building_the_same_again_changes_nothing_and_building_another_moves_the_link() {
+fn rebuild_changes_nothing_and_other_build_moves_link() {
     let Home { root, store, _folder } = home();
     let first = register(&store, "one");
     let inode = fs::metadata(first.path.join("bundle.json")).unwrap().ino();
@@ -156,7 +157,7 @@ fn building_the_same_again_changes_nothing_and_building_another_moves_the_link()
 }
 
 #[test]
-fn an_entry_is_found_by_link_name_and_id() {
+fn entry_is_found_by_link_name_and_id() {
     let Home { store, _folder, .. } = home();
     let one = register(&store, "one");
     let id = one.content_id.to_string();
@@ -195,7 +196,18 @@ fn an_entry_is_found_by_link_name_and_id() {
 }
 
 #[test]
-fn a_store_that_does_not_exist_is_empty_and_reading_does_not_make_it() {
+fn link_named_after_other_content_is_refused() {
+    let Home { root, store, _folder } = home();
+    let one = register(&store, "one");
+    let other = Digest::of(b"other").to_string();
+
+    symlink(one.entry.as_str(), root.join(&other)).unwrap();
+
+    assert!(matches!(refused(&store, &other), Fault::OtherContent { .. }));
+}
+
+#[test]
+fn missing_store_is_empty_and_reading_does_not_create_it() {
     let Home { root, store, _folder } = home();
 
     assert!(store.entries().unwrap().is_empty());
@@ -206,7 +218,7 @@ fn a_store_that_does_not_exist_is_empty_and_reading_does_not_make_it() {
 }
 
 #[test]
-fn a_beginning_that_two_ids_share_is_ambiguous() {
+fn id_prefix_shared_by_two_entries_is_ambiguous() {
     let Home { root, store, _folder } = home();
     let one = register(&store, "one");
     let id = one.content_id.short(32);
@@ -224,7 +236,7 @@ fn a_beginning_that_two_ids_share_is_ambiguous() {
 }
 
 #[test]
-fn a_link_that_leads_elsewhere_is_not_followed() {
+fn link_leading_elsewhere_is_not_followed() {
     let Home { root, store, _folder } = home();
     let one = register(&store, "one");
     symlink("/etc", root.join("etc")).unwrap();
@@ -239,7 +251,7 @@ fn a_link_that_leads_elsewhere_is_not_followed() {
 }
 
 #[test]
-fn something_else_where_the_link_should_be_is_left_alone() {
+fn other_file_in_place_of_link_is_left_alone() {
     let Home { root, store, _folder } = home();
     fs::create_dir(&root).unwrap();
     put(root.join("production"), "mine");
@@ -375,7 +387,7 @@ const HARMS: [(&str, Harm, Complaint); 18] = [
 ];
 
 #[test]
-fn an_altered_entry_is_found_when_read_and_made_again_by_the_next_build() {
+fn altered_entry_is_found_when_read_and_remade_by_next_build() {
     for (what, harm, complaint) in HARMS {
         let Home { root, store, _folder } = home();
         let entry = register(&store, "one").path;
@@ -396,7 +408,7 @@ fn an_altered_entry_is_found_when_read_and_made_again_by_the_next_build() {
 }
 
 #[test]
-fn anything_that_stands_where_the_entry_should_be_is_replaced() {
+fn anything_in_place_of_entry_is_replaced() {
     let Home { store, _folder, .. } = home();
     let entry = register(&store, "one").path;
     let harms: [Harm; 3] = [
@@ -416,7 +428,7 @@ fn anything_that_stands_where_the_entry_should_be_is_replaced() {
 }
 
 #[test]
-fn an_attestation_is_attached_in_one_step_and_survives_builds_and_repairs() {
+fn attestation_is_set_atomically_and_survives_build_and_repair() {
     let Home { store, _folder, .. } = home();
     let registered = register(&store, "one");
     let attestation =
@@ -439,7 +451,7 @@ fn an_attestation_is_attached_in_one_step_and_survives_builds_and_repairs() {
 }
 
 #[test]
-fn an_attestation_has_a_limit_and_needs_an_entry() {
+fn attestation_has_size_limit_and_needs_entry() {
     let Home { store, _folder, .. } = home();
     let entry = register(&store, "one").entry;
     let nowhere = EntryName::new(&Digest::of(b"x"), "relay", "production").unwrap();
@@ -498,7 +510,7 @@ fn bytes_of(entry: &Utf8Path) -> u64 {
 }
 
 #[test]
-fn a_build_removes_what_dead_builds_left() {
+fn build_removes_leftovers_of_dead_builds() {
     let Home { root, store, _folder } = home();
     fs::create_dir_all(root.join(".tmp/work-killed/new/manifests")).unwrap();
     put(root.join(".tmp/work-killed/new/manifests/a.yaml"), "half");

@@ -164,7 +164,7 @@ fn blob_that_is_too_short_or_too_long_is_not_stored() {
 }
 
 #[test]
-fn second_writer_waits_and_finds_the_blob_stored() {
+fn second_writer_waits_and_finds_blob_stored() {
     let (Home { store, _folder, .. }, _) = with_folders();
     let mut first = partial(&store);
     let (tell, told) = channel();
@@ -183,7 +183,7 @@ fn second_writer_waits_and_finds_the_blob_stored() {
 }
 
 #[test]
-fn second_writer_goes_on_where_the_first_gave_up() {
+fn second_writer_continues_where_first_gave_up() {
     let (Home { store, _folder, .. }, _) = with_folders();
     let mut first = partial(&store);
     let other = store.clone();
@@ -213,7 +213,7 @@ fn writers_of_two_blobs_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn links_and_folders_in_place_of_a_blob_are_not_used() {
+fn links_and_folders_in_place_of_blob_are_not_used() {
     let (Home { store, root, _folder }, path) = with_folders();
     let target = root.join(".blobs/sha256").join(digest().to_string());
     let outside = root.with_file_name("outside");
@@ -233,7 +233,7 @@ fn links_and_folders_in_place_of_a_blob_are_not_used() {
 }
 
 #[test]
-fn folder_of_the_blobs_must_not_be_a_link() {
+fn blobs_folder_must_not_be_link() {
     let Home { store, root, _folder } = home();
     fs::create_dir_all(root.with_file_name("outside")).unwrap();
     fs::create_dir_all(&root).unwrap();
@@ -243,7 +243,7 @@ fn folder_of_the_blobs_must_not_be_a_link() {
 }
 
 #[test]
-fn removal_waits_for_those_who_use_the_blobs() {
+fn removal_waits_for_blob_users() {
     let (Home { store, root, _folder }, _) = with_folders();
     partial(&store).append(BLOB).unwrap();
     let share = store.blobs().share().unwrap();
@@ -264,7 +264,7 @@ fn removal_waits_for_those_who_use_the_blobs() {
 }
 
 #[test]
-fn gc_follows_no_link_out_of_the_store() {
+fn gc_follows_no_link_out_of_store() {
     let outside = home();
     let victim = outside.root.join("sha256").join("d".repeat(64));
     fs::create_dir_all(victim.parent().unwrap()).unwrap();
@@ -288,7 +288,7 @@ fn gc_follows_no_link_out_of_the_store() {
 }
 
 #[test]
-fn partial_blob_with_a_second_name_is_not_extended() {
+fn hard_linked_partial_blob_is_not_extended() {
     let home = home();
     let store = &home.store;
     drop(store.blobs().share().unwrap());

@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use relay_bundle::bundle::fault::{Fault, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Contents, Fault, Files, ReadError};
+use relay_bundle::bundle::read::{Contents, Files};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::blobs::{BlobEnd, BlobStart};
@@ -126,7 +127,7 @@ fn do_deed(store: &Store, name: &str) {
 }
 
 #[test]
-fn a_process_killed_before_any_change_leaves_a_whole_store_and_the_next_one_succeeds() {
+fn kill_before_any_change_leaves_store_whole_for_next_process() {
     let mut kills = 0;
     for Deed { name, prepare } in DEEDS {
         for step in 0.. {
@@ -182,12 +183,12 @@ fn assert_nothing_is_half_done(store: &Store) {
 // --- full, read-only ---
 
 #[test]
-fn a_full_disk_is_an_error_that_leaves_the_store_as_it_was() {
+fn full_disk_is_error_that_leaves_store_unchanged() {
     with_tmpfs("full disk");
 }
 
 #[test]
-fn a_read_only_store_can_be_read_and_refuses_to_be_written() {
+fn read_only_store_can_be_read_but_not_written() {
     with_tmpfs("read-only");
 }
 
@@ -347,7 +348,7 @@ fn processes_that_build_at_once_do_not_disturb_each_other() {
 }
 
 #[test]
-fn of_builds_that_find_the_same_altered_entry_one_replaces_it() {
+fn concurrent_builds_replace_same_altered_entry_once() {
     let Home { store, _folder, .. } = home();
     spoil(&store);
 

@@ -15,7 +15,7 @@ use std::process::Command;
 use tools::find;
 
 #[test]
-fn every_command_of_the_tour_prints_what_the_readme_shows() {
+fn every_tour_command_prints_output_shown_in_readme() {
     if [("bash", "bash"), ("openssl", "openssl"), ("kubectl", "kubectl")]
         .iter()
         .any(|(program, package)| find(program, package).is_none())
@@ -48,7 +48,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn git_adds_no_key_policy_or_archive_of_the_tour() {
+fn git_adds_no_tour_key_policy_or_archive() {
     let programs =
         [("git", "git"), ("bash", "bash"), ("openssl", "openssl"), ("kubectl", "kubectl")];
     if programs.iter().any(|(program, package)| find(program, package).is_none()) {

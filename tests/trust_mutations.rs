@@ -14,7 +14,7 @@ use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::PrivateKey;
-use relay_bundle::trust::policy::{Policy, Target};
+use relay_bundle::trust::policy::{Policy, PolicyTarget};
 use relay_bundle::trust::state::{Place, State};
 use relay_bundle::trust::statement::{Predicate, Statement};
 
@@ -60,8 +60,8 @@ static ENVELOPES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 });
 
 static STATES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let anywhere = Target::default();
-    let site = Target {
+    let anywhere = PolicyTarget::default();
+    let site = PolicyTarget {
         site: Some("plant-7".parse().unwrap()),
         cluster_uid: Some("0f8fad5b-d9cb-469f-a165-70867728950e".to_owned()),
     };
@@ -281,7 +281,7 @@ fn for_damaged(originals: &'static [Vec<u8>], check: impl Fn(&[u8]) -> TestCaseR
 }
 
 #[test]
-fn a_damaged_attestation_is_refused_or_has_its_only_spelling() {
+fn damaged_attestation_is_refused_or_canonical() {
     let messages: Vec<Vec<u8>> =
         ENVELOPES.iter().map(|bytes| Envelope::parse(bytes).unwrap().signed_bytes()).collect();
     for_damaged(&ENVELOPES, |bytes| {
@@ -303,7 +303,7 @@ fn a_damaged_attestation_is_refused_or_has_its_only_spelling() {
 }
 
 #[test]
-fn a_damaged_statement_is_refused_or_has_its_only_spelling() {
+fn damaged_statement_is_refused_or_canonical() {
     for_damaged(&STATEMENTS, |bytes| {
         if let Ok(statement) = Statement::parse(bytes) {
             prop_assert_eq!(statement.to_bytes(), bytes);
@@ -313,7 +313,7 @@ fn a_damaged_statement_is_refused_or_has_its_only_spelling() {
 }
 
 #[test]
-fn a_damaged_state_is_refused_or_has_its_only_spelling() {
+fn damaged_state_is_refused_or_canonical() {
     for_damaged(&STATES, |bytes| {
         if let Ok(state) = State::parse(bytes) {
             prop_assert_eq!(state.to_bytes().unwrap(), bytes);
@@ -323,7 +323,7 @@ fn a_damaged_state_is_refused_or_has_its_only_spelling() {
 }
 
 #[test]
-fn a_damaged_policy_is_refused_or_means_the_same_however_it_is_laid_out() {
+fn damaged_policy_is_refused_or_same_in_any_layout() {
     for_damaged(&POLICIES, |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
         let Ok(policy) = Policy::parse(text) else { return Ok(()) };

@@ -139,7 +139,7 @@ fn wycheproof_agrees_with_every_verdict() {
 }
 
 #[test]
-fn the_published_file_of_wycheproof_agrees_with_every_verdict() {
+fn published_wycheproof_file_agrees_with_every_verdict() {
     let Some(set) = shared("wycheproof/ed25519_test.json") else { return };
     let mut tests = 0;
 
@@ -156,7 +156,7 @@ fn the_published_file_of_wycheproof_agrees_with_every_verdict() {
 }
 
 #[test]
-fn of_the_twelve_cases_of_speccheck_none_is_accepted() {
+fn all_twelve_speccheck_cases_are_refused() {
     let Some(vectors) = speccheck() else { return };
 
     let accepted = Accepted::of(&vectors);
@@ -187,7 +187,7 @@ fn of_the_twelve_cases_of_speccheck_none_is_accepted() {
 }
 
 #[test]
-fn of_the_edge_cases_of_cctv_only_those_without_an_edge_are_accepted() {
+fn only_cctv_cases_without_edge_are_accepted() {
     let Some(vectors) = cctv() else { return };
 
     let accepted = Accepted::of(&vectors);
@@ -204,7 +204,7 @@ fn of_the_edge_cases_of_cctv_only_those_without_an_edge_are_accepted() {
 }
 
 #[test]
-fn a_key_with_any_part_of_small_order_or_another_spelling_is_refused_when_it_is_read() {
+fn noncanonical_or_partly_small_order_key_is_refused_on_read() {
     let Some(vectors) = cctv() else { return };
     let mut verdicts: BTreeMap<[u8; 32], (bool, Result<PublicKey, InvalidPublicKey>)> =
         BTreeMap::new();

@@ -199,7 +199,7 @@ sys.stdout.buffer.write(json.dumps(answers, default=repr).encode())
 ";
 
 #[test]
-fn every_string_survives_as_value_and_as_key_read_by_ourselves() {
+fn every_string_survives_as_value_and_key_in_own_reader() {
     for text in strings(4000) {
         let document = document(&text);
         let written = to_yaml(&document);
@@ -210,7 +210,7 @@ fn every_string_survives_as_value_and_as_key_read_by_ourselves() {
 }
 
 #[test]
-fn every_string_survives_as_value_and_as_key_read_by_python() {
+fn every_string_survives_as_value_and_key_in_python() {
     let Some(python) = find("python3", "python3") else { return };
     let available = Command::new(&python).args(["-c", "import yaml, ruamel.yaml"]).output();
     if !available.is_ok_and(|output| output.status.success()) {
@@ -230,7 +230,7 @@ fn every_string_survives_as_value_and_as_key_read_by_python() {
 }
 
 #[test]
-fn every_string_survives_as_value_and_as_key_read_by_kubectl() {
+fn every_string_survives_as_value_and_key_in_kubectl() {
     if !Command::new("kubectl")
         .args(["version", "--client"])
         .output()

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::place::Place;
+use super::place::SealedPlace;
 use crate::model::text::AgeRecipient;
 
 /// The stanza type. Its argument is the place; its body has one line per recipient.
@@ -19,7 +19,7 @@ pub const ADDRESS_STANZA: &str = "relay-bundle-address-grease";
 /// The place and the recipients of a sealed value, as written by the program that sealed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    pub place: Place,
+    pub place: SealedPlace,
     pub recipients: BTreeSet<AgeRecipient>,
 }
 

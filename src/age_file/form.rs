@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::address::{ADDRESS_STANZA, Address};
 use super::armour::{ARMOUR_BEGIN, without_armour};
-use super::place::Place;
-use super::{FRAME_BYTES_MAX, PADDING, RECIPIENTS_MAX, SEALED_BYTES_MAX};
+use super::limits::{FRAME_BYTES_MAX, PADDING, RECIPIENTS_MAX, SEALED_BYTES_MAX};
+use super::place::SealedPlace;
 
 /// The beginning of the first line of every age file.
 pub const MAGIC_BEGIN: &str = "age-encryption.org/";
@@ -39,7 +39,7 @@ pub enum Stated<'a> {
     /// The file has no address: stock age or an earlier version sealed it. Only the decrypted
     /// content states its place.
     Unknown,
-    Other(&'a Place),
+    Other(&'a SealedPlace),
 }
 
 /// Why a file is not a sealed secret.
@@ -131,7 +131,7 @@ impl Form {
     }
 
     /// Compares the place in the file's address with the place where the file is used.
-    pub fn stated(&self, place: &Place) -> Stated<'_> {
+    pub fn stated(&self, place: &SealedPlace) -> Stated<'_> {
         match &self.address {
             None => Stated::Unknown,
             Some(address) if address.place == *place => Stated::Same,
@@ -179,11 +179,11 @@ impl Header {
         let mut words = words.split(|byte| *byte == b' ');
         let kind = words.next().unwrap_or_default();
         let arguments: Vec<&[u8]> = words.collect();
-        let kind = Kind::of(kind)?;
+        let kind = StanzaKind::of(kind)?;
         let body = body(rest)?;
         self.stanzas += 1;
         match kind {
-            Kind::Recipient => {
+            StanzaKind::Recipient => {
                 self.recipients += 1;
                 let is_whole = matches!(arguments[..], [share] if is_key_length(share))
                     && is_key_length(&body);
@@ -191,11 +191,11 @@ impl Header {
                     return Err(FormError::Header);
                 }
             }
-            Kind::Address if self.address.is_some() => return Err(FormError::Address),
-            Kind::Address => {
+            StanzaKind::Address if self.address.is_some() => return Err(FormError::Address),
+            StanzaKind::Address => {
                 self.address = Some(Address::parse(&arguments, &body).ok_or(FormError::Address)?);
             }
-            Kind::Meaningless => {}
+            StanzaKind::Meaningless => {}
         }
         let is_long = self.stanzas > STANZAS_MAX || self.recipients > RECIPIENTS_MAX;
         if is_long { Err(FormError::TooMany) } else { Ok(()) }
@@ -212,13 +212,13 @@ impl Header {
 }
 
 /// The type of a stanza. All other types are rejected.
-enum Kind {
+enum StanzaKind {
     Recipient,
     Address,
     Meaningless,
 }
 
-impl Kind {
+impl StanzaKind {
     fn of(kind: &[u8]) -> Result<Self, FormError> {
         match kind {
             b"X25519" => Ok(Self::Recipient),
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_where_a_bundle_is_applied_is_refused_by_its_reason() {
+    fn file_apply_cannot_decrypt_is_refused_with_reason() {
         let stanza = |kind: &str| format!("-> {kind} abc\n\n");
         let table = [
             (file(&stanza("scrypt"), 512), FormError::Passphrase),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn content_has_the_length_of_a_frame() {
+    fn content_length_must_match_frame_length() {
         for length in [0, 1, 511, 513, FRAME_BYTES_MAX + PADDING] {
             assert_eq!(recipients(&file(RECIPIENT, length)), Err(FormError::NotPadded), "{length}");
         }
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_of_any_bytes_ends_in_a_judgement() {
+    fn header_of_arbitrary_bytes_gets_verdict() {
         let good = file(RECIPIENT, 512);
         for end in 0..good.len() {
             assert!(Form::of(&good[..end]).is_err(), "{end} bytes");
@@ -399,8 +399,8 @@ mod tests {
             Form::of(&file(&format!("{RECIPIENT}{}", address(PLACE, &format!("{KEY}\n"))), 512))
                 .ok();
         let form = form.unwrap();
-        let other: Place = "relay/other-sealed/jwt-secret".parse().unwrap();
-        let place: Place = PLACE.parse().unwrap();
+        let other: SealedPlace = "relay/other-sealed/jwt-secret".parse().unwrap();
+        let place: SealedPlace = PLACE.parse().unwrap();
 
         assert_eq!(form.recipients(), 1);
         assert_eq!(form.stated(&place), Stated::Same);

@@ -8,7 +8,7 @@ use crate::model::text::{DataKey, Label, ObjectName};
 /// A key of a Secret, written as `namespace/name/key`. None of the three contains `/` or a line
 /// break.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct SealedPlace {
     namespace: Label,
     name: ObjectName,
     key: DataKey,
@@ -19,7 +19,7 @@ pub struct Place {
 #[error("not a Secret key in the form `namespace/name/key`")]
 pub struct InvalidPlace;
 
-impl Place {
+impl SealedPlace {
     /// The maximum length of a place as text.
     pub const BYTES_MAX: usize = Label::LEN_MAX + 1 + ObjectName::LEN_MAX + 1 + DataKey::LEN_MAX;
 
@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for SealedPlace {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
@@ -62,7 +62,7 @@ impl FromStr for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SealedPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.namespace, self.name, self.key)
     }
@@ -73,13 +73,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_has_three_names_of_kubernetes() {
+    fn place_consists_of_three_kubernetes_names() {
         let good = "claude-relay/claude-relay-sealed/jwt-secret";
-        assert_eq!(good.parse::<Place>().unwrap().to_string(), good);
+        assert_eq!(good.parse::<SealedPlace>().unwrap().to_string(), good);
         for bad in [
             "", "a/b", "a/b/c/d", "/b/c", "a//c", "a/b/", "A/b/c", "a/b/c\n", "a.b/c/d", "a/b/../c",
         ] {
-            assert_eq!(bad.parse::<Place>(), Err(InvalidPlace), "{bad:?}");
+            assert_eq!(bad.parse::<SealedPlace>(), Err(InvalidPlace), "{bad:?}");
         }
     }
 }

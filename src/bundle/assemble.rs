@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::budget::ValueCounter;
 use super::derive;
 use super::files::{AddError, BundleFiles};
-use super::index::{FORMAT, Image, Index, KubernetesRange, Object, Source, Wanted, WantedKey};
-use super::limits::{LimitExceeded, Values, check_document};
+use super::index::{FORMAT, Index, KubernetesRange, Object, PodImage, Source, Wanted, WantedKey};
+use super::limits::{LimitExceeded, check_document};
 use super::open::{INDEX, RECIPE};
 use super::recipe::Recipe;
 use crate::canonical::{Canonical, NotCanonical};
@@ -98,7 +99,7 @@ pub fn manifests(set: &ManifestSet) -> Result<BundleFiles, AssembleError> {
     if let Some(duplicate) = set.duplicates().first() {
         return Err(AssembleError::Duplicate(duplicate.clone()));
     }
-    let (mut files, mut values) = (BundleFiles::default(), Values::default());
+    let (mut files, mut values) = (BundleFiles::default(), ValueCounter::default());
     for manifest in set.iter() {
         values.admit(&manifest.object)?;
         if yaml::is_too_large(&manifest.object) {
@@ -110,6 +111,17 @@ pub fn manifests(set: &ManifestSet) -> Result<BundleFiles, AssembleError> {
         )?;
     }
     Ok(files)
+}
+
+/// Returns the manifests as YAML documents, in apply order; `files` must contain them.
+pub fn documents(set: &ManifestSet, files: &BundleFiles) -> Vec<u8> {
+    let mut documents = Vec::new();
+    for manifest in set.iter() {
+        let file = files.get(&path_of(manifest)).expect("every manifest has a file");
+        documents.extend_from_slice(b"---\n");
+        documents.extend_from_slice(file.bytes());
+    }
+    documents
 }
 
 fn path_of(manifest: &Manifest) -> String {
@@ -125,9 +137,9 @@ fn object(files: &BundleFiles, manifest: &Manifest) -> Object {
 }
 
 /// Lists the images of a locked profile, by the references in its manifests.
-fn list(profile: &Profile, images: &[Image]) -> Result<ImageList, InvalidImageList> {
+fn list(profile: &Profile, images: &[PodImage]) -> Result<ImageList, InvalidImageList> {
     let sources = profile.images();
-    let locked = |image: &Image| {
+    let locked = |image: &PodImage| {
         let reference =
             image.reference.parse().expect("the references of a locked profile were checked");
         let source =
@@ -201,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_is_made_exactly_if_a_reader_takes_it() {
+    fn manifest_is_built_only_if_reader_accepts_it() {
         // The map, 4 keys, 2 scalars, 2 maps, and 2 keys with their values.
         let others = 1 + 4 + 2 + 2 + 4;
         for (nodes, wanted) in [(19_999, true), (20_001, false)] {
@@ -219,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_values_of_all_manifests_are_limited_as_in_a_reader() {
+    fn total_manifest_values_have_same_limit_as_in_reader() {
         let several =
             |number| manifests(&set((0..number).map(|n| config_map(&format!("a{n}"), 9_000))));
 

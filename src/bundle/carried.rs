@@ -5,31 +5,16 @@
 //! has any config or layer, it has every manifest; without them, it has no image layout.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
 
-use super::content::{BUFFER_BYTES, Beside, Content, Pending, visit_checked};
-use super::read::{Fault, Form, Medium, ReadError, Unlisted, read_whole};
+use super::content::{
+    BUFFER_BYTES, Beside, BlobEntry, Content, Pending, Visitor, read_whole, visit_checked,
+};
+use super::fault::{Fault, Form, ReadError};
+use super::medium::{Medium, Unlisted};
 use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use crate::images::list::{Carryable, ImageList, ListedManifest};
-use crate::images::manifest::Manifest;
+use crate::images::manifest::ImageManifest;
 use crate::model::digest::Digest;
-use crate::model::safe_path::SafePath;
-
-/// A manifest, config or layer that is about to be read.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    pub path: &'a SafePath,
-    pub bytes: u64,
-    pub digest: Digest,
-}
-
-/// A callback for the bytes of each manifest, config and layer.
-pub type Visitor<'a> = dyn FnMut(Entry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
-
-/// A visitor that ignores the bytes; they are verified nevertheless.
-pub fn hash_only(_: Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
-    Ok(())
-}
 
 /// The blobs in an archive, by digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,7 +172,7 @@ impl<M: Medium> Tail<M> {
             let (digest, bytes, pending) = read.map_err(|fault| ReadError { fault, offset })?;
             if let Some(pending) = pending {
                 let path = layout::path_of(&digest);
-                reading.wait(Entry { path: &path, bytes, digest }, offset, pending)?;
+                reading.wait(BlobEntry { path: &path, bytes, digest }, offset, pending)?;
             }
         }
         match rest.find(|(_, one)| matches!(one, Carryable::Manifest(_))) {
@@ -256,7 +241,7 @@ fn read_one(
         return Err(Fault::Size { path: name, wanted: one.size(), found: bytes });
     }
     let path = layout::path_of(&digest);
-    let entry = Entry { path: &path, bytes, digest };
+    let entry = BlobEntry { path: &path, bytes, digest };
     match one {
         Carryable::Manifest(_) if !reading.hashes() => reading.read(entry, content),
         Carryable::Manifest(manifest) => {
@@ -282,7 +267,7 @@ fn check_manifest(
     bytes: &[u8],
 ) -> Result<(), String> {
     let named =
-        Manifest::parse(bytes, listed.media_type).map_err(|error| error.to_string())?.blobs();
+        ImageManifest::parse(bytes, listed.media_type).map_err(|error| error.to_string())?.blobs();
     let image = images.images().find(|image| image.digest == digest);
     let blobs = &image.expect("each listed manifest belongs to an image").blobs;
     let is_listed = |(blob, size): (&Digest, &u64)| {
@@ -305,13 +290,13 @@ trait Reading {
     /// Reads one file; returns a pending result if it is hashed in the background.
     fn read(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         content: &mut dyn Content,
     ) -> Result<Option<Pending>, Fault>;
 
     fn wait(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         offset: Option<u64>,
         pending: Pending,
     ) -> Result<(), ReadError>;
@@ -330,7 +315,7 @@ impl Reading for HashingReader<'_, '_> {
 
     fn read(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         content: &mut dyn Content,
     ) -> Result<Option<Pending>, Fault> {
         visit_checked(entry, content, self.visit, &mut self.buffer)
@@ -338,7 +323,7 @@ impl Reading for HashingReader<'_, '_> {
 
     fn wait(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         offset: Option<u64>,
         pending: Pending,
     ) -> Result<(), ReadError> {
@@ -359,7 +344,7 @@ impl Reading for PickingReader<'_, '_> {
 
     fn read(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         content: &mut dyn Content,
     ) -> Result<Option<Pending>, Fault> {
         if self.wanted.contains(&entry.digest) {
@@ -370,7 +355,7 @@ impl Reading for PickingReader<'_, '_> {
 
     fn wait(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         offset: Option<u64>,
         pending: Pending,
     ) -> Result<(), ReadError> {
@@ -387,7 +372,7 @@ impl Reading for SkimmingReader {
 
     fn read(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         content: &mut dyn Content,
     ) -> Result<Option<Pending>, Fault> {
         let skipped = content.skip(entry.bytes).map_err(Fault::Io)?;
@@ -397,7 +382,7 @@ impl Reading for SkimmingReader {
         Ok(None)
     }
 
-    fn wait(&mut self, _: Entry<'_>, _: Option<u64>, _: Pending) -> Result<(), ReadError> {
+    fn wait(&mut self, _: BlobEntry<'_>, _: Option<u64>, _: Pending) -> Result<(), ReadError> {
         Ok(())
     }
 }

@@ -5,8 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::carried::{Entry, Visitor};
-use super::read::{Fault, ReadError};
+use super::fault::{Fault, ReadError};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::safe_path::SafePath;
 
@@ -69,6 +68,39 @@ pub type Pending = Box<dyn FnOnce() -> io::Result<Hashed>>;
 /// Large enough that system calls cost little compared to SHA-256.
 pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
+/// A manifest, config or layer that is about to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct BlobEntry<'a> {
+    pub path: &'a SafePath,
+    pub bytes: u64,
+    pub digest: Digest,
+}
+
+/// A callback for the bytes of each manifest, config and layer.
+pub type Visitor<'a> = dyn FnMut(BlobEntry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
+
+/// A visitor that ignores the bytes; they are verified nevertheless.
+pub fn hash_only(_: BlobEntry<'_>, _: &mut dyn Read) -> io::Result<()> {
+    Ok(())
+}
+
+/// Reads a file of `bytes` bytes; the caller has checked the size limit.
+pub(super) fn read_whole(
+    name: &str,
+    bytes: u64,
+    content: &mut dyn Content,
+) -> Result<Vec<u8>, Fault> {
+    let mut file = Vec::with_capacity(
+        usize::try_from(bytes).map_err(|error| Fault::Io(io::Error::other(error)))?,
+    );
+    content.take(bytes).read_to_end(&mut file).map_err(Fault::Io)?;
+    if (file.len() as u64) < bytes {
+        Err(Fault::Truncated { name: name.to_owned() })
+    } else {
+        Ok(file)
+    }
+}
+
 /// Passes one file to `visit`, withholding its last bytes until the digest matches.
 ///
 /// # Errors
@@ -76,7 +108,7 @@ pub(super) const BUFFER_BYTES: usize = 128 << 10;
 /// Returns an error if the file is too short, was altered or cannot be read; [`Fault::Sink`] if
 /// `visit` fails.
 pub fn visit_file(
-    entry: Entry<'_>,
+    entry: BlobEntry<'_>,
     content: &mut dyn Content,
     visit: &mut Visitor<'_>,
 ) -> Result<(), Fault> {
@@ -91,12 +123,12 @@ pub fn visit_file(
 /// Passes a file to `visit` and verifies it; returns a pending result if it is hashed in the
 /// background.
 pub(super) fn visit_checked(
-    entry: Entry<'_>,
+    entry: BlobEntry<'_>,
     content: &mut dyn Content,
     visit: &mut Visitor<'_>,
     buffer: &mut [u8],
 ) -> Result<Option<Pending>, Fault> {
-    let mut file = Checked {
+    let mut file = CheckedReader {
         inner: content,
         left: entry.bytes,
         wanted: entry.digest,
@@ -112,11 +144,11 @@ pub(super) fn visit_checked(
     }
     let (path, wanted) = (entry.path.to_string(), entry.digest);
     match file.end {
-        Some(End::Failed(error)) => return Err(Fault::Io(error)),
+        Some(ReadEnd::Failed(error)) => return Err(Fault::Io(error)),
         // Report the altered file rather than the visitor's error, which may be a consequence.
-        Some(End::Altered(found)) => return Err(Fault::Tampered { path, wanted, found }),
-        Some(End::Short) => return Err(Fault::Truncated { name: path }),
-        Some(End::Good) | None => {}
+        Some(ReadEnd::Altered(found)) => return Err(Fault::Tampered { path, wanted, found }),
+        Some(ReadEnd::Short) => return Err(Fault::Truncated { name: path }),
+        Some(ReadEnd::Good) | None => {}
     }
     visited.map(|()| None).map_err(|error| Fault::Sink { path, error })
 }
@@ -149,14 +181,14 @@ impl Beside {
     /// Adds a file; if the queue is full, waits for the oldest one.
     pub(super) fn add(
         &mut self,
-        entry: Entry<'_>,
+        entry: BlobEntry<'_>,
         offset: Option<u64>,
         pending: Pending,
     ) -> Result<(), ReadError> {
         if self.0.len() == WAITING_MAX {
             self.settle_first()?;
         }
-        let Entry { path, bytes, digest, .. } = entry;
+        let BlobEntry { path, bytes, digest, .. } = entry;
         self.0.push_back(Waiting { path: path.clone(), bytes, wanted: digest, offset, pending });
         Ok(())
     }
@@ -186,18 +218,18 @@ impl Beside {
 
 /// Reads and hashes the `left` remaining bytes of a file. Releases the last ones only if the digest
 /// matches.
-struct Checked<'a> {
+struct CheckedReader<'a> {
     inner: &'a mut dyn Content,
     left: u64,
     wanted: Digest,
     /// `None` until something is read.
     hasher: Option<Box<dyn Hashing>>,
     /// `None` while more can be read. Kept here to distinguish it from an error of the visitor.
-    end: Option<End>,
+    end: Option<ReadEnd>,
 }
 
 /// Why reading a file ended.
-enum End {
+enum ReadEnd {
     Good,
     Altered(Digest),
     /// The medium ended too early.
@@ -206,7 +238,7 @@ enum End {
     Failed(io::Error),
 }
 
-impl Checked<'_> {
+impl CheckedReader<'_> {
     /// Starts hashing in the background, which is only possible for an untouched file.
     fn hash_beside(&mut self) -> Option<Pending> {
         let untouched = self.hasher.is_none() && self.end.is_none();
@@ -235,33 +267,35 @@ impl Checked<'_> {
         }
         let found = self.hasher.take().map_or_else(|| Digest::of(b""), Hashing::finish);
         if found == self.wanted {
-            self.end = Some(End::Good);
+            self.end = Some(ReadEnd::Good);
             return Ok(());
         }
-        self.end = Some(End::Altered(found));
+        self.end = Some(ReadEnd::Altered(found));
         Err(io::ErrorKind::InvalidData.into())
     }
 }
 
-impl Read for Checked<'_> {
+impl Read for CheckedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.end {
             None => {}
-            Some(End::Good) => return Ok(0),
-            Some(End::Altered(_) | End::Short) => return Err(io::ErrorKind::InvalidData.into()),
-            Some(End::Failed(error)) => return Err(error.kind().into()),
+            Some(ReadEnd::Good) => return Ok(0),
+            Some(ReadEnd::Altered(_) | ReadEnd::Short) => {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            Some(ReadEnd::Failed(error)) => return Err(error.kind().into()),
         }
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         match self.inner.read(&mut buffer[..wanted]) {
             Ok(0) if wanted > 0 => {
-                self.end = Some(End::Short);
+                self.end = Some(ReadEnd::Short);
                 Err(io::ErrorKind::UnexpectedEof.into())
             }
             Ok(read) => self.hash(&buffer[..read]).map(|()| read),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => {
                 let kind = error.kind();
-                self.end = Some(End::Failed(error));
+                self.end = Some(ReadEnd::Failed(error));
                 Err(kind.into())
             }
         }

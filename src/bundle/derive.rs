@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::index::{Image, Source, Wanted, WantedKey, Workload};
+use super::index::{PodImage, Source, Wanted, WantedKey, Workload};
 use crate::model::kube_version::KubeVersion;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
-use crate::render::references::{Keys, Target, pod_template, references};
+use crate::render::references::{Keys, ReferencedObject, pod_template, references};
 use crate::render::served;
 
 /// Returns all containers of a pod template, init containers and sidecars first.
@@ -25,7 +25,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// Returns the images of the pods, sorted, each with its containers.
-pub fn images(set: &ManifestSet) -> Vec<Image> {
+pub fn images(set: &ManifestSet) -> Vec<PodImage> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for manifest in set.iter() {
         for container in pod_template(&manifest.object).into_iter().flat_map(containers) {
@@ -33,7 +33,7 @@ pub fn images(set: &ManifestSet) -> Vec<Image> {
             users.entry(text(container, "image").to_owned()).or_default().push(user);
         }
     }
-    users.into_iter().map(|(reference, containers)| Image { reference, containers }).collect()
+    users.into_iter().map(|(reference, containers)| PodImage { reference, containers }).collect()
 }
 
 /// Returns the workloads, each with the objects that its pods consume.
@@ -75,8 +75,9 @@ pub fn newest_kubernetes(set: &ManifestSet) -> KubeVersion {
 ///
 /// The objects do not say who creates it, so every source is `cluster`.
 pub fn contract(set: &ManifestSet) -> Vec<Wanted> {
-    let inside: BTreeSet<Target> = set.iter().map(|manifest| target_of(&manifest.key)).collect();
-    let mut wanted: BTreeMap<Target, (Keys, BTreeSet<String>)> = BTreeMap::new();
+    let inside: BTreeSet<ReferencedObject> =
+        set.iter().map(|manifest| target_of(&manifest.key)).collect();
+    let mut wanted: BTreeMap<ReferencedObject, (Keys, BTreeSet<String>)> = BTreeMap::new();
     for manifest in set.iter() {
         for (target, keys) in references(&manifest.object) {
             if !inside.contains(&target) {
@@ -86,7 +87,7 @@ pub fn contract(set: &ManifestSet) -> Vec<Wanted> {
             }
         }
     }
-    let want = |(target, (keys, users)): (Target, (Keys, BTreeSet<String>))| Wanted {
+    let want = |(target, (keys, users)): (ReferencedObject, (Keys, BTreeSet<String>))| Wanted {
         kind: target.kind,
         namespace: target.namespace,
         name: target.name,
@@ -97,6 +98,10 @@ pub fn contract(set: &ManifestSet) -> Vec<Wanted> {
     wanted.into_iter().map(want).collect()
 }
 
-fn target_of(key: &ObjectKey) -> Target {
-    Target { kind: key.kind.clone(), namespace: key.namespace.clone(), name: key.name.clone() }
+fn target_of(key: &ObjectKey) -> ReferencedObject {
+    ReferencedObject {
+        kind: key.kind.clone(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    }
 }

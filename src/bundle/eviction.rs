@@ -8,12 +8,12 @@ use crate::render::references::pod_template;
 
 /// A number or percentage of pods in a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Share {
+enum BudgetShare {
     Pods(i64),
     Percent(i64),
 }
 
-impl Share {
+impl BudgetShare {
     /// Reads `2` or `"50%"`; returns `None` for anything else.
     fn of(value: &Value) -> Option<Self> {
         match value {
@@ -32,10 +32,10 @@ pub(super) fn blocked_by(manifest: &Manifest, manifests: &ManifestSet) -> Option
     let spec = &manifest.object["spec"];
     let named = |field: &'static str| spec.get(field).map(|value| (field, value));
     let (field, value) = named("maxUnavailable").or_else(|| named("minAvailable"))?;
-    let is_blocking = match (field, Share::of(value)?) {
-        ("maxUnavailable", Share::Pods(most) | Share::Percent(most)) => most <= 0,
-        (_, Share::Percent(least)) => least >= 100,
-        (_, Share::Pods(least)) => {
+    let is_blocking = match (field, BudgetShare::of(value)?) {
+        ("maxUnavailable", BudgetShare::Pods(most) | BudgetShare::Percent(most)) => most <= 0,
+        (_, BudgetShare::Percent(least)) => least >= 100,
+        (_, BudgetShare::Pods(least)) => {
             least > 0
                 && match Covered::by(spec.get("selector")) {
                     Covered::None => false,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn budget_that_lets_a_pod_go_is_not_found() {
+    fn budget_that_allows_eviction_is_not_reported() {
         for (budget, scaler) in [
             (json!({"maxUnavailable": 1}), None),
             (json!({"minAvailable": 1}), None),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::budget::Budget;
 use super::layout::FileKind;
-use super::limits::{Budget, LimitExceeded};
+use super::limits::LimitExceeded;
 use super::sums::Sums;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
@@ -11,13 +12,13 @@ use crate::model::safe_path::SafePath;
 /// The files of a bundle: paths, bytes and digests, ordered by path, within the limits.
 #[derive(Clone, Debug, Default)]
 pub struct BundleFiles {
-    files: BTreeMap<SafePath, File>,
+    files: BTreeMap<SafePath, BundleFile>,
     budget: Budget,
 }
 
 /// One file in memory.
 #[derive(Clone, Debug)]
-pub struct File {
+pub struct BundleFile {
     bytes: Vec<u8>,
     digest: Digest,
 }
@@ -33,7 +34,7 @@ pub enum AddError {
     Duplicate(SafePath),
 }
 
-impl File {
+impl BundleFile {
     /// Returns the content.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -70,17 +71,17 @@ impl BundleFiles {
             return Err(AddError::Duplicate(path));
         }
         self.budget.admit(&path, kind, bytes.len() as u64)?;
-        self.files.insert(path, File { bytes, digest });
+        self.files.insert(path, BundleFile { bytes, digest });
         Ok(())
     }
 
     /// Returns the file at `path`.
-    pub fn get(&self, path: &str) -> Option<&File> {
+    pub fn get(&self, path: &str) -> Option<&BundleFile> {
         self.files.get(path)
     }
 
     /// Yields the files, sorted by the bytes of their paths.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&SafePath, &File)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&SafePath, &BundleFile)> {
         self.files.iter()
     }
 
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_added_once_where_it_belongs_and_within_the_limits() {
+    fn duplicate_misplaced_or_oversized_file_is_not_added() {
         let mut files = BundleFiles::default();
         files.add(path("bundle.json"), Vec::new()).unwrap();
 

@@ -25,7 +25,7 @@ pub struct Index {
     pub app_version: AppVersion,
     pub kubernetes: KubernetesRange,
     pub objects: Vec<Object>,
-    pub images: Vec<Image>,
+    pub images: Vec<PodImage>,
     pub contract: Vec<Wanted>,
     pub workloads: Vec<Workload>,
     /// The digest of `recipe.json`.
@@ -72,7 +72,7 @@ impl Object {
 /// An image that the bundle's pods run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Image {
+pub struct PodImage {
     pub reference: String,
     /// `workload/container` for each container that runs the image.
     pub containers: Vec<String>,

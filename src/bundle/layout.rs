@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_files_of_the_format_have_a_kind() {
+    fn only_files_of_bundle_format_have_kind() {
         let table = [
             ("bundle.json", Some(FileKind::Document)),
             ("images.json", Some(FileKind::ImageList)),

@@ -14,14 +14,15 @@ use std::net::Ipv4Addr;
 use serde_json::{Map, Value, json};
 
 use crate::model::kind::Kind;
+use crate::model::label::{COMPONENT_LABEL, INSTANCE_LABEL, NAME_LABEL};
 use crate::model::relabel::redirects;
 use crate::render::exporter::{MODULE, PROBE_PATH};
 use crate::render::manifest_set::ManifestSet;
-use crate::render::service::{METRICS_PORT, METRICS_ROLE, RELAY_ROLE, ROLE_LABEL};
+use crate::render::service::{METRICS_PORT, METRICS_ROLE, RELAY_ROLE};
 
 /// The release of a bundle with a `ServiceMonitor`.
 #[derive(Clone, Copy)]
-pub(super) struct Release<'a> {
+pub(super) struct MonitoredRelease<'a> {
     pub name: &'a str,
     pub namespace: &'a str,
 }
@@ -72,7 +73,7 @@ const STEP_FIELDS: [&str; 7] =
 /// Checks a `ServiceMonitor` in any namespace.
 pub(super) fn check(
     monitor: &Value,
-    release: Release<'_>,
+    release: MonitoredRelease<'_>,
     manifests: &ManifestSet,
 ) -> Result<(), InvalidMonitor> {
     let is_own = monitor["metadata"]["namespace"] == release.namespace;
@@ -128,10 +129,10 @@ fn selected_role(
     manifests: &ManifestSet,
 ) -> Result<&'static str, InvalidMonitor> {
     let text = |key: &str| labels.get(key).and_then(Value::as_str);
-    let role = [METRICS_ROLE, RELAY_ROLE].into_iter().find(|role| text(ROLE_LABEL) == Some(role));
-    let instance = "app.kubernetes.io/instance";
-    let app = text("app.kubernetes.io/name");
-    let ours = json!({ROLE_LABEL: role, instance: name, "app.kubernetes.io/name": app});
+    let role =
+        [METRICS_ROLE, RELAY_ROLE].into_iter().find(|role| text(COMPONENT_LABEL) == Some(role));
+    let app = text(NAME_LABEL);
+    let ours = json!({COMPONENT_LABEL: role, INSTANCE_LABEL: name, NAME_LABEL: app});
     let selected = |service: &Value| {
         let own = service.pointer("/metadata/labels").and_then(Value::as_object);
         own.zip(labels.as_object()).is_some_and(|(own, wanted)| {

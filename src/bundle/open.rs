@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::budget::ValueCounter;
 use super::confinement::{self, Forbidden};
 use super::derive;
-use super::files::{BundleFiles, File};
+use super::files::{BundleFile, BundleFiles};
 use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
 use super::layout::FileKind;
-use super::limits::{LimitExceeded, Values, check_document};
-use super::monitor::{self, InvalidMonitor, Release};
+use super::limits::{LimitExceeded, check_document};
+use super::monitor::{self, InvalidMonitor, MonitoredRelease};
 use super::read::Contents;
 use super::recipe::{self, Recipe};
 use super::sealed::InvalidSealed;
@@ -242,7 +243,7 @@ fn check_namespace(
     let right = match key.kind.as_str() {
         "Namespace" => key.namespace.is_empty() && key.name == namespace,
         "ServiceMonitor" if !key.namespace.is_empty() => {
-            let release = Release { name: index.name.as_str(), namespace };
+            let release = MonitoredRelease { name: index.name.as_str(), namespace };
             let object = key.to_string();
             return monitor::check(&manifest.object, release, manifests).map_err(|why| {
                 if key.namespace == namespace {
@@ -331,7 +332,7 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
     files: &BundleFiles,
     name: &'static str,
 ) -> Result<(T, Digest), InvalidBundle> {
-    let file: &File = files.get(name).ok_or(InvalidBundle::Missing(name))?;
+    let file: &BundleFile = files.get(name).ok_or(InvalidBundle::Missing(name))?;
     let wrong = |why: String| InvalidBundle::Document { file: name, why };
     check_document(name, file.bytes())?;
     let value: T =
@@ -349,7 +350,7 @@ fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet
     let mut unlisted: BTreeSet<&str> =
         files.iter().filter(is_manifest).map(|(path, _)| path.as_str()).collect();
     let mut set = ManifestSet::default();
-    let mut budget = Values::default();
+    let mut budget = ValueCounter::default();
     for object in objects {
         let not_there = || InvalidBundle::Unlisted(object.file.clone());
         let file = files.get(&object.file).filter(|_| unlisted.remove(object.file.as_str()));
@@ -368,7 +369,7 @@ fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet
     }
 }
 
-fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
+fn read_manifest(object: &Object, file: &BundleFile) -> Result<Value, InvalidBundle> {
     let value = from_yaml(file.bytes())
         .map_err(|why| InvalidBundle::Manifest { file: object.file.clone(), why })?;
     let text = |pointer: &str| {

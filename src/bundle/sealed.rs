@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::index::Source;
+use super::files::BundleFiles;
+use super::index::{Index, Source};
 use super::layout::FileKind;
-use super::open::Bundle;
 use super::recipe::Recipe;
-use crate::age_file::{Form, FormError, InvalidPlace, Place, Stated};
+use crate::age_file::{Form, FormError, InvalidPlace, SealedPlace, Stated};
 
 /// Why a sealed file is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum SealedFault {
     #[error(transparent)]
     Place(#[from] InvalidPlace),
     #[error("it is sealed for {found}, but the bundle uses it for {used}")]
-    Misplaced { found: Box<Place>, used: Box<Place> },
+    Misplaced { found: Box<SealedPlace>, used: Box<SealedPlace> },
 }
 
 /// A sealed file that is unusable.
@@ -37,10 +37,10 @@ pub struct InvalidSealed {
 /// # Errors
 ///
 /// Returns an error for the first unusable file.
-pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
-    let mut places = places(bundle);
+pub fn check_sealed(index: &Index, files: &BundleFiles) -> Result<(), Box<InvalidSealed>> {
+    let mut places = places(index);
     for (path, file) in
-        bundle.files.iter().filter(|(path, _)| FileKind::of(path) == Some(FileKind::SealedSecret))
+        files.iter().filter(|(path, _)| FileKind::of(path) == Some(FileKind::SealedSecret))
     {
         let places = places.remove(path.as_str()).unwrap_or_default();
         check_file(file.bytes(), places)
@@ -49,20 +49,23 @@ pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
     Ok(())
 }
 
-/// Returns the places where the bundle uses its sealed files, by file.
-fn places(bundle: &Bundle) -> BTreeMap<&str, Vec<Result<Place, InvalidPlace>>> {
+/// Returns the places where a bundle uses its sealed files, by file.
+fn places(index: &Index) -> BTreeMap<&str, Vec<Result<SealedPlace, InvalidPlace>>> {
     let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for wanted in bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed) {
+    for wanted in index.contract.iter().filter(|wanted| wanted.source == Source::Sealed) {
         for key in &wanted.keys {
             let Some(file) = key.file.as_deref() else { continue };
-            let place = Place::new(&wanted.namespace, &wanted.name, &key.key);
+            let place = SealedPlace::new(&wanted.namespace, &wanted.name, &key.key);
             places.entry(file).or_default().push(place);
         }
     }
     places
 }
 
-fn check_file(bytes: &[u8], places: Vec<Result<Place, InvalidPlace>>) -> Result<(), SealedFault> {
+fn check_file(
+    bytes: &[u8],
+    places: Vec<Result<SealedPlace, InvalidPlace>>,
+) -> Result<(), SealedFault> {
     let form = Form::of(bytes)?;
     for used in places {
         let used = used?;

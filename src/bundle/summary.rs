@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::index::{Image, KubernetesRange, Wanted, Workload};
+use super::index::{KubernetesRange, PodImage, Wanted, Workload};
 use super::open::Bundle;
 use super::posture::{Posture, posture};
 use super::reach::{Reach, reach};
@@ -30,7 +30,7 @@ pub struct Summary {
     pub bytes: u64,
     pub manifests_bytes: u64,
     pub objects: Vec<ObjectLine>,
-    pub images: Vec<Image>,
+    pub images: Vec<PodImage>,
     pub contract: Vec<Wanted>,
     pub workloads: Vec<Workload>,
     pub posture: Posture,
@@ -65,7 +65,7 @@ pub fn summary(bundle: &Bundle) -> Summary {
         })
         .collect();
     Summary {
-        content_id: format!("sha256:{}", bundle.content_id),
+        content_id: bundle.content_id.prefixed(),
         format: index.format,
         name: index.name.to_string(),
         profile: index.profile.to_string(),

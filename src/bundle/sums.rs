@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_parsed_is_written_again_byte_for_byte_and_its_digest_is_the_content_id() {
+    fn sums_round_trip_and_their_digest_is_content_id() {
         let sums = Sums::parse(three().as_bytes()).unwrap();
 
         assert_eq!(sums.encode(), three());
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_spelling_is_refused_with_its_line() {
+    fn noncanonical_sums_are_refused_with_line_number() {
         let [a, b] = [line("bundle.json"), line("recipe.json")];
         let table = [
             (format!("{b}{a}"), InvalidSums::NotCanonical { line: 1 }),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_beyond_the_limits_are_refused() {
+    fn lists_over_limits_are_refused() {
         let large = vec![b'a'; usize::try_from(SUMS_BYTES_MAX).unwrap() + 1];
         assert!(matches!(Sums::parse(&large), Err(InvalidSums::TooLarge { .. })));
 

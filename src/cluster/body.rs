@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_whole_up_to_its_limit_and_none_beyond() {
+    fn body_is_read_whole_up_to_limit_and_refused_beyond() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let received = |length: usize| {
             let body = Body::from(vec![7; length]);

@@ -6,16 +6,17 @@ use http::Uri;
 use http::uri::Scheme;
 use kube::Config;
 
+use super::connect_error::ConnectError;
 use super::credentials::{self, Credentials};
-use super::kubeconfig::{self, Context};
-use super::plugin::{Plugin, PluginError, Surroundings};
+use super::kubeconfig::{self, KubeContext};
+use super::plugin::{Plugin, PluginEnvironment};
 use super::tls::{self, ClientCertificate};
 use super::transport::{Encryption, Transport};
 use crate::proxy::{Proxy, ProxyEnvironment, choose};
 
 /// How to connect to a cluster. Without `Debug`, because a proxy address may contain a password.
 #[derive(Clone)]
-pub struct Access {
+pub struct ClusterAccess {
     /// The kubeconfig files; earlier ones take precedence.
     pub kubeconfigs: Vec<String>,
     /// The context; `None` for the current one.
@@ -23,31 +24,7 @@ pub struct Access {
     /// The proxy settings of the environment.
     pub proxies: ProxyEnvironment,
     /// The terminal and the clock for credential plugins.
-    pub surroundings: Surroundings,
-}
-
-/// Why creating a client failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error("unusable kubeconfig: {0}")]
-    Kubeconfig(String),
-    /// The proxy of the kubeconfig or the environment is unusable.
-    #[error("unusable proxy: {0}")]
-    Proxy(String),
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    #[error("cannot create the client: {0}")]
-    Client(String),
-}
-
-/// A valid setting that may be a mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectWarning {
-    /// The server's certificate is not verified.
-    #[error(
-        "the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify"
-    )]
-    Unverified,
+    pub surroundings: PluginEnvironment,
 }
 
 /// A resolved connection to a cluster.
@@ -59,23 +36,19 @@ pub(super) struct Connection {
     pub(super) server: String,
     pub(super) proxy: Option<Proxy>,
     pub(super) transport: Transport,
-    pub(super) warnings: Vec<ConnectWarning>,
 }
 
 impl Connection {
     /// Reads the kubeconfig and resolves the connection.
-    pub(super) fn decide(access: &Access) -> Result<Self, ConnectError> {
-        let context = kubeconfig::read(access)?;
+    pub(super) fn decide(access: &ClusterAccess) -> Result<Self, ConnectError> {
+        let context = kubeconfig::read(&access.kubeconfigs, access.context.as_deref())?;
         let url = server_url(&context.cluster)?;
         let proxy = choose(&url, context.cluster.proxy_url.as_deref(), &access.proxies)
             .map_err(|error| ConnectError::Proxy(error.to_string()))?;
         let (name, namespace, server) =
             (context.name.clone(), context.namespace.clone(), address(&url));
         let transport = transport(url, context, access.surroundings)?;
-        let unverified =
-            transport.config.accept_invalid_certs.then_some(ConnectWarning::Unverified);
-        let warnings = unverified.into_iter().collect();
-        Ok(Self { context: name, namespace, server, proxy, transport, warnings })
+        Ok(Self { context: name, namespace, server, proxy, transport })
     }
 }
 
@@ -105,10 +78,10 @@ fn with_port(url: Uri) -> Option<Uri> {
 /// authenticated, so it receives no credentials.
 fn transport(
     url: Uri,
-    context: Context,
-    surroundings: Surroundings,
+    context: KubeContext,
+    surroundings: PluginEnvironment,
 ) -> Result<Transport, ConnectError> {
-    let Context { namespace, cluster, mut user, .. } = context;
+    let KubeContext { namespace, cluster, mut user, .. } = context;
     credentials::check(&user)?;
     let encryption =
         if url.scheme() == Some(&Scheme::HTTPS) { Encryption::Tls } else { Encryption::Absent };
@@ -149,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_shown_without_a_password() {
+    fn address_is_shown_without_password() {
         let shown = |url: &str| address(&url.parse().unwrap());
 
         assert_eq!(shown("https://10.0.0.1:6443"), "https://10.0.0.1:6443");
@@ -160,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn server_of_a_kubeconfig_is_http_unless_it_says_https() {
+    fn kubeconfig_server_defaults_to_http() {
         let url = |server: &str| {
             let cluster =
                 kube::config::Cluster { server: Some(server.to_owned()), ..Default::default() };

@@ -12,17 +12,17 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use kube::config::{AuthInfo, AuthProviderConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::connection::ConnectError;
+use super::authorization;
+use super::connect_error::ConnectError;
 use super::files::{self, NAMED_BYTES_MAX};
-use super::plugin::{Issued, Plugin, PluginError};
+use super::plugin::{IssuedCredentials, Plugin, PluginError};
+use super::tls::has_certificate;
 
 /// The source of the `Authorization` header. Without `Debug`.
 pub(super) enum Credentials {
@@ -36,7 +36,7 @@ pub(super) enum Credentials {
     },
     Plugin {
         plugin: Box<Plugin>,
-        last: Mutex<Issued>,
+        last: Mutex<IssuedCredentials>,
     },
 }
 
@@ -51,7 +51,7 @@ impl Credentials {
             (None, None, Some(username)) => {
                 let password =
                     password.as_ref().map(SecretString::expose_secret).unwrap_or_default();
-                Self::Fixed(basic(&username, password))
+                Self::Fixed(authorization::basic(&username, password))
             }
             (None, None, None) => match user.auth_provider.take() {
                 Some(provider) => Self::of_provider(&provider)?,
@@ -70,7 +70,7 @@ impl Credentials {
     }
 
     /// Returns the credentials of `plugin`, whose first run returned `issued`.
-    pub(super) fn of_plugin(plugin: Plugin, issued: Issued) -> Self {
+    pub(super) fn of_plugin(plugin: Plugin, issued: IssuedCredentials) -> Self {
         Self::Plugin { plugin: Box::new(plugin), last: Mutex::new(issued) }
     }
 
@@ -153,11 +153,6 @@ pub(super) fn remove_all(user: &mut AuthInfo) {
     };
 }
 
-/// Returns whether the user has a client certificate for TLS.
-pub(super) fn has_certificate(user: &AuthInfo) -> bool {
-    user.client_certificate.is_some() || user.client_certificate_data.is_some()
-}
-
 /// Refuses combinations that kubectl refuses.
 pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
     let has_login = user.username.is_some() || user.password.is_some();
@@ -186,38 +181,15 @@ fn read_token(path: &str) -> Result<HeaderValue, String> {
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what} is not text"))?;
     match text.trim() {
         "" => Err(format!("{what} is empty")),
-        token => bearer_header(token).ok_or_else(|| format!("{what} {UNSENDABLE}")),
+        token => authorization::bearer(token).ok_or_else(|| format!("{what} {UNSENDABLE}")),
     }
 }
 
 const UNSENDABLE: &str = "contains a control character, such as a line break";
 
 fn bearer(token: &str, what: &str) -> Result<HeaderValue, ConnectError> {
-    bearer_header(token).ok_or_else(|| ConnectError::Kubeconfig(format!("{what} {UNSENDABLE}")))
-}
-
-/// Returns the header for a token, or `None` if the token has a character that a header must not
-/// have. Trims the token.
-pub(super) fn bearer_header(token: &str) -> Option<HeaderValue> {
-    sensitive(&Zeroizing::new(format!("Bearer {}", token.trim())))
-}
-
-fn basic(username: &str, password: &str) -> HeaderValue {
-    let plain = Zeroizing::new(format!("{username}:{password}"));
-    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(plain.as_bytes())));
-    sensitive(&value).expect("base64 has only characters that a header may have")
-}
-
-/// Returns a header that is marked as sensitive, so that no log shows it.
-fn sensitive(value: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// Returns the header for the login of a proxy.
-pub(super) fn proxy_authorization(username: &str, password: &str) -> HeaderValue {
-    basic(username, password)
+    authorization::bearer(token)
+        .ok_or_else(|| ConnectError::Kubeconfig(format!("{what} {UNSENDABLE}")))
 }
 
 #[cfg(test)]
@@ -225,7 +197,7 @@ mod tests {
     use kube::config::Kubeconfig;
 
     use super::*;
-    use crate::cluster::plugin::{Surroundings, Terminal};
+    use crate::cluster::plugin::{PluginEnvironment, Terminal};
 
     fn user(fields: &str) -> AuthInfo {
         let config =
@@ -287,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn id_token_of_auth_provider_is_sent_unless_a_token_is_given() {
+    fn id_token_of_auth_provider_is_sent_unless_token_is_set() {
         let oidc = "auth-provider: {name: oidc, config: {id-token: I}}";
         assert_eq!(sent_by(oidc).as_deref(), Some("Bearer I"));
         assert_eq!(sent_by(&format!("client-certificate: c, {oidc}")).as_deref(), Some("Bearer I"));
@@ -319,9 +291,10 @@ mod tests {
             fs_err::write(&path, answer).unwrap();
         };
         let clock = || "2026-01-01T00:00:00Z".parse().ok();
-        let plugin = Plugin::take(&mut user, Surroundings { terminal: Terminal::Absent, clock })
-            .unwrap()
-            .unwrap();
+        let plugin =
+            Plugin::take(&mut user, PluginEnvironment { terminal: Terminal::Absent, clock })
+                .unwrap()
+                .unwrap();
         write("A", 2020);
         let issued = plugin.run().unwrap();
         let credentials = Credentials::of_plugin(plugin, issued);

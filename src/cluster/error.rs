@@ -35,7 +35,7 @@ const NAME_BYTES_MAX: usize = 300;
 pub enum CallError {
     /// The API server refused the request.
     #[error("{0}")]
-    Status(Box<Status>),
+    Status(Box<ApiStatus>),
     /// No complete answer arrived, so the outcome is unknown.
     #[error("the API server did not answer: {0}")]
     Transport(String),
@@ -72,10 +72,14 @@ pub enum CallError {
     Interrupted,
 }
 
-/// The API server's `Status` for a failed request.
+fn with_space(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" {reason}") }
+}
+
+/// The API server's `ApiStatus` for a failed request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("{message} (HTTP {code} {reason})")]
-pub struct Status {
+#[error("{message} (HTTP {code}{})", with_space(.reason))]
+pub struct ApiStatus {
     pub code: u16,
     pub reason: String,
     pub message: String,
@@ -140,7 +144,7 @@ pub struct Cause {
     pub field: String,
 }
 
-impl Status {
+impl ApiStatus {
     /// Parses an error answer. A body that is not JSON was sent by something in between, such as a
     /// proxy.
     pub fn of(code: u16, body: &[u8]) -> Self {
@@ -317,11 +321,16 @@ impl CallError {
     }
 
     /// Returns the server's status, if it answered.
-    pub fn status(&self) -> Option<&Status> {
+    pub fn status(&self) -> Option<&ApiStatus> {
         match self {
             Self::Status(status) => Some(status),
             _ => None,
         }
+    }
+
+    /// Returns whether a working server answered: it only refused this request.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self.code(), 400..=428 | 430..=499)
     }
 
     /// Returns the HTTP code of the answer, or 0 without an answer.
@@ -336,12 +345,12 @@ mod tests {
 
     use super::*;
 
-    fn silent(code: u16, body: &Value) -> Status {
-        Status::of(code, body.to_string().as_bytes()).without_words()
+    fn silent(code: u16, body: &Value) -> ApiStatus {
+        ApiStatus::of(code, body.to_string().as_bytes()).without_words()
     }
 
     #[test]
-    fn of_a_secret_that_is_refused_no_words_are_shown() {
+    fn error_for_refused_secret_quotes_no_server_text() {
         let quoted = "R3VkUEhE";
         let cause = |reason: &str, message: String| json!({"reason": reason, "message": message, "field": quoted});
         let silent = silent(
@@ -361,9 +370,9 @@ mod tests {
     }
 
     #[test]
-    fn denial_by_a_webhook_is_a_verdict_whatever_its_code() {
+    fn webhook_denial_is_final_regardless_of_status_code() {
         let is_verdict = |code: u16, message: &str| {
-            Status::of(code, json!({"message": message}).to_string().as_bytes()).is_verdict()
+            ApiStatus::of(code, json!({"message": message}).to_string().as_bytes()).is_verdict()
         };
         for code in [401, 429, 500, 503] {
             assert!(
@@ -376,12 +385,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_causes_are_kept_and_how_many_more_there_are() {
+    fn hundred_causes_are_kept_and_rest_is_counted() {
         let of = |number: usize, field: &str| {
             let cause =
                 json!({"reason": FIELD_CONFLICT, "message": "conflict with \"a\"", "field": field});
             let body = json!({"details": {"causes": vec![cause; number]}}).to_string();
-            let status = Status::of(409, body.as_bytes());
+            let status = ApiStatus::of(409, body.as_bytes());
             (status.causes.len(), status.more_causes)
         };
         assert_eq!(of(100, ".spec.a"), (100, 0));
@@ -389,16 +398,16 @@ mod tests {
         assert_eq!(of(2, &format!(".{}", "a".repeat(CAUSE_BYTES_MAX))), (0, 2));
         let long = json!({"message": "\u{e9}".repeat(MESSAGE_BYTES_MAX)}).to_string();
         assert!(
-            Status::of(500, long.as_bytes()).message.len() <= MESSAGE_BYTES_MAX + '…'.len_utf8()
+            ApiStatus::of(500, long.as_bytes()).message.len() <= MESSAGE_BYTES_MAX + '…'.len_utf8()
         );
     }
 
     #[test]
-    fn password_in_an_address_is_kept_out_of_a_message() {
+    fn password_in_url_is_removed_from_message() {
         let url = "https://alice:EXAMPLEpw@hook.example.com/validate";
         let body = json!({"message": format!("failed calling webhook: Post \"{url}\": EOF"),
             "details": {"causes": [{"message": url}]}});
-        let status = Status::of(500, body.to_string().as_bytes());
+        let status = ApiStatus::of(500, body.to_string().as_bytes());
 
         assert_eq!(
             status.message,
@@ -408,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_status_keeps_what_decides_about_the_remedy() {
+    fn redacted_status_keeps_fields_that_select_remedy() {
         let cause = |reason: &str, field: &str| json!({"reason": reason, "field": field, "message": "x: s3cret"});
         let invalid = |cause: Value| json!({"reason": "Invalid", "message": "x", "details": {"causes": [cause]}});
         let fixed = silent(422, &invalid(cause("FieldValueForbidden", "data")));
@@ -440,12 +449,12 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_policy_are_no_kind_of_refusal() {
+    fn policy_message_does_not_classify_refusal() {
         let words = "exceeded quota: q; field is immutable; does not support dry run; namespaces \"a\" not found";
         let status = |message: String, causes: Value| {
             let body = json!({"reason": "Invalid", "message": message,
                 "details": {"kind": "deployments", "causes": causes}});
-            Status::of(422, body.to_string().as_bytes())
+            ApiStatus::of(422, body.to_string().as_bytes())
         };
         let fixed = json!([{"reason": "FieldValueForbidden", "field": "spec", "message": "x"}]);
         let webhook = status(
@@ -488,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_conflict_the_names_of_field_and_manager_stay() {
+    fn redacted_conflict_keeps_field_and_manager_names() {
         let message = "conflict with \"kubectl-client-side-apply\" using v1";
         let cause = json!({"reason": "FieldManagerConflict", "message": message, "field": ".data.jwt-secret"});
         let silent = silent(409, &json!({"reason": "Conflict", "details": {"causes": [cause]}}));

@@ -1,13 +1,17 @@
-//! Reads the files that a kubeconfig names: keys, certificates, tokens.
+//! Reads the data and the files that a kubeconfig names: keys, certificates, tokens.
 //!
 //! Their modes are not checked: kubectl does not either, and in a pod other users may read the
 //! token.
 
 use std::io;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use camino::Utf8Path;
+use kube::config::Cluster;
 use zeroize::Zeroizing;
 
+use super::connect_error::ConnectError;
 use crate::fsio::guard::{GuardError, read_secret};
 use crate::fsio::{ReadFileError, open_regular};
 
@@ -48,12 +52,40 @@ fn words(error: io::Error) -> String {
     }
 }
 
+/// Returns the certificate-authority of a cluster, in PEM.
+pub(super) fn authority(cluster: &Cluster) -> Result<Option<Zeroizing<Vec<u8>>>, ConnectError> {
+    load(
+        "certificate-authority",
+        cluster.certificate_authority_data.as_deref(),
+        cluster.certificate_authority.as_deref(),
+    )
+}
+
+/// Reads data that a kubeconfig contains or refers to as a file; inline data takes precedence.
+pub(super) fn load(
+    what: &str,
+    data: Option<&str>,
+    path: Option<&str>,
+) -> Result<Option<Zeroizing<Vec<u8>>>, ConnectError> {
+    let loaded = match (data, path) {
+        (Some(data), _) => STANDARD
+            .decode(data)
+            .map(Zeroizing::new)
+            .map_err(|_| ConnectError::Kubeconfig(format!("its {what}-data is not base64"))),
+        (None, Some(path)) => read(path, NAMED_BYTES_MAX).map_err(|error| {
+            ConnectError::Kubeconfig(format!("its {what} `{path}` cannot be read: {error}"))
+        }),
+        (None, None) => return Ok(None),
+    };
+    loaded.map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn file_above_a_mebibyte_is_refused() {
+    fn file_over_1_mib_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let read_of = |bytes: usize| {
@@ -66,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn error_says_what_is_in_the_way_without_the_path() {
+    fn error_states_reason_without_path() {
         let folder = tempfile::tempdir().unwrap();
         let why = |name: &str| {
             let path = folder.path().join(name);

@@ -9,7 +9,7 @@ use crate::tls_error;
 
 /// A failure that no retry can fix.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum HandshakeFailure {
     /// One side does not accept the other's certificate, version or algorithms.
     Tls(String),
     /// The answer is not TLS.
@@ -19,14 +19,14 @@ pub(super) enum Failure {
 }
 
 /// Returns why the connection failed, or `None` if a retry may succeed.
-pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
+pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<HandshakeFailure> {
     let mut link = Some(error);
     while let Some(this) = link {
         if let Some(error) = this.downcast_ref() {
             return of_tls(error);
         }
         if this.downcast_ref().is_some_and(hyper::Error::is_parse) {
-            return Some(Failure::NoHttp);
+            return Some(HandshakeFailure::NoHttp);
         }
         // `io::Error::source` skips the error that it wraps.
         let inner = this.downcast_ref().and_then(io::Error::get_ref);
@@ -35,11 +35,15 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
     None
 }
 
-fn of_tls(error: &rustls::Error) -> Option<Failure> {
+fn of_tls(error: &rustls::Error) -> Option<HandshakeFailure> {
     match error {
-        rustls::Error::InvalidCertificate(why) => Some(Failure::Tls(of_server(why, error))),
-        rustls::Error::AlertReceived(alert) => of_alert(*alert).map(Failure::Tls),
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(Failure::NoTls),
+        rustls::Error::InvalidCertificate(why) => {
+            Some(HandshakeFailure::Tls(of_server(why, error)))
+        }
+        rustls::Error::AlertReceived(alert) => of_alert(*alert).map(HandshakeFailure::Tls),
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            Some(HandshakeFailure::NoTls)
+        }
         _ => None,
     }
 }
@@ -86,13 +90,13 @@ mod tests {
 
     fn told(error: rustls::Error) -> Option<String> {
         match failure(&io::Error::other(io::Error::other(error)))? {
-            Failure::Tls(why) => Some(why),
+            HandshakeFailure::Tls(why) => Some(why),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn failure_of_tls_is_found_inside_an_io_error() {
+    fn tls_failure_is_found_inside_io_error() {
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         assert!(told(unknown).unwrap().contains("certificate-authority"));
         let required = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::credentials::bearer_header;
-use crate::command::{self, CommandError, Ending, Finished, Interaction, Limits};
+use super::authorization;
+use crate::command::{self, CommandError, CommandLimits, Ending, Finished, Interaction};
 use crate::model::timestamp::Timestamp;
 
 /// The deadline of a plugin that cannot prompt the user: a login over a slow network takes a few
@@ -22,7 +22,7 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// The environment of plugins outside of the kubeconfig.
 #[derive(Clone, Copy)]
-pub struct Surroundings {
+pub struct PluginEnvironment {
     /// Whether a plugin can prompt the user.
     pub terminal: Terminal,
     /// Returns the current time, for the expiry of tokens; `None` if the clock is wrong.
@@ -90,7 +90,7 @@ pub(super) struct Plugin {
 }
 
 /// The credentials that a plugin returned.
-pub(super) struct Issued {
+pub(super) struct IssuedCredentials {
     /// The header for the token, if any.
     pub(super) token: Option<HeaderValue>,
     pub(super) certificate: Option<IssuedCertificate>,
@@ -108,7 +108,7 @@ impl Plugin {
     /// Takes the plugin out of `user`, if it has one.
     pub(super) fn take(
         user: &mut AuthInfo,
-        surroundings: Surroundings,
+        surroundings: PluginEnvironment,
     ) -> Result<Option<Self>, PluginError> {
         let Some(exec) = user.exec.take() else { return Ok(None) };
         let command = exec.command.clone().unwrap_or_default();
@@ -126,12 +126,12 @@ impl Plugin {
     }
 
     /// Runs the plugin and returns its credentials.
-    pub(super) fn run(&self) -> Result<Issued, PluginError> {
+    pub(super) fn run(&self) -> Result<IssuedCredentials, PluginError> {
         self.issue().map_err(|why| PluginError { command: self.command.clone(), why })
     }
 
-    fn issue(&self) -> Result<Issued, PluginFault> {
-        let limits = Limits {
+    fn issue(&self) -> Result<IssuedCredentials, PluginFault> {
+        let limits = CommandLimits {
             interaction: self.interaction,
             ending: Ending::Output,
             output_bytes_max: OUTPUT_BYTES_MAX,
@@ -148,7 +148,7 @@ impl Plugin {
             .ok_or(PluginFault::Answer("printed an ExecCredential without a status"))?;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Zeroizing::new);
         let token = given(status.token).map(|token| {
-            bearer_header(&token)
+            authorization::bearer(&token)
                 .ok_or(PluginFault::Answer("printed a token with a control character"))
         });
         let pair = (given(status.client_certificate_data), given(status.client_key_data));
@@ -172,7 +172,11 @@ impl Plugin {
                 "printed an expirationTimestamp that is not an RFC 3339 time",
             ))
         });
-        Ok(Issued { token: token.transpose()?, certificate, expires: expires.transpose()? })
+        Ok(IssuedCredentials {
+            token: token.transpose()?,
+            certificate,
+            expires: expires.transpose()?,
+        })
     }
 
     /// Returns the command with the arguments and the environment that kubectl sets.
@@ -197,7 +201,7 @@ impl Plugin {
     }
 
     /// Returns whether a token has expired, or expires within a minute.
-    pub(super) fn is_due(&self, issued: &Issued) -> bool {
+    pub(super) fn is_due(&self, issued: &IssuedCredentials) -> bool {
         let (Some(expires), Some(now)) = (issued.expires, (self.clock)()) else { return false };
         issued.token.is_some() && expires <= now.plus_seconds(60)
     }
@@ -231,16 +235,16 @@ mod tests {
         let mut user =
             Kubeconfig::from_yaml(&text).unwrap().auth_infos[0].auth_info.clone().unwrap();
         let clock = || Timestamp::from_seconds(1_000_000_000).ok();
-        Plugin::take(&mut user, Surroundings { terminal, clock }).map(Option::unwrap)
+        Plugin::take(&mut user, PluginEnvironment { terminal, clock }).map(Option::unwrap)
     }
 
-    fn run(script: &str) -> Result<Issued, PluginFault> {
+    fn run(script: &str) -> Result<IssuedCredentials, PluginFault> {
         let plugin = taken("interactiveMode: Never", Terminal::Absent, script).unwrap();
         plugin.run().map_err(|error| error.why)
     }
 
     #[test]
-    fn plugin_has_a_deadline_unless_it_can_ask_a_person() {
+    fn plugin_has_deadline_unless_it_is_interactive() {
         use Terminal::{Absent, Attached};
         let unattended = Interaction::Unattended(DEADLINE);
         for (mode, terminal, wanted) in [
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn token_is_due_a_minute_before_it_expires() {
+    fn token_is_due_one_minute_before_expiry() {
         // The clock returns 2001-09-09T01:46:40Z.
         for (expires, wanted) in [
             ("2001-09-09T01:47:40Z", true),

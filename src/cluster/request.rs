@@ -1,4 +1,4 @@
-//! Requests as data; [`super::Cluster`] sends them.
+//! Requests that store nothing, as data; [`super::Cluster`] sends them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::resource::{escaped, is_of_secrets, path};
-use super::secret::Secret;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 
 /// The field manager of this program.
 pub const FIELD_MANAGER: &str = "relay-bundle";
 
-/// A request to the API server.
+/// A request to the API server. One that changes the cluster is a [`Write`](super::Write).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: Method,
@@ -29,7 +28,13 @@ pub struct Body(Arc<Zeroizing<Vec<u8>>>);
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Zeroizing::new(bytes)))
+        Zeroizing::new(bytes).into()
+    }
+}
+
+impl From<Zeroizing<Vec<u8>>> for Body {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Arc::new(bytes))
     }
 }
 
@@ -55,17 +60,9 @@ pub enum Method {
     Delete,
 }
 
-/// Whether a write is a dry run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Run {
-    /// The server does everything except storing the object.
-    Dry,
-    Real,
-}
-
 impl Request {
-    /// Returns whether the request may change something.
-    pub fn is_write(&self) -> bool {
+    /// Returns whether the request is a write or the dry run of one.
+    pub(super) fn is_write(&self) -> bool {
         self.method != Method::Get
     }
 
@@ -99,98 +96,26 @@ impl Request {
         ))
     }
 
-    /// Applies a manifest; `yaml` is sent unchanged.
-    pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
-        let path = format!("{}?{}{}", path(key), owner(), dry(run));
-        Self { method: Method::Apply, path, body: yaml.to_vec().into() }
-    }
-
-    /// Applies fields as another field manager than [`FIELD_MANAGER`], whose own applies then leave
-    /// them unchanged.
-    pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
-        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
-        Self { method: Method::Apply, path, body: object.to_string().into_bytes().into() }
-    }
-
-    /// Allows fields that the server does not know, because fields that another client wrote need
-    /// not pass strict validation.
-    #[must_use]
-    pub fn leniently(mut self) -> Self {
-        self.path = self.path.replace("fieldValidation=Strict", "fieldValidation=Ignore");
-        self
-    }
-
-    /// Takes over fields of other field managers.
-    #[must_use]
-    pub fn by_force(mut self) -> Self {
-        self.path.push_str("&force=true");
-        self
+    /// Dry-runs [`Write::apply`](super::Write::apply): the server does everything except storing the
+    /// object.
+    pub fn try_apply(key: &ObjectKey, yaml: &[u8]) -> Self {
+        Self::apply(key, yaml).dry()
     }
 
     /// Returns the object that applying a manifest would produce, regardless of field ownership: a
-    /// forced dry run, which writes nothing.
+    /// forced dry run.
     pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
-        Self::apply(key, yaml, Run::Dry).by_force()
+        Self::try_apply(key, yaml).by_force()
     }
 
-    /// Creates an object; fails if it exists.
-    pub fn create(key: &ObjectKey, object: &Value, run: Run) -> Self {
-        let folder = ObjectKey { name: String::new(), ..key.clone() };
-        Self::write(Method::Post, &folder, object.to_string().into_bytes().into(), run)
+    /// Dry-runs [`Write::create`](super::Write::create).
+    pub fn try_create(key: &ObjectKey, object: &Value) -> Self {
+        Self::post(key, object.to_string().into_bytes().into()).dry()
     }
 
-    /// Creates a Secret; fails if it exists.
-    pub fn create_secret(key: &ObjectKey, secret: &Secret) -> Self {
-        let folder = ObjectKey { name: String::new(), ..key.clone() };
-        Self::write(Method::Post, &folder, secret.to_body(), Run::Real)
-    }
-
-    /// Replaces a Secret if it still has the version that was read.
-    pub fn replace_secret(key: &ObjectKey, secret: &Secret) -> Self {
-        Self::write(Method::Put, key, secret.to_body(), Run::Real)
-    }
-
-    /// Replaces an object; if it contains a `resourceVersion`, only that version.
-    pub fn replace(key: &ObjectKey, object: &Value) -> Self {
-        Self::write(Method::Put, key, object.to_string().into_bytes().into(), Run::Real)
-    }
-
-    /// Same as [`Request::replace`], as another field manager than [`FIELD_MANAGER`].
-    pub fn replace_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
-        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
-        Self { method: Method::Put, path, body: object.to_string().into_bytes().into() }
-    }
-
-    fn write(method: Method, key: &ObjectKey, body: Body, run: Run) -> Self {
-        let path = format!("{}?{}{}", path(key), owner(), dry(run));
-        Self { method, path, body }
-    }
-
-    /// Deletes an object if its uid and version still match; its dependents are deleted in the
-    /// background.
-    pub fn delete(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
-        Self::delete_with("Background", key, uid, resource_version)
-    }
-
-    /// Same as [`Request::delete`], but with foreground propagation: the object is deleted after
-    /// its dependents, so that its pods are gone when it is.
-    pub fn delete_last(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
-        Self::delete_with("Foreground", key, uid, resource_version)
-    }
-
-    /// Same as [`Request::delete`], but orphans the dependents, which stay.
-    pub fn delete_alone(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
-        Self::delete_with("Orphan", key, uid, resource_version)
-    }
-
-    fn delete_with(policy: &str, key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
-        let body = json!({
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": policy,
-            "preconditions": {"uid": uid, "resourceVersion": resource_version},
-        });
-        Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes().into() }
+    /// Dry-runs [`Write::replace`](super::Write::replace).
+    pub fn try_replace(key: &ObjectKey, object: &Value) -> Self {
+        Self::put(FIELD_MANAGER, key, object.to_string().into_bytes().into()).dry()
     }
 
     /// Asks whether we have a permission, for all objects of a kind or for one.
@@ -209,16 +134,35 @@ impl Request {
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned();
         Self { method: Method::Post, path, body: body.to_string().into_bytes().into() }
     }
-}
 
-fn owner() -> String {
-    format!("fieldManager={FIELD_MANAGER}&fieldValidation=Strict")
-}
+    pub(super) fn apply(key: &ObjectKey, yaml: &[u8]) -> Self {
+        Self::owned(Method::Apply, FIELD_MANAGER, key, yaml.to_vec().into())
+    }
 
-fn dry(run: Run) -> &'static str {
-    match run {
-        Run::Dry => "&dryRun=All",
-        Run::Real => "",
+    /// Creates an object in the folder of `key`.
+    pub(super) fn post(key: &ObjectKey, body: Body) -> Self {
+        let folder = ObjectKey { name: String::new(), ..key.clone() };
+        Self::owned(Method::Post, FIELD_MANAGER, &folder, body)
+    }
+
+    pub(super) fn put(manager: &str, key: &ObjectKey, body: Body) -> Self {
+        Self::owned(Method::Put, manager, key, body)
+    }
+
+    /// Sends an object in the name of a field manager.
+    pub(super) fn owned(method: Method, manager: &str, key: &ObjectKey, body: Body) -> Self {
+        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
+        Self { method, path, body }
+    }
+
+    pub(super) fn by_force(mut self) -> Self {
+        self.path.push_str("&force=true");
+        self
+    }
+
+    fn dry(mut self) -> Self {
+        self.path.push_str("&dryRun=All");
+        self
     }
 }
 
@@ -227,11 +171,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_request_carries_is_never_shown() {
-        let request = Request::create(
+    fn request_body_is_never_shown() {
+        let request = Request::try_create(
             &ObjectKey::of(Kind::Secret, "ns", "x"),
             &json!({"stringData": {"password": "s3cret"}}),
-            Run::Real,
         );
 
         let shown = format!("{request:?}");

@@ -3,8 +3,19 @@
 
 use std::time::Duration;
 
-/// The maximum number of attempts for a request.
-pub const ATTEMPTS_MAX: u32 = 7;
+/// How often a request is sent, and the time limit for each answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    attempts: u32,
+    /// The limit for a whole answer, even if it keeps arriving slowly.
+    pub(super) answer: Duration,
+}
+
+impl Patience {
+    pub(super) const USUAL: Self = Self { attempts: 7, answer: Duration::from_secs(30) };
+    /// While the user waits for the program to end.
+    pub(super) const HURRIED: Self = Self { attempts: 2, answer: Duration::from_secs(5) };
+}
 
 const DELAY_FIRST: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
@@ -13,7 +24,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// The kind of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub(super) enum RequestProblem {
     /// No complete answer: refused, reset, interrupted or too slow.
     Transport,
     /// The answer started but took too long. It is unlikely to become faster, so the request is
@@ -32,20 +43,22 @@ pub enum Trouble {
     },
 }
 
-/// Returns the pause before the next attempt, or `None` for no further attempt.
-pub fn delay(attempt: u32, trouble: Trouble) -> Option<Duration> {
-    if attempt >= ATTEMPTS_MAX {
-        return None;
-    }
-    let backoff = DELAY_FIRST.saturating_mul(1 << attempt.min(10)).min(DELAY_MAX);
-    match trouble {
-        Trouble::Transport => Some(backoff),
-        Trouble::Slow => (attempt == 1).then_some(backoff),
-        Trouble::Status { code: 409, is_race, .. } => is_race.then_some(backoff),
-        Trouble::Status { code: 429 | 500 | 502 | 503 | 504, retry_after, .. } => {
-            Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
+impl Patience {
+    /// Returns the pause before the next attempt, or `None` for no further attempt.
+    pub(super) fn delay(self, attempt: u32, problem: RequestProblem) -> Option<Duration> {
+        if attempt >= self.attempts {
+            return None;
         }
-        Trouble::Final | Trouble::Status { .. } => None,
+        let backoff = DELAY_FIRST.saturating_mul(1 << attempt.min(10)).min(DELAY_MAX);
+        match problem {
+            RequestProblem::Transport => Some(backoff),
+            RequestProblem::Slow => (attempt == 1).then_some(backoff),
+            RequestProblem::Status { code: 409, is_race, .. } => is_race.then_some(backoff),
+            RequestProblem::Status { code: 429 | 500 | 502 | 503 | 504, retry_after, .. } => {
+                Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
+            }
+            RequestProblem::Final | RequestProblem::Status { .. } => None,
+        }
     }
 }
 
@@ -53,41 +66,54 @@ pub fn delay(attempt: u32, trouble: Trouble) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn status(code: u16) -> Trouble {
-        Trouble::Status { code, retry_after: None, is_race: false }
+    const USUAL: Patience = Patience::USUAL;
+
+    fn status(code: u16) -> RequestProblem {
+        RequestProblem::Status { code, retry_after: None, is_race: false }
     }
 
     #[test]
-    fn a_verdict_is_final_and_trouble_on_the_way_is_not() {
+    fn verdict_is_final_and_transient_failure_is_retried() {
         for code in [400, 401, 403, 404, 405, 409, 410, 415, 422] {
-            assert_eq!(delay(1, status(code)), None, "{code}");
+            assert_eq!(USUAL.delay(1, status(code)), None, "{code}");
         }
         for code in [429, 500, 502, 503, 504] {
-            assert!(delay(1, status(code)).is_some(), "{code}");
+            assert!(USUAL.delay(1, status(code)).is_some(), "{code}");
         }
-        assert!(delay(1, Trouble::Transport).is_some());
-        assert!(delay(1, Trouble::Slow).is_some() && delay(2, Trouble::Slow).is_none());
+        assert!(USUAL.delay(1, RequestProblem::Transport).is_some());
         assert!(
-            delay(1, Trouble::Status { code: 409, retry_after: None, is_race: true }).is_some()
+            USUAL.delay(1, RequestProblem::Slow).is_some()
+                && USUAL.delay(2, RequestProblem::Slow).is_none()
         );
+        assert!(
+            USUAL
+                .delay(1, RequestProblem::Status { code: 409, retry_after: None, is_race: true })
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn hurried_request_is_repeated_once() {
+        assert!(Patience::HURRIED.delay(1, RequestProblem::Transport).is_some());
+        assert_eq!(Patience::HURRIED.delay(2, RequestProblem::Transport), None);
     }
 
     #[test]
     fn patience_grows_and_ends() {
         let delays: Vec<_> =
-            (1..).map_while(|attempt| delay(attempt, Trouble::Transport)).collect();
-        assert_eq!(delays.len(), ATTEMPTS_MAX as usize - 1);
+            (1..).map_while(|attempt| USUAL.delay(attempt, RequestProblem::Transport)).collect();
+        assert_eq!(delays.len(), USUAL.attempts as usize - 1);
         assert!(delays.is_sorted() && delays[5] <= DELAY_MAX);
     }
 
     #[test]
-    fn a_server_may_ask_for_patience_within_reason() {
-        let asks = |seconds| Trouble::Status {
+    fn retry_after_is_honored_up_to_maximum() {
+        let asks = |seconds| RequestProblem::Status {
             code: 429,
             retry_after: Some(Duration::from_secs(seconds)),
             is_race: false,
         };
-        assert_eq!(delay(1, asks(2)), Some(Duration::from_secs(2)));
-        assert_eq!(delay(1, asks(3600)), Some(RETRY_AFTER_MAX));
+        assert_eq!(USUAL.delay(1, asks(2)), Some(Duration::from_secs(2)));
+        assert_eq!(USUAL.delay(1, asks(3600)), Some(RETRY_AFTER_MAX));
     }
 }

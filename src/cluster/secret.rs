@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::request::Body;
+use crate::model::label::{INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 
@@ -40,11 +40,7 @@ impl Secret {
     /// Returns a new Secret of the installation `instance`.
     pub fn new(key: &ObjectKey, instance: &str) -> Self {
         let mut secret = Self::of_others(key);
-        let labels = json!({
-            "app.kubernetes.io/managed-by": super::request::FIELD_MANAGER,
-            "app.kubernetes.io/instance": instance,
-        });
-        secret.metadata["labels"] = labels;
+        secret.metadata["labels"] = json!({MANAGED_BY_LABEL: MANAGED_BY, INSTANCE_LABEL: instance});
         secret
     }
 
@@ -92,7 +88,7 @@ impl Secret {
     }
 
     /// Encodes the Secret for the API server.
-    pub fn to_body(&self) -> Body {
+    pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
         let metadata = self.metadata.to_string();
         let encoded = |value: &SecretValue| value.expose().len().div_ceil(3) * 4;
         let data: usize =
@@ -117,7 +113,7 @@ impl Secret {
             text.push('"');
         }
         text.push_str("}}");
-        std::mem::take(&mut *text).into_bytes().into()
+        Zeroizing::new(std::mem::take(&mut *text).into_bytes())
     }
 }
 
@@ -163,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_read_is_written_with_all_that_others_keep_on_it() {
+    fn secret_round_trip_keeps_fields_of_others() {
         let text = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
             "metadata": {"name": "a", "namespace": "ns", "resourceVersion": "7", "finalizers": ["x/y"],
@@ -177,7 +173,7 @@ mod tests {
         secret.annotate("d", "e");
         secret.data.insert("new".to_owned(), value("\u{e9}"));
 
-        let written: Value = serde_json::from_slice(secret.to_body().as_ref()).unwrap();
+        let written: Value = serde_json::from_slice(&secret.to_json()).unwrap();
         let mut wanted = text;
         wanted["metadata"]["annotations"] = json!({"b": "c", "d": "e"});
         wanted["data"]["new"] = "w6k=".into();
@@ -185,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_without_data_is_one_and_what_is_no_base64_is_not_repeated() {
+    fn secret_may_lack_data_and_invalid_base64_is_not_quoted() {
         let read = |data: Value| {
             let text = json!({"metadata": {}, "data": data}).to_string();
             serde_json::from_str::<Secret>(&text)

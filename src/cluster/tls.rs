@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use kube::Config;
 use kube::client::ConfigExt as _;
 use kube::config::{AuthInfo, Cluster};
@@ -13,11 +11,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroizing;
 
-use super::connection::ConnectError;
-use super::credentials::has_certificate;
-use super::files::{self, NAMED_BYTES_MAX};
+use super::connect_error::ConnectError;
+use super::files;
 use super::kubeconfig::words;
 use super::plugin::{IssuedCertificate, PluginError, PluginFault};
 
@@ -33,7 +29,7 @@ const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
 
 /// Sets the authorities for the server's certificate, or disables its verification.
 pub(super) fn trust(config: &mut Config, cluster: &Cluster) -> Result<(), ConnectError> {
-    let authority = authority(cluster)?;
+    let authority = files::authority(cluster)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
     config.tls_server_name.clone_from(&cluster.tls_server_name);
     let Some(pem) = authority else { return Ok(()) };
@@ -53,20 +49,16 @@ pub(super) fn trust(config: &mut Config, cluster: &Cluster) -> Result<(), Connec
     Ok(())
 }
 
-/// Returns the certificate-authority of a cluster, in PEM.
-pub(super) fn authority(cluster: &Cluster) -> Result<Option<Zeroizing<Vec<u8>>>, ConnectError> {
-    load(
-        "certificate-authority",
-        cluster.certificate_authority_data.as_deref(),
-        cluster.certificate_authority.as_deref(),
-    )
-}
-
 /// The source of a client certificate and its key.
 pub(super) enum ClientCertificate {
     Named(Box<AuthInfo>),
     /// A credential plugin returned it.
     Issued(IssuedCertificate),
+}
+
+/// Returns whether the user has a client certificate for TLS.
+pub(super) fn has_certificate(user: &AuthInfo) -> bool {
+    user.client_certificate.is_some() || user.client_certificate_data.is_some()
 }
 
 impl ClientCertificate {
@@ -82,11 +74,11 @@ impl ClientCertificate {
         has_certificate(&taken).then(|| Self::Named(Box::new(taken)))
     }
 
-    fn load(&self) -> Result<Identity, ConnectError> {
+    fn load(&self) -> Result<ClientIdentity, ConnectError> {
         let user = match self {
             Self::Named(user) => user,
             Self::Issued(IssuedCertificate { command, certificate, key }) => {
-                let identity = Identity::new(certificate.as_bytes(), key.as_bytes());
+                let identity = ClientIdentity::new(certificate.as_bytes(), key.as_bytes());
                 return identity.map_err(|why| {
                     let why = PluginFault::Certificate(why);
                     PluginError { command: command.clone(), why }.into()
@@ -95,12 +87,12 @@ impl ClientCertificate {
         };
         let (data, path) =
             (user.client_certificate_data.as_deref(), user.client_certificate.as_deref());
-        let certificate = load("client-certificate", data, path)?.unwrap_or_default();
+        let certificate = files::load("client-certificate", data, path)?.unwrap_or_default();
         let key_data = user.client_key_data.as_ref().map(SecretString::expose_secret);
-        let key = load("client-key", key_data, user.client_key.as_deref())?;
+        let key = files::load("client-key", key_data, user.client_key.as_deref())?;
         let key =
             key.ok_or_else(|| refused("its user has a client-certificate but no client-key"))?;
-        Identity::new(&certificate, &key).map_err(|why| refused(&format!("its {why}")))
+        ClientIdentity::new(&certificate, &key).map_err(|why| refused(&format!("its {why}")))
     }
 }
 
@@ -117,31 +109,12 @@ pub(super) fn configure(
     Ok(made)
 }
 
-/// Reads data that a kubeconfig contains or refers to as a file; inline data takes precedence.
-fn load(
-    what: &str,
-    data: Option<&str>,
-    path: Option<&str>,
-) -> Result<Option<Zeroizing<Vec<u8>>>, ConnectError> {
-    let loaded = match (data, path) {
-        (Some(data), _) => STANDARD
-            .decode(data)
-            .map(Zeroizing::new)
-            .map_err(|_| ConnectError::Kubeconfig(format!("its {what}-data is not base64"))),
-        (None, Some(path)) => files::read(path, NAMED_BYTES_MAX).map_err(|error| {
-            ConnectError::Kubeconfig(format!("its {what} `{path}` cannot be read: {error}"))
-        }),
-        (None, None) => return Ok(None),
-    };
-    loaded.map(Some)
-}
-
 /// A client certificate with its key, of any X.509 version: the TLS library itself parses only
 /// version 3, which servers do not require.
 #[derive(Debug)]
-struct Identity(Arc<CertifiedKey>);
+struct ClientIdentity(Arc<CertifiedKey>);
 
-impl Identity {
+impl ClientIdentity {
     /// Parses a certificate and its key. The error follows the name of their source.
     fn new(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
@@ -162,7 +135,7 @@ impl Identity {
     }
 }
 
-impl ResolvesClientCert for Identity {
+impl ResolvesClientCert for ClientIdentity {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0))
     }

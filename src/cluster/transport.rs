@@ -17,8 +17,9 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tower::{BoxError, Service, ServiceBuilder};
 
-use super::connection::ConnectError;
-use super::credentials::{Credentials, proxy_authorization};
+use super::authorization;
+use super::connect_error::ConnectError;
+use super::credentials::Credentials;
 use super::kubeconfig::words;
 use crate::proxy::{Proxy, Scheme};
 
@@ -117,6 +118,6 @@ fn tunnel<C>(proxy: &Proxy, connector: C) -> Tunnel<C> {
     let tunnel = Tunnel::new(proxy.uri(), connector);
     match &proxy.login {
         None => tunnel,
-        Some(login) => tunnel.with_auth(proxy_authorization(&login.user, &login.password)),
+        Some(login) => tunnel.with_auth(authorization::basic(&login.user, &login.password)),
     }
 }

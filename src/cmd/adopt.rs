@@ -6,21 +6,22 @@ use super::exit_code::Outcome;
 use super::install::adopt::{AdoptArgs, adopt};
 use super::install::{InstallArgs, open_sealed};
 use crate::failure::Failure;
-use crate::trust::verify::Purpose;
+use crate::trust::terms::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
     // All objects of the release are taken over, so `--adopt` has nothing to select.
     mut_arg("adopt", |argument| argument.hide(true).conflicts_with("from_helm")),
-    after_help = "Verifies the bundle before it contacts the cluster. Lists the fate of each object of the release,
-takes over its fields, and applies the bundle. Finally moves Helm's records to separate Secrets, so
-that `helm uninstall` cannot delete the running objects. To resume an interrupted run, run the same
+    after_long_help = "Verifies the bundle before it contacts the cluster. Lists the fate of each object of the release, \
+takes over its fields, and applies the bundle. Finally moves Helm's records to separate Secrets, so \
+that `helm uninstall` cannot delete the running objects. To resume an interrupted run, run the same \
 command again.
 
 Examples:
   relay-bundle adopt --from-helm prod prod.tar --trust trust.toml --dry-run
   relay-bundle adopt --from-helm prod prod.tar --trust trust.toml
-  relay-bundle adopt --from-helm prod prod.tar --trust trust.toml --yes --recreate-redis"
+  relay-bundle adopt --from-helm prod prod.tar --trust trust.toml \\
+      --yes --recreate-redis"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -58,7 +59,7 @@ mod tests {
     use super::Args;
 
     #[test]
-    fn what_does_nothing_here_is_neither_offered_nor_accepted() {
+    fn flag_without_effect_is_neither_listed_nor_accepted() {
         let command = || Args::augment_args(Command::new("adopt"));
         let help = command().render_long_help().to_string();
         assert!(help.contains("--force-conflicts") && !help.contains("--adopt"), "{help}");

@@ -4,11 +4,11 @@ use super::args::target::TargetArgs;
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use super::install::{InstallArgs, install, open_sealed};
-use crate::trust::verify::Purpose;
+use crate::trust::terms::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Verifies the bundle before it contacts the cluster. To resume an interrupted run, run the same
+    after_long_help = "Verifies the bundle before it contacts the cluster. To resume an interrupted run, run the same \
 command again.
 
 Examples:

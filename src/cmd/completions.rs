@@ -9,7 +9,7 @@ use super::ctx::Ctx;
 use super::exit_code::Outcome;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   relay-bundle completions bash > /etc/bash_completion.d/relay-bundle
   relay-bundle completions fish > ~/.config/fish/completions/relay-bundle.fish")]
 pub struct Args {

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::ctx::Ctx;
-use crate::cluster::{Cluster, Identity};
+use crate::cluster::{Cluster, ClusterIdentity};
 use crate::failure::Failure;
 use crate::trust::policy::Policy;
 use crate::ui::escape::safe;
@@ -43,7 +43,8 @@ pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-fn ask(question: &str) -> Result<String, Failure> {
+/// Asks a question, and returns the answer.
+pub(super) fn ask(question: &str) -> Result<String, Failure> {
     let mut stderr = io::stderr();
     write!(stderr, "{question}")?;
     stderr.flush()?;
@@ -55,7 +56,7 @@ fn ask(question: &str) -> Result<String, Failure> {
 /// Returns a description of the place of a change. The site is that of the policy, if any.
 pub(super) fn place(
     cluster: &Cluster,
-    identity: &Identity,
+    identity: &ClusterIdentity,
     policy: Option<&Policy>,
     namespace: &str,
 ) -> String {

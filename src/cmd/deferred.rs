@@ -43,7 +43,7 @@ mod tests {
     use crate::cmd::Cli;
 
     #[test]
-    fn a_command_keeps_its_description_when_its_arguments_come() {
+    fn command_keeps_description_when_arguments_are_built() {
         let descriptions = |root: &Command| -> Vec<String> {
             let commands = root.get_subcommands().filter(|command| command.get_name() != "help");
             commands
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_arguments_of_every_command_fit_together() {
+    fn arguments_of_every_command_are_consistent() {
         Cli::command().debug_assert();
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ctx::InvalidProfile;
+use super::profile::InvalidProfile;
 use crate::failure::refused::Refused;
 use crate::failure::{Failure, FailureKind};
 use crate::ui::escape::{safe, safe_within};
@@ -57,16 +57,14 @@ pub(super) fn tell(failure: &Failure, printer: &Printer) {
         FailureKind::Untrusted => safe(&message).into_owned(),
         _ => safe_within(&message),
     };
-    printer.tell_lines(&format!("error: {message}"));
+    printer.error(&message);
     for line in Refused::of(failure).into_iter().flat_map(Refused::lines) {
         printer.tell(&line);
     }
     for reason in &failure.reasons {
         printer.tell(&format!("  {reason}"));
     }
-    for hint in &failure.hints {
-        printer.tell(&format!("hint: {hint}"));
-    }
+    failure.hints.iter().for_each(|hint| printer.hint(hint));
 }
 
 /// Returns whether the reader of stdout has gone, which does not count as a failure.
@@ -87,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_stdout_has_a_reader_that_may_go() {
+    fn only_broken_pipe_of_stdout_counts_as_reader_gone() {
         let gone = io::Error::new(io::ErrorKind::BrokenPipe, ReaderGone);
         assert!(is_reader_gone(&Failure::from(gone)));
 

@@ -32,3 +32,15 @@ impl From<FailureKind> for ExitCode {
         Self::from(kind.exit_code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_documented_exit_code() {
+        use FailureKind as F;
+        let kinds = [F::Differs, F::Input, F::Untrusted, F::World, F::Bug, F::Interrupted];
+        assert_eq!(kinds.map(F::exit_code), [1, 2, 3, 4, 101, 130]);
+    }
+}

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::args::installation::InstallationArgs;
-use super::ctx::{Ctx, StoreArgs, count};
+use super::ctx::{Ctx, StoreArgs};
 use super::exit_code::Outcome;
 use super::gc_live::{How, collect};
+use crate::model::words::count;
 use crate::store::GarbageScope;
 use crate::ui::printer::Report;
 
@@ -20,19 +21,19 @@ use crate::ui::printer::Report;
     mut_arg("name", |argument| argument.requires("live")),
     mut_arg("kubeconfig", |argument| argument.requires("live")),
     mut_arg("context", |argument| argument.requires("live")),
-    after_help = "Keeps the bundles that a link in the store, or in its folder `.pins`, points to:
+    after_long_help = "Keeps the bundles that a link in the store, or in its folder `.pins`, points to:
   ln -s ../1f0c9a2b…-claude-relay-production bundles/.pins/release-7
 
 --blobs also removes images that were fetched and that no bundle lists yet: build first.
 
---live removes ConfigMaps with content hashes in their names from the cluster, unless a pod,
-ReplicaSet, ControllerRevision (used by `kubectl rollout undo`) or a deployed or pending generation
+--live removes ConfigMaps with content hashes in their names from the cluster, unless a pod, \
+ReplicaSet, ControllerRevision (used by `kubectl rollout undo`) or a deployed or pending generation \
 refers to them. The next `apply` also removes them.
 
 Examples:
   relay-bundle gc --dry-run
   relay-bundle gc --store /var/lib/bundles
-  relay-bundle gc --blobs --dry-run                  also images that no remaining bundle lists
+  relay-bundle gc --blobs --dry-run
   relay-bundle gc --live -n claude-relay --dry-run"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -63,7 +64,7 @@ pub struct Args {
 struct GcReport {
     /// Whether the garbage was removed: false in a dry run.
     removed: bool,
-    entries: Vec<Entry>,
+    entries: Vec<EntryReport>,
     /// Bytes left over by killed builds.
     leftover_bytes: u64,
     /// Image blobs; only with `--blobs`.
@@ -81,7 +82,7 @@ struct Blob {
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct EntryReport {
     name: String,
     bytes: u64,
 }
@@ -109,7 +110,7 @@ impl Args {
         let report = GcReport {
             removed: !self.dry_run,
             entries: entries
-                .map(|entry| Entry { name: entry.entry.to_string(), bytes: entry.bytes })
+                .map(|entry| EntryReport { name: entry.entry.to_string(), bytes: entry.bytes })
                 .collect(),
             leftover_bytes: garbage.leftover_bytes,
             blobs: garbage

@@ -1,18 +1,20 @@
 //! `gc --live`: removes unreferenced ConfigMaps from the cluster.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use serde::Serialize;
 
 use super::args::installation::InstallationArgs;
-use super::confirm::{confirm, place};
-use super::ctx::{Ctx, count};
+use super::confirm::place;
+use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use super::install::host;
+use super::operator::{Approval, View, carry_through};
+use crate::cluster::{Cluster, ClusterIdentity};
 use crate::install::event::Event;
-use crate::install::garbage::{Garbage, check_permissions, look, remove};
+use crate::install::garbage::{GarbageCollection, UnusedConfigMap};
 use crate::install::record::Turn;
+use crate::model::words::count;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -26,13 +28,13 @@ pub(super) struct How {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GcLiveReport<'a> {
-    name: String,
-    namespace: String,
+    name: &'a str,
+    namespace: &'a str,
     context: &'a str,
     cluster_uid: &'a str,
     /// Whether they were removed.
     removed: bool,
-    config_maps: Vec<Garbage>,
+    config_maps: &'a [UnusedConfigMap],
 }
 
 impl Report for GcLiveReport<'_> {
@@ -49,32 +51,63 @@ impl Report for GcLiveReport<'_> {
 pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> Outcome {
     let cluster = installation.connect(&ctx.printer)?;
     let identity = cluster.identity()?;
-    let mut journal = installation.open(&cluster)?;
-    let mut report = GcLiveReport {
-        name: journal.name().to_string(),
-        namespace: journal.namespace().to_owned(),
-        context: &cluster.context,
-        cluster_uid: &identity.uid,
-        removed: false,
-        config_maps: look(&cluster, &journal)?,
-    };
-    let number = count(report.config_maps.len(), "unreferenced ConfigMap");
-    if how.dry_run || report.config_maps.is_empty() {
-        ctx.printer.report(&report)?;
-        ctx.printer.say(&format!("{number} in namespace {}", report.namespace));
-        return Ok(ExitCode::SUCCESS);
-    }
-    check_permissions(&cluster, journal.namespace())?;
-    if !how.yes {
-        let place = place(&cluster, &identity, None, journal.namespace());
-        confirm(ctx, &report, &format!("Remove {number} from {place}?"))?;
-    }
+    let journal = installation.open(&cluster)?;
     let observe = |event: &Event<'_>| ctx.observe(event);
-    let turn = Turn::of(false, how.break_lock);
-    report.config_maps =
-        remove(&host(&observe), &cluster, &mut journal, turn, &report.config_maps)?;
-    report.removed = true;
-    ctx.printer.report(&report)?;
-    ctx.printer.say(&format!("removed {}", count(report.config_maps.len(), "ConfigMap")));
-    Ok(ExitCode::SUCCESS)
+    let turn = Turn::of(how.dry_run, how.break_lock);
+    let mut collection = GarbageCollection::plan(host(&observe), journal, turn)?;
+    let view = GcLiveView { cluster: &cluster, identity: &identity };
+    carry_through(ctx, Approval::of(how.dry_run, how.yes), &mut collection, &view)
+}
+
+struct GcLiveView<'a> {
+    cluster: &'a Cluster,
+    identity: &'a ClusterIdentity,
+}
+
+impl<'c> View<GarbageCollection<'c>> for GcLiveView<'_> {
+    type Report<'a>
+        = GcLiveReport<'a>
+    where
+        Self: 'a,
+        'c: 'a;
+
+    fn report<'a>(
+        &'a self,
+        collection: &'a GarbageCollection<'c>,
+        done: Option<&'a Vec<UnusedConfigMap>>,
+    ) -> GcLiveReport<'a> {
+        let (name, namespace) = collection.place();
+        GcLiveReport {
+            name: name.as_str(),
+            namespace,
+            context: &self.cluster.context,
+            cluster_uid: &self.identity.uid,
+            removed: done.is_some_and(|removed| !removed.is_empty()),
+            config_maps: done.map_or(collection.garbage(), Vec::as_slice),
+        }
+    }
+
+    fn question(&self, collection: &GarbageCollection<'_>) -> String {
+        let place = place(self.cluster, self.identity, None, collection.place().1);
+        format!("Remove {} from {place}?", number(collection.garbage()))
+    }
+
+    fn closing(
+        &self,
+        collection: &GarbageCollection<'_>,
+        done: Option<&Vec<UnusedConfigMap>>,
+    ) -> Option<String> {
+        let removed = done.filter(|removed| !removed.is_empty());
+        let planned = || {
+            let namespace = collection.place().1;
+            format!("{} in namespace {namespace}", number(collection.garbage()))
+        };
+        Some(removed.map_or_else(planned, |removed| {
+            format!("removed {}", count(removed.len(), "ConfigMap"))
+        }))
+    }
+}
+
+fn number(garbage: &[UnusedConfigMap]) -> String {
+    count(garbage.len(), "unreferenced ConfigMap")
 }

@@ -6,36 +6,43 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::ctx::{Ctx, Folder, count};
+use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{self, folder_of};
 use crate::helm::values::{self, ImportError, ImportOptions, VALUES_BYTES_MAX};
 use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};
-use crate::profile;
-use crate::profile::node::Visibility;
-use crate::profile::overlay::ProfileFiles;
+use crate::model::words::count;
+use crate::profile::Loaded;
+use crate::profile::masking::Visibility;
+use crate::profile_folder::ProfileFolder;
 
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  helm get values prod -n relay |
+      relay-bundle import helm - --release prod --namespace relay \\
+      > profiles/prod.toml")]
 pub struct Args {
     #[command(subcommand)]
-    from: From,
+    from: ImportSource,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum From {
+enum ImportSource {
     /// Write a profile from values of the chart claude-relay
     Helm(HelmArgs),
 }
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Prints the profile on stdout, and on stderr each changed or dropped value with the reason.
+    after_long_help = "Prints the profile on stdout, and on stderr each changed or dropped value with the reason.
 
 Examples:
   relay-bundle import helm values.yaml > profiles/mine.toml
-  helm get values prod -n relay | relay-bundle import helm - --release prod --namespace relay > profiles/prod.toml"
+  helm get values prod -n relay |
+      relay-bundle import helm - --release prod --namespace relay \\
+      > profiles/prod.toml"
 )]
 struct HelmArgs {
     /// The values, as `helm get values` prints them; `-` for stdin
@@ -56,7 +63,7 @@ struct HelmArgs {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let From::Helm(args) = self.from;
+        let ImportSource::Helm(args) = self.from;
         let values = args.read()?;
         let options = ImportOptions {
             visibility: args.visibility(),
@@ -74,7 +81,7 @@ impl Args {
             };
             Failure::input(error).hint(hint)
         })?;
-        show_errors(ctx, &OneText { toml: &imported.toml, visibility: options.visibility });
+        show_errors(ctx, &imported.check(options.visibility));
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
             ctx.printer.data_json(&report)?;
@@ -90,45 +97,20 @@ impl Args {
 }
 
 /// Shows the errors that keep the profile from being built. The text is useful all the same.
-fn show_errors(ctx: &Ctx, text: &OneText<'_>) {
-    let loaded = profile::load("imported", &[], text);
+fn show_errors(ctx: &Ctx, loaded: &Loaded) {
     let errors = loaded.diagnostics.errors();
     if errors > 0 {
-        ctx.show(&loaded);
+        ctx.show(loaded);
         let errors = count(errors, "error");
         ctx.printer
             .warn(&format!("the profile needs corrections before it can be built: {errors}"));
     }
 }
 
-/// A profile that is about to go to stdout.
-struct OneText<'a> {
-    toml: &'a str,
-    visibility: Visibility,
-}
-
-impl ProfileFiles for OneText<'_> {
-    fn profile(&self, _: &str) -> Result<(String, Vec<u8>), String> {
-        Ok(("imported profile".to_owned(), self.toml.as_bytes().to_vec()))
-    }
-
-    fn visibility(&self, _: &str) -> Visibility {
-        self.visibility
-    }
-
-    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("`{path}` does not exist yet"))
-    }
-
-    fn names(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
 impl HelmArgs {
     /// Returns how much messages may quote. A link out of the folder may lead to a private key.
     fn visibility(&self) -> Visibility {
-        if Folder::new(folder_of(&self.values)).keeps(&self.values) {
+        if ProfileFolder::new(folder_of(&self.values)).keeps(&self.values) {
             Visibility::Lines
         } else {
             Visibility::Places

@@ -1,21 +1,15 @@
 //! `inspect`: shows a bundle on one page. Verifies no signature, and says so.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde::Serialize;
-
+use super::args::source::{self, SourceArgs};
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
-use super::source::{self, SourceArgs};
-use crate::bundle::summary::{Summary, summary};
-use crate::ui::escape::safe;
-use crate::ui::images_view::ImagesSummary;
-use crate::ui::inspect_view;
-use crate::ui::printer::Report;
+use crate::bundle::summary::summary;
+use crate::ui::inspect_view::InspectReport;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Compares every file with SHA256SUMS; does not verify signatures.
+#[command(after_long_help = format!("Compares every file with SHA256SUMS; does not verify signatures.
 
 Examples:
   relay-bundle inspect prod.tar
@@ -29,48 +23,29 @@ pub struct Args {
     source: SourceArgs,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InspectReport {
-    origin: String,
-    /// Whether the bundle has an attestation; absent for a profile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attested: Option<bool>,
-    /// Always false: `inspect` verifies no signature.
-    verified: bool,
-    #[serde(skip)]
-    signature: &'static str,
-    /// The images that came with the bundle; absent if they are not pinned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    carried: Option<ImagesSummary>,
-    #[serde(flatten)]
-    summary: Summary,
-}
-
-impl Report for InspectReport {
-    const SCHEMA: &'static str = "inspect/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{:<12}{}", "from", safe(&self.origin))?;
-        if let Some(images) = &self.carried {
-            writeln!(out, "{:<12}{images}", "images")?;
-        }
-        inspect_view::write(&self.summary, self.signature, out)
-    }
-}
-
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let source = self.source.open(ctx, &self.bundle)?;
         let report = InspectReport {
             attested: source.attested,
             verified: false,
-            signature: source.signature(),
+            signature: signature(source.attested),
             carried: source.images()?,
             summary: summary(&source.bundle),
             origin: source.origin,
         };
         ctx.printer.report(&report)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Returns a text about the signatures of a bundle.
+fn signature(attested: Option<bool>) -> &'static str {
+    match attested {
+        Some(true) => {
+            "it has an attestation, which was NOT verified here (use `relay-bundle verify`)"
+        }
+        Some(false) => "unsigned",
+        None => "none: the profile is not built",
     }
 }

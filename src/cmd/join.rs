@@ -6,25 +6,27 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use super::ctx::{Ctx, count};
+use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{folder_of, is_there};
 use crate::media::parts::{PartSet, join};
 use crate::model::digest::Digest;
+use crate::model::words::count;
 use crate::ui::printer::Report;
 use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Compares each part with the index while copying it. If parts are bad, lists all of them and writes
-nothing. Never changes or removes parts. Commands that read a bundle also accept the index of an
+    after_long_help = "Compares each part with the index while copying it. If parts are bad, lists all of them and writes \
+nothing. Never changes or removes parts. Commands that read a bundle also accept the index of an \
 archive in parts, without joining it.
 
 Examples:
   relay-bundle join /media/usb/production.tar.parts --out production.tar
   relay-bundle join /media/usb --out production.tar
-  relay-bundle join /media/usb --part /media/usb2/production.tar.part003 --out production.tar"
+  relay-bundle join /media/usb --out production.tar \\
+      --part /media/usb2/production.tar.part003"
 )]
 pub struct Args {
     /// The index, a part beside it, or the folder with one index

@@ -1,42 +1,38 @@
 //! `keygen`: generates a key pair, or prints the trust entry of an existing key.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::age_key;
-use super::args::key::{self, PassphraseArgs};
-use super::args::trust::parse_key;
-use super::clock;
+use super::args::key::PassphraseArgs;
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
+use super::passphrase::ask_for_new;
+use super::{clock, random, signing_key};
 use crate::failure::Failure;
 use crate::fsio;
+use crate::keyring::public_key::parse_key;
+use crate::keyring::signing_key::{make_pair, public_path};
 use crate::model::text::Label;
-use crate::model::timestamp::{DAY_SECONDS, Timestamp};
-use crate::trust::entry::{KeyEntry, VALID_DAYS};
-use crate::trust::key::{KeyId, PublicKey};
+use crate::model::timestamp::Timestamp;
+use crate::trust::key::PublicKey;
 use crate::trust::key_file::KEY_FILE_BYTES_MAX;
-use crate::trust::policy::Status;
-use crate::ui::printer::Report;
+use crate::ui::key_view::KeygenReport;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Writes the private key to a file with mode 0600, which is never overwritten; keep an offline copy.
-Add the printed entry to the trust.toml of every site that accepts your bundles. Transfer it over a
+    after_long_help = "Writes the private key to a file with mode 0600, which is never overwritten; keep an offline copy. \
+Add the printed entry to the trust.toml of every site that accepts your bundles. Transfer it over a \
 trusted channel, and compare the keyid by telephone.
 
 Examples:
   relay-bundle keygen --holder build-desk
   relay-bundle keygen --out keys/approver.pem --holder approver --passphrase
-  relay-bundle keygen --public signing.pem      show an existing private or public key
+  relay-bundle keygen --public signing.pem  show an existing key
 
-With --age, creates an age key pair and prints the public key for the profile. Operators hold the
-private key of release.sealRecipients; keep that of release.recoveryRecipients in a safe.
-
+With --age, an age key pair for release.sealRecipients or release.recoveryRecipients:
   relay-bundle keygen --age --out operator.key
   relay-bundle keygen --age --out recovery.key
   relay-bundle keygen --age --public recovery.key"
@@ -60,59 +56,6 @@ pub struct Args {
     /// Show the public half of an existing private or public key, instead of creating one
     #[arg(long, value_name = "FILE")]
     public: Option<Utf8PathBuf>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct KeygenReport {
-    keyid: KeyId,
-    /// The `SubjectPublicKeyInfo` in base64.
-    public: String,
-    public_pem: String,
-    holder: Label,
-    not_after: Timestamp,
-    /// The entry to paste into a trust policy.
-    trust_entry: String,
-    /// The files of a new pair.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    private_file: Option<Utf8PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_file: Option<Utf8PathBuf>,
-}
-
-impl Report for KeygenReport {
-    const SCHEMA: &'static str = "keygen/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        write!(out, "{}", self.trust_entry)
-    }
-}
-
-impl KeygenReport {
-    fn new(key: &PublicKey, holder: Label, now: Timestamp) -> Self {
-        let not_after = now.plus_seconds(VALID_DAYS * DAY_SECONDS);
-        let entry = KeyEntry {
-            public: key.clone(),
-            holder: holder.clone(),
-            // No start date, because `--public` may show a key that has signed before.
-            not_before: None,
-            not_after: Some(not_after),
-            status: Status::Active,
-        };
-        let (public, trust_entry) = (key.to_base64(), entry.to_string());
-        let (keyid, public_pem) = (key.id(), key.to_pem());
-        let (private_file, public_file) = (None, None);
-        Self {
-            keyid,
-            public,
-            public_pem,
-            holder,
-            not_after,
-            trust_entry,
-            private_file,
-            public_file,
-        }
-    }
 }
 
 impl Args {
@@ -139,27 +82,21 @@ impl Args {
 
     fn make(self, now: Timestamp, ctx: &Ctx) -> Result<(), Failure> {
         let out = self.out.unwrap_or_else(|| "signing.pem".into());
-        let passphrase = if self.passphrase {
-            Some(key::ask_for_new(&out)?)
-        } else {
-            self.passphrase_from.read()?
-        };
-        let key = key::make_pair(&out, passphrase.as_ref())?.public();
-        let public = key::public_path(&out);
-        let report = KeygenReport {
-            private_file: Some(out.clone()),
-            public_file: Some(public.clone()),
-            ..KeygenReport::new(&key, self.holder, now)
-        };
+        let passphrase =
+            if self.passphrase { Some(ask_for_new(&out)?) } else { self.passphrase_from.read()? };
+        let key = make_pair(&out, passphrase.as_ref(), random::fill)?.public();
+        let public = public_path(&out);
+        let report = KeygenReport::new(&key, self.holder.clone(), now)
+            .with_files(out.clone(), public.clone());
         ctx.printer.report(&report).map_err(|error| {
             Failure::from(error).hint(format!("the pair is complete: `{out}` and `{public}`")).hint(
                 format!(
                     "print its trust entry: relay-bundle keygen --public {public} --holder {}",
-                    report.holder
+                    self.holder
                 ),
             )
         })?;
-        key::tell_of_new_pair(&out, passphrase.is_some(), &key, ctx);
+        signing_key::tell_of_new_pair(&out, passphrase.is_some(), &key, ctx);
         Ok(())
     }
 
@@ -172,7 +109,7 @@ impl Args {
                 Err(Failure::input(format!("`{path}` does not contain a key"))
                     .hint("pass a PEM file with `BEGIN PUBLIC KEY` or `BEGIN PRIVATE KEY`"))
             }
-            _ => Ok(key::load(path, &self.passphrase_from, ctx)?.public()),
+            _ => Ok(signing_key::load(path, &self.passphrase_from, ctx)?.public()),
         }
     }
 }

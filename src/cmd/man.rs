@@ -14,7 +14,7 @@ use crate::fsio::{self, Durability, MODE_PUBLIC};
 const EXAMPLES: &str = "\n.SH EXAMPLES\n";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   relay-bundle man | man -l -
   relay-bundle man diff | man -l -
   relay-bundle man trust add | man -l -

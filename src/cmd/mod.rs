@@ -3,14 +3,11 @@
 pub mod adopt;
 mod age_key;
 pub mod apply;
-pub mod archive_file;
 pub mod args;
-mod attest;
-pub mod bug;
 pub mod build;
-mod carry;
-pub mod check;
+mod cli;
 mod clock;
+mod commands;
 pub mod completions;
 mod confirm;
 mod core_dump;
@@ -21,14 +18,12 @@ mod error_report;
 pub mod exit_code;
 pub mod explain;
 pub mod fetch;
-mod gate;
 pub mod gc;
 mod gc_live;
 pub mod history;
 mod holder;
 mod image_presence;
 pub mod images;
-mod images_at;
 pub mod import;
 pub mod inspect;
 mod install;
@@ -36,13 +31,14 @@ pub mod join;
 pub mod keygen;
 pub mod lock;
 pub mod man;
-pub mod out_folder;
+pub mod operator;
 pub mod pack;
-mod private_file;
+mod passphrase;
+mod profile;
+mod progress;
 pub mod push;
 mod random;
 pub mod rbac;
-mod rebuild;
 pub mod remove;
 pub mod render;
 pub mod restart;
@@ -50,183 +46,57 @@ pub mod rollback;
 pub mod schema;
 pub mod secrets;
 pub mod sign;
-pub mod source;
+mod signing_key;
 pub mod split;
 pub mod state;
 pub mod status;
+mod tips;
 pub mod trust;
 pub mod verify;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::Parser as _;
 
+pub use self::cli::Cli;
+use self::ctx::Ctx;
+use self::error_report::ErrorReport;
 use crate::failure::Failure;
+use crate::failure::bug::catch;
 use crate::ui::printer::{ColorChoice, Printer};
-use ctx::Ctx;
-use deferred::Deferred;
-use error_report::ErrorReport;
-use exit_code::Outcome;
-
-/// Reproducible Kubernetes bundles of Claude Relay Service for air-gapped clusters
-#[derive(Debug, Parser)]
-#[command(
-    version,
-    max_term_width = 100,
-    after_help = "Examples:
-  relay-bundle build production        build the bundle of profiles/production.toml
-  relay-bundle diff production         show what a build would change, and which pods restart
-  relay-bundle explain ingress.routes  explain a key
-
-Exit codes: 0 success, 1 negative result or difference, 2 invalid input, 3 not trusted, 4 disk or
-cluster failure, 101 bug, 130 interrupted."
-)]
-pub struct Cli {
-    /// Print a report as JSON
-    #[arg(long, global = true)]
-    json: bool,
-    /// Suppress everything except errors and data
-    #[arg(long, short, global = true)]
-    quiet: bool,
-    /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    color: ColorChoice,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Build the bundles of profiles
-    Build(Deferred<build::Args>),
-    /// Print the manifests of a profile
-    Render(Deferred<render::Args>),
-    /// Write a profile from an existing configuration
-    Import(import::Args),
-    /// Explain a key, a code, or the origin of a value
-    Explain(Deferred<explain::Args>),
-    /// Print the JSON Schema of a profile
-    Schema(Deferred<schema::Args>),
-    /// Pin the images of profiles to digests
-    Lock(Deferred<lock::Args>),
-    /// Download pinned images into the store
-    Fetch(Deferred<fetch::Args>),
-    /// Push the images of a verified bundle to the site's registry
-    Push(Deferred<push::Args>),
-    /// Show what changes between two bundles, and which pods restart
-    Diff(Deferred<diff::Args>),
-    /// Show a bundle's metadata, objects and requirements
-    Inspect(Deferred<inspect::Args>),
-    /// Verify the signatures and every byte of a bundle before it is applied
-    Verify(Deferred<verify::Args>),
-    /// Verify, plan and apply a bundle to a cluster, and wait until it is ready
-    Apply(Deferred<apply::Args>),
-    /// Take over a Helm release, with its data and keys
-    Adopt(Deferred<adopt::Args>),
-    /// Restore an earlier generation from the record in the cluster
-    Rollback(Deferred<rollback::Args>),
-    /// Replace the pods of a workload, and wait for them
-    Restart(Deferred<restart::Args>),
-    /// Remove an installation, but keep its data and keys
-    Remove(Deferred<remove::Args>),
-    /// Show the installation, and whether it is complete and ready
-    Status(Deferred<status::Args>),
-    /// List all generations of an installation, newest first
-    History(Deferred<history::Args>),
-    /// Print the minimal Roles for applying a bundle
-    Rbac(Deferred<rbac::Args>),
-    /// Write, check and show a trust policy
-    Trust(trust::Args),
-    /// Show the accepted bundles, or reset a minimum serial
-    State(state::Args),
-    /// Seal secrets, and create, back up and restore those of a cluster
-    Secrets(secrets::Args),
-    /// List the images of a profile or a bundle
-    Images(Deferred<images::Args>),
-    /// Create a key pair, or show the public half of one
-    Keygen(Deferred<keygen::Args>),
-    /// Sign a bundle, here or with a key on another machine
-    Sign(Deferred<sign::Args>),
-    /// Write a bundle as one file
-    Pack(Deferred<pack::Args>),
-    /// Split a file into parts, for media that are too small for it
-    Split(Deferred<split::Args>),
-    /// Join the parts of a file, and check each
-    Join(Deferred<join::Args>),
-    /// Remove unreferenced bundles from the store
-    Gc(Deferred<gc::Args>),
-    /// Print shell completions
-    Completions(Deferred<completions::Args>),
-    /// Print the manual page
-    Man(Deferred<man::Args>),
-}
-
-impl clap::ValueEnum for ColorChoice {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Auto, Self::Always, Self::Never]
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        let name = match self {
-            Self::Auto => "auto",
-            Self::Always => "always",
-            Self::Never => "never",
-        };
-        Some(clap::builder::PossibleValue::new(name))
-    }
-}
-
-impl Command {
-    fn run(self, ctx: &Ctx) -> Outcome {
-        match self {
-            Self::Build(args) => args.0.run(ctx),
-            Self::Render(args) => args.0.run(ctx),
-            Self::Lock(args) => args.0.run(ctx),
-            Self::Fetch(args) => args.0.run(ctx),
-            Self::Push(args) => args.0.run(ctx),
-            Self::Diff(args) => args.0.run(ctx),
-            Self::Inspect(args) => args.0.run(ctx),
-            Self::Verify(args) => args.0.run(ctx),
-            Self::Apply(args) => args.0.run(ctx),
-            Self::Adopt(args) => args.0.run(ctx),
-            Self::Rollback(args) => args.0.run(ctx),
-            Self::Restart(args) => args.0.run(ctx),
-            Self::Remove(args) => args.0.run(ctx),
-            Self::Status(args) => args.0.run(ctx),
-            Self::History(args) => args.0.run(ctx),
-            Self::Rbac(args) => args.0.run(ctx),
-            Self::Trust(args) => args.run(ctx),
-            Self::State(args) => args.run(ctx),
-            Self::Secrets(args) => args.run(ctx),
-            Self::Images(args) => args.0.run(ctx),
-            Self::Keygen(args) => args.0.run(ctx),
-            Self::Sign(args) => args.0.run(ctx),
-            Self::Pack(args) => args.0.run(ctx),
-            Self::Split(args) => args.0.run(ctx),
-            Self::Join(args) => args.0.run(ctx),
-            Self::Gc(args) => args.0.run(ctx),
-            Self::Import(args) => args.run(ctx),
-            Self::Explain(args) => args.0.run(ctx),
-            Self::Schema(args) => args.0.run(ctx),
-            Self::Completions(args) => args.0.run(ctx),
-            Self::Man(args) => args.0.run(ctx),
-        }
-    }
-}
 
 /// Runs the command line. No other function turns a result into text on stderr and an exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(mut error) => {
+            tips::add_tip(
+                &mut error,
+                std::env::args_os().filter_map(|word| word.into_string().ok()),
+            );
+            return usage(&error);
+        }
     };
-    let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
+    let printer = Printer::new(cli.json, cli.quiet, forced(cli.color));
+    let ctx = Ctx { printer, started: Instant::now() };
     // Many commands hold keys or secrets in memory, and none needs core dumps.
     core_dump::forbid();
-    match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
+    match catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
         Err(failure) if error_report::is_reader_gone(&failure) => ExitCode::SUCCESS,
         Err(failure) => fail(&ctx.printer, &failure),
+    }
+}
+
+/// Returns the choice of colours, which `FORCE_COLOR` turns on where nothing else is chosen.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks whether colours are forced")]
+fn forced(color: ColorChoice) -> ColorChoice {
+    let value = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let is_forced = value("FORCE_COLOR").is_some_and(|value| value != "0");
+    match color {
+        ColorChoice::Auto if is_forced && value("NO_COLOR").is_none() => ColorChoice::Always,
+        color => color,
     }
 }
 

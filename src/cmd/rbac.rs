@@ -1,36 +1,34 @@
 //! `rbac`: the smallest Roles for planning, applying, rolling back, restarting and removing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::args::source::{self, SourceArgs, tell_carried};
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
-use super::source::{self, SourceArgs};
 use crate::bundle::index::Index;
 use crate::failure::Failure;
-use crate::model::text::{Label, ObjectName};
 use crate::render::yaml::to_yaml;
-use crate::rollout::rights::{Right, of_adoption, rights, rules};
+use crate::rollout::permissions::{of_adoption, permissions};
+use crate::rollout::roles::{Grantee, roles};
 use crate::ui::printer::Report;
 
-/// The API group of Roles and bindings.
-const GROUP: &str = "rbac.authorization.k8s.io";
-
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Prints a Role per namespace, including that of a monitor in another namespace, and a ClusterRole for
-cluster-scoped objects: the identity of the cluster, the namespace itself, and classes. Secrets are
-listed by name. For an upgrade or a rollback, pass both bundles: it needs the permissions of both.
+#[command(after_long_help = format!("Prints a Role per namespace, including that of a monitor in another namespace, and a ClusterRole for \
+cluster-scoped objects: the identity of the cluster, the namespace itself, and classes. Secrets are \
+listed by name. For an upgrade or a rollback, pass both bundles: it needs the permissions of both. \
 The namespace is printed first.
 
 Examples:
-  relay-bundle rbac production --service-account ci:deployer | kubectl apply -f -
+  relay-bundle rbac production --service-account ci:deployer |
+      kubectl apply -f -
   relay-bundle rbac production loki-logging
-  relay-bundle rbac production --from-helm --service-account ci:deployer | kubectl apply -f -
+  relay-bundle rbac production --from-helm --service-account ci:deployer |
+      kubectl apply -f -
 
 {}", source::HELP))]
 pub struct Args {
@@ -43,30 +41,9 @@ pub struct Args {
     from_helm: bool,
     /// Bind the Roles to this ServiceAccount
     #[arg(long, value_name = "NAMESPACE:NAME")]
-    service_account: Option<ServiceAccount>,
+    service_account: Option<Grantee>,
     #[command(flatten)]
     source: SourceArgs,
-}
-
-/// The ServiceAccount that gets the permissions.
-#[derive(Clone, Debug)]
-struct ServiceAccount {
-    namespace: Label,
-    name: ObjectName,
-}
-
-impl FromStr for ServiceAccount {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (namespace, name) =
-            text.split_once(':').ok_or("use NAMESPACE:NAME, such as `ci:deployer`")?;
-        let name: ObjectName = name.parse().map_err(|error| format!("{error}"))?;
-        if name.as_str().is_empty() {
-            return Err("the name is missing after the `:`".to_owned());
-        }
-        Ok(Self { namespace: namespace.parse().map_err(|error| format!("{error}"))?, name })
-    }
 }
 
 #[derive(Serialize)]
@@ -89,9 +66,9 @@ impl Args {
         let mut installation: Option<Index> = None;
         for argument in &self.bundles {
             let source = self.source.open(ctx, argument)?;
-            source.tell_carried(ctx)?;
+            tell_carried(ctx, &source)?;
             let bundle = source.bundle;
-            all.extend(rights(&bundle));
+            all.extend(permissions(&bundle));
             if self.from_helm {
                 all.extend(of_adoption(&bundle));
             }
@@ -105,67 +82,8 @@ impl Args {
             }
         }
         let installation = installation.expect("clap asks for one at least");
-        let objects = objects(&installation, &all, self.service_account.as_ref());
+        let objects = roles(&installation, &all, self.service_account.as_ref());
         ctx.printer.report(&RbacReport { objects })?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Returns a Role for each namespace, a `ClusterRole`, and their bindings.
-fn objects(
-    index: &Index,
-    rights: &BTreeSet<Right>,
-    account: Option<&ServiceAccount>,
-) -> Vec<Value> {
-    let mut places: BTreeMap<&str, Vec<&Right>> = BTreeMap::new();
-    for right in rights {
-        places.entry(&right.namespace).or_default().push(right);
-    }
-    let mut objects = Vec::new();
-    for (namespace, rights) in places {
-        let role = role(index, namespace, &rights);
-        let binding = account.map(|account| binding(&role, account));
-        objects.push(role);
-        objects.extend(binding);
-    }
-    objects
-}
-
-fn role(index: &Index, namespace: &str, rights: &[&Right]) -> Value {
-    // Installations share the names of ClusterRoles, and of Roles in a monitor's namespace, so
-    // these names include the installation's namespace.
-    let own = namespace == index.namespace.as_str();
-    let (release, place) = (&index.name, &index.namespace);
-    let name = if own {
-        format!("relay-bundle-{release}")
-    } else {
-        format!("relay-bundle-{place}-{release}")
-    };
-    let labels = json!({
-        "app.kubernetes.io/instance": release,
-        "app.kubernetes.io/managed-by": "relay-bundle-rbac",
-    });
-    let mut metadata = json!({"name": name, "labels": labels});
-    if !namespace.is_empty() {
-        metadata["namespace"] = namespace.into();
-    }
-    json!({
-        "apiVersion": format!("{GROUP}/v1"),
-        "kind": if namespace.is_empty() { "ClusterRole" } else { "Role" },
-        "metadata": metadata,
-        "rules": rules(rights.iter().copied()),
-    })
-}
-
-fn binding(role: &Value, account: &ServiceAccount) -> Value {
-    let kind = role["kind"].as_str().unwrap_or_default();
-    json!({
-        "apiVersion": role["apiVersion"],
-        "kind": format!("{kind}Binding"),
-        "metadata": role["metadata"],
-        "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role["metadata"]["name"]},
-        "subjects": [
-            {"kind": "ServiceAccount", "namespace": account.namespace, "name": account.name},
-        ],
-    })
 }

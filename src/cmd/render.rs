@@ -6,12 +6,14 @@ use camino::Utf8PathBuf;
 
 use super::ctx::{Ctx, ProfileArgs};
 use super::exit_code::Outcome;
+use crate::build::git_folder;
 use crate::bundle::assemble;
 use crate::failure::Failure;
+use crate::model::words::count;
 use crate::render;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   relay-bundle render production | kubectl apply --server-side -f -
   relay-bundle render dev --set replicaCount=2 --out manifests/")]
 pub struct Args {
@@ -32,7 +34,9 @@ impl Args {
         if let Some(folder) = &self.out {
             // The limits of a bundle apply to manifests for git, too.
             assemble::assemble(&profile, &set).map_err(Failure::input)?;
-            super::out_folder::write(ctx, folder, &set)?;
+            git_folder::write(folder, &set, &ctx.waits(), &|event| ctx.observe_build(event))?;
+            let manifests = count(set.len(), "manifest");
+            ctx.printer.say(&format!("wrote {manifests} into {folder}"));
         } else if ctx.printer.json {
             let objects: Vec<&serde_json::Value> =
                 set.iter().map(|manifest| &manifest.object).collect();
@@ -41,8 +45,7 @@ impl Args {
             ctx.printer.data_json(&report)?;
         } else {
             let files = assemble::manifests(&set).map_err(Failure::input)?;
-            let parts = files.iter().flat_map(|(_, file)| [b"---\n", file.bytes()]);
-            ctx.printer.data(&parts.collect::<Vec<_>>().concat())?;
+            ctx.printer.data(&assemble::documents(&set, &files))?;
         }
         // The process ends here, so freeing the memory piece by piece would only cost time.
         std::mem::forget((profile, set));

@@ -7,7 +7,7 @@ use super::exit_code::Outcome;
 use crate::profile::{explain, schema};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   relay-bundle schema > schema/profile.schema.json
   relay-bundle schema --reference > docs/reference/profile.md")]
 pub struct Args {

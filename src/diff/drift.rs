@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::fields::{FieldChange, compare, hide_credentials, redact, step_to};
-use super::path::{FieldPath, Step};
+use super::path::{FieldPath, PathStep};
 use crate::model::credential::REDACTED;
 
 /// A field that differs from the applied one.
@@ -110,7 +110,7 @@ pub fn foreign(object: &Value, stated: &Value, own: &str) -> Vec<Drift> {
 /// Collects the fields of one manager that differ from the stated ones, or that are not stated. Of
 /// nested additions it collects only the outermost.
 fn beside(
-    owner: &Owner<'_>,
+    owner: &FieldOwner<'_>,
     fields: &Value,
     (value, stated): (&Value, Option<&Value>),
     path: &FieldPath,
@@ -183,14 +183,14 @@ fn touches(one: &FieldPath, other: &FieldPath) -> bool {
 }
 
 /// A manager, and the fields that it owns.
-struct Owner<'a> {
+struct FieldOwner<'a> {
     manager: &'a str,
     /// Whether it wrote a subresource of the object, such as its status.
     is_part: bool,
     fields: &'a Value,
 }
 
-impl Owner<'_> {
+impl FieldOwner<'_> {
     fn is_foreign(&self, own: &str) -> bool {
         !self.is_part && !self.is_known(own)
     }
@@ -203,14 +203,14 @@ impl Owner<'_> {
     }
 }
 
-fn owners(object: &Value) -> Vec<Owner<'_>> {
+fn owners(object: &Value) -> Vec<FieldOwner<'_>> {
     let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
     entries.into_iter().flatten().filter_map(owner).collect()
 }
 
-fn owner(entry: &Value) -> Option<Owner<'_>> {
+fn owner(entry: &Value) -> Option<FieldOwner<'_>> {
     let manager = entry.get("manager")?.as_str()?;
-    Some(Owner {
+    Some(FieldOwner {
         manager,
         is_part: entry.get("subresource").is_some(),
         fields: entry.get("fieldsV1")?,
@@ -232,7 +232,10 @@ fn leaves(fields: &Value, value: &Value, path: &FieldPath, found: &mut impl FnMu
 /// to it, and its value.
 ///
 /// Owned fields that no longer exist are left out.
-fn inner<'a>(fields: &'a Value, value: &'a Value) -> Vec<(&'a str, &'a Value, Step, &'a Value)> {
+fn inner<'a>(
+    fields: &'a Value,
+    value: &'a Value,
+) -> Vec<(&'a str, &'a Value, PathStep, &'a Value)> {
     let found = |(name, fields): (&'a String, &'a Value)| {
         let (step, value) = resolve(name, value)?;
         Some((name.as_str(), fields, step, value))
@@ -242,10 +245,10 @@ fn inner<'a>(fields: &'a Value, value: &'a Value) -> Vec<(&'a str, &'a Value, St
 
 /// Finds the value that a name in `managedFields` refers to: `f:` and a field, `k:` and the keys of
 /// an element, `v:` and an element.
-fn resolve<'a>(name: &str, value: &'a Value) -> Option<(Step, &'a Value)> {
+fn resolve<'a>(name: &str, value: &'a Value) -> Option<(PathStep, &'a Value)> {
     let (form, rest) = name.split_once(':')?;
     if form == "f" {
-        return Some((Step::Key(rest.to_owned()), value.get(rest)?));
+        return Some((PathStep::Key(rest.to_owned()), value.get(rest)?));
     }
     let list = value.as_array()?;
     let wanted: Value = serde_json::from_str(rest).ok()?;
@@ -302,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_changed_or_added_is_told_with_their_names_and_what_controllers_add_is_not() {
+    fn drift_names_managers_and_excludes_controller_additions() {
         let object = edited();
         let mut spec = object["spec"].clone();
         spec["type"] = "ClusterIP".into();
@@ -321,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_never_shown_wherever_others_have_written_it() {
+    fn secret_is_redacted_wherever_others_wrote_it() {
         let object = json!({"kind": "Secret", "data": {"key": "bGl2ZQ=="}, "metadata": {
             "annotations": {"copy": "bGl2ZQ=="},
             "managedFields": [{"manager": "kubectl", "fieldsV1":

@@ -7,7 +7,7 @@ use crate::model::credential::{REDACTED, holds_credential, is_paired};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::path::{FieldPath, Step};
+use super::path::{FieldPath, PathStep};
 
 /// A field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -104,28 +104,28 @@ fn compare_lists(path: &FieldPath, old: &[Value], new: &[Value], changes: &mut V
         old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
     let (old, new) = (&old[..old.len() - same_end], &new[..new.len() - same_end]);
     for at in 0..old.len().max(new.len()) {
-        compare_at(&path.then(Step::Index(same_start + at)), old.get(at), new.get(at), changes);
+        compare_at(&path.then(PathStep::Index(same_start + at)), old.get(at), new.get(at), changes);
     }
 }
 
 /// A list whose elements have names, in order.
-struct Named<'a> {
+struct NamedList<'a> {
     names: Vec<&'a str>,
     items: BTreeMap<&'a str, &'a Value>,
 }
 
 /// Returns the elements by their names, if every element has a unique one.
-fn by_name<'a>(list: &'a [Value], field: &str) -> Option<Named<'a>> {
+fn by_name<'a>(list: &'a [Value], field: &str) -> Option<NamedList<'a>> {
     let names: Vec<&str> =
         list.iter().map(|item| item.get(field)?.as_str()).collect::<Option<_>>()?;
     let items: BTreeMap<&str, &Value> = names.iter().copied().zip(list).collect();
-    (items.len() == names.len()).then_some(Named { names, items })
+    (items.len() == names.len()).then_some(NamedList { names, items })
 }
 
 /// Returns the step from a list to one of its elements, as [`compare`] names it.
-pub(super) fn step_to(list: &[Value], at: usize) -> Step {
+pub(super) fn step_to(list: &[Value], at: usize) -> PathStep {
     let named = NAMES.into_iter().find_map(|name| by_name(list, name));
-    named.map_or(Step::Index(at), |named| Step::Item(named.names[at].to_owned()))
+    named.map_or(PathStep::Index(at), |named| PathStep::Item(named.names[at].to_owned()))
 }
 
 /// Returns an object with all fields of `stated` laid over it.
@@ -161,16 +161,16 @@ fn overlaid_list(list: &[Value], stated: &[Value]) -> Value {
 
 fn compare_named(
     path: &FieldPath,
-    old: &Named<'_>,
-    new: &Named<'_>,
+    old: &NamedList<'_>,
+    new: &NamedList<'_>,
     changes: &mut Vec<FieldChange>,
 ) {
     let gone = old.names.iter().filter(|name| !new.items.contains_key(*name));
     for name in new.names.iter().chain(gone) {
-        let item = path.then(Step::Item((*name).to_owned()));
+        let item = path.then(PathStep::Item((*name).to_owned()));
         compare_at(&item, old.items.get(name).copied(), new.items.get(name).copied(), changes);
     }
-    let common = |these: &Named<'_>, those: &Named<'_>| -> Vec<String> {
+    let common = |these: &NamedList<'_>, those: &NamedList<'_>| -> Vec<String> {
         let kept = these.names.iter().filter(|name| those.items.contains_key(*name));
         kept.map(|name| (*name).to_owned()).collect()
     };
@@ -200,11 +200,13 @@ pub(super) fn redact(change: &mut FieldChange) {
 /// contain a credential.
 pub(super) fn hide_credentials(change: &mut FieldChange) {
     let paired = match change.path.0.as_slice() {
-        [.., Step::Item(name), Step::Key(key)] => is_paired(Some(name), key),
+        [.., PathStep::Item(name), PathStep::Key(key)] => is_paired(Some(name), key),
         _ => false,
     };
     let annotation = match change.path.0.as_slice() {
-        [.., Step::Key(map), Step::Key(key)] if holds_annotations(map) => Some(key.as_str()),
+        [.., PathStep::Key(map), PathStep::Key(key)] if holds_annotations(map) => {
+            Some(key.as_str())
+        }
         _ => None,
     };
     let is_map = change.path.last_key().is_some_and(holds_annotations);
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stated_is_laid_over_what_is_there() {
+    fn stated_fields_are_overlaid_on_live_object() {
         let live = json!({"spec": {"ports": [{"name": "http", "port": 81, "protocol": "TCP"}, {"name": "own", "port": 9}],
             "args": ["a", "b"], "type": "ClusterIP"}});
         let stated = json!({"spec": {"ports": [{"name": "http", "port": 80}, {"name": "new", "port": 1}], "args": ["c"]}});
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_with_names_are_compared_by_name_and_their_order_counts() {
+    fn named_elements_are_compared_by_name_and_order() {
         let old = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]});
         let new = json!({"env": [{"name": "B", "value": "2"}, {"name": "C", "value": "3"}, {"name": "A", "value": "0"}]});
         let wanted = [
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn one_more_element_of_a_plain_list_is_one_change() {
+    fn added_element_of_plain_list_is_one_change() {
         assert_eq!(
             changes(&json!(["a", "b", "c"]), &json!(["a", "x", "b", "c"])),
             [r#"[1]: - -> "x""#]
@@ -323,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_outside_a_secret_is_never_in_a_change() {
+    fn credential_outside_secret_is_hidden_in_change() {
         let env = |value: &str, url: &str| json!({"env": [{"name": "MY_PASSWORD", "value": value}, {"name": "URL", "value": url}]});
         let mut found = compare(&env("s3cret", "http://u:s3cret@h"), &env("s3cret2", "http://h"));
         found.extend(compare(&json!({"env": []}), &env("s3cret", "")));
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn annotation_that_may_be_a_credential_is_not_in_a_change() {
+    fn possible_credential_in_annotation_is_hidden_in_change() {
         let snippet = "nginx.ingress.kubernetes.io/configuration-snippet";
         let old = json!({"podAnnotations": {"vault.token": "s3cret1", snippet: "return 200;"}});
         let new = json!({
@@ -354,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_data_of_a_secret_is_never_in_a_change() {
+    fn secret_data_is_never_shown_in_change() {
         let old = json!({"data": {"a": "b2xk", "gone": "b2xk"}});
         let new = json!({"data": {"a": "bmV3"}, "stringData": {"b": "new"}});
         let mut found = compare(&old, &new);
@@ -391,7 +393,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn values_differ_if_and_only_if_a_change_is_told(old in any_value(), new in any_value()) {
+        fn change_is_reported_if_and_only_if_values_differ(old in any_value(), new in any_value()) {
             prop_assert_eq!(compare(&old, &new).is_empty(), old == new);
             prop_assert!(compare(&old, &old.clone()).is_empty());
         }

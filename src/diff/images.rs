@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::bundle::index::Image;
+use crate::bundle::index::PodImage;
 
 /// A change of the image of some containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,7 +20,7 @@ pub struct ImageChange {
 }
 
 /// Returns the changes, grouped by old and new image.
-pub(super) fn changes(old: &[Image], new: &[Image]) -> Vec<ImageChange> {
+pub(super) fn changes(old: &[PodImage], new: &[PodImage]) -> Vec<ImageChange> {
     let (old, new) = (by_container(old), by_container(new));
     let containers: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
     let mut changes: BTreeMap<(Option<&str>, Option<&str>), Vec<String>> = BTreeMap::new();
@@ -38,10 +38,10 @@ pub(super) fn changes(old: &[Image], new: &[Image]) -> Vec<ImageChange> {
     changes.into_iter().map(change).collect()
 }
 
-fn by_container(images: &[Image]) -> BTreeMap<&str, &str> {
+fn by_container(images: &[PodImage]) -> BTreeMap<&str, &str> {
     images.iter().flat_map(users).collect()
 }
 
-fn users(image: &Image) -> impl Iterator<Item = (&str, &str)> {
+fn users(image: &PodImage) -> impl Iterator<Item = (&str, &str)> {
     image.containers.iter().map(|container| (container.as_str(), image.reference.as_str()))
 }

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_changed_by_its_hash_only_is_the_same_object() {
+    fn objects_whose_names_differ_only_by_hash_are_paired() {
         let old = [
             ("ConfigMap", "a-config-0123456789"),
             ("NetworkPolicy", "a-aaaaaaaaaa"),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn two_objects_that_would_share_a_name_keep_their_hashes() {
+    fn objects_that_would_share_name_keep_their_hashes() {
         let old = [("ConfigMap", "a-0000000000"), ("ConfigMap", "a-1111111111")];
         let new = [("ConfigMap", "a-1111111111")];
         assert_eq!(

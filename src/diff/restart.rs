@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::fields::{FieldChange, compare};
-use super::path::Step;
+use super::path::{FieldPath, PathStep};
 use crate::render::references::pod_template;
 
 /// The effect on the pods of a workload.
@@ -73,14 +73,45 @@ pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, 
     (Restart::Yes, found.into_iter().map(|(_, reason)| reason).collect())
 }
 
-/// The order in which reasons are listed.
+/// The order in which reasons are listed. A short list must not leave out an image, a container,
+/// its privileges or a secret in favour of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    Config,
-    Secret,
     Image,
-    Environment,
+    Container,
+    Security,
+    Secret,
     Other,
+    Config,
+    Environment,
+}
+
+/// Returns whether a field decides what a pod runs or may do. Short reports must not leave it out.
+pub fn is_vital(path: &FieldPath) -> bool {
+    let is_vital = |key: &str| {
+        key.starts_with("host")
+            || matches!(
+                key,
+                "image"
+                    | "command"
+                    | "args"
+                    | "lifecycle"
+                    | "securityContext"
+                    | "serviceAccountName"
+                    | "automountServiceAccountToken"
+                    | "rules"
+                    | "subjects"
+                    | "roleRef"
+            )
+    };
+    let is_list = |key: &str| matches!(key, "containers" | "initContainers" | "volumes");
+    let steps = &path.0;
+    let is_item =
+        matches!(steps.as_slice(), [.., PathStep::Key(list), PathStep::Item(_)] if is_list(list));
+    let is_in_metadata = path.starts_with(&["metadata"]);
+    is_item
+        || !is_in_metadata
+            && steps.iter().any(|step| matches!(step, PathStep::Key(key) if is_vital(key)))
 }
 
 /// Marks a change of a pod template that only follows from a change of another object.
@@ -108,13 +139,14 @@ fn config_reason(change: &FieldChange) -> String {
 /// Returns the reason for a change inside a pod template.
 fn template_reason(change: &FieldChange) -> (Rank, String) {
     let verb = change.verb();
-    let name = |step: &Step| match step {
-        Step::Key(text) | Step::Item(text) => text.clone(),
-        Step::Index(index) => index.to_string(),
+    let name = |step: &PathStep| match step {
+        PathStep::Key(text) | PathStep::Item(text) => text.clone(),
+        PathStep::Index(index) => index.to_string(),
     };
     let names: Vec<String> = change.path.0.iter().map(name).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let other = |text: String| (Rank::Other, text);
+    let rank = if is_vital(&change.path) { Rank::Security } else { Rank::Other };
+    let other = |text: String| (rank, text);
     match names.as_slice() {
         ["metadata", "annotations", key] => match key.strip_prefix("checksum/secret-") {
             Some(secret) => (Rank::Secret, secret_reason(secret, change)),
@@ -122,7 +154,9 @@ fn template_reason(change: &FieldChange) -> (Rank, String) {
         },
         ["metadata", "labels", key] => other(format!("pod label {key} {verb}")),
         ["spec", "containers" | "initContainers", container] => {
-            other(format!("container {container} {verb}"))
+            let image = change.new.as_ref().and_then(|new| new.get("image")?.as_str());
+            let image = image.map(|image| format!(" with image {image}")).unwrap_or_default();
+            (Rank::Container, format!("container {container} {verb}{image}"))
         }
         ["spec", "containers" | "initContainers", container, "image"] => {
             (Rank::Image, format!("image of {container} changed"))
@@ -193,5 +227,41 @@ pub(super) fn add_notes(
                 .notes
                 .push("strategy Recreate: all old pods stop before a new one starts".to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reasons_start_with_images_containers_and_privileges() {
+        let workload = |spec: Value| json!({"kind": "Deployment", "spec": {"template": spec}});
+        let container = |image: &str, level: &str| json!({"name": "web", "image": image, "env": [{"name": "A", "value": level}]});
+        let old = workload(json!({
+            "metadata": {"labels": {"a": "1"}},
+            "spec": {"containers": [container("r.example/web:1", "1")],
+                "securityContext": {"runAsUser": 1000}},
+        }));
+        let new = workload(json!({
+            "metadata": {"labels": {"a": "2"}},
+            "spec": {"containers": [container("r.example/web:2", "2"),
+                    {"name": "x", "image": "r.example/x:1"}],
+                "securityContext": {"runAsUser": 0}, "hostNetwork": true},
+        }));
+
+        let (restart, reasons) = reasons(&old, &new, &Configs::new());
+
+        let wanted = [
+            "image of web changed",
+            "container x added with image r.example/x:1",
+            "hostNetwork added",
+            "securityContext changed",
+            "pod label a changed",
+            "environment variable A of web changed",
+        ];
+        assert_eq!((restart, reasons), (Restart::Yes, wanted.map(str::to_owned).to_vec()));
     }
 }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::bundle::index::Image;
+use crate::bundle::index::PodImage;
 use crate::images::list::{ImageList, ListedImage};
-use crate::images::reference::Reference;
+use crate::images::reference::ImageReference;
 use crate::model::digest::Digest;
 
 /// A container of a pod, and the image that it runs.
@@ -63,7 +63,11 @@ impl RunningImage {
 ///
 /// `images` are the bundle's images with their users, and `listed` is its `images.json`. Pods that
 /// are being deleted or have ended are left out.
-pub fn running_images(pods: &[Value], images: &[Image], listed: &ImageList) -> Vec<RunningImage> {
+pub fn running_images(
+    pods: &[Value],
+    images: &[PodImage],
+    listed: &ImageList,
+) -> Vec<RunningImage> {
     let expected = Expected::of(images, listed);
     let runs = |pod: &&Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
@@ -80,7 +84,7 @@ struct Expected<'a> {
 }
 
 impl<'a> Expected<'a> {
-    fn of(images: &'a [Image], listed: &'a ImageList) -> Self {
+    fn of(images: &'a [PodImage], listed: &'a ImageList) -> Self {
         let by_reference: BTreeMap<String, &ListedImage> =
             listed.images().map(|image| (image.reference.to_string(), image)).collect();
         let mut by_container: BTreeMap<&str, Vec<&ListedImage>> = BTreeMap::new();
@@ -98,7 +102,7 @@ impl<'a> Expected<'a> {
     /// container.
     fn state(&self, container: &str, image: &str, reported: Option<Reported>) -> RunningState {
         let own = self.by_container.get(container).unwrap_or(&self.all);
-        let full = image.parse::<Reference>().ok().map(|reference| reference.full());
+        let full = image.parse::<ImageReference>().ok().map(|reference| reference.full());
         let pinned = own.iter().find(|listed| Some(listed.reference.full()) == full);
         let is_of = |images: &[&ListedImage]| {
             reported.is_some_and(|found| images.iter().any(|one| found.is(one)))
@@ -139,7 +143,7 @@ fn containers<'a>(
                 container: name.to_owned(),
                 image: image.to_owned(),
                 // A pod's status may contain anything.
-                reported: reported.map(|id| id.chars().take(Reference::BYTES_MAX).collect()),
+                reported: reported.map(|id| id.chars().take(ImageReference::BYTES_MAX).collect()),
                 state: expected.state(name, image, reported.and_then(Reported::parse)),
                 is_ours: expected.by_container.contains_key(name),
             }
@@ -197,7 +201,10 @@ mod tests {
             let blobs = [(Digest::of(format!("{name} config").as_bytes()), 6)].into();
             let media_type = MediaType::OciManifest;
             let locked = LockedImage { tagged: digest, digest, media_type, size: 1, blobs };
-            (format!("r.example/{name}:1").parse::<Reference>().unwrap().pinned(digest), locked)
+            (
+                format!("r.example/{name}:1").parse::<ImageReference>().unwrap().pinned(digest),
+                locked,
+            )
         });
         ImageList::of(images.iter().map(|(reference, locked)| (reference.clone(), locked))).unwrap()
     }
@@ -215,7 +222,7 @@ mod tests {
     }
 
     fn found(pod: Value) -> Vec<RunningImage> {
-        let used = [("relay", "w/c"), ("redis", "w/d")].map(|(name, container)| Image {
+        let used = [("relay", "w/c"), ("redis", "w/d")].map(|(name, container)| PodImage {
             reference: pinned(name),
             containers: vec![container.to_owned()],
         });

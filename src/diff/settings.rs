@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_takes_another_form_is_one_change() {
+    fn secret_that_changes_form_is_one_change() {
         let recipe = |secret: Value| Recipe {
             format: 1,
             profile: "web".parse().unwrap(),

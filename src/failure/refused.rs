@@ -8,8 +8,9 @@ use camino::Utf8Path;
 use serde::Serialize;
 
 use super::{Failure, FailureKind};
+use crate::bundle::compression::Compression;
+use crate::bundle::fault::{Fault, ReadError};
 use crate::bundle::open::InvalidBundle;
-use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
 use crate::state_file::{RecordError, StateError};
 use crate::store::StoreError;
@@ -111,11 +112,11 @@ impl From<&Refusal> for Failure {
             is_about_keys: reason.is_about_keys(),
             why: refusal.to_string().into(),
         };
-        let own = match &**reason {
-            Reason::Unreadable(error) => remedy_of(&error.fault),
-            _ => None,
+        let hints = match &**reason {
+            Reason::Unreadable(error) => hints_of(&error.fault),
+            _ => remedy(code).map(str::to_owned).into_iter().collect(),
         };
-        own.into_iter().chain(remedy(code)).fold(failure(refused), Self::hint)
+        Self { hints, ..failure(refused) }
     }
 }
 
@@ -180,8 +181,9 @@ impl From<RecordError> for Failure {
 /// Makes a failure from a read error. If the bundle is at fault, it adds that `path` is not a
 /// bundle, or not intact.
 pub fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
+    let is_compressed = matches!(error.fault, Fault::Compressed(_));
     let failure = Failure::from(error);
-    if failure.kind != FailureKind::Untrusted {
+    if failure.kind != FailureKind::Untrusted || is_compressed {
         return failure;
     }
     failure.hint(format!("`{path}` is not a bundle, or was altered or truncated"))
@@ -213,11 +215,23 @@ pub fn unread(failure: Failure) -> Failure {
     remedy(code).into_iter().fold(failure, Failure::hint)
 }
 
+/// Returns the remedies of a fault: its own, and that of its code unless its own says everything.
+fn hints_of(fault: &Fault) -> Vec<String> {
+    let of_code = match fault {
+        Fault::Compressed(_) => None,
+        _ => remedy(code_of(fault)).map(str::to_owned),
+    };
+    remedy_of(fault).into_iter().chain(of_code).collect()
+}
+
 /// Returns the remedy for a fault that has one of its own, beside that of its code.
-fn remedy_of(fault: &Fault) -> Option<&'static str> {
+fn remedy_of(fault: &Fault) -> Option<String> {
     match fault {
         Fault::ImagesInFolder { .. } => {
-            Some("`relay-bundle pack --images all` writes an archive with images")
+            Some("`relay-bundle pack --images all` writes an archive with images".to_owned())
+        }
+        Fault::Compressed(Compression { command, .. }) => {
+            Some(format!("decompress it first: {command} FILE"))
         }
         _ => None,
     }

@@ -5,99 +5,21 @@
 
 use std::collections::BTreeMap;
 
-use super::property::{Kind, Output, Property, Since, nearest};
+use super::output::OutputPlugin;
+use super::problem::{Problem, ProblemKind};
+use super::property::{Property, PropertyKind, Since, nearest};
+use super::rules::{self, Settings};
 use super::table::{INT_MAX, SIZE_MAX};
-use super::value::{OutputValue, parse_integer, parse_size, parse_switch, parse_time, variables};
+use super::value::{PropertyValue, parse_integer, parse_size, parse_switch, parse_time, variables};
 use super::version::{DESCRIBED, Version};
-use super::{config, rdkafka, rules};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Error,
-    Warning,
-}
-
-/// The kind of mistake that a problem reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ProblemKind {
-    /// The output lacks this property: Fluent Bit would exit.
-    UnknownProperty,
-    /// The same property in two spellings.
-    DuplicateProperty,
-    /// The bundle sets this property itself.
-    Reserved,
-    /// The plugin lists this property but refuses it.
-    Unsupported,
-    /// The image is older than the property.
-    TooNew,
-    WrongType,
-    InvalidValue,
-    /// A newline or another control character.
-    ForbiddenCharacter,
-    /// `${…}`, which Fluent Bit would expand.
-    Variable,
-    /// A credential in clear text; whether it is allowed depends on the environment.
-    SecretLiteral,
-    MissingProperty,
-    /// Two settings that the plugin refuses together.
-    Conflict,
-    /// librdkafka does not list it: it would skip it and log a line.
-    UnknownToLibrdkafka,
-    /// The image may be older than the property.
-    MaybeTooNew,
-    /// Accepted and ignored.
-    NoEffect,
-    /// It works until it loses records or trusts the wrong peer.
-    Risky,
-}
-
-impl ProblemKind {
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::UnknownToLibrdkafka | Self::MaybeTooNew | Self::NoEffect | Self::Risky => {
-                Severity::Warning
-            }
-            _ => Severity::Error,
-        }
-    }
-}
-
-/// One finding about the settings of an output. Its texts never repeat a value that may be a
-/// credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The property as written in the profile, or the name of a missing one.
-    pub key: String,
-    pub kind: ProblemKind,
-    /// A fragment in lower case.
-    pub message: String,
-    pub help: String,
-}
-
-impl Problem {
-    pub(super) fn new(
-        key: impl Into<String>,
-        kind: ProblemKind,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
-        Self { key: key.into(), kind, message: message.into(), help: help.into() }
-    }
-
-    pub fn severity(&self) -> Severity {
-        self.kind.severity()
-    }
-}
-
-/// The settings by lower-case property name, each with its key as written.
-pub(super) type Settings<'a> = BTreeMap<String, (&'a str, &'a OutputValue)>;
+use super::{config, rdkafka};
 
 /// Returns all problems of `config` for an output of an image; `None` stands for an image of
 /// unknown version.
 pub fn check(
-    output: Output,
+    output: OutputPlugin,
     image: Option<Version>,
-    config: &BTreeMap<String, OutputValue>,
+    config: &BTreeMap<String, PropertyValue>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut settings = Settings::new();
@@ -126,17 +48,17 @@ pub fn check(
 }
 
 fn check_one(
-    output: Output,
+    output: OutputPlugin,
     image: Option<Version>,
     key: &str,
-    value: &OutputValue,
+    value: &PropertyValue,
 ) -> Vec<Problem> {
     if key.chars().any(is_forbidden) {
         let message = format!("the key `{}` holds a control character", shown(key));
         let help = "write the property's plain name";
         return vec![Problem::new(key, ProblemKind::ForbiddenCharacter, message, help)];
     }
-    if let Some(name) = rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
+    if let Some(name) = rdkafka::librdkafka_name(key).filter(|_| output == OutputPlugin::Kafka) {
         return check_rdkafka(key, name, value);
     }
     let Some(property) = output.property(key) else {
@@ -152,9 +74,9 @@ fn check_one(
 /// The properties that the bundle sets itself, because it has exactly one output.
 const RESERVED: &[&str] = &["name", "match", "match_regex", "active", "condition", "processors"];
 
-fn reserved(output: Output, key: &str) -> Option<Problem> {
+fn reserved(output: OutputPlugin, key: &str) -> Option<Problem> {
     let message = format!("`{key}` is set by the bundle");
-    if output == Output::S3 && key.eq_ignore_ascii_case("store_dir") {
+    if output == OutputPlugin::S3 && key.eq_ignore_ascii_case("store_dir") {
         let help = "remove it: the buffer is on the sidecar's own volume, its only writable folder";
         return Some(Problem::new(key, ProblemKind::Reserved, message, help));
     }
@@ -163,7 +85,7 @@ fn reserved(output: Output, key: &str) -> Option<Problem> {
     is_reserved.then(|| Problem::new(key, ProblemKind::Reserved, message, help))
 }
 
-fn unknown(output: Output, key: &str) -> Problem {
+fn unknown(output: OutputPlugin, key: &str) -> Problem {
     if let Some(problem) = reserved(output, key) {
         return problem;
     }
@@ -178,7 +100,7 @@ fn unknown(output: Output, key: &str) -> Problem {
             help,
         );
     }
-    if output == Output::Stdout && (lower == "tls" || lower.starts_with("tls.")) {
+    if output == OutputPlugin::Stdout && (lower == "tls" || lower.starts_with("tls.")) {
         let help = "remove it: nothing is sent over a network";
         return Problem::new(
             key,
@@ -191,20 +113,20 @@ fn unknown(output: Output, key: &str) -> Problem {
     Problem::new(key, ProblemKind::UnknownProperty, message, unknown_help(output, &lower))
 }
 
-fn unknown_help(output: Output, lower: &str) -> String {
-    if output == Output::Loki && matches!(lower, "batchwait" | "batchsize") {
+fn unknown_help(output: OutputPlugin, lower: &str) -> String {
+    if output == OutputPlugin::Loki && matches!(lower, "batchwait" | "batchsize") {
         return "remove it: it is an option of Grafana's own plugin; the built-in output sends at \
                 every flush, once a second"
             .to_owned();
     }
-    if output == Output::Loki && lower == "lineformat" {
+    if output == OutputPlugin::Loki && lower == "lineformat" {
         return "write `line_format` (`json` or `key_value`): `LineFormat` is an option of Grafana's own plugin".to_owned();
     }
     let own = output.properties().iter().chain(output.generic()).map(|property| property.name);
     if let Some(suggestion) = nearest(lower, own) {
         return format!("did you mean `{suggestion}`?");
     }
-    let owner = Output::ALL.into_iter().find(|other| other.property(lower).is_some());
+    let owner = OutputPlugin::ALL.into_iter().find(|other| other.property(lower).is_some());
     match owner {
         Some(other) => format!("remove it, or use the output that has it: {}", other.name()),
         None => {
@@ -234,7 +156,7 @@ fn age_problem(image: Option<Version>, key: &str, property: &Property) -> Option
     }
 }
 
-fn check_rdkafka(key: &str, name: &str, value: &OutputValue) -> Vec<Problem> {
+fn check_rdkafka(key: &str, name: &str, value: &PropertyValue) -> Vec<Problem> {
     let well_formed =
         name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     if name.is_empty() || !well_formed {
@@ -254,13 +176,13 @@ fn check_rdkafka(key: &str, name: &str, value: &OutputValue) -> Vec<Problem> {
     let secret = rdkafka::is_secret(name);
     let property = Property {
         name: "rdkafka.",
-        kind: Kind::Text,
+        kind: PropertyKind::Text,
         default: None,
         secret,
         since: Since::Always,
     };
     // librdkafka's booleans are the texts `true` and `false`.
-    let of_value = if matches!(value, OutputValue::Bool(_)) {
+    let of_value = if matches!(value, PropertyValue::Bool(_)) {
         None
     } else {
         value_problem(key, &property, secret, value)
@@ -272,12 +194,12 @@ fn value_problem(
     key: &str,
     property: &Property,
     secret: bool,
-    value: &OutputValue,
+    value: &PropertyValue,
 ) -> Option<Problem> {
     match value {
-        OutputValue::List(_) if !property.multiple() => {
+        PropertyValue::List(_) if !property.multiple() => {
             let help = match property.kind {
-                Kind::List => "write one string with commas",
+                PropertyKind::List => "write one string with commas",
                 _ => "write one value",
             };
             Some(Problem::new(
@@ -287,14 +209,14 @@ fn value_problem(
                 help,
             ))
         }
-        OutputValue::List(items) if items.is_empty() => Some(Problem::new(
+        PropertyValue::List(items) if items.is_empty() => Some(Problem::new(
             key,
             ProblemKind::InvalidValue,
             format!("`{key}` is an empty list"),
             "remove the key",
         )),
-        OutputValue::List(items) => items.iter().find_map(|item| match item {
-            OutputValue::Text(_) | OutputValue::Secret(_) => {
+        PropertyValue::List(items) => items.iter().find_map(|item| match item {
+            PropertyValue::Text(_) | PropertyValue::Secret(_) => {
                 value_problem(key, property, secret, item)
             }
             _ => Some(Problem::new(
@@ -304,54 +226,56 @@ fn value_problem(
                 EXAMPLE_HEADER,
             )),
         }),
-        OutputValue::Secret(_) => (!may_be_secret(property.kind)).then(|| {
+        PropertyValue::Secret(_) => (!may_be_secret(property.kind)).then(|| {
             let help = "write the value itself";
             let message = format!(
                 "`{key}` is checked when the bundle is built, so it cannot come from a Secret"
             );
             Problem::new(key, ProblemKind::WrongType, message, help)
         }),
-        OutputValue::Text(text) => text_problem(key, property, secret, text),
-        OutputValue::Bool(_) | OutputValue::Integer(_) if secret => Some(secret_literal(key)),
-        OutputValue::Bool(value) => {
+        PropertyValue::Text(text) => text_problem(key, property, secret, text),
+        PropertyValue::Bool(_) | PropertyValue::Integer(_) if secret => Some(secret_literal(key)),
+        PropertyValue::Bool(value) => {
             (!accepts_bool(property.kind, *value)).then(|| wrong_type(key, property))
         }
-        OutputValue::Integer(number) => integer_problem(key, property, *number),
+        PropertyValue::Integer(number) => integer_problem(key, property, *number),
     }
 }
 
 const EXAMPLE_HEADER: &str = "write for example `[\"X-Site plant-7\", \"X-Team logs\"]`";
 
-fn may_be_secret(kind: Kind) -> bool {
+fn may_be_secret(kind: PropertyKind) -> bool {
     matches!(
         kind,
-        Kind::Text
-            | Kind::TextOrFalse
-            | Kind::Host
-            | Kind::Path
-            | Kind::Url
-            | Kind::List
-            | Kind::Header
-            | Kind::Pair
+        PropertyKind::Text
+            | PropertyKind::TextOrFalse
+            | PropertyKind::Host
+            | PropertyKind::Path
+            | PropertyKind::Url
+            | PropertyKind::List
+            | PropertyKind::Header
+            | PropertyKind::Pair
     )
 }
 
-fn accepts_bool(kind: Kind, value: bool) -> bool {
+fn accepts_bool(kind: PropertyKind, value: bool) -> bool {
     match kind {
-        Kind::Switch => true,
-        Kind::Words(words) => words.contains(&if value { "true" } else { "false" }),
-        Kind::TextOrFalse | Kind::SizeOrFalse | Kind::Retries => !value,
+        PropertyKind::Switch => true,
+        PropertyKind::Words(words) => words.contains(&if value { "true" } else { "false" }),
+        PropertyKind::TextOrFalse | PropertyKind::SizeOrFalse | PropertyKind::Retries => !value,
         _ => false,
     }
 }
 
 fn integer_problem(key: &str, property: &Property, number: i64) -> Option<Problem> {
     let fits = match property.kind {
-        Kind::Text | Kind::TextOrFalse | Kind::List => return None,
-        Kind::Integer { min, max } | Kind::Size { min, max } => (min..=max).contains(&number),
-        Kind::SizeOrFalse => (0..=SIZE_MAX).contains(&number),
-        Kind::Time => (0..=INT_MAX).contains(&number),
-        Kind::Retries => (1..=INT_MAX).contains(&number),
+        PropertyKind::Text | PropertyKind::TextOrFalse | PropertyKind::List => return None,
+        PropertyKind::Integer { min, max } | PropertyKind::Size { min, max } => {
+            (min..=max).contains(&number)
+        }
+        PropertyKind::SizeOrFalse => (0..=SIZE_MAX).contains(&number),
+        PropertyKind::Time => (0..=INT_MAX).contains(&number),
+        PropertyKind::Retries => (1..=INT_MAX).contains(&number),
         _ => return Some(wrong_type(key, property)),
     };
     (!fits).then(|| invalid(key, property, &number.to_string()))
@@ -385,29 +309,31 @@ fn text_problem(key: &str, property: &Property, secret: bool, text: &str) -> Opt
     (!accepts_text(property.kind, text)).then(|| invalid(key, property, text))
 }
 
-fn accepts_text(kind: Kind, text: &str) -> bool {
+fn accepts_text(kind: PropertyKind, text: &str) -> bool {
     match kind {
-        Kind::Text | Kind::TextOrFalse | Kind::List => true,
-        Kind::Host => {
+        PropertyKind::Text | PropertyKind::TextOrFalse | PropertyKind::List => true,
+        PropertyKind::Host => {
             !text.contains(['/', ' ', '@', '?', '#', ',']) && text.matches(':').count() != 1
         }
-        Kind::Path => text.starts_with('/'),
-        Kind::Url => ["http://", "https://"]
+        PropertyKind::Path => text.starts_with('/'),
+        PropertyKind::Url => ["http://", "https://"]
             .iter()
             .any(|scheme| text.starts_with(scheme) && text.len() > scheme.len()),
-        Kind::Header => is_header(text),
-        Kind::Pair => text.split_whitespace().count() > 1,
-        Kind::Words(words) => words.iter().any(|word| word.eq_ignore_ascii_case(text)),
-        Kind::Switch => parse_switch(text).is_some(),
-        Kind::Integer { min, max } => {
+        PropertyKind::Header => is_header(text),
+        PropertyKind::Pair => text.split_whitespace().count() > 1,
+        PropertyKind::Words(words) => words.iter().any(|word| word.eq_ignore_ascii_case(text)),
+        PropertyKind::Switch => parse_switch(text).is_some(),
+        PropertyKind::Integer { min, max } => {
             parse_integer(text).is_some_and(|number| (min..=max).contains(&number))
         }
-        Kind::Size { min, max } => {
+        PropertyKind::Size { min, max } => {
             parse_size(text).is_some_and(|bytes| (min..=max).contains(&bytes))
         }
-        Kind::SizeOrFalse => text.eq_ignore_ascii_case("false") || parse_size(text).is_some(),
-        Kind::Time => parse_time(text).is_some(),
-        Kind::Retries => is_retry_limit(text),
+        PropertyKind::SizeOrFalse => {
+            text.eq_ignore_ascii_case("false") || parse_size(text).is_some()
+        }
+        PropertyKind::Time => parse_time(text).is_some(),
+        PropertyKind::Retries => is_retry_limit(text),
     }
 }
 
@@ -422,7 +348,8 @@ pub fn is_list_property(key: &str) -> bool {
 }
 
 fn is_any_property(key: &str, matches: impl Fn(&Property) -> bool) -> bool {
-    let mut known = Output::ALL.into_iter().filter_map(|output| output.property(key)).peekable();
+    let mut known =
+        OutputPlugin::ALL.into_iter().filter_map(|output| output.property(key)).peekable();
     known.peek().is_none() || known.any(matches)
 }
 
@@ -443,8 +370,8 @@ fn is_header(text: &str) -> bool {
 }
 
 /// Returns whether the value of a property is a credential; false if the output lacks the property.
-pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
-    match rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
+pub fn is_credential(output: OutputPlugin, key: &str, value: &str) -> bool {
+    match rdkafka::librdkafka_name(key).filter(|_| output == OutputPlugin::Kafka) {
         Some(name) => rdkafka::is_secret(name),
         None => output.property(key).is_some_and(|own| own.secret || holds_credential(own, value)),
     }
@@ -458,7 +385,7 @@ pub fn is_librdkafka_secret(key: &str) -> bool {
 /// Returns whether this text is a credential, for a property that holds one only sometimes.
 fn holds_credential(property: &Property, text: &str) -> bool {
     match property.kind {
-        Kind::Header => {
+        PropertyKind::Header => {
             let name =
                 text.trim_start().split([' ', ':']).next().unwrap_or_default().to_ascii_lowercase();
             let telling =
@@ -466,7 +393,7 @@ fn holds_credential(property: &Property, text: &str) -> bool {
             telling.iter().any(|part| name.contains(part))
         }
         // http://user:password@proxy
-        Kind::Url => text
+        PropertyKind::Url => text
             .split_once("://")
             .is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@')),
         _ => false,
@@ -504,12 +431,12 @@ fn wrong_type(key: &str, property: &Property) -> Problem {
 fn invalid(key: &str, property: &Property, value: &str) -> Problem {
     let message = format!("`{key}` must be {}", expectation(property.kind));
     let help = match property.kind {
-        Kind::Words(words) => nearest(value, words.iter().copied())
+        PropertyKind::Words(words) => nearest(value, words.iter().copied())
             .map_or_else(|| default_help(property), |word| format!("did you mean `{word}`?")),
-        Kind::Header => {
+        PropertyKind::Header => {
             "write the name, a space and the value, for example `X-Site plant-7`".to_owned()
         }
-        Kind::Host => {
+        PropertyKind::Host => {
             "write only the name or the address; the port is the property `port`".to_owned()
         }
         _ => default_help(property),
@@ -524,32 +451,38 @@ fn default_help(property: &Property) -> String {
     }
 }
 
-fn expectation(kind: Kind) -> String {
+fn expectation(kind: PropertyKind) -> String {
     match kind {
-        Kind::Text | Kind::TextOrFalse | Kind::List => "a string".to_owned(),
-        Kind::Host => "a host name or an address".to_owned(),
-        Kind::Path => "a path that starts with `/`".to_owned(),
-        Kind::Url => "a URL that starts with `http://` or `https://`".to_owned(),
-        Kind::Header => "a header's name, a space and its value".to_owned(),
-        Kind::Pair => "a key, a space and a value".to_owned(),
-        Kind::Words(words) => {
+        PropertyKind::Text | PropertyKind::TextOrFalse | PropertyKind::List => {
+            "a string".to_owned()
+        }
+        PropertyKind::Host => "a host name or an address".to_owned(),
+        PropertyKind::Path => "a path that starts with `/`".to_owned(),
+        PropertyKind::Url => "a URL that starts with `http://` or `https://`".to_owned(),
+        PropertyKind::Header => "a header's name, a space and its value".to_owned(),
+        PropertyKind::Pair => "a key, a space and a value".to_owned(),
+        PropertyKind::Words(words) => {
             let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
             if words.len() == 1 { quoted.concat() } else { format!("one of {}", quoted.join(", ")) }
         }
-        Kind::Switch => "a boolean (or `on`, `yes`, `off`, `no`)".to_owned(),
-        Kind::Integer { min, max } if max < INT_MAX => format!("an integer from {min} to {max}"),
-        Kind::Integer { min, .. } if min > -INT_MAX => format!("an integer of {min} or more"),
-        Kind::Integer { .. } => "an integer".to_owned(),
-        Kind::Size { min, max } if max < SIZE_MAX => {
+        PropertyKind::Switch => "a boolean (or `on`, `yes`, `off`, `no`)".to_owned(),
+        PropertyKind::Integer { min, max } if max < INT_MAX => {
+            format!("an integer from {min} to {max}")
+        }
+        PropertyKind::Integer { min, .. } if min > -INT_MAX => {
+            format!("an integer of {min} or more")
+        }
+        PropertyKind::Integer { .. } => "an integer".to_owned(),
+        PropertyKind::Size { min, max } if max < SIZE_MAX => {
             format!("a size such as `64M`, from {min} to {max} bytes")
         }
-        Kind::Size { min, .. } if min > 1 => {
+        PropertyKind::Size { min, .. } if min > 1 => {
             format!("a size such as `64M`, of {min} bytes or more")
         }
-        Kind::Size { .. } => "a size such as `64M`".to_owned(),
-        Kind::SizeOrFalse => "a size such as `512K`, or `false` for no limit".to_owned(),
-        Kind::Time => "seconds, or a time such as `30s`, `10m`, `6h`, `1d`".to_owned(),
-        Kind::Retries => "a positive integer, `no_limits` or `no_retries`".to_owned(),
+        PropertyKind::Size { .. } => "a size such as `64M`".to_owned(),
+        PropertyKind::SizeOrFalse => "a size such as `512K`, or `false` for no limit".to_owned(),
+        PropertyKind::Time => "seconds, or a time such as `30s`, `10m`, `6h`, `1d`".to_owned(),
+        PropertyKind::Retries => "a positive integer, `no_limits` or `no_retries`".to_owned(),
     }
 }
 

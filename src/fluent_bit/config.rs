@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::property::{Kind, Output};
-use super::value::{OutputValue, parse_integer, parse_switch};
+use super::output::OutputPlugin;
+use super::property::PropertyKind;
+use super::value::{PropertyValue, parse_integer, parse_switch};
 use super::{defaults, fields, rdkafka};
 
 /// The variables with the origin of a record: node, pod and namespace.
@@ -24,9 +25,9 @@ const PARSER: &str = "claude-relay-json";
 pub struct ConfigInput<'a> {
     /// The offset from UTC of the relay's timestamps, which carry no time zone.
     pub timezone_offset_hours: i32,
-    pub output: Output,
+    pub output: OutputPlugin,
     /// The settings of the output; [`super::check`] must have found no errors in them.
-    pub settings: &'a BTreeMap<String, OutputValue>,
+    pub settings: &'a BTreeMap<String, PropertyValue>,
     /// The folder of the relay's log files.
     pub logs_dir: &'a str,
     /// The folder for offsets and buffers, on a volume that Fluent Bit can write to.
@@ -148,8 +149,8 @@ fn output(input: &ConfigInput) -> Value {
 /// Returns a setting under its canonical name and in one spelling for each meaning.
 ///
 /// A change of letter case in a profile must not restart the pods.
-fn setting(output: Output, key: &str, value: &OutputValue) -> (String, Value) {
-    if let Some(name) = rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
+fn setting(output: OutputPlugin, key: &str, value: &PropertyValue) -> (String, Value) {
+    if let Some(name) = rdkafka::librdkafka_name(key).filter(|_| output == OutputPlugin::Kafka) {
         let name = rdkafka::canonical(name).unwrap_or(name);
         return (format!("{}{name}", rdkafka::PREFIX), plain(value));
     }
@@ -157,26 +158,26 @@ fn setting(output: Output, key: &str, value: &OutputValue) -> (String, Value) {
         return (key.to_ascii_lowercase(), plain(value));
     };
     let rendered = match (property.kind, value) {
-        (Kind::Switch, OutputValue::Bool(on)) => on_or_off(*on),
-        (Kind::Switch, OutputValue::Text(text)) => {
+        (PropertyKind::Switch, PropertyValue::Bool(on)) => on_or_off(*on),
+        (PropertyKind::Switch, PropertyValue::Text(text)) => {
             parse_switch(text).map_or_else(|| plain(value), on_or_off)
         }
-        (Kind::Retries, _) if defaults::is_unlimited(value) => json!("no_limits"),
-        (Kind::Words(words), OutputValue::Text(text)) => {
+        (PropertyKind::Retries, _) if defaults::is_unlimited(value) => json!("no_limits"),
+        (PropertyKind::Words(words), PropertyValue::Text(text)) => {
             json!(
                 words.iter().find(|word| word.eq_ignore_ascii_case(text)).copied().unwrap_or(text)
             )
         }
-        (Kind::Integer { .. } | Kind::Retries, OutputValue::Text(text)) => {
+        (PropertyKind::Integer { .. } | PropertyKind::Retries, PropertyValue::Text(text)) => {
             parse_integer(text).map_or_else(|| plain(value), |number| json!(number))
         }
         (
-            Kind::Integer { .. }
-            | Kind::Retries
-            | Kind::Size { .. }
-            | Kind::SizeOrFalse
-            | Kind::Time,
-            OutputValue::Integer(number),
+            PropertyKind::Integer { .. }
+            | PropertyKind::Retries
+            | PropertyKind::Size { .. }
+            | PropertyKind::SizeOrFalse
+            | PropertyKind::Time,
+            PropertyValue::Integer(number),
         ) => json!(number),
         _ => plain(value),
     };
@@ -187,12 +188,12 @@ fn on_or_off(on: bool) -> Value {
     json!(if on { "on" } else { "off" })
 }
 
-fn plain(value: &OutputValue) -> Value {
+fn plain(value: &PropertyValue) -> Value {
     match value {
-        OutputValue::Bool(value) => json!(value.to_string()),
-        OutputValue::Integer(number) => json!(number.to_string()),
-        OutputValue::Text(text) => json!(text),
-        OutputValue::List(items) => items.iter().map(plain).collect(),
-        OutputValue::Secret(env) => json!(format!("${{{env}}}")),
+        PropertyValue::Bool(value) => json!(value.to_string()),
+        PropertyValue::Integer(number) => json!(number.to_string()),
+        PropertyValue::Text(text) => json!(text),
+        PropertyValue::List(items) => items.iter().map(plain).collect(),
+        PropertyValue::Secret(env) => json!(format!("${{{env}}}")),
     }
 }

@@ -23,8 +23,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::property::Output;
-use super::value::{OutputValue, parse_size};
+use super::output::OutputPlugin;
+use super::value::{PropertyValue, parse_size};
 
 /// The most that an output may keep on disk while its receiver is unreachable.
 const BUFFER_LIMIT: &str = "256M";
@@ -33,11 +33,11 @@ const BUFFER_LIMIT_BYTES: i64 = 256_000_000;
 /// Adds the defaults of properties that the profile leaves unset.
 ///
 /// The keys of `settings` are property names in lower case.
-pub(super) fn fill(output: Output, state_dir: &str, settings: &mut BTreeMap<String, Value>) {
+pub(super) fn fill(output: OutputPlugin, state_dir: &str, settings: &mut BTreeMap<String, Value>) {
     let mut default = |name: &str, value: Value| {
         settings.entry(name.to_owned()).or_insert(value);
     };
-    if output == Output::S3 {
+    if output == OutputPlugin::S3 {
         default("retry_limit", json!(5));
         default("store_dir", json!(format!("{state_dir}/s3")));
         default("store_dir_limit_size", json!(BUFFER_LIMIT));
@@ -46,29 +46,29 @@ pub(super) fn fill(output: Output, state_dir: &str, settings: &mut BTreeMap<Stri
         default("storage.total_limit_size", json!(BUFFER_LIMIT));
     }
     match output {
-        Output::Stdout => default("format", json!("json_lines")),
-        Output::Forward => default("require_ack_response", json!("on")),
-        Output::Es => default("suppress_type_name", json!("on")),
-        Output::Loki => {
+        OutputPlugin::Stdout => default("format", json!("json_lines")),
+        OutputPlugin::Forward => default("require_ack_response", json!("on")),
+        OutputPlugin::Es => default("suppress_type_name", json!("on")),
+        OutputPlugin::Loki => {
             default("line_format", json!("json"));
             default("labels", json!("job=claude-relay,namespace=${POD_NAMESPACE},pod=${POD_NAME}"));
         }
-        Output::Http => default("format", json!("json")),
-        Output::Kafka => {
+        OutputPlugin::Http => default("format", json!("json")),
+        OutputPlugin::Kafka => {
             default("format", json!("json"));
             default("rdkafka.log.connection.close", json!("false"));
         }
-        Output::S3 => {}
+        OutputPlugin::S3 => {}
     }
     fill_dependent(output, settings);
 }
 
 /// Adds the defaults that depend on another setting.
-fn fill_dependent(output: Output, settings: &mut BTreeMap<String, Value>) {
-    if output == Output::Es && !settings.contains_key("id_key") {
+fn fill_dependent(output: OutputPlugin, settings: &mut BTreeMap<String, Value>) {
+    if output == OutputPlugin::Es && !settings.contains_key("id_key") {
         settings.entry("generate_id".to_owned()).or_insert(json!("on"));
     }
-    if output != Output::S3 {
+    if output != OutputPlugin::S3 {
         return;
     }
     let text = |name: &str| settings.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -84,23 +84,26 @@ fn fill_dependent(output: Output, settings: &mut BTreeMap<String, Value>) {
 
 /// Returns the number of bytes that an output may keep on disk, which determines the size of the
 /// volume.
-pub fn buffer_bytes(output: Output, config: &BTreeMap<String, OutputValue>) -> i64 {
-    let name =
-        if output == Output::S3 { "store_dir_limit_size" } else { "storage.total_limit_size" };
+pub fn buffer_bytes(output: OutputPlugin, config: &BTreeMap<String, PropertyValue>) -> i64 {
+    let name = if output == OutputPlugin::S3 {
+        "store_dir_limit_size"
+    } else {
+        "storage.total_limit_size"
+    };
     let set = config.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
     let bytes = set.and_then(|(_, value)| match value {
-        OutputValue::Integer(bytes) => Some(*bytes),
-        OutputValue::Text(text) => parse_size(text),
+        PropertyValue::Integer(bytes) => Some(*bytes),
+        PropertyValue::Text(text) => parse_size(text),
         _ => None,
     });
     bytes.unwrap_or(BUFFER_LIMIT_BYTES)
 }
 
 /// Returns whether a retry limit has one of the spellings of "unlimited".
-pub(super) fn is_unlimited(value: &OutputValue) -> bool {
+pub(super) fn is_unlimited(value: &PropertyValue) -> bool {
     match value {
-        OutputValue::Bool(limited) => !limited,
-        OutputValue::Text(text) => {
+        PropertyValue::Bool(limited) => !limited,
+        PropertyValue::Text(text) => {
             ["no_limits", "false", "off"].iter().any(|word| text.eq_ignore_ascii_case(word))
         }
         _ => false,

@@ -9,6 +9,8 @@ mod check;
 mod config;
 mod defaults;
 mod fields;
+mod output;
+mod problem;
 mod property;
 mod rdkafka;
 mod rules;
@@ -17,14 +19,15 @@ mod value;
 mod version;
 
 pub use check::{
-    Problem, ProblemKind, Severity, check, is_credential, is_librdkafka_secret, is_list_property,
-    is_text_of_property,
+    check, is_credential, is_librdkafka_secret, is_list_property, is_text_of_property,
 };
 pub use config::{ConfigInput, METADATA, config};
 pub use defaults::buffer_bytes;
 pub use fields::FIELDS;
-pub use property::{Kind, Output, Property, Since, UnknownOutput};
-pub use value::{OutputValue, env_name};
+pub use output::{OutputPlugin, UnknownOutput};
+pub use problem::{Problem, ProblemKind, ProblemSeverity};
+pub use property::{Property, PropertyKind, Since};
+pub use value::{PropertyValue, env_name};
 pub use version::{TooOld, Version, parse_tag};
 
 #[cfg(test)]

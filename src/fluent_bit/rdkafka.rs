@@ -212,14 +212,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_credential_is_a_name_that_librdkafka_knows() {
+    fn every_credential_name_is_known_to_librdkafka() {
         for secret in SECRETS {
             assert_eq!(canonical(secret), Some(*secret));
         }
     }
 
     #[test]
-    fn the_prefix_and_the_name_are_found_in_any_letter_case() {
+    fn prefix_and_name_lookup_ignores_case() {
         assert_eq!(librdkafka_name("RDKAFKA.Client.Id"), Some("Client.Id"));
         assert_eq!(canonical("Client.Id"), Some("client.id"));
         assert_eq!(librdkafka_name("rdkafk"), None);

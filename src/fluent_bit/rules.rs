@@ -1,9 +1,11 @@
 //! Rules between settings: missing, contradictory and ineffective properties, and settings that
 //! lose records.
 
-use super::check::{Problem, ProblemKind, Settings};
-use super::property::Output;
-use super::value::{OutputValue, parse_size, parse_switch};
+use std::collections::BTreeMap;
+
+use super::output::OutputPlugin;
+use super::problem::{Problem, ProblemKind};
+use super::value::{PropertyValue, parse_size, parse_switch};
 
 /// The largest object of a single PUT, and the default of `total_file_size`.
 const S3_PUT_MAX: i64 = 50_000_000;
@@ -14,15 +16,19 @@ const S3_PART_MIN: i64 = 5_242_880;
 const S3_PART_MAX: i64 = 50_000_000;
 const S3_COMPRESSED_PART_MAX: i64 = 5_000_000_000;
 
-pub(super) fn check(output: Output, settings: &Settings) -> Vec<Problem> {
+/// The settings by lower-case property name, each with its key as written.
+pub(super) type Settings<'a> = BTreeMap<String, (&'a str, &'a PropertyValue)>;
+
+/// Returns the problems between the settings of an output.
+pub(super) fn check(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
     let of_output = match output {
-        Output::Stdout => Vec::new(),
-        Output::Forward | Output::Loki | Output::Http => {
+        OutputPlugin::Stdout => Vec::new(),
+        OutputPlugin::Forward | OutputPlugin::Loki | OutputPlugin::Http => {
             host(output, settings).into_iter().collect()
         }
-        Output::Es => es(settings),
-        Output::Kafka => kafka(settings),
-        Output::S3 => s3(settings),
+        OutputPlugin::Es => es(settings),
+        OutputPlugin::Kafka => kafka(settings),
+        OutputPlugin::S3 => s3(settings),
     };
     of_output
         .into_iter()
@@ -38,16 +44,16 @@ fn has(settings: &Settings, name: &str) -> bool {
 /// Returns the value of a property that is set to a boolean.
 pub(super) fn switch(settings: &Settings, name: &str) -> Option<bool> {
     match settings.get(name)?.1 {
-        OutputValue::Bool(value) => Some(*value),
-        OutputValue::Text(text) => parse_switch(text),
+        PropertyValue::Bool(value) => Some(*value),
+        PropertyValue::Text(text) => parse_switch(text),
         _ => None,
     }
 }
 
 fn bytes(settings: &Settings, name: &str) -> Option<i64> {
     match settings.get(name)?.1 {
-        OutputValue::Integer(number) => Some(*number),
-        OutputValue::Text(text) => parse_size(text),
+        PropertyValue::Integer(number) => Some(*number),
+        PropertyValue::Text(text) => parse_size(text),
         _ => None,
     }
 }
@@ -69,10 +75,10 @@ fn missing(name: &str, message: String, help: &str) -> Problem {
 
 /// Returns a problem if an output lacks a receiver: without a host, Fluent Bit sends to 127.0.0.1,
 /// the pod itself.
-fn host(output: Output, settings: &Settings) -> Option<Problem> {
+fn host(output: OutputPlugin, settings: &Settings) -> Option<Problem> {
     let elsewhere = match output {
-        Output::Forward => &["host", "upstream", "unix_path"][..],
-        Output::Es => &["host", "upstream", "cloud_id"],
+        OutputPlugin::Forward => &["host", "upstream", "unix_path"][..],
+        OutputPlugin::Es => &["host", "upstream", "cloud_id"],
         _ => &["host"],
     };
     let message = format!(
@@ -85,7 +91,7 @@ fn host(output: Output, settings: &Settings) -> Option<Problem> {
 
 fn es(settings: &Settings) -> Vec<Problem> {
     use ProblemKind::{Conflict, NoEffect};
-    let mut problems: Vec<_> = host(Output::Es, settings).into_iter().collect();
+    let mut problems: Vec<_> = host(OutputPlugin::Es, settings).into_iter().collect();
     if switch(settings, "suppress_type_name") != Some(false) {
         let help = "remove it; only Elasticsearch 7 and older take a type, with `suppress_type_name = false`";
         problems.extend(at(
@@ -110,7 +116,7 @@ fn es(settings: &Settings) -> Vec<Problem> {
         let help = "remove it: the key supplies the document's id";
         problems.extend(at(settings, "generate_id", NoEffect, "has no effect with `id_key`", help));
     }
-    let updates = matches!(settings.get("write_operation"), Some((_, OutputValue::Text(text)))
+    let updates = matches!(settings.get("write_operation"), Some((_, PropertyValue::Text(text)))
         if text.eq_ignore_ascii_case("update") || text.eq_ignore_ascii_case("upsert"));
     if updates && !has(settings, "id_key") && switch(settings, "generate_id") == Some(false) {
         let help = "set `id_key`, or leave `generate_id` on";
@@ -137,8 +143,8 @@ fn kafka(settings: &Settings) -> Vec<Problem> {
     }
     for name in ["rdkafka.request.required.acks", "rdkafka.acks"] {
         let all = match settings.get(name) {
-            Some((_, OutputValue::Integer(acks))) => *acks == -1,
-            Some((_, OutputValue::Text(acks))) => acks == "-1" || acks == "all",
+            Some((_, PropertyValue::Integer(acks))) => *acks == -1,
+            Some((_, PropertyValue::Text(acks))) => acks == "-1" || acks == "all",
             _ => true,
         };
         if !all {
@@ -219,18 +225,18 @@ fn s3_sizes(settings: &Settings) -> Option<Problem> {
     None
 }
 
-fn tls(output: Output, settings: &Settings) -> Vec<Problem> {
+fn tls(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
     let options = settings.iter().filter(|(name, _)| name.starts_with("tls."));
-    let is_on = output == Output::S3 || switch(settings, "tls") == Some(true);
+    let is_on = output == OutputPlugin::S3 || switch(settings, "tls") == Some(true);
     let mut problems = Vec::new();
-    if output == Output::Kafka {
+    if output == OutputPlugin::Kafka {
         let tls = settings.get_key_value("tls");
         let help = "for the brokers set `rdkafka.security.protocol` and `rdkafka.ssl.*`";
         for (_, (key, _)) in options.chain(tls) {
             let message = format!("`{key}` applies to a schema registry only, not to the brokers");
             problems.push(Problem::new(*key, ProblemKind::NoEffect, message, help));
         }
-    } else if output != Output::Stdout && !is_on {
+    } else if output != OutputPlugin::Stdout && !is_on {
         for (_, (key, _)) in options {
             let message = format!("`{key}` has no effect while `tls` is off");
             problems.push(Problem::new(*key, ProblemKind::NoEffect, message, "add `tls = true`"));
@@ -249,12 +255,12 @@ fn tls(output: Output, settings: &Settings) -> Vec<Problem> {
 ///
 /// Fluent Bit accepts them for every output, and ignores them if the plugin does not use its
 /// connections.
-fn without_network(output: Output, settings: &Settings) -> Vec<Problem> {
+fn without_network(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
     if output.is_network() {
         return Vec::new();
     }
     let help = match output {
-        Output::Kafka => {
+        OutputPlugin::Kafka => {
             "remove it; the receivers are in `brokers`, and `rdkafka.*` configures the connections"
         }
         _ => "remove it",

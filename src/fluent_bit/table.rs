@@ -3,7 +3,7 @@
 //! Two kinds are left out: generic properties that select the records to route, because the sidecar
 //! has one route, and `tls.verify_client_cert`, which outputs list and refuse.
 
-use super::property::{Kind, Property, Since};
+use super::property::{Property, PropertyKind, Since};
 use super::version::Version;
 
 /// Fluent Bit reads numbers into a C `int`.
@@ -15,53 +15,53 @@ pub(super) const SIZE_MAX: i64 = (1 << 53) - 1;
 const DATE_FORMATS: &[&str] = &["double", "epoch", "epoch_ms", "iso8601", "java_sql_timestamp"];
 const TLS_VERSIONS: &[&str] = &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
-const fn of(name: &'static str, kind: Kind) -> Property {
+const fn of(name: &'static str, kind: PropertyKind) -> Property {
     Property { name, kind, default: None, secret: false, since: Since::Always }
 }
 const fn text(name: &'static str) -> Property {
-    of(name, Kind::Text)
+    of(name, PropertyKind::Text)
 }
 const fn text_or_false(name: &'static str) -> Property {
-    of(name, Kind::TextOrFalse)
+    of(name, PropertyKind::TextOrFalse)
 }
 const fn host(name: &'static str) -> Property {
-    of(name, Kind::Host)
+    of(name, PropertyKind::Host)
 }
 const fn path(name: &'static str) -> Property {
-    of(name, Kind::Path)
+    of(name, PropertyKind::Path)
 }
 const fn url(name: &'static str) -> Property {
-    of(name, Kind::Url)
+    of(name, PropertyKind::Url)
 }
 const fn list(name: &'static str) -> Property {
-    of(name, Kind::List)
+    of(name, PropertyKind::List)
 }
 const fn header(name: &'static str) -> Property {
-    of(name, Kind::Header)
+    of(name, PropertyKind::Header)
 }
 const fn pair(name: &'static str) -> Property {
-    of(name, Kind::Pair)
+    of(name, PropertyKind::Pair)
 }
 const fn words(name: &'static str, words: &'static [&'static str]) -> Property {
-    of(name, Kind::Words(words))
+    of(name, PropertyKind::Words(words))
 }
 const fn switch(name: &'static str) -> Property {
-    of(name, Kind::Switch)
+    of(name, PropertyKind::Switch)
 }
 const fn integer(name: &'static str, min: i64, max: i64) -> Property {
-    of(name, Kind::Integer { min, max })
+    of(name, PropertyKind::Integer { min, max })
 }
 const fn size(name: &'static str, min: i64, max: i64) -> Property {
-    of(name, Kind::Size { min, max })
+    of(name, PropertyKind::Size { min, max })
 }
 const fn size_or_false(name: &'static str) -> Property {
-    of(name, Kind::SizeOrFalse)
+    of(name, PropertyKind::SizeOrFalse)
 }
 const fn time(name: &'static str) -> Property {
-    of(name, Kind::Time)
+    of(name, PropertyKind::Time)
 }
 const fn retries(name: &'static str) -> Property {
-    of(name, Kind::Retries)
+    of(name, PropertyKind::Retries)
 }
 
 impl Property {

@@ -5,7 +5,7 @@ use crate::model::digest::Digest;
 
 /// The value of a property.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutputValue {
+pub enum PropertyValue {
     Bool(bool),
     Integer(i64),
     Text(String),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_six_words_are_booleans() {
+    fn only_six_words_are_booleans() {
         for (text, value) in
             [("On", Some(true)), ("yes", Some(true)), ("FALSE", Some(false)), ("off", Some(false))]
         {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_variable_is_named_after_the_property_and_never_too_long() {
+    fn env_variable_name_follows_property_within_length_limit() {
         let longest = "rdkafka.sasl.oauthbearer.client.credentials.client.secret";
 
         assert_eq!(env_name("HTTP_Passwd", None), "OUT_HTTP_PASSWD");

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_that_states_a_version_of_3_2_or_newer_is_accepted() {
+    fn tag_with_version_3_2_or_newer_is_accepted() {
         let cases = [
             ("5.1.1", "5.1.1"),
             ("v3.2.0", "3.2.0"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_states_no_version_is_unknown_but_not_refused() {
+    fn tag_without_version_is_unknown_but_not_refused() {
         for tag in [
             "latest",
             "latest-debug",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_images_with_cve_2024_4323_are_refused_by_name() {
+    fn images_with_cve_2024_4323_are_refused_by_name() {
         for tag in ["2.2.0", "v2.0.7", "3.0.3-debug", "2.1"] {
             let refused = parse_tag(tag).unwrap_err().to_string();
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_floating_tag_counts_as_the_newest_of_its_series() {
+    fn floating_tag_counts_as_newest_of_its_series() {
         let floating = parse_tag("4.0").unwrap().unwrap();
 
         assert!(floating.is_at_least(Version::exact(4, 0, 8)));

@@ -65,8 +65,11 @@ impl GuardError {
     /// Returns a remedy for the user, if one is known.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::Mode { path, .. } => Some(format!("review its content, then: chmod go-w {path}")),
+            Self::Mode { path, .. } | Self::NotPrivate { path, .. } if !keeps_modes(path) => {
+                Some("copy it to a file system with modes: FAT and NTFS have none".to_owned())
+            }
             Self::NotPrivate { path, .. } => Some(format!("chmod {MODE_PRIVATE:o} {path}")),
+            Self::Mode { path, .. } => Some(format!("review its content, then: chmod go-w {path}")),
             Self::Owner { path, user, .. } => {
                 Some(format!("review its content, then take it over: chown {user} {path}"))
             }
@@ -86,6 +89,18 @@ impl GuardError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Read(ReadFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound)
     }
+}
+
+/// Returns whether the file system of `path` keeps the modes of files.
+fn keeps_modes(path: &Utf8Path) -> bool {
+    const WITHOUT: [u32; 4] = [
+        0x4d44,      // FAT
+        0x2011_bab0, // exFAT
+        0x5346_544e, // NTFS
+        0x7366_746e, // NTFS3
+    ];
+    rustix::fs::statfs(path.as_std_path())
+        .is_ok_and(|found| !u32::try_from(found.f_type).is_ok_and(|kind| WITHOUT.contains(&kind)))
 }
 
 /// Returns the content of a file that only this user or root can change, of at most `limit` bytes.
@@ -163,13 +178,13 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
     let named = camino::absolute_utf8(path)?;
     let mut ahead: Vec<String> = names_from_last(&named).collect();
     let mut folder = Utf8PathBuf::from("/");
-    let mut access = Access::of(&fs::metadata(&folder)?);
+    let mut access = FolderAccess::of(&fs::metadata(&folder)?);
     let mut links = 0;
     while let Some(name) = ahead.pop() {
         access.check(&folder, user)?;
         if name == ".." {
             folder.pop();
-            access = Access::of(&fs::metadata(&folder)?);
+            access = FolderAccess::of(&fs::metadata(&folder)?);
             continue;
         }
         let here = folder.join(&name);
@@ -193,12 +208,12 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
                 Utf8PathBuf::try_from(fs::read_link(&here)?).map_err(io::Error::other)?;
             if leads_to.is_absolute() {
                 folder = Utf8PathBuf::from("/");
-                access = Access::of(&fs::metadata(&folder)?);
+                access = FolderAccess::of(&fs::metadata(&folder)?);
             }
             ahead.extend(names_from_last(&leads_to));
         } else if metadata.is_dir() {
             folder = here;
-            access = Access::of(&metadata);
+            access = FolderAccess::of(&metadata);
         }
     }
     Ok(())
@@ -214,13 +229,13 @@ fn names_from_last(path: &Utf8Path) -> impl Iterator<Item = String> {
 
 /// The owner, group and mode of a folder.
 #[derive(Clone, Copy)]
-struct Access {
+struct FolderAccess {
     owner: u32,
     group: u32,
     mode: u32,
 }
 
-impl Access {
+impl FolderAccess {
     fn of(metadata: &Metadata) -> Self {
         Self { owner: metadata.uid(), group: metadata.gid(), mode: metadata.mode() & 0o7777 }
     }
@@ -292,13 +307,13 @@ mod tests {
 
     use super::*;
 
-    struct Place {
+    struct GuardedPath {
         _folder: tempfile::TempDir,
         folder: Utf8PathBuf,
         file: Utf8PathBuf,
     }
 
-    fn place() -> Place {
+    fn place() -> GuardedPath {
         let keep = tempfile::tempdir().unwrap();
         let folder = Utf8PathBuf::from_path_buf(keep.path().to_owned()).unwrap().join("a");
         fs::create_dir(&folder).unwrap();
@@ -306,7 +321,7 @@ mod tests {
         fs::write(&file, "text").unwrap();
         set_mode(&folder, 0o755);
         set_mode(&file, 0o644);
-        Place { _folder: keep, folder, file }
+        GuardedPath { _folder: keep, folder, file }
     }
 
     fn set_mode(path: &Utf8Path, mode: u32) {
@@ -314,8 +329,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_only_its_owner_writes_is_read() {
-        let Place { file, .. } = &place();
+    fn file_writable_only_by_owner_is_read() {
+        let GuardedPath { file, .. } = &place();
         for mode in [0o644, 0o600, 0o400, 0o444] {
             set_mode(file, mode);
             assert_eq!(read_guarded(file, 4).unwrap(), b"text", "{mode:o}");
@@ -327,8 +342,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_write_is_refused() {
-        let Place { file, .. } = &place();
+    fn file_writable_by_others_is_refused() {
+        let GuardedPath { file, .. } = &place();
         for mode in [0o664, 0o646, 0o666, 0o620, 0o602] {
             set_mode(file, mode);
             let refused = read_guarded(file, 4).unwrap_err();
@@ -341,8 +356,8 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_others_read_is_refused() {
-        let Place { file, .. } = &place();
+    fn secret_readable_by_others_is_refused() {
+        let GuardedPath { file, .. } = &place();
         for mode in [0o600, 0o400] {
             set_mode(file, mode);
             assert_eq!(*read_private(file, 4).unwrap(), b"text", "{mode:o}");
@@ -359,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_read_into_memory_once() {
+    fn secret_is_read_into_memory_once() {
         let bytes = read_secret("pipe".into(), &[7_u8; 100][..], 100).unwrap();
 
         assert_eq!((bytes.len(), bytes.capacity()), (100, 101));
@@ -370,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_which_everyone_renames_is_refused_also_behind_a_link() {
+    fn world_writable_folder_is_refused_even_behind_link() {
         let (here, there) = (place(), place());
         let link = here.folder.join("link");
         fs::os::unix::fs::symlink(&there.file, &link).unwrap();
@@ -386,10 +401,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_which_a_group_or_another_user_renames_is_refused() {
+    fn folder_writable_by_group_or_other_user_is_refused() {
         let (user, other) = (1000, 1001);
         let fault =
-            |owner, group, mode| Access { owner, group, mode }.check("a".into(), user).err();
+            |owner, group, mode| FolderAccess { owner, group, mode }.check("a".into(), user).err();
         for (owner, group, mode) in [
             (user, user, 0o755),
             (0, 0, 0o755),
@@ -421,7 +436,7 @@ mod tests {
     fn link_of_another_user_is_refused_only_where_others_make_links() {
         let (user, other) = (1000, 1001);
         let fault = |mode, owner| {
-            Access { owner: 0, group: 0, mode }.check_link("a".into(), owner, user).err()
+            FolderAccess { owner: 0, group: 0, mode }.check_link("a".into(), owner, user).err()
         };
         for (mode, owner) in
             [(0o1777, user), (0o1777, 0), (0o755, other), (0o1755, other), (0o1775, other)]
@@ -433,8 +448,8 @@ mod tests {
     }
 
     #[test]
-    fn policy_behind_a_link_of_another_user_in_a_sticky_folder_is_refused() {
-        let Place { folder, file, .. } = &place();
+    fn policy_behind_foreign_link_in_sticky_folder_is_refused() {
+        let GuardedPath { folder, file, .. } = &place();
         let shared = folder.join("shared");
         fs::create_dir(&shared).unwrap();
         set_mode(&shared, 0o1777);
@@ -468,16 +483,16 @@ mod tests {
     }
 
     #[test]
-    fn link_that_leads_in_a_circle_is_an_error() {
-        let Place { folder, .. } = &place();
+    fn circular_link_is_error() {
+        let GuardedPath { folder, .. } = &place();
         fs::os::unix::fs::symlink("round", folder.join("round")).unwrap();
 
         assert!(check_folders(&folder.join("round")).is_err());
     }
 
     #[test]
-    fn what_is_no_file_or_not_there_is_told_apart() {
-        let Place { folder, .. } = &place();
+    fn non_regular_and_missing_files_are_distinguished() {
+        let GuardedPath { folder, .. } = &place();
 
         assert!(matches!(
             read_guarded(folder, 4),

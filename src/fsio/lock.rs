@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_is_replaced_while_its_lock_is_waited_for_is_locked_in_place_of_the_old_one() {
+    fn file_replaced_while_lock_is_awaited_is_locked_instead() {
         let (_keep, path) = file();
         let held = fs::File::open(&path).unwrap();
         held.lock().unwrap();

@@ -8,12 +8,40 @@ use std::fs::{Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::{ReadFileError, metadata};
+/// Why reading a file failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFileError {
+    #[error("`{path}` exceeds the limit of {limit} bytes")]
+    TooLarge { path: Utf8PathBuf, limit: u64 },
+    #[error("`{path}` is not a regular file")]
+    NotRegular { path: Utf8PathBuf },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Returns the metadata of the file at `path`, with a plain error message if it is missing.
+///
+/// # Errors
+///
+/// When the file is missing or its metadata cannot be read.
+pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
+    fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), format!("file `{path}` does not exist"))
+        }
+        _ => error,
+    })
+}
+
+/// Returns the folder of the file at `path`.
+pub fn folder_of(path: &Utf8Path) -> &Utf8Path {
+    path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
+}
 
 /// Opens `path` for reading without ever blocking on a pipe.
 ///
@@ -55,7 +83,7 @@ pub fn open_named<E>(
     failed: impl Fn(io::Error) -> E,
     check: impl Fn(&Metadata) -> Result<(), E>,
 ) -> Result<Option<(fs::File, u64)>, E> {
-    let (folder, name) = (super::folder_of(path), path.file_name().unwrap_or_default());
+    let (folder, name) = (folder_of(path), path.file_name().unwrap_or_default());
     open_below(folder, name.as_ref(), failed, check)
 }
 

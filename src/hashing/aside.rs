@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use super::{BUFFER_BYTES, THREAD_BYTES_MIN};
+use super::sizes::{BUFFER_BYTES, THREAD_BYTES_MIN};
 use crate::bundle::content::Hashing;
 use crate::model::digest::{Digest, Hasher};
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_does_not_depend_on_where_it_is_computed_or_how_the_bytes_come() {
+    fn digest_is_independent_of_thread_and_chunk_size() {
         let bytes: Vec<u8> =
             (0..3_000_001_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2]).collect();
         for piece in [1000, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1, bytes.len()] {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_that_nobody_waits_for_is_given_up() {
+    fn digest_without_waiter_is_abandoned() {
         let mut hashing = start(THREAD_BYTES_MIN);
         hashing.update(&vec![0; 4 * BUFFER_BYTES]);
 

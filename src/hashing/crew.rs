@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use fs_err::File;
 use fs_err::os::unix::fs::FileExt as _;
 
-use super::start;
+use super::aside::start;
 use crate::bundle::content::{Hashed, Hashing, Pending};
 use crate::model::digest::Hasher;
 
@@ -110,20 +110,20 @@ type Job = Box<dyn FnOnce(usize) + Send>;
 
 #[derive(Default)]
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<CrewState>,
     /// Notified when a job was added or the queue was closed.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct CrewState {
     jobs: VecDeque<Job>,
     busy: usize,
     closed: bool,
 }
 
 impl Queue {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CrewState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_that_waits_when_its_crew_ends_is_an_error() {
+    fn file_still_queued_when_crew_ends_is_error() {
         let crew = Crew::default();
         let file = || Arc::new(File::open("Cargo.lock").unwrap());
         let (tell, told) = channel();

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use fs_err::File;
 use fs_err::os::unix::fs::FileExt as _;
 
+use super::aside::start;
 use super::crew::Crew;
-use super::{CREW_BYTES_MIN, start};
+use super::sizes::CREW_BYTES_MIN;
 use crate::bundle::content::{Content, Hashing, Pending};
 
 /// A regular file that is read from the start; large parts of it are hashed by a [`Crew`].

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::disposition::{KEPT, find};
+use super::disposition::KEPT;
 use super::field_owners::{has_ours, marked, release_namespace_of, release_of};
+use super::identity::find;
 use super::redis_volume::claims;
-use super::release::{Release, key};
+use super::release::{HelmRelease, key};
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
 
 /// The action for an object.
@@ -49,9 +51,22 @@ pub struct Returned {
     pub act: Return,
 }
 
+/// The return of a release, as in reports.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleasePart {
+    pub release: ReleaseName,
+    /// The revision that the release returns to.
+    pub revision: u64,
+    pub objects: Vec<Returned>,
+    /// The Secret with the encryption key of the release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<String>,
+}
+
 /// The Helm release that gets its objects back, and the field manager that took them over.
 #[derive(Clone, Copy, Debug)]
-pub struct Owner<'a> {
+pub struct ReleaseOwner<'a> {
     /// The name of the release.
     pub release: &'a str,
     pub namespace: &'a str,
@@ -59,7 +74,7 @@ pub struct Owner<'a> {
     pub ours: &'a str,
 }
 
-impl Owner<'_> {
+impl ReleaseOwner<'_> {
     fn has(&self, object: &Value) -> bool {
         release_of(object) == Some(self.release)
             && release_namespace_of(object) == Some(self.namespace)
@@ -68,7 +83,7 @@ impl Owner<'_> {
 
 /// Returns the objects of the release that a bundle could have, with the labels and annotations
 /// that Helm adds.
-pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
+pub fn manifests(release: &HelmRelease, owner: ReleaseOwner<'_>) -> ManifestSet {
     let mut set = ManifestSet::default();
     for object in &release.objects {
         let of = key(object, owner.namespace);
@@ -84,10 +99,10 @@ pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
 /// Decides about each object of the release. `recorded` are the uids of the objects that the
 /// adoption recorded as its own.
 pub fn returns(
-    release: &Release,
+    release: &HelmRelease,
     live: &BTreeMap<ObjectKey, Value>,
     recorded: &BTreeSet<String>,
-    owner: Owner<'_>,
+    owner: ReleaseOwner<'_>,
 ) -> Vec<Returned> {
     let objects = release.objects.iter();
     let mut all: Vec<Returned> = objects
@@ -108,7 +123,7 @@ fn act(
     object: &Value,
     live: Option<&Value>,
     recorded: &BTreeSet<String>,
-    owner: Owner<'_>,
+    owner: ReleaseOwner<'_>,
 ) -> Return {
     let kind = object["kind"].as_str().unwrap_or_default();
     let is_kept = KEPT.contains(&kind);
@@ -150,7 +165,8 @@ mod tests {
     use super::*;
     use crate::helm::disposition::tests::release;
 
-    const OWNER: Owner<'static> = Owner { release: "r", namespace: "ns", ours: "relay-bundle" };
+    const OWNER: ReleaseOwner<'static> =
+        ReleaseOwner { release: "r", namespace: "ns", ours: "relay-bundle" };
 
     fn chart(kind: &str, spec: &Value) -> Value {
         let api_version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
@@ -172,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn object_that_was_taken_over_is_returned_and_others_are_not_touched() {
+    fn adopted_object_is_returned_and_others_are_untouched() {
         let none = json!({});
         let mut foreign = live("kubectl", &none);
         foreign["metadata"]["annotations"] = json!({});

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::adoption_obstacle::AdoptionObstacle;
 use super::field_owners;
+use super::identity::{find, same};
 use super::redis_volume;
-use super::release::{Release, key};
+use super::release::{HelmRelease, key};
 use crate::model::kind::Kind;
+use crate::model::label::INSTANCE_LABEL;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 
@@ -40,7 +43,7 @@ pub enum Fate {
 /// An object of the release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Handed {
+pub struct AdoptedObject {
     #[serde(flatten)]
     pub key: ObjectKey,
     pub fate: Fate,
@@ -57,18 +60,15 @@ const FIXED: [&str; 4] = [
     "/spec/volumeClaimTemplates",
 ];
 
-/// The label by which charts distinguish the pods of releases.
-const INSTANCE: &str = "app.kubernetes.io/instance";
-
 type Live = BTreeMap<ObjectKey, Value>;
 
 /// The facts that decisions are based on.
 #[derive(Clone, Copy)]
-pub struct Scope<'a> {
+pub struct AdoptionScope<'a> {
     /// The name of the release.
     pub name: &'a str,
     pub namespace: &'a str,
-    pub release: &'a Release,
+    pub release: &'a HelmRelease,
     pub bundle: &'a ManifestSet,
     pub live: &'a Live,
     /// The uids of objects that an earlier run took over and that are not in the bundle. They no
@@ -84,11 +84,11 @@ pub fn named(key: &ObjectKey, namespace: &str) -> String {
     format!("{key} in namespace {}", key.namespace)
 }
 
-impl Scope<'_> {
+impl AdoptionScope<'_> {
     /// Decides about each object of the release.
-    pub fn fates(&self) -> Vec<Handed> {
+    pub fn fates(&self) -> Vec<AdoptedObject> {
         let keys: BTreeSet<ObjectKey> = self.release.keys(self.namespace).into_iter().collect();
-        keys.into_iter().map(|key| Handed { fate: self.fate(&key), key }).collect()
+        keys.into_iter().map(|key| AdoptedObject { fate: self.fate(&key), key }).collect()
     }
 
     fn fate(&self, key: &ObjectKey) -> Fate {
@@ -126,7 +126,7 @@ impl Scope<'_> {
     }
 
     /// Returns the obstacles to an adoption, each with its remedy.
-    pub fn obstacles(&self) -> Vec<String> {
+    pub fn obstacles(&self) -> Vec<AdoptionObstacle> {
         let Self { namespace, bundle, live, .. } = *self;
         let foreign = bundle.iter().filter_map(|manifest| self.foreign(&manifest.key));
         let selectors = bundle.iter().filter_map(|manifest| selector(manifest, live));
@@ -137,7 +137,7 @@ impl Scope<'_> {
         foreign.chain(selectors).chain(missing).chain(claims).collect()
     }
 
-    fn foreign(&self, key: &ObjectKey) -> Option<String> {
+    fn foreign(&self, key: &ObjectKey) -> Option<AdoptionObstacle> {
         let object = find(self.live, key)?;
         let owner = field_owners::release_of(object)?;
         let elsewhere =
@@ -145,28 +145,21 @@ impl Scope<'_> {
         if owner == self.name && elsewhere.is_none() {
             return None;
         }
-        let place = elsewhere.map(|other| format!(" in namespace {other}")).unwrap_or_default();
-        Some(format!(
-            "{key} belongs to the Helm release `{owner}`{place}: adopt that release first, or \
-             rename the bundle's release"
-        ))
+        let (key, release) = (key.clone(), owner.to_owned());
+        let namespace = elsewhere.map(str::to_owned);
+        Some(AdoptionObstacle::OfAnotherRelease { key, release, namespace })
     }
 
     /// Returns the obstacle for a workload that is missing from the bundle: it would keep running
     /// beside the bundle's, or its deletion would remove the data.
-    fn unmatched(&self, handed: &Handed) -> Option<String> {
-        let name = named(&handed.key, self.namespace);
+    fn unmatched(&self, handed: &AdoptedObject) -> Option<AdoptionObstacle> {
+        let object = named(&handed.key, self.namespace);
         let has_kind = |kind: &str| self.bundle.iter().any(|manifest| manifest.key.kind == kind);
         match (handed.key.kind.as_str(), handed.fate) {
-            ("Deployment", Fate::Prune) => Some(format!(
-                "{name} is not in the bundle: set `release.name`, `nameOverride` and \
-                 `fullnameOverride` of the profile to Helm's values (`relay-bundle import helm`), \
-                 and build again"
-            )),
-            ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => Some(format!(
-                "{name} has the data, but the bundle has no Redis: adopt with `redis.enabled`, and \
-                 move the data afterwards"
-            )),
+            ("Deployment", Fate::Prune) => Some(AdoptionObstacle::NotInBundle { object }),
+            ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => {
+                Some(AdoptionObstacle::NoRedis { object })
+            }
             ("Deployment" | "StatefulSet", Fate::Foreign) => self.unclaimed(&handed.key),
             _ => None,
         }
@@ -177,28 +170,15 @@ impl Scope<'_> {
     ///
     /// The message suggests to annotate it only if its pods carry the label of the release.
     /// Otherwise the adoption would delete another owner's workload.
-    fn unclaimed(&self, key: &ObjectKey) -> Option<String> {
-        let object =
+    fn unclaimed(&self, key: &ObjectKey) -> Option<AdoptionObstacle> {
+        let live =
             find(self.live, key).filter(|object| field_owners::release_of(object).is_none())?;
-        let what = format!(
-            "{} is in the release but not in the bundle, and is not marked as part of the release",
-            named(key, self.namespace)
-        );
-        if object["spec"]["selector"]["matchLabels"][INSTANCE] != self.name {
-            return Some(format!(
-                "{what}, nor are its pods: find its owner; if it belongs to another owner, remove \
-                 it from the release (`helm upgrade` with a chart or values that omit it)"
-            ));
+        let object = named(key, self.namespace);
+        if live["spec"]["selector"]["matchLabels"][INSTANCE_LABEL] != self.name {
+            return Some(AdoptionObstacle::Unmarked { object });
         }
-        Some(format!(
-            "{what}: if it is part of the release, restore Helm's annotations: kubectl -n {} \
-             annotate --overwrite {key} {}={} {}={}",
-            key.namespace,
-            field_owners::RELEASE_NAME,
-            self.name,
-            field_owners::RELEASE_NAMESPACE,
-            self.namespace
-        ))
+        let (release, namespace) = (self.name.to_owned(), self.namespace.to_owned());
+        Some(AdoptionObstacle::Unannotated { object, key: key.clone(), release, namespace })
     }
 }
 
@@ -208,16 +188,6 @@ fn is_nobodys(object: &Value) -> bool {
     field_owners::release_of(object).is_none() && !field_owners::is_labelled_helms(object)
 }
 
-/// Returns the live object with the identity of a key, in any API version.
-pub fn find<'a>(live: &'a Live, key: &ObjectKey) -> Option<&'a Value> {
-    live.iter().find(|(known, _)| known.identity() == key.identity()).map(|(_, object)| object)
-}
-
-/// Returns the bundle's manifest of an object.
-pub fn same<'a>(bundle: &'a ManifestSet, key: &ObjectKey) -> Option<&'a Manifest> {
-    bundle.iter().find(|manifest| manifest.key.identity() == key.identity())
-}
-
 fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {
     let says_something = |value: &&Value| value.as_array().is_none_or(|items| !items.is_empty());
     let field =
@@ -225,21 +195,16 @@ fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {
     FIXED.iter().any(|pointer| field(live, pointer) != field(manifest, pointer))
 }
 
-fn selector(manifest: &Manifest, live: &Live) -> Option<String> {
+fn selector(manifest: &Manifest, live: &Live) -> Option<AdoptionObstacle> {
     let labels = |object: &Value| object.pointer("/spec/selector/matchLabels").cloned();
     let key = &manifest.key;
     let is_workload = key.known_kind().is_some_and(Kind::has_pods);
     let object = find(live, key).filter(|_| is_workload)?;
     let (theirs, ours) = (labels(object), labels(&manifest.object));
-    (theirs != ours).then(|| {
-        let text = |labels: Option<Value>| labels.unwrap_or_default().to_string();
-        format!(
-            "{key} selects its pods by {} and the bundle by {}, and a selector cannot change: set \
-             `release.name`, `nameOverride` and `fullnameOverride` of the profile to Helm's values \
-             (`relay-bundle import helm`), and build again",
-            text(theirs),
-            text(ours)
-        )
+    (theirs != ours).then(|| AdoptionObstacle::OtherSelector {
+        key: key.clone(),
+        theirs: theirs.unwrap_or_default(),
+        ours: ours.unwrap_or_default(),
     })
 }
 
@@ -250,14 +215,14 @@ pub(crate) mod tests {
     use super::*;
     use crate::helm::release::Revision;
 
-    pub(crate) fn release(objects: Vec<Value>) -> Release {
+    pub(crate) fn release(objects: Vec<Value>) -> HelmRelease {
         let revision = Revision {
             number: 1,
             status: "deployed".into(),
             recorded: "2026-11-23T10:00:00Z".parse().unwrap(),
             secrets: BTreeMap::new(),
         };
-        Release::of(vec![(revision, objects)]).unwrap()
+        HelmRelease::of(vec![(revision, objects)]).unwrap()
     }
 
     fn object(kind: &str, name: &str, spec: &Value) -> Value {
@@ -272,15 +237,15 @@ pub(crate) mod tests {
     }
 
     fn scope<'a>(
-        release: &'a Release,
+        release: &'a HelmRelease,
         bundle: &'a ManifestSet,
         live: &'a Live,
         taken: &'a BTreeSet<String>,
-    ) -> Scope<'a> {
-        Scope { name: "first", namespace: "ns", release, bundle, live, taken }
+    ) -> AdoptionScope<'a> {
+        AdoptionScope { name: "first", namespace: "ns", release, bundle, live, taken }
     }
 
-    fn told(found: &[Handed]) -> Vec<String> {
+    fn told(found: &[AdoptedObject]) -> Vec<String> {
         found.iter().map(|handed| format!("{} {:?}", handed.key, handed.fate)).collect()
     }
 
@@ -298,7 +263,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_the_bundle_has_is_taken_data_stays_and_the_rest_goes_after_the_rollout() {
+    fn adopt_takes_bundle_objects_keeps_data_and_prunes_rest_last() {
         let chart = [
             object("Deployment", "relay", &selecting("a")),
             object("ConfigMap", "old", &json!({})),
@@ -339,7 +304,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn other_selectors_other_releases_and_workloads_without_a_match_are_named() {
+    fn foreign_selectors_releases_and_workloads_are_obstacles() {
         let mut service = object("Service", "relay", &json!({}));
         service["metadata"]["annotations"]["meta.helm.sh/release-name"] = "second".into();
         let mut elsewhere = object("ConfigMap", "relay", &json!({}));
@@ -358,6 +323,7 @@ pub(crate) mod tests {
         let (release, live) = (release(chart.to_vec()), live(&there));
         let found = scope(&release, &bundle, &live, &BTreeSet::new()).obstacles();
 
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         let starts = [
             "ConfigMap/relay belongs to the Helm release `first` in namespace other",
             "Service/relay belongs to the Helm release `second`: ",
@@ -374,7 +340,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_only_bears_a_name_of_the_release_is_left_to_whoever_has_it() {
+    fn object_sharing_only_release_name_is_left_to_its_owner() {
         let with = |kind: &str, name: &str, metadata: &Value| {
             let mut object = object(kind, name, &json!({}));
             for (field, value) in metadata.as_object().unwrap() {
@@ -429,13 +395,14 @@ pub(crate) mod tests {
         // A workload that may run beside the bundle's is reported, but no message suggests to
         // annotate an object of another owner.
         let obstacles = scope.obstacles();
-        let [why] = obstacles.as_slice() else { panic!("{obstacles:#?}") };
-        assert!(why.contains("is not marked as part") && why.contains("find its owner"), "{why}");
-        assert!(!why.contains("annotate"), "{why}");
+        let object = "Deployment/without-owner".to_owned();
+        assert_eq!(obstacles, [AdoptionObstacle::Unmarked { object }]);
+        let text = obstacles[0].to_string();
+        assert!(text.contains("find its owner") && !text.contains("annotate"), "{text}");
     }
 
     #[test]
-    fn a_workload_whose_pods_are_the_releases_may_be_given_its_annotations_again() {
+    fn workload_with_pods_of_release_may_be_reannotated() {
         let spec = json!({"selector": {"matchLabels": {"app.kubernetes.io/instance": "first"}}});
         let mut set = object("StatefulSet", "store", &spec);
         set["metadata"]["annotations"] = json!({});
@@ -446,9 +413,7 @@ pub(crate) mod tests {
 
         let obstacles = scope(&release, &bundle, &live, &taken).obstacles();
 
-        assert!(
-            obstacles[0].contains("annotate --overwrite StatefulSet/store meta.helm.sh/"),
-            "{obstacles:#?}"
-        );
+        let text = obstacles[0].to_string();
+        assert!(text.contains("annotate --overwrite StatefulSet/store meta.helm.sh/"), "{text}");
     }
 }

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::release::Release;
+use super::release::HelmRelease;
 use crate::model::timestamp::Timestamp;
 
 /// The variable that passes the key to the relay.
@@ -14,18 +14,18 @@ const VARIABLE: &str = "ENCRYPTION_KEY";
 
 /// A key of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reference {
+pub struct KeyReference {
     pub secret: String,
     pub key: String,
 }
 
 /// Returns the Secret and the key in it from which a workload or a pod gets its encryption key.
-pub fn reference(object: &Value) -> Option<Reference> {
+pub fn reference(object: &Value) -> Option<KeyReference> {
     variable(object).map(|(_, reference)| reference)
 }
 
 /// Returns the name of the container with the encryption key, and the source of the key.
-fn variable(object: &Value) -> Option<(&str, Reference)> {
+fn variable(object: &Value) -> Option<(&str, KeyReference)> {
     let spec = object.pointer("/spec/template/spec").or_else(|| object.get("spec"))?;
     let containers = spec.get("containers").and_then(Value::as_array)?;
     containers.iter().find_map(|container| {
@@ -33,13 +33,13 @@ fn variable(object: &Value) -> Option<(&str, Reference)> {
         let of =
             &variables.find(|variable| variable["name"] == VARIABLE)?["valueFrom"]["secretKeyRef"];
         let (secret, key) = (of["name"].as_str()?.to_owned(), of["key"].as_str()?.to_owned());
-        Some((container["name"].as_str().unwrap_or_default(), Reference { secret, key }))
+        Some((container["name"].as_str().unwrap_or_default(), KeyReference { secret, key }))
     })
 }
 
 /// Returns the earliest start of the live pods that get their key from `wanted`. A container reads
 /// the key when it starts.
-pub fn oldest_start(pods: &[Value], wanted: &Reference) -> Option<Timestamp> {
+pub fn oldest_start(pods: &[Value], wanted: &KeyReference) -> Option<Timestamp> {
     let is_live = |pod: &&Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
             && !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
@@ -59,7 +59,7 @@ pub fn oldest_start(pods: &[Value], wanted: &Reference) -> Option<Timestamp> {
 
 /// The last writer of the data of the live Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum LastWriter {
     /// An earlier run of this program, after the choice was made.
     ByUs,
     At(Timestamp),
@@ -67,19 +67,19 @@ pub enum Written {
 }
 
 /// Finds the last writer of a Secret's data in its `managedFields`.
-pub fn written(secret: &Value, ours: &str) -> Written {
+pub fn written(secret: &Value, ours: &str) -> LastWriter {
     let entries =
         secret.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
     let of_data = entries.filter(|entry| entry.pointer("/fieldsV1/f:data").is_some());
-    let mut found = Written::Unknown;
+    let mut found = LastWriter::Unknown;
     for entry in of_data {
         if entry["manager"] == ours {
-            return Written::ByUs;
+            return LastWriter::ByUs;
         }
         if let Some(time) = entry["time"].as_str().and_then(|text| text.parse().ok()) {
             found = match found {
-                Written::At(known) if known > time => found,
-                _ => Written::At(time),
+                LastWriter::At(known) if known > time => found,
+                _ => LastWriter::At(time),
             };
         }
     }
@@ -89,11 +89,11 @@ pub fn written(secret: &Value, ours: &str) -> Written {
 /// The evidence for the key that the relay runs with.
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
-    pub release: &'a Release,
-    pub reference: &'a Reference,
+    pub release: &'a HelmRelease,
+    pub reference: &'a KeyReference,
     /// The value that is stored now.
     pub stored: &'a [u8],
-    pub written: Written,
+    pub written: LastWriter,
     /// The start of the oldest pod that gets its key from `reference`.
     pub oldest_pod: Option<Timestamp>,
     /// Whether pods of the bundle run: an earlier run got that far, with the key that was chosen
@@ -125,16 +125,16 @@ impl Evidence<'_> {
         let first = same.last();
         match (first, self.written) {
             (Some(revision), _) if revision.number == 1 => None,
-            (None, Written::ByUs) => None,
+            (None, LastWriter::ByUs) => None,
             // The newest revision introduced the key, or a later write by hand.
-            (Some(revision), Written::At(time))
+            (Some(revision), LastWriter::At(time))
                 if revision.number == self.release.newest().number =>
             {
                 Some(time)
             }
-            (None, Written::At(time)) => Some(time),
+            (None, LastWriter::At(time)) => Some(time),
             (Some(revision), _) => Some(revision.recorded),
-            (None, Written::Unknown) => Some(self.release.newest().recorded),
+            (None, LastWriter::Unknown) => Some(self.release.newest().recorded),
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     /// Returns revisions from `first` on, recorded a minute apart, each with its key.
-    fn release(first: u64, keys: &[&str]) -> Release {
+    fn release(first: u64, keys: &[&str]) -> HelmRelease {
         let revision = |(at, key): (usize, &&str)| {
             let values =
                 BTreeMap::from([("k".to_owned(), Zeroizing::new(key.as_bytes().to_vec()))]);
@@ -205,32 +205,32 @@ mod tests {
                 Vec::new(),
             )
         };
-        Release::of(keys.iter().enumerate().map(revision).collect()).unwrap()
+        HelmRelease::of(keys.iter().enumerate().map(revision).collect()).unwrap()
     }
 
     #[test]
-    fn a_pod_that_started_before_the_stored_key_came_runs_with_another_one() {
+    fn pod_older_than_stored_key_runs_with_different_key() {
         let table = [
             // The key never changed.
-            (1, &["a"][..], "a", Written::At(time(9)), Some(time(1)), false),
-            (1, &["a", "a"], "a", Written::At(time(9)), Some(time(1)), false),
+            (1, &["a"][..], "a", LastWriter::At(time(9)), Some(time(1)), false),
+            (1, &["a", "a"], "a", LastWriter::At(time(9)), Some(time(1)), false),
             // An upgrade introduced another key; the pod is older, as old, or younger.
-            (1, &["a", "b"], "b", Written::At(time(3)), Some(time(2)), true),
-            (1, &["a", "b"], "b", Written::At(time(3)), Some(time(3)), true),
-            (1, &["a", "b"], "b", Written::At(time(3)), Some(time(4)), false),
+            (1, &["a", "b"], "b", LastWriter::At(time(3)), Some(time(2)), true),
+            (1, &["a", "b"], "b", LastWriter::At(time(3)), Some(time(3)), true),
+            (1, &["a", "b"], "b", LastWriter::At(time(3)), Some(time(4)), false),
             // An earlier upgrade than the newest introduced the key.
-            (1, &["a", "b", "b"], "b", Written::At(time(9)), Some(time(3)), false),
-            (1, &["a", "b", "b"], "b", Written::At(time(9)), Some(time(1)), true),
+            (1, &["a", "b", "b"], "b", LastWriter::At(time(9)), Some(time(3)), false),
+            (1, &["a", "b", "b"], "b", LastWriter::At(time(9)), Some(time(1)), true),
             // The keys before the oldest kept revision are unknown.
-            (5, &["a", "a"], "a", Written::At(time(9)), Some(time(4)), true),
+            (5, &["a", "a"], "a", LastWriter::At(time(9)), Some(time(4)), true),
             // The key was written by hand, or by this program as the operator chose.
-            (1, &["a"], "z", Written::At(time(8)), Some(time(7)), true),
-            (1, &["a", "b"], "a", Written::ByUs, Some(time(1)), false),
+            (1, &["a"], "z", LastWriter::At(time(8)), Some(time(7)), true),
+            (1, &["a", "b"], "a", LastWriter::ByUs, Some(time(1)), false),
             // No pod runs, so the last used key is unknown if there were several.
-            (1, &["a", "b"], "b", Written::At(time(3)), None, true),
-            (1, &["a"], "a", Written::At(time(3)), None, false),
+            (1, &["a", "b"], "b", LastWriter::At(time(3)), None, true),
+            (1, &["a"], "a", LastWriter::At(time(3)), None, false),
         ];
-        let reference = Reference { secret: "s".into(), key: "k".into() };
+        let reference = KeyReference { secret: "s".into(), key: "k".into() };
         for (first, keys, stored, written, oldest_pod, wanted) in table {
             let release = release(first, keys);
             let stored = stored.as_bytes();
@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn keys_are_listed_by_revision_and_never_by_value() {
         let release = release(1, &["hidden-a", "hidden-b", "hidden-b", "hidden-a"]);
-        let reference = Reference { secret: "s".into(), key: "k".into() };
-        let (written, oldest_pod) = (Written::Unknown, None);
+        let reference = KeyReference { secret: "s".into(), key: "k".into() };
+        let (written, oldest_pod) = (LastWriter::Unknown, None);
         let stored = b"hidden-b";
         let (release, reference) = (&release, &reference);
         let evidence =
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_container_counts_that_has_the_key_from_there() {
+    fn oldest_container_that_references_key_counts() {
         let pod = |secret: &str, started: &str, more: Value| {
             let mut pod = json!({"metadata": {"creationTimestamp": "2026-11-23T09:00:00Z"},
                 "spec": {"containers": [{"name": "side"}, {"name": "relay", "env": [{"name": "ENCRYPTION_KEY",
@@ -282,7 +282,7 @@ mod tests {
             pod("s", "2026-11-23T10:01:00Z", json!({})),
             pod("other", "2026-11-23T10:02:00Z", Value::Null),
         ];
-        let reference = Reference { secret: "s".into(), key: "k".into() };
+        let reference = KeyReference { secret: "s".into(), key: "k".into() };
         assert_eq!(oldest_start(&pods, &reference), Some(time(4)));
         assert_eq!(oldest_start(&[], &reference), None);
     }

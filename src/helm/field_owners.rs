@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::model::label::MANAGED_BY_LABEL;
+
 /// The annotations that mark the objects of a Helm release.
 pub(super) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 pub(super) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// Helm's field manager.
 pub const HELM: &str = "helm";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const CHART: &str = "helm.sh/chart";
 
 /// Returns the release in the annotations of an object.
@@ -22,7 +23,7 @@ pub fn release_namespace_of(object: &Value) -> Option<&str> {
 
 /// Returns whether an object has the label of objects that Helm manages.
 pub fn is_labelled_helms(object: &Value) -> bool {
-    object["metadata"]["labels"][MANAGED_BY] == "Helm"
+    object["metadata"]["labels"][MANAGED_BY_LABEL] == "Helm"
 }
 
 /// Returns whether an entry of `managedFields` is Helm's.
@@ -163,7 +164,7 @@ pub fn has_ours(object: &Value, ours: &str) -> bool {
 /// Returns an object with the label and annotations by which Helm recognizes its objects.
 pub fn marked(mut object: Value, release: &str, namespace: &str) -> Value {
     let metadata = &mut object["metadata"];
-    metadata["labels"][MANAGED_BY] = "Helm".into();
+    metadata["labels"][MANAGED_BY_LABEL] = "Helm".into();
     metadata["annotations"][RELEASE_NAME] = release.into();
     metadata["annotations"][RELEASE_NAMESPACE] = namespace.into();
     object
@@ -219,11 +220,11 @@ pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
         annotations.remove(RELEASE_NAMESPACE);
     }
     if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-        labels.remove(MANAGED_BY);
+        labels.remove(MANAGED_BY_LABEL);
         labels.remove(CHART);
     }
     if let Some(label) = label {
-        object["metadata"]["labels"][MANAGED_BY] = label.into();
+        object["metadata"]["labels"][MANAGED_BY_LABEL] = label.into();
     }
     object
 }
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_helm_owned_is_owned_by_us_and_nothing_is_helms() {
+    fn handover_moves_all_helm_fields_to_us() {
         let manifest = json!({"apiVersion": "apps/v1", "spec": {"replicas": 1}});
         let handed = handed_over(&object(), &manifest, OURS);
         let all = handed["metadata"]["managedFields"].as_array().unwrap();
@@ -408,14 +409,14 @@ mod tests {
     }
 
     #[test]
-    fn replicas_become_nobodys_if_the_manifest_has_none() {
+    fn replicas_become_unowned_if_manifest_omits_them() {
         let handed = handed_over(&object(), &json!({"apiVersion": "apps/v1"}), OURS);
         assert_eq!(handed.pointer("/metadata/managedFields/1/fieldsV1/f:spec/f:replicas"), None);
         assert_eq!(handed["spec"]["replicas"], 2);
     }
 
     #[test]
-    fn what_only_helm_owned_goes_and_what_others_own_too_stays() {
+    fn fields_owned_only_by_helm_go_and_shared_fields_stay() {
         let mut applied = object();
         let ours = json!({"f:metadata": {"f:labels": {"f:app": {}}}, "f:spec": {"f:template": {"f:spec": {
             "f:containers": {"k:{\"name\":\"relay\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}});
@@ -439,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_is_in_the_forecast_and_what_helm_wrote_is_not() {
+    fn forecast_has_fields_of_others_but_not_of_helm() {
         let new = json!({"metadata": {"name": "x-new", "labels": {"app": "b"}, "managedFields": [{"manager": OURS, "operation": "Apply"}]},
             "spec": {"template": {"spec": {"containers": [{"name": "relay"}]}}}});
         let after = with_others(&new, &object(), OURS);
@@ -462,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handed_over_is_helms_again() {
+    fn returned_object_is_owned_by_helm_again() {
         let manifest = marked(json!({"apiVersion": "apps/v1", "spec": {"replicas": 1}}), "r", "ns");
         let taken = handed_over(&object(), &manifest, OURS);
 
@@ -479,16 +480,19 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_stays_is_not_helms_and_keeps_its_data() {
+    fn released_object_leaves_helm_and_keeps_its_data() {
         let after = released(&object(), None, OURS);
         assert!(!has_helms(&after, OURS) && release_of(&after).is_none());
         assert_eq!(after["metadata"]["labels"], json!({"app": "a"}));
         assert_eq!(after["spec"], object()["spec"]);
-        assert_eq!(released(&object(), Some(OURS), OURS)["metadata"]["labels"][MANAGED_BY], OURS);
+        assert_eq!(
+            released(&object(), Some(OURS), OURS)["metadata"]["labels"][MANAGED_BY_LABEL],
+            OURS
+        );
     }
 
     #[test]
-    fn a_program_with_helm_built_in_is_known_by_what_it_wrote() {
+    fn program_embedding_helm_is_recognized_by_its_fields() {
         let mut object = object();
         object["metadata"]["managedFields"][0]["manager"] = "helm-controller".into();
         assert!(has_helms(&object, OURS));

@@ -6,9 +6,12 @@
 //! compare and carry values of Secrets, and never write them into a message.
 
 pub mod abandonment;
+pub mod adoption;
+pub mod adoption_obstacle;
 pub mod disposition;
 pub mod encryption_key;
 pub mod field_owners;
+pub mod identity;
 pub mod redis_volume;
 pub mod release;
 pub mod values;

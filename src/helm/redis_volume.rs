@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::disposition::find;
+use super::adoption_obstacle::AdoptionObstacle;
+use super::identity::find;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
@@ -34,42 +35,28 @@ pub(super) fn obstacles(
     namespace: &str,
     bundle: &ManifestSet,
     live: &BTreeMap<ObjectKey, Value>,
-) -> Vec<String> {
-    let name = set["metadata"]["name"].as_str().unwrap_or_default();
+) -> Vec<AdoptionObstacle> {
+    let set_name = || set["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let claims = claims(set, namespace);
     if claims.is_empty() {
-        return vec![format!(
-            "StatefulSet/{name} keeps its data without a PVC: the data would be lost with its pod. \
-             Save the data, and install from scratch"
-        )];
+        return vec![AdoptionObstacle::NoClaim { set: set_name() }];
     }
     let mut found = Vec::new();
     if set.pointer("/spec/replicas").and_then(Value::as_u64).is_some_and(|replicas| replicas > 1) {
-        found.push(format!(
-            "StatefulSet/{name} has several replicas, but the bundle's Redis has one: scale it to \
-             1 first"
-        ));
+        found.push(AdoptionObstacle::SeveralReplicas { set: set_name() });
     }
     let used = used_claims(bundle);
     for claim in claims.iter().filter_map(|claim| find(live, claim).map(|object| (claim, object))) {
         let (key, object) = claim;
         if !used.contains(&key.name) {
-            found.push(format!(
-                "{key} has the data, but the bundle's Redis does not use it: set \
-                 `redis.persistence.existingClaim = \"{}\"` in the profile, and build again",
-                key.name
-            ));
+            found.push(AdoptionObstacle::UnusedClaim(key.clone()));
         }
         if object
             .pointer("/metadata/ownerReferences")
             .and_then(Value::as_array)
             .is_some_and(|owners| !owners.is_empty())
         {
-            found.push(format!(
-                "{key} is deleted with its owner: set \
-                 `persistentVolumeClaimRetentionPolicy.whenDeleted` of StatefulSet/{name} to \
-                 `Retain` first"
-            ));
+            found.push(AdoptionObstacle::OwnedClaim { claim: key.clone(), set: set_name() });
         }
     }
     found
@@ -110,15 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn redis_starts_on_the_claim_that_has_the_data_or_not_at_all() {
+    fn redis_starts_only_on_pvc_that_has_its_data() {
         let none = json!([]);
-        assert_eq!(obstacles(&set(), "ns", &bundle("data-r-redis-0"), &live(&none)), [""; 0]);
+        assert_eq!(obstacles(&set(), "ns", &bundle("data-r-redis-0"), &live(&none)), []);
         let found = obstacles(&set(), "ns", &bundle("r-redis-data"), &live(&none));
-        assert!(found[0].contains("existingClaim = \"data-r-redis-0\""), "{found:?}");
+        assert!(
+            matches!(&found[..], [AdoptionObstacle::UnusedClaim(claim)] if claim.name == "data-r-redis-0")
+        );
         let owned = json!([{"kind": "StatefulSet"}]);
         let found = obstacles(&set(), "ns", &bundle("data-r-redis-0"), &live(&owned));
-        assert!(found[0].contains("whenDeleted"), "{found:?}");
+        assert!(
+            matches!(&found[..], [AdoptionObstacle::OwnedClaim { set, .. }] if set == "r-redis")
+        );
         // A PVC that was never created has no data.
-        assert_eq!(obstacles(&set(), "ns", &bundle("other"), &BTreeMap::new()), [""; 0]);
+        assert_eq!(obstacles(&set(), "ns", &bundle("other"), &BTreeMap::new()), []);
     }
 }

@@ -39,7 +39,7 @@ const SOURCE_BYTES_MAX: usize = 256;
 pub type Values = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// A release that was read from its records.
-pub struct Release {
+pub struct HelmRelease {
     /// Oldest first; never empty.
     pub revisions: Vec<Revision>,
     /// The objects that the newest revision installed, without the values of Secrets.
@@ -100,7 +100,7 @@ struct Info {
     status: String,
 }
 
-impl Release {
+impl HelmRelease {
     /// Combines revisions into a release; returns nothing for an empty list.
     pub fn of(mut read: Vec<(Revision, Vec<Value>)>) -> Option<Self> {
         read.sort_by_key(|(revision, _)| revision.number);
@@ -355,7 +355,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_release_is_short_and_plain() {
+    fn release_name_and_status_must_be_short_and_plain() {
         let of = |name: &str, status: &str| {
             let release = json!({"name": name, "version": 1, "info": {"status": status}});
             let read = read(&record(release.to_string().as_bytes()), "r");
@@ -378,7 +378,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn all_records_together_have_room_and_no_more() {
+    fn helm_records_share_one_unpacked_size_limit() {
         let release = release("");
         let (name, mut room) = ("r".parse().unwrap(), UNPACKED_SUM_MAX);
         Revision::read(&release, &name, &mut room).ok().unwrap();
@@ -395,12 +395,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn objects_and_the_values_of_secrets_are_read_apart() {
+    fn objects_and_secret_values_are_read_separately() {
         let manifest = "---\n# Source: c/templates/s.yaml\napiVersion: v1\t\nkind: Secret\nmetadata:\n  name: s\ndata:\n  key: dmFsdWU=\n\
                         ---\n# Source: empty\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: other}\n";
         let read = read(&release(manifest), "r").unwrap();
         assert_eq!(read.0.value("s", "key"), Some(&b"value"[..]));
-        let release = Release::of(vec![read]).unwrap();
+        let release = HelmRelease::of(vec![read]).unwrap();
         let keys: Vec<_> = release
             .keys("ns")
             .iter()
@@ -411,7 +411,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_a_mark_of_its_own_divides_documents_and_a_value_is_no_name_of_a_template() {
+    fn marker_inside_value_neither_splits_nor_names_document() {
         let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  pem: |\n    # Source: hidden\n    ---\n    \
                       -----BEGIN KEY-----\n  more: \"a\n-----b\"\n";
         let found =
@@ -428,7 +428,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_object_that_is_called_as_none_can_be_is_refused() {
+    fn object_with_impossible_name_is_refused() {
         let of = |kind: &str, name: &str, namespace: &str| {
             let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
             read(&release(&format!("---\n# Source: c/x.yaml\n{object}\n")), "r").map(|_| ())
@@ -461,7 +461,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_refused_without_a_word_of_it() {
+    fn invalid_helm_record_is_refused_without_quoting_it() {
         let bomb = record(&vec![b' '; 40 << 20]);
         let other = release("").to_string().len();
         assert!(other > 0);

@@ -10,7 +10,7 @@ use serde::de::{self, Deserialize as _, DeserializeSeed, MapAccess, SeqAccess, V
 use serde_json::{Map, Number, Value};
 
 use crate::canonical::values_at_most;
-use crate::model::text::shortened;
+use crate::model::printable::shortened;
 
 /// The maximum nesting depth; manifests and indexes have three levels.
 const DEPTH_MAX: usize = 16;
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn document_with_an_end_of_its_own_or_too_deep_is_refused() {
+    fn document_with_trailing_data_or_deep_nesting_is_refused() {
         assert!(parse(b"{} {}").is_err());
         assert!(parse(format!("{}{}", "[".repeat(17), "]".repeat(17)).as_bytes()).is_err());
         assert!(parse(format!("{}{}", "[".repeat(16), "]".repeat(16)).as_bytes()).is_ok());

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::list::{ImageList, InvalidImageList, contradiction};
+use super::list::ImageList;
 use super::manifest::MediaType;
 use crate::canonical::Canonical;
 use crate::model::digest::Digest;
@@ -75,31 +75,11 @@ pub fn index(images: &ImageList) -> Vec<u8> {
         media_type: manifests[&digest].media_type.as_str(),
         size: manifests[&digest].size,
     };
-    let names = names(images).expect("a list of images has no name twice");
+    let names = images.runtime_names().expect("a list of images has no name twice");
     let index = LayoutIndex {
         manifests: names.into_iter().map(entry).collect(),
         media_type: MediaType::OciIndex.as_str(),
         schema_version: 2,
     };
     Canonical::of(&index).expect("sizes are far below 2^53").into_bytes()
-}
-
-/// Returns the names under which a runtime stores the images, each with the digest of its manifest.
-///
-/// After an import, a kubelet finds `repository:tag@digest` only if both `repository:tag` and
-/// `repository@digest` exist.
-pub(super) fn names(images: &ImageList) -> Result<BTreeMap<String, Digest>, InvalidImageList> {
-    let mut names = BTreeMap::new();
-    for image in images.images() {
-        let full = image.reference.full();
-        let pinned = format!("{}/{}@sha256:{}", full.registry(), full.repository(), image.digest);
-        let tagged =
-            full.tag().map(|tag| format!("{}/{}:{tag}", full.registry(), full.repository()));
-        for name in tagged.into_iter().chain([pinned]) {
-            if *names.entry(name.clone()).or_insert(image.digest) != image.digest {
-                return Err(contradiction(format!("`{name}` would be two images")));
-            }
-        }
-    }
-    Ok(names)
 }

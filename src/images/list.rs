@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::{Counted, LockedImage, TooMany};
 use super::manifest::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, MediaType};
-use super::reference::Reference;
+use super::reference::ImageReference;
 use crate::canonical::Canonical;
 use crate::model::digest::{Digest, sha256};
 
@@ -42,7 +42,7 @@ pub struct ListedManifest {
 /// An image, under one reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedImage {
-    pub reference: Reference,
+    pub reference: ImageReference,
     /// The digest of its manifest, which the reference contains too.
     pub digest: Digest,
     /// The config and the layers.
@@ -141,7 +141,7 @@ impl ImageList {
     ///
     /// Returns an error if the images exceed a limit or contradict each other.
     pub fn of<'a>(
-        images: impl IntoIterator<Item = (Reference, &'a LockedImage)>,
+        images: impl IntoIterator<Item = (ImageReference, &'a LockedImage)>,
     ) -> Result<Self, InvalidImageList> {
         let mut list =
             Self { blobs: BTreeMap::new(), manifests: BTreeMap::new(), images: BTreeMap::new() };
@@ -254,6 +254,28 @@ impl ImageList {
         manifests.chain(blobs).collect::<BTreeMap<_, _>>().into_iter()
     }
 
+    /// Returns the names under which a runtime stores the images, each with the digest of its
+    /// manifest.
+    ///
+    /// After an import, a kubelet finds `repository:tag@digest` only if both `repository:tag` and
+    /// `repository@digest` exist.
+    pub(super) fn runtime_names(&self) -> Result<BTreeMap<String, Digest>, InvalidImageList> {
+        let mut names = BTreeMap::new();
+        for image in self.images() {
+            let full = image.reference.full();
+            let pinned =
+                format!("{}/{}@sha256:{}", full.registry(), full.repository(), image.digest);
+            let tagged =
+                full.tag().map(|tag| format!("{}/{}:{tag}", full.registry(), full.repository()));
+            for name in tagged.into_iter().chain([pinned]) {
+                if *names.entry(name.clone()).or_insert(image.digest) != image.digest {
+                    return Err(contradiction(format!("`{name}` would be two images")));
+                }
+            }
+        }
+        Ok(names)
+    }
+
     fn check(&self) -> Result<(), InvalidImageList> {
         check_counts(self.blobs.len(), self.images.values().map(|image| image.blobs.len()))?;
         if self.images.is_empty() {
@@ -314,7 +336,7 @@ impl ImageList {
             Some(both) => Err(contradiction(format!(
                 "sha256:{both} is listed as a manifest and as a config or layer"
             ))),
-            None => super::layout::names(self).map(drop),
+            None => self.runtime_names().map(drop),
         }
     }
 }
@@ -353,7 +375,7 @@ fn check_counts(
     Counted::BlobEntries.check(of_images.sum())
 }
 
-pub(super) fn contradiction(why: String) -> InvalidImageList {
+fn contradiction(why: String) -> InvalidImageList {
     InvalidImageList::Contradiction(why)
 }
 

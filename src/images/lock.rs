@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::manifest::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, MediaType};
 use super::platform::Platform;
-use super::reference::Reference;
+use super::reference::ImageReference;
 use crate::model::digest::Digest;
 use crate::model::text::Label;
 
@@ -76,12 +76,12 @@ pub struct TooMany {
 
 /// The images of the listed profiles, each pinned to a digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lock {
+pub struct ImagesLock {
     pub platform: Platform,
     /// The profiles whose images are locked.
     pub profiles: BTreeSet<Label>,
     /// The images, keyed by their names before `images.registry` rewrites them.
-    pub images: BTreeMap<Reference, LockedImage>,
+    pub images: BTreeMap<ImageReference, LockedImage>,
 }
 
 /// The manifest that an image name resolved to.
@@ -140,7 +140,7 @@ struct LockImageText {
     blobs: Vec<String>,
 }
 
-impl Lock {
+impl ImagesLock {
     /// Reads a lock.
     ///
     /// # Errors
@@ -224,8 +224,8 @@ impl Lock {
 }
 
 impl LockImageText {
-    fn checked(self) -> Result<(Reference, LockedImage), String> {
-        let name: Reference = self.name.parse().map_err(|error| format!("{error}"))?;
+    fn checked(self) -> Result<(ImageReference, LockedImage), String> {
+        let name: ImageReference = self.name.parse().map_err(|error| format!("{error}"))?;
         let media_type =
             MediaType::of(&self.media_type).filter(|media_type| !media_type.is_index());
         let media_type = media_type
@@ -275,7 +275,7 @@ fn first_difference(text: &str, wanted: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn lock() -> Lock {
+    fn lock() -> ImagesLock {
         let of = |text: &str| Digest::of(text.as_bytes());
         let image = LockedImage {
             tagged: of("index"),
@@ -285,7 +285,7 @@ mod tests {
             blobs: BTreeMap::from([(of("config"), 470), (of("layer"), 915_714)]),
         };
         let pinned = format!("docker.io/redis:8.2.2@sha256:{}", of("index"));
-        Lock {
+        ImagesLock {
             platform: Platform::default(),
             profiles: ["dev", "production"].map(|name| name.parse().unwrap()).into(),
             images: [("quay.io/x/y:1", image.clone()), (pinned.as_str(), image)]
@@ -297,8 +297,9 @@ mod tests {
     #[test]
     fn lock_has_one_spelling() {
         let text = lock().to_text();
-        assert_eq!(Lock::parse(&text).unwrap(), lock());
-        let line = |change: &dyn Fn(&str) -> String| Lock::parse(&change(&text)).unwrap_err().line;
+        assert_eq!(ImagesLock::parse(&text).unwrap(), lock());
+        let line =
+            |change: &dyn Fn(&str) -> String| ImagesLock::parse(&change(&text)).unwrap_err().line;
         assert_eq!(line(&|text| text.replace("by `", "with `")), Some(1));
         assert_eq!(line(&|text| text.replace("size = 707", "size = 0707")), Some(11));
         assert_eq!(line(&|text| text.replacen("size = 707", "size  = 707", 1)), Some(11));
@@ -338,23 +339,23 @@ mod tests {
             ("blobs = [", "more = 1\nblobs = ["),
         ] {
             assert!(text.contains(from), "{from}");
-            assert!(Lock::parse(&text.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+            assert!(ImagesLock::parse(&text.replacen(from, to, 1)).is_err(), "{from} -> {to}");
         }
         // A digest in the name must equal the tagged digest.
         let other =
             tagged.replace(&Digest::of(b"index").to_string(), &Digest::of(b"other").to_string());
-        let first = Lock::parse(&text.replacen(&tagged, &other, 1)).unwrap_err();
+        let first = ImagesLock::parse(&text.replacen(&tagged, &other, 1)).unwrap_err();
         assert!(first.message.contains("has a digest"), "{first}");
     }
 
     #[test]
-    fn lock_over_a_limit_is_refused() {
+    fn lock_over_limit_is_refused() {
         let mut many = lock();
         let image = many.images.values().next().unwrap().clone();
         for number in 0..IMAGES_MAX {
             many.images.insert(format!("x/y:{number}").parse().unwrap(), image.clone());
         }
-        let error = Lock::parse(&many.to_text()).unwrap_err();
+        let error = ImagesLock::parse(&many.to_text()).unwrap_err();
         assert_eq!(error.message, "66 images, at most 64");
     }
 
@@ -366,6 +367,6 @@ mod tests {
             many.images.insert(format!("x/y:{number}").parse().unwrap(), image.clone());
         }
         let text = many.to_text().replacen("size = 707", "size = 0", 1);
-        assert_eq!(Lock::parse(&text).unwrap_err().message, "66 images, at most 64");
+        assert_eq!(ImagesLock::parse(&text).unwrap_err().message, "66 images, at most 64");
     }
 }

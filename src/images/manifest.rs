@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::json::{self, folded};
 use super::platform::Platform;
 use crate::model::digest::Digest;
+use crate::model::printable::start_of;
 
 /// The maximum size of a manifest or index; registries accept 4 MiB.
 pub const MANIFEST_BYTES_MAX: u64 = 4 << 20;
@@ -75,12 +76,12 @@ pub struct Descriptor {
 
 /// The manifest of one image for one platform.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Manifest {
+pub struct ImageManifest {
     pub config: Descriptor,
     pub layers: Vec<Descriptor>,
 }
 
-impl Manifest {
+impl ImageManifest {
     /// Parses the bytes of a manifest of type `listed`.
     ///
     /// # Errors
@@ -88,7 +89,7 @@ impl Manifest {
     /// Returns an error if the bytes are not an image manifest of that type, or are ambiguous.
     pub fn parse(bytes: &[u8], listed: MediaType) -> Result<Self, BadManifest> {
         let object = parse_object(bytes)?;
-        let document = Fields::document(&object, listed)?;
+        let document = DocumentFields::document(&object, listed)?;
         document.known(&[
             "schemaVersion",
             "mediaType",
@@ -146,7 +147,7 @@ impl Manifest {
 
 /// An index with one manifest per platform.
 #[derive(Debug)]
-pub struct Index {
+pub struct ImageIndex {
     children: Vec<(Platform, Descriptor)>,
 }
 
@@ -159,15 +160,15 @@ pub enum NoChild {
     Ambiguous { wanted: String, number: usize },
 }
 
-impl Index {
+impl ImageIndex {
     /// Parses the bytes of an index of type `listed`.
     ///
     /// # Errors
     ///
-    /// As for [`Manifest::parse`].
+    /// As for [`ImageManifest::parse`].
     pub fn parse(bytes: &[u8], listed: MediaType) -> Result<Self, BadManifest> {
         let object = parse_object(bytes)?;
-        let document = Fields::document(&object, listed)?;
+        let document = DocumentFields::document(&object, listed)?;
         document.known(&[
             "schemaVersion",
             "mediaType",
@@ -209,7 +210,7 @@ impl Index {
 }
 
 /// An object in a document, with the path to it.
-struct Fields<'a> {
+struct DocumentFields<'a> {
     at: String,
     map: &'a Map<String, Value>,
 }
@@ -223,7 +224,7 @@ fn field(at: impl Into<String>, why: impl Into<String>) -> BadManifest {
 
 /// Returns the part of a text from a document that a message shows.
 fn shown(text: &str) -> &str {
-    text.char_indices().nth(SHOWN_CHARACTERS_MAX).map_or(text, |(end, _)| &text[..end])
+    start_of(text, SHOWN_CHARACTERS_MAX)
 }
 
 fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, BadManifest> {
@@ -233,10 +234,10 @@ fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, BadManifest> {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> DocumentFields<'a> {
     /// Wraps a document after checking that its version and media type match its listing.
     fn document(map: &'a Map<String, Value>, listed: MediaType) -> Result<Self, BadManifest> {
-        let document = Fields { at: String::new(), map };
+        let document = DocumentFields { at: String::new(), map };
         match document.map.get("schemaVersion").and_then(Value::as_u64) {
             Some(2) => {}
             Some(1) => {
@@ -284,7 +285,9 @@ impl<'a> Fields<'a> {
 
     fn object(&self, key: &str) -> Result<Self, BadManifest> {
         match self.map.get(key) {
-            Some(Value::Object(map)) => Ok(Fields { at: format!("{}{key}.", self.at), map }),
+            Some(Value::Object(map)) => {
+                Ok(DocumentFields { at: format!("{}{key}.", self.at), map })
+            }
             _ => Err(self.wrong(key, "expected an object")),
         }
     }
@@ -299,7 +302,9 @@ impl<'a> Fields<'a> {
             );
         }
         let object = |(number, value): (usize, &'a Value)| match value {
-            Value::Object(map) => Ok(Fields { at: format!("{}{key}[{number}].", self.at), map }),
+            Value::Object(map) => {
+                Ok(DocumentFields { at: format!("{}{key}[{number}].", self.at), map })
+            }
             _ => Err(self.wrong(&format!("{key}[{number}]"), "expected an object")),
         };
         list.iter().enumerate().map(object).collect()
@@ -330,9 +335,8 @@ impl<'a> Fields<'a> {
         let media_type =
             media_type.ok_or_else(|| self.wrong("mediaType", "it is missing"))?.to_owned();
         let digest = self.text("digest")?.unwrap_or_default();
-        let digest = digest.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
-        let digest = digest
-            .ok_or_else(|| self.wrong("digest", "expected `sha256:` and 64 hexadecimal digits"))?;
+        let digest = Digest::from_prefixed(digest)
+            .map_err(|_| self.wrong("digest", "expected `sha256:` and 64 hexadecimal digits"))?;
         let size = self.map.get("size").and_then(Value::as_u64).unwrap_or_default();
         if !(1..=size_max).contains(&size) {
             return Err(self.wrong("size", format!("expected 1 to {size_max} bytes")));

@@ -8,5 +8,7 @@ pub mod layout;
 pub mod list;
 pub mod lock;
 pub mod manifest;
+pub mod mirror;
 pub mod platform;
 pub mod reference;
+pub mod summary;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::text::shortened;
+use crate::model::printable::shortened;
 
 /// An operating system, an architecture and its variant.
 #[derive(Clone, Debug, PartialEq, Eq)]

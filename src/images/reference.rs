@@ -4,14 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::digest::Digest;
-use crate::model::text::{is_repository_segment, shortened, split_registry};
+use crate::model::printable::shortened;
+use crate::model::text::{is_repository_segment, split_registry};
 
 /// The registry of references without one.
 const DOCKER_HUB: &str = "docker.io";
 
 /// A reference as written; other programs compare the form of [`Self::full`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reference {
+pub struct ImageReference {
     registry: Option<String>,
     repository: String,
     tag: Option<String>,
@@ -29,7 +30,7 @@ pub struct InvalidReference {
 /// The rule that a reference breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceFault {
-    #[error("it is longer than {} bytes", Reference::BYTES_MAX)]
+    #[error("it is longer than {} bytes", ImageReference::BYTES_MAX)]
     TooLong,
     #[error("a digest is `sha256:` and 64 hexadecimal digits")]
     Digest,
@@ -43,7 +44,7 @@ pub enum ReferenceFault {
     Tag,
 }
 
-impl Reference {
+impl ImageReference {
     pub const BYTES_MAX: usize = 512;
 
     /// Returns the host and port of the registry; `docker.io` if the reference has none.
@@ -117,7 +118,7 @@ pub fn without_digest(reference: &str) -> &str {
     reference.split_once('@').map_or(reference, |(name, _)| name)
 }
 
-impl FromStr for Reference {
+impl FromStr for ImageReference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
@@ -156,7 +157,7 @@ impl FromStr for Reference {
     }
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(registry) = &self.registry {
             write!(f, "{registry}/")?;
@@ -194,7 +195,7 @@ fn is_tag(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Reference {
+    fn of(text: &str) -> ImageReference {
         text.parse().unwrap()
     }
 
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn reference_outside_the_grammar_is_refused() {
+    fn reference_outside_grammar_is_refused() {
         let upper = "A".repeat(64);
         for text in [
             "",
@@ -249,12 +250,12 @@ mod tests {
             &format!("a@sha256:{upper}"),
             &"a".repeat(513),
         ] {
-            assert!(text.parse::<Reference>().is_err(), "{text}");
+            assert!(text.parse::<ImageReference>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn full_name_follows_the_rules_of_container_runtimes() {
+    fn full_name_follows_container_runtime_rules() {
         for (text, full) in [
             ("redis:8", "docker.io/library/redis:8"),
             ("docker.io/redis", "docker.io/library/redis"),

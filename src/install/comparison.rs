@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::generations::known_secrets;
-use super::preflight::{Missing, MissingGroup, check_contract};
+use super::preflight::{Missing, check_contract};
 use super::problems::list_pods;
 use super::record::Journal;
 use super::secrets::seen;
@@ -14,7 +14,7 @@ use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request};
-use crate::cluster::{Cluster, Identity};
+use crate::cluster::{Cluster, ClusterIdentity};
 use crate::diff::changes::{Changes, changes};
 use crate::diff::drift::{Sides, drifts};
 use crate::diff::fields::overlaid;
@@ -25,22 +25,23 @@ use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
-use crate::rollout::known::{KnownSecrets, Whose};
-use crate::rollout::live::{uid, wanted};
-use crate::rollout::prune::candidates;
-use crate::rollout::record::{Entry, Item, Progress};
+use crate::rollout::known_secrets::{KnownSecrets, Whose};
+use crate::rollout::live_object::{uid, wanted};
+use crate::rollout::obstacle::MissingGroup;
+use crate::rollout::prune::{Needed, candidates};
+use crate::rollout::record::{GenerationEntry, GenerationProgress, Item};
 use crate::rollout::remedy::unserved;
 use crate::ui::live_view::{LiveChange, LiveObject, LiveReport};
 
 /// The live state of a bundle.
-pub struct Live<'a> {
+pub struct LiveComparison<'a> {
     bundle: &'a Bundle,
     /// The live objects of the bundle and of the record.
     objects: BTreeMap<ObjectKey, Value>,
     /// The result of the dry run, empty if the namespace does not exist.
-    tried: BTreeMap<ObjectKey, Tried>,
+    tried: BTreeMap<ObjectKey, ForcedDryRun>,
     /// The running generation.
-    pub deployed: Option<Entry>,
+    pub deployed: Option<GenerationEntry>,
     /// The objects of the generation that runs or is pending.
     inventory: Vec<Item>,
     /// The Secrets that the record lists of those that apply creates.
@@ -48,17 +49,19 @@ pub struct Live<'a> {
 }
 
 /// The server's answer to a dry run that takes fields of every other owner.
-enum Tried {
+enum ForcedDryRun {
     Would(Value),
     Refused(String),
 }
 
-impl<'a> Live<'a> {
+impl<'a> LiveComparison<'a> {
     /// Reads the cluster, and the record of the installation if it has one.
     pub fn look(cluster: &Cluster, bundle: &'a Bundle) -> Result<Self, Failure> {
         let namespace = bundle.index.namespace.as_str();
         let journal = Journal::open(cluster, &bundle.index.name, namespace)?;
-        let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
+        let current = |entry: &GenerationEntry| {
+            matches!(entry.state, GenerationProgress::Deployed | GenerationProgress::Pending)
+        };
         let recorded = journal.recorded(current)?;
         let known = known_secrets(&journal.head, &recorded);
         let inventory: Vec<Item> =
@@ -71,7 +74,7 @@ impl<'a> Live<'a> {
         let objects = cluster.find_all(&keys)?;
         let home = ObjectKey::of(Kind::Namespace, "", namespace);
         let is_there = objects.contains_key(&home) || cluster.find(&home)?.is_some();
-        let tried = if is_there { try_all(cluster, bundle)? } else { BTreeMap::new() };
+        let tried = if is_there { dry_run_all(cluster, bundle)? } else { BTreeMap::new() };
         Ok(Self {
             bundle,
             objects,
@@ -91,12 +94,8 @@ impl<'a> Live<'a> {
             }
             new.add(&self.would_be(manifest));
         }
-        for gone in candidates(
-            &self.inventory,
-            &self.bundle.manifests,
-            &self.objects,
-            (FIELD_MANAGER, self.bundle.index.name.as_str()),
-        ) {
+        let owner = (FIELD_MANAGER, self.bundle.index.name.as_str());
+        for gone in candidates(&self.inventory, &Needed::by(self.bundle), &self.objects, owner) {
             old.add(&wanted(&self.objects[&gone.key]));
         }
         let mut changes = changes(&old, &new);
@@ -115,8 +114,8 @@ impl<'a> Live<'a> {
     /// Returns the objects that the server would refuse, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
         self.tried.iter().filter_map(|(key, tried)| match tried {
-            Tried::Refused(why) => Some((key, why.as_str())),
-            Tried::Would(_) => None,
+            ForcedDryRun::Refused(why) => Some((key, why.as_str())),
+            ForcedDryRun::Would(_) => None,
         })
     }
 
@@ -129,7 +128,7 @@ impl<'a> Live<'a> {
     /// with the fields of the manifest, or the manifest alone.
     fn would_be(&self, manifest: &Manifest) -> Value {
         match (self.tried.get(&manifest.key), self.objects.get(&manifest.key)) {
-            (Some(Tried::Would(applied)), _) => wanted(applied),
+            (Some(ForcedDryRun::Would(applied)), _) => wanted(applied),
             (_, Some(live)) => overlaid(&wanted(live), &manifest.object),
             (_, None) => manifest.object.clone(),
         }
@@ -185,8 +184,8 @@ impl<'a> Live<'a> {
             return Some(LiveObject::new(key, LiveChange::Missing));
         };
         let refused = match self.tried.get(&key) {
-            Some(Tried::Refused(why)) => Some(why.clone()),
-            Some(Tried::Would(_)) | None => None,
+            Some(ForcedDryRun::Refused(why)) => Some(why.clone()),
+            Some(ForcedDryRun::Would(_)) | None => None,
         };
         let fields = drifts(
             Sides {
@@ -209,10 +208,10 @@ impl<'a> Live<'a> {
 /// Compares a cluster with a bundle.
 pub fn compare(
     cluster: &Cluster,
-    identity: &Identity,
+    identity: &ClusterIdentity,
     bundle: &Bundle,
 ) -> Result<LiveReport, Failure> {
-    let live = Live::look(cluster, bundle)?;
+    let live = LiveComparison::look(cluster, bundle)?;
     let (objects, Missing { wanted: mut missing, groups, others, mut unseen }) =
         (live.drift(), live.missing(cluster)?);
     missing.extend(groups.iter().map(ToString::to_string));
@@ -230,7 +229,7 @@ pub fn compare(
         context: cluster.context.clone(),
         cluster_uid: identity.uid.clone(),
         generation: live.deployed.as_ref().map(|entry| entry.generation),
-        content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
+        content_id: live.deployed.as_ref().map(|entry| entry.content_id.prefixed()),
         same: objects.is_empty() && missing.is_empty() && others.is_empty() && are_pinned,
         objects,
         missing,
@@ -241,7 +240,10 @@ pub fn compare(
 }
 
 /// Has the server dry-run every object, so that its defaults, webhooks and validation count.
-fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
+fn dry_run_all(
+    cluster: &Cluster,
+    bundle: &Bundle,
+) -> Result<BTreeMap<ObjectKey, ForcedDryRun>, Failure> {
     let all = bundle.index.objects.iter().zip(bundle.manifests.iter());
     let requests: Vec<Request> = all
         .map(|(object, manifest)| {
@@ -252,14 +254,14 @@ fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tri
     let mut tried = BTreeMap::new();
     for (manifest, answer) in bundle.manifests.iter().zip(cluster.call_all(&requests)) {
         let outcome = match answer {
-            Ok(applied) => Tried::Would(applied),
+            Ok(applied) => ForcedDryRun::Would(applied),
             // A 403 is about the caller's permissions and not about the object, unless admission
             // refused it.
             Err(CallError::Status(status))
                 if status.is_verdict() && (status.code != 403 || status.admission.is_some()) =>
             {
                 let is_unserved = status.denial().is_of_unserved_kind();
-                Tried::Refused(if is_unserved {
+                ForcedDryRun::Refused(if is_unserved {
                     unserved(&manifest.key)
                 } else {
                     status.to_string()

@@ -5,7 +5,8 @@ use std::fmt;
 use camino::Utf8Path;
 
 use crate::model::object_key::ObjectKey;
-use crate::rollout::lock::Lock;
+use crate::rollout::lock::RecordLock;
+use crate::rollout::pods::PodProblem;
 
 /// Receives each event when it happens.
 pub type Observer<'a> = dyn Fn(&Event<'_>) + 'a;
@@ -14,38 +15,34 @@ pub type Observer<'a> = dyn Fn(&Event<'_>) + 'a;
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The run only reads, and another one holds the lock.
-    LockHeld {
-        by: &'a Lock,
-    },
+    LockHeld { by: &'a RecordLock },
     /// The operator had the lock taken from its holder.
-    LockBroken {
-        by: &'a Lock,
-    },
+    LockBroken { by: &'a RecordLock },
     /// The run waits to see whether the holder is alive.
-    LockAwaited {
-        by: &'a Lock,
-    },
+    LockAwaited { by: &'a RecordLock },
     /// The holder is dead, and the run takes its lock.
-    HolderDead {
-        holder: &'a str,
-        silence_seconds: u64,
-    },
+    HolderDead { holder: &'a str, silence_seconds: u64 },
     /// A requirement could not be checked.
-    Unchecked {
-        what: &'a str,
-    },
+    Unchecked { what: &'a str },
     Changed {
         act: Act,
         key: &'a ObjectKey,
+        /// Absent if the object is not one of a series.
+        position: Option<Position>,
     },
+    /// All objects have become ready.
+    AllReady { seconds: u64 },
     /// A pod or its owner has a problem, while the run waits for it.
-    Problem {
-        what: &'a str,
-    },
+    Problem { what: &'a PodProblem },
     /// An encrypted copy of generated values was written.
-    RecoverySaved {
-        file: &'a Utf8Path,
-    },
+    RecoverySaved { file: &'a Utf8Path },
+}
+
+/// The position of an object in a series, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub number: usize,
+    pub of: usize,
 }
 
 /// A change of an object.
@@ -90,7 +87,8 @@ impl fmt::Display for Event<'_> {
                 "{holder} has shown no activity for {silence_seconds} s: taking over the lock"
             ),
             Self::Unchecked { what } => write!(f, "not checked: {what}"),
-            Self::Changed { act, key } => write!(f, "{act}  {key}"),
+            Self::Changed { act, key, .. } => write!(f, "{act}  {key}"),
+            Self::AllReady { seconds } => write!(f, "ready after {seconds} s"),
             Self::Problem { what } => write!(f, "problem  {what}"),
             Self::RecoverySaved { file } => write!(
                 f,

@@ -2,30 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
 use serde_json::Value;
 
+use crate::bundle::fault::ReadError;
 use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
-use crate::bundle::read::{Contents, ReadError};
-use crate::failure::Failure;
+use crate::bundle::read::Contents;
 use crate::media::archive;
-use crate::model::command_line::kubectl_line;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName, is_subdomain};
-use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
-use crate::rollout::known::KnownSecrets;
-use crate::rollout::packed::unpack;
+use crate::rollout::known_secrets::KnownSecrets;
+use crate::rollout::packed_bundle::unpack;
 use crate::rollout::record::{
-    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, Head, InvalidRecord, Item, Progress,
+    BUNDLE_KEY, GENERATION_KEY, Generation, GenerationEntry, GenerationProgress, Head,
+    InvalidRecord, Item,
 };
-use crate::rollout::record_names::record_labels;
 
 /// A generation from the record. It agrees with itself and with the head; its signatures are not
 /// verified.
 pub struct Recorded {
-    pub entry: Entry,
+    pub entry: GenerationEntry,
     /// All its objects in the cluster.
     pub inventory: Vec<Item>,
     /// The objects of earlier generations that were still in use at the end of the rollout.
@@ -51,8 +48,20 @@ pub enum Damage {
     Read(#[from] ReadError),
     #[error("its bundle contradicts itself: {0}")]
     Bundle(#[from] InvalidBundle),
-    #[error("{0}")]
-    Other(&'static str),
+    #[error("it does not match the generation in the head")]
+    OtherGeneration,
+    #[error("its bundle does not match the head")]
+    OtherBundle,
+    #[error("its bundle is for another installation")]
+    OtherInstallation,
+    #[error("its inventory does not match the objects of its bundle")]
+    OtherObjects,
+    #[error("it lists objects of another namespace")]
+    OtherNamespace,
+    #[error("its bundle requests Secrets that cannot be created")]
+    ImpossibleSecrets,
+    #[error("it lists Secrets that were not created for it")]
+    OtherSecrets,
 }
 
 impl Recorded {
@@ -63,7 +72,7 @@ impl Recorded {
     /// When it is not the generation that the head names, or its bundle is not the one that it
     /// describes.
     pub fn read(
-        entry: &Entry,
+        entry: &GenerationEntry,
         (name, namespace): (&ReleaseName, &str),
         stored: &Value,
     ) -> Result<Self, Damage> {
@@ -71,28 +80,28 @@ impl Recorded {
     }
 
     fn open(
-        entry: &Entry,
+        entry: &GenerationEntry,
         (name, namespace): (&ReleaseName, &str),
         stored: &Value,
     ) -> Result<(Self, Contents), Damage> {
         let generation = Generation::parse(text(stored, "data", GENERATION_KEY))?;
         if (generation.generation, generation.content_id) != (entry.generation, entry.content_id) {
-            return Err(Damage::Other("it does not match the generation in the head"));
+            return Err(Damage::OtherGeneration);
         }
         let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
         let contents =
             archive::open(archive.as_slice())?.read_sums()?.into_files()?.read_to_end()?;
         let index = read_index(&contents.files)?;
         if contents.sums.content_id() != entry.content_id || index.profile != entry.profile {
-            return Err(Damage::Other("its bundle does not match the head"));
+            return Err(Damage::OtherBundle);
         }
         if (&index.name, index.namespace.as_str()) != (name, namespace) {
-            return Err(Damage::Other("its bundle is for another installation"));
+            return Err(Damage::OtherInstallation);
         }
         let mut listed: Vec<ObjectKey> = index.objects.iter().map(Object::key).collect();
         listed.sort();
         if !listed.iter().eq(generation.inventory.iter().map(|item| &item.key)) {
-            return Err(Damage::Other("its inventory does not match the objects of its bundle"));
+            return Err(Damage::OtherObjects);
         }
         let Generation { inventory, retained, secrets: noted, .. } = generation;
         let is_own = |item: &Item| {
@@ -100,7 +109,7 @@ impl Recorded {
             of == namespace || matches!(kind.as_str(), "Namespace" | "ServiceMonitor")
         };
         if !inventory.iter().chain(&retained).all(is_own) {
-            return Err(Damage::Other("it lists objects of another namespace"));
+            return Err(Damage::OtherNamespace);
         }
         let (others, made): (Vec<Wanted>, Vec<Wanted>) =
             index.contract.into_iter().partition(|wanted| wanted.source == Source::Cluster);
@@ -109,7 +118,7 @@ impl Recorded {
             wanted.kind == "Secret" && wanted.namespace == namespace && is_subdomain(&wanted.name)
         };
         if !made.iter().all(is_possible) {
-            return Err(Damage::Other("its bundle requests Secrets that cannot be created"));
+            return Err(Damage::ImpossibleSecrets);
         }
         let values = made.iter().flat_map(|wanted| {
             wanted.keys.iter().map(|value| (wanted.name.clone(), value.key.clone()))
@@ -121,7 +130,7 @@ impl Recorded {
             kind == "Secret" && of == namespace && secrets.contains(name) && item.uid.is_some()
         };
         if !noted.iter().all(is_made) {
-            return Err(Damage::Other("it lists Secrets that were not created for it"));
+            return Err(Damage::OtherSecrets);
         }
         let is_here = |wanted: &&Wanted| {
             let has_data = ["PersistentVolumeClaim", "Secret"].contains(&wanted.kind.as_str());
@@ -164,7 +173,7 @@ pub fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
 ///
 /// As [`Recorded::read`], and when the bundle contradicts itself.
 pub fn manifests(
-    entry: &Entry,
+    entry: &GenerationEntry,
     place: (&ReleaseName, &str),
     stored: &Value,
 ) -> Result<ManifestSet, Damage> {
@@ -181,60 +190,10 @@ pub fn inventory(recorded: &[Recorded]) -> Vec<Item> {
     items.into_iter().cloned().collect()
 }
 
-/// A generation, as in reports.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EntryReport {
-    pub generation: u64,
-    pub state: Progress,
-    pub content_id: String,
-    pub profile: String,
-    pub serial: u64,
-    /// The generation that a rollback took the content from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content_of: Option<u64>,
-    /// When the generation reached this state.
-    pub recorded: Timestamp,
-}
-
-impl EntryReport {
-    /// Returns the report of a generation.
-    pub fn of(entry: &Entry) -> Self {
-        Self {
-            generation: entry.generation,
-            state: entry.state,
-            content_id: format!("sha256:{}", entry.content_id),
-            profile: entry.profile.to_string(),
-            serial: entry.serial,
-            content_of: entry.content_of,
-            recorded: entry.recorded,
-        }
-    }
-}
-
 /// Returns whether a generation may lack its ConfigMap: its run was interrupted before it wrote
 /// that, and changed nothing.
-pub fn may_be_missing(entry: &Entry) -> bool {
-    matches!(entry.state, Progress::Pending | Progress::Abandoned)
-}
-
-/// Returns the error for a damaged record, with its remedies.
-pub fn damaged(
-    bundle: &ReleaseName,
-    namespace: &str,
-    name: &str,
-    why: &dyn std::fmt::Display,
-) -> Failure {
-    let give_up =
-        kubectl_line(["-n", namespace, "delete", "configmap", "-l", &record_labels(bundle)]);
-    Failure::world(format!(
-        "the record of the installation, ConfigMap {name} in namespace {namespace}, is damaged: {why}"
-    ))
-    .hint("restore that ConfigMap from a backup of the cluster")
-    .hint(format!(
-        "or give up the record, with its history and its minimum serials, and apply the running \
-         bundle again: {give_up}"
-    ))
+pub fn may_be_missing(entry: &GenerationEntry) -> bool {
+    matches!(entry.state, GenerationProgress::Pending | GenerationProgress::Abandoned)
 }
 
 /// Returns an entry of a ConfigMap, or an empty text if it is missing.
@@ -250,11 +209,11 @@ mod tests {
     use crate::bundle::files::BundleFiles;
     use crate::canonical::Canonical;
     use crate::model::digest::Digest;
-    use crate::rollout::packed::pack;
+    use crate::rollout::packed_bundle::pack;
 
     /// Returns a stored generation whose bundle wants apply to create a Secret, and its entry in
     /// the head.
-    fn recorded(kind: &str, namespace: &str, name: &str) -> (Entry, Value) {
+    fn recorded(kind: &str, namespace: &str, name: &str) -> (GenerationEntry, Value) {
         let wanted = json!({"kind": kind, "namespace": namespace, "name": name, "source": "generated",
             "keys": [{"key": "a", "length": 32, "generation": 1}], "usedBy": ["Deployment/relay"]});
         let index = json!({"format": 1, "name": "relay", "namespace": "ns", "environment": "dev", "profile": "dev",
@@ -274,9 +233,11 @@ mod tests {
     }
 
     #[test]
-    fn a_record_names_only_secrets_that_apply_could_have_made_there() {
+    fn record_names_only_secrets_apply_could_have_created() {
         let name = "relay".parse().unwrap();
-        let read = |(entry, stored): (Entry, Value)| Recorded::read(&entry, (&name, "ns"), &stored);
+        let read = |(entry, stored): (GenerationEntry, Value)| {
+            Recorded::read(&entry, (&name, "ns"), &stored)
+        };
 
         assert_eq!(
             read(recorded("Secret", "ns", "relay-generated")).unwrap().secrets,

@@ -4,7 +4,7 @@ use super::event::Observer;
 use super::secrets::Random;
 use crate::failure::Failure;
 use crate::model::timestamp::Timestamp;
-use crate::rollout::lock::Lock;
+use crate::rollout::lock::RecordLock;
 
 /// The machine and its operator.
 #[derive(Clone, Copy)]
@@ -13,5 +13,5 @@ pub struct Host<'a> {
     pub now: fn() -> Result<Timestamp, Failure>,
     pub random: Random,
     /// Makes the lock for a run of this command.
-    pub holder: fn(&str) -> Result<Lock, Failure>,
+    pub holder: fn(&str) -> Result<RecordLock, Failure>,
 }

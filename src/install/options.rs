@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use super::AGAIN;
 use super::record::Turn;
 use super::secrets::Consent;
 use crate::rollout::conflict::Permit;
+
+/// The hint for resuming a run whose plan was approved by its hash.
+const PLANNED_AGAIN: &str = "the remaining plan has another hash: review it with --dry-run, and run \
+                             it with that hash, or with --yes";
 
 /// The options of a rollout.
 #[derive(Clone, Debug)]
@@ -18,4 +23,18 @@ pub struct Options {
     pub turn: Turn,
     /// How long to wait until everything is ready.
     pub timeout: Duration,
+    /// Whether the operator approves only the plan with a certain hash.
+    pub is_approved_by_hash: bool,
+}
+
+impl Options {
+    /// Whether the run only makes a plan.
+    pub fn is_dry_run(&self) -> bool {
+        self.turn == Turn::Looks
+    }
+
+    /// Returns the hint for resuming the run.
+    pub(super) fn again(&self) -> &'static str {
+        if self.is_approved_by_hash { PLANNED_AGAIN } else { AGAIN }
+    }
 }

@@ -1,64 +1,55 @@
 //! Dry-runs one pod of each workload that will create pods.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::cluster::Cluster;
-use crate::cluster::error::{Admission, CallError, Status};
-use crate::cluster::request::{Request, Run};
-use crate::diff::restart::Restart;
+use crate::cluster::error::{Admission, ApiStatus, CallError};
+use crate::cluster::request::Request;
 use crate::diff::warning::Warning;
 use crate::failure::Failure;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
-use crate::rollout::plan::Plan;
-use crate::rollout::trial::Trial;
+use crate::render::manifest_set::ManifestSet;
+use crate::rollout::dry_run_pods::{Trial, trials_of_new_pods};
+use crate::rollout::obstacle::Obstacle;
+use crate::rollout::plan::Observed;
 
-/// Dry-runs the pods, and adds refusals to the plan.
+/// Dry-runs the pods, and adds refusals to the observed state.
 ///
 /// The server answers for our identity, and not for that of the controllers that will create the
 /// pods.
 pub fn try_pods(
     cluster: &Cluster,
-    plan: &mut Plan,
-    trials: &BTreeMap<ObjectKey, Trial>,
+    wanted: &ManifestSet,
+    observed: &mut Observed,
 ) -> Result<(), Failure> {
-    let makes_pods = |trial: &&Trial| {
-        let forecast = plan.changes.workloads.iter().find(|forecast| {
-            (&forecast.kind, &forecast.name) == (&trial.key.kind, &trial.key.name)
-        });
-        trial.more > 0
-            || forecast.is_some_and(|f| matches!(f.restart, Restart::Yes | Restart::Added))
-    };
-    let trials: Vec<&Trial> = trials.values().filter(makes_pods).collect();
+    let trials = trials_of_new_pods(wanted, observed);
     let Some(first) = trials.first() else { return Ok(()) };
     if !may_create_pods(cluster, &first.key.namespace)? {
         let text = "no dry run of pods: missing permission to create pods; Pod Security, quotas \
                     and webhooks may still reject those of the controllers";
-        plan.changes.warnings.push(text.to_owned().into());
+        observed.warnings.push(text.to_owned().into());
         return Ok(());
     }
-    let requests: Vec<Request> = trials.iter().map(|trial| request(trial)).collect();
-    for (trial, answer) in trials.into_iter().zip(cluster.call_all(&requests)) {
+    let requests: Vec<Request> = trials.iter().map(request).collect();
+    for (trial, answer) in trials.iter().zip(cluster.call_all(&requests)) {
         let status = match answer {
             Ok(_) => continue,
             Err(CallError::Status(status)) if status.is_verdict() => status,
             Err(error) => return Err(error.into()),
         };
-        let text = format!("dry run of a pod, as you and not as its controller: {status}");
-        let warning = Warning::about(&trial.key, text);
+        let why = format!("dry run of a pod, as you and not as its controller: {status}");
         if binds_controller(cluster, trial, &status)? {
-            plan.obstacles.push(warning.to_string());
+            observed.obstacles.push(Obstacle::Pod { workload: trial.key.clone(), why });
         } else {
-            plan.changes.warnings.push(warning);
+            observed.warnings.push(Warning::about(&trial.key, why));
         }
     }
     Ok(())
 }
 
 /// Returns whether the server would also refuse the pod of the controller.
-fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result<bool, Failure> {
+fn binds_controller(cluster: &Cluster, trial: &Trial, status: &ApiStatus) -> Result<bool, Failure> {
     match status.admission {
         Some(Admission::WebhookWithoutDryRun(_)) => Ok(false),
         Some(Admission::Quota) => Ok(!trial.makes_room),
@@ -87,5 +78,5 @@ fn may_create_pods(cluster: &Cluster, namespace: &str) -> Result<bool, Failure> 
 
 fn request(trial: &Trial) -> Request {
     let key = ObjectKey::of(Kind::Pod, &trial.key.namespace, "");
-    Request::create(&key, &trial.pod, Run::Dry)
+    Request::try_create(&key, &trial.pod)
 }

@@ -1,7 +1,6 @@
 //! Checks the preconditions of a change: the server's version, the permissions, and the contract.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde_json::Value;
 
@@ -9,26 +8,46 @@ use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
-use crate::cluster::{Cluster, Identity};
+use crate::cluster::{Cluster, ClusterIdentity};
 use crate::failure::Failure;
 use crate::model::kind::Kind;
 use crate::model::kube_version::KubeVersion;
 use crate::model::object_key::ObjectKey;
-use crate::rollout::rights::Right;
+use crate::rollout::obstacle::{MissingGroup, Obstacle, Roles};
+use crate::rollout::permissions::Permission;
+
+/// A precondition that the cluster does not meet.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    #[error("the server is Kubernetes {version}, but the bundle needs {min} or newer")]
+    OldServer { version: KubeVersion, min: KubeVersion },
+    #[error("missing permissions, nothing was changed: {}", .0.join(", "))]
+    MissingPermissions(Vec<String>),
+}
+
+impl From<PreflightError> for Failure {
+    fn from(error: PreflightError) -> Self {
+        let hint = match error {
+            PreflightError::OldServer { .. } => {
+                "set `kubernetes.version` of the profile to the server's, and build again"
+            }
+            PreflightError::MissingPermissions(_) => {
+                "have a cluster administrator apply the Role printed by `relay-bundle rbac`"
+            }
+        };
+        Self::world(error).hint(hint)
+    }
+}
 
 /// Refuses a server that is older than the bundle requires.
-pub fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure> {
+pub fn check_version(identity: &ClusterIdentity, bundle: &Bundle) -> Result<(), PreflightError> {
     let mut numbers = identity.version.trim_start_matches('v').split('.');
     let short = [numbers.next(), numbers.next()].map(Option::unwrap_or_default).join(".");
     // Vendors write `v1.30+`.
     let short = short.trim_end_matches('+');
-    let range = &bundle.index.kubernetes;
+    let min = bundle.index.kubernetes.min;
     match KubeVersion::try_from(short.to_owned()) {
-        Ok(version) if version < range.min => Err(Failure::world(format!(
-            "the server is Kubernetes {version}, but the bundle needs {} or newer",
-            range.min
-        ))
-        .hint("set `kubernetes.version` of the profile to the server's, and build again")),
+        Ok(version) if version < min => Err(PreflightError::OldServer { version, min }),
         // A version that does not parse counts as newer than all known ones.
         _ => Ok(()),
     }
@@ -45,26 +64,6 @@ pub struct Missing {
     pub others: Vec<String>,
     /// Objects that could not be checked, and why.
     pub unseen: Vec<String>,
-}
-
-/// An API group that the cluster does not serve.
-#[derive(Debug)]
-pub struct MissingGroup {
-    group: String,
-    users: String,
-}
-
-impl MissingGroup {
-    /// Returns whether an object belongs to this group.
-    pub fn has(&self, key: &ObjectKey) -> bool {
-        key.api_version.split('/').next() == Some(&self.group)
-    }
-}
-
-impl fmt::Display for MissingGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the cluster does not serve the API group {}, for {}", self.group, self.users)
-    }
 }
 
 /// Compares the contract of a bundle with the cluster. Does not check the Secrets that apply
@@ -139,20 +138,34 @@ fn has_key(object: &Value, key: &str) -> bool {
 }
 
 /// Fails if permissions are missing, and names all of them.
-pub fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
-    let lacking = lacking_rights(cluster, rights)?;
+pub fn check_permissions(
+    cluster: &Cluster,
+    permissions: &BTreeSet<Permission>,
+) -> Result<(), Failure> {
+    let lacking = lacking_permissions(cluster, permissions)?;
     if lacking.is_empty() {
         return Ok(());
     }
-    let failure =
-        Failure::world(format!("missing permissions, nothing was changed: {}", lacking.join(", ")));
-    Err(failure.hint("have a cluster administrator apply the Role printed by `relay-bundle rbac`"))
+    Err(PreflightError::MissingPermissions(lacking).into())
+}
+
+/// Returns the missing permissions as an obstacle, if any.
+pub fn missing_permissions(
+    cluster: &Cluster,
+    permissions: &BTreeSet<Permission>,
+    roles: Roles,
+) -> Result<Option<Obstacle>, Failure> {
+    let permissions = lacking_permissions(cluster, permissions)?;
+    Ok((!permissions.is_empty()).then_some(Obstacle::MissingPermissions { permissions, roles }))
 }
 
 /// Returns the missing permissions.
-pub fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
-    let asked: Vec<(&Right, Request)> =
-        rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
+pub fn lacking_permissions(
+    cluster: &Cluster,
+    permissions: &BTreeSet<Permission>,
+) -> Result<Vec<String>, Failure> {
+    let asked: Vec<(&Permission, Request)> =
+        permissions.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
     let mut lacking = Vec::new();
     for ((right, _), answer) in asked.iter().zip(cluster.call_all(&requests)) {
@@ -163,7 +176,7 @@ pub fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec
     Ok(lacking)
 }
 
-fn may_i(right: &Right) -> Option<Request> {
+fn may_i(right: &Permission) -> Option<Request> {
     let kind = Kind::named(&right.kind)?;
     Some(Request::may_i(right.verb, kind, &right.namespace, right.name.as_deref()))
 }

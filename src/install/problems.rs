@@ -13,8 +13,9 @@ use crate::failure::{Failure, FailureKind};
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
+use crate::rollout::pods::{PodProblem, PodProblemReason};
 use crate::rollout::record_names::instance_label;
-use crate::rollout::{live, pods};
+use crate::rollout::{live_object, pods};
 
 /// Lists the pods of an installation.
 pub fn list_pods(cluster: &Cluster, place: (&ReleaseName, &str)) -> Result<Vec<Value>, CallError> {
@@ -32,17 +33,17 @@ fn list(
 
 /// Returns the problems of the pods `all`, of their owners, and of each StatefulSet among
 /// `objects`.
-pub fn troubles<'a>(
+pub fn problems<'a>(
     cluster: &Cluster,
     place: (&ReleaseName, &str),
     all: &[Value],
     objects: impl Iterator<Item = &'a ObjectKey>,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<PodProblem>, Failure> {
     let owners = list(cluster, Kind::ReplicaSet, place)?;
     let sets: Vec<ObjectKey> = objects.filter(|key| key.is(Kind::StatefulSet)).cloned().collect();
-    let mut found: Vec<String> = owners.iter().filter_map(pods::owner_trouble).collect();
+    let mut found: Vec<PodProblem> = owners.iter().filter_map(pods::owner_problem).collect();
     found.extend(of_sets(cluster, &sets)?);
-    found.extend(all.iter().filter(|pod| !live::is_ending(pod)).filter_map(pods::trouble));
+    found.extend(all.iter().filter(|pod| !live_object::is_ending(pod)).filter_map(pods::problem));
     Ok(found)
 }
 
@@ -55,7 +56,7 @@ const START_MAX: Duration = Duration::from_secs(30);
 pub struct Watch {
     next: Option<Instant>,
     /// The time at which each problem was first seen; `None` once reported.
-    seen: BTreeMap<String, Option<Instant>>,
+    seen: BTreeMap<(String, PodProblemReason), Option<Instant>>,
 }
 
 impl Watch {
@@ -79,7 +80,7 @@ impl Watch {
             return Ok(());
         }
         let found = list_pods(cluster, place).map_err(Failure::from);
-        match found.and_then(|all| troubles(cluster, place, &all, awaited.iter())) {
+        match found.and_then(|all| problems(cluster, place, &all, awaited.iter())) {
             Ok(found) => {
                 self.told_first(found, now)
                     .iter()
@@ -96,39 +97,38 @@ impl Watch {
     }
 
     /// Returns the problems that are due to be reported.
-    fn told_first(&mut self, found: Vec<String>, now: Instant) -> Vec<String> {
+    fn told_first(&mut self, found: Vec<PodProblem>, now: Instant) -> Vec<PodProblem> {
         let mut new = Vec::new();
-        for trouble in found {
-            let since = self.seen.entry(which(&trouble).to_owned()).or_insert(Some(now));
-            let patience =
-                if trouble.ends_with(pods::NOT_READY) { START_MAX } else { Duration::ZERO };
+        for problem in found {
+            // The message changes over time.
+            let which = (problem.place.clone(), problem.reason.clone());
+            let since = self.seen.entry(which).or_insert(Some(now));
+            let patience = match problem.reason {
+                PodProblemReason::NotReady => START_MAX,
+                _ => Duration::ZERO,
+            };
             if since.is_some_and(|since| now - since >= patience) {
                 *since = None;
-                new.push(trouble);
+                new.push(problem);
             }
         }
         new
     }
 }
 
-/// Returns the part of a message that identifies a problem: the object and the reason. The rest
-/// changes over time.
-fn which(trouble: &str) -> &str {
-    trouble.match_indices(": ").nth(1).map_or(trouble, |(end, _)| &trouble[..end])
-}
-
 /// Returns the problems of each StatefulSet that lacks pods. Only its events have the reason.
-fn of_sets(cluster: &Cluster, sets: &[ObjectKey]) -> Result<Vec<String>, Failure> {
+fn of_sets(cluster: &Cluster, sets: &[ObjectKey]) -> Result<Vec<PodProblem>, Failure> {
     let mut found = Vec::new();
     for (key, set) in cluster.find_all(sets)?.iter().filter(|(_, set)| pods::lacks_pods(set)) {
-        match cluster.list(&Request::events(&key.namespace, live::uid(set))) {
+        match cluster.list(&Request::events(&key.namespace, live_object::uid(set))) {
             Err(error) if error.code() == 403 => {
-                found.push(format!(
-                    "{}: cannot tell why pods are missing: missing permission to list events",
-                    key.name
-                ));
+                found.push(PodProblem {
+                    place: key.name.clone(),
+                    reason: PodProblemReason::EventsUnreadable,
+                    message: String::new(),
+                });
             }
-            events => found.extend(pods::set_trouble(set, &events?)),
+            events => found.extend(pods::set_problem(set, &events?)),
         }
     }
     Ok(found)
@@ -139,20 +139,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trouble_is_told_once_whatever_is_said_of_it_later_and_a_slow_start_is_none_at_first() {
+    fn problem_is_reported_once_and_slow_start_only_after_delay() {
         let mut watch = Watch::begin();
         let start = Instant::now();
-        let mut told = |seconds, found: &[&str]| {
-            let found = found.iter().map(|text| (*text).to_owned()).collect();
+        let mut told = |seconds, found: &[&PodProblem]| {
+            let found = found.iter().map(|problem| (*problem).clone()).collect();
             watch.told_first(found, start + Duration::from_secs(seconds))
         };
-        let (pulls, slow) =
-            ("a/relay: ImagePullBackOff: Back-off 10s", "b/relay: running, but not ready");
+        let problem = |place: &str, reason, message: &str| PodProblem {
+            place: place.to_owned(),
+            reason,
+            message: message.to_owned(),
+        };
+        let backs_off = PodProblemReason::Other("ImagePullBackOff".into());
+        let pulls = problem("a/relay", backs_off.clone(), "Back-off 10s");
+        let pulls_later = problem("a/relay", backs_off, "Back-off 20s");
+        let refused = problem("a/relay", PodProblemReason::Other("ErrImagePull".into()), "no");
+        let slow = problem("b/relay", PodProblemReason::NotReady, "");
 
-        assert_eq!(told(3, &[pulls, slow]), [pulls]);
-        assert_eq!(told(6, &["a/relay: ImagePullBackOff: Back-off 20s", slow]), [""; 0]);
-        assert_eq!(told(9, &["a/relay: ErrImagePull: no"]), ["a/relay: ErrImagePull: no"]);
-        assert_eq!(told(36, &[slow]), [slow]);
-        assert_eq!(told(39, &[slow]), [""; 0]);
+        assert_eq!(told(3, &[&pulls, &slow]), [pulls]);
+        assert_eq!(told(6, &[&pulls_later, &slow]), []);
+        assert_eq!(told(9, &[&refused]), [refused]);
+        assert_eq!(told(36, &[&slow]), std::slice::from_ref(&slow));
+        assert_eq!(told(39, &[&slow]), []);
     }
 }

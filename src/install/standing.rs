@@ -4,17 +4,17 @@
 //! gone below the accepted serial. Such content is verified as for `rollback`, and leaves the
 //! accepted serial unchanged.
 
-use super::checked::{Accepted, Checked, Origin};
+use super::checked_bundle::{Accepted, BundleOrigin, CheckedBundle};
 use super::record::Journal;
 use crate::failure::Failure;
 use crate::model::command_line::command_line;
-use crate::rollout::back::ways_back;
-use crate::rollout::record::Entry;
+use crate::rollout::record::GenerationEntry;
+use crate::rollout::rollback_target::ways_back;
 use crate::trust::refusal::{Reason, Refusal};
 use crate::trust::state::{Place, Replay};
 
 /// How a bundle relates to the record.
-pub(super) enum Standing {
+pub(super) enum BundleStanding {
     /// It is accepted as a new release.
     New,
     /// Its content is deployed, and its statement is accepted as a new release.
@@ -25,10 +25,10 @@ pub(super) enum Standing {
     Recorded,
 }
 
-impl Standing {
+impl BundleStanding {
     /// Classifies a bundle. Refuses one that is neither acceptable as a new release nor deployed.
-    pub(super) fn of(checked: &Checked, journal: &Journal<'_>) -> Result<Self, Failure> {
-        let Origin::Brought(accepted) = &checked.origin else { return Ok(Self::Recorded) };
+    pub(super) fn of(checked: &CheckedBundle, journal: &Journal) -> Result<Self, Failure> {
+        let BundleOrigin::Brought(accepted) = &checked.origin else { return Ok(Self::Recorded) };
         let bundle = &checked.bundle;
         let is_deployed =
             journal.head.deployed().is_some_and(|entry| entry.content_id == bundle.content_id);
@@ -38,7 +38,7 @@ impl Standing {
             None if is_deployed => Ok(Self::Deployed),
             None => Ok(Self::New),
             Some(refused) if is_deployed => Ok(Self::Excused(refused.to_string())),
-            Some(refused) => Err(with_ways_on(refused, accepted, checked, journal)?),
+            Some(refused) => Err(with_next_steps(refused, accepted, checked, journal)?),
         }
     }
 
@@ -48,15 +48,15 @@ impl Standing {
     }
 
     /// Returns where to note the statement as accepted. Rollbacks and repairs are not noted.
-    pub(super) fn accepted<'a>(&self, origin: &'a Origin) -> Option<&'a Accepted> {
+    pub(super) fn accepted<'a>(&self, origin: &'a BundleOrigin) -> Option<&'a Accepted> {
         match (self, origin) {
-            (Self::New | Self::Deployed, Origin::Brought(accepted)) => Some(accepted),
+            (Self::New | Self::Deployed, BundleOrigin::Brought(accepted)) => Some(accepted),
             _ => None,
         }
     }
 
     /// Returns a warning about the refusal that is overruled because the content is deployed.
-    pub(super) fn excused(&self, journal: &Journal<'_>) -> Option<String> {
+    pub(super) fn excused(&self, journal: &Journal) -> Option<String> {
         let Self::Excused(why) = self else { return None };
         let generation = journal.head.deployed()?.generation;
         Some(format!(
@@ -66,7 +66,7 @@ impl Standing {
     }
 }
 
-fn refused_by_record(checked: &Checked, journal: &Journal<'_>) -> Option<Refusal> {
+fn refused_by_record(checked: &CheckedBundle, journal: &Journal) -> Option<Refusal> {
     let (statement, target) =
         (&checked.bundle.voucher().statement, checked.policy.target.within_cluster());
     let replay = journal.state.check(statement, &target, checked.now).err()?;
@@ -75,15 +75,15 @@ fn refused_by_record(checked: &Checked, journal: &Journal<'_>) -> Option<Refusal
 
 /// Adds the command that rolls back to the content, if it ran here. If nothing is installed, adds
 /// those that let a lost installation be restored.
-fn with_ways_on(
+fn with_next_steps(
     refusal: &Refusal,
     accepted: &Accepted,
-    checked: &Checked,
-    journal: &Journal<'_>,
+    checked: &CheckedBundle,
+    journal: &Journal,
 ) -> Result<Failure, Failure> {
     let (bundle, refused) = (&checked.bundle, Failure::from(refusal));
     let ran = ways_back(&journal.head).find(|entry| entry.content_id == bundle.content_id);
-    if let Some(Entry { generation, .. }) = ran {
+    if let Some(GenerationEntry { generation, .. }) = ran {
         let back = checked.rollback_line(*generation);
         return Ok(
             refused.hint(format!("it is generation {generation}, which ran here before: {back}"))
@@ -105,7 +105,7 @@ fn with_ways_on(
 
 /// Returns whether only a higher accepted serial stands against the bundle: only then does a reset
 /// help. A reset neither admits a second content with the same serial, nor restores keys or time.
-fn is_only_below(refusal: &Refusal, checked: &Checked) -> bool {
+fn is_only_below(refusal: &Refusal, checked: &CheckedBundle) -> bool {
     let is_expired = checked.bundle.voucher().expires.is_some_and(|expires| expires < checked.now);
     matches!(*refusal.reason, Reason::Replay(Replay::Rollback { .. })) && !is_expired
 }

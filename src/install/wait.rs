@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::event::{Act, Event, Observer};
-use super::problems::{Watch, list_pods, troubles};
+use super::event::{Act, Event, Observer, Position};
+use super::problems::{self, Watch, list_pods};
 use super::record::Journal;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
@@ -16,13 +16,29 @@ const POLL_FIRST: Duration = Duration::from_millis(100);
 const POLL_MAX: Duration = Duration::from_secs(2);
 
 /// The maximum number of problems in an error. The first one usually explains the others.
-const TROUBLES_SHOWN: usize = 10;
+const PROBLEMS_SHOWN: usize = 10;
+
+/// Why an object does not become ready, with the problems of the pods.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    #[error("{key}: {why}")]
+    Failed { key: ObjectKey, why: String, problems: Vec<String> },
+    #[error("not ready after {seconds} s: {key}: {why}")]
+    Unready { seconds: u64, key: ObjectKey, why: String, problems: Vec<String> },
+}
+
+impl From<WaitError> for Failure {
+    fn from(mut error: WaitError) -> Self {
+        let (WaitError::Failed { problems, .. } | WaitError::Unready { problems, .. }) = &mut error;
+        let reasons = std::mem::take(problems);
+        Self { reasons, ..Self::world(error) }
+    }
+}
 
 /// Waits until all objects are ready. Fails when an object cannot become ready, or after the
 /// timeout.
 pub fn wait(
-    cluster: &Cluster,
-    journal: &mut Journal<'_>,
+    journal: &mut Journal,
     awaited: &[ObjectKey],
     timeout: Duration,
     observe: &Observer<'_>,
@@ -34,27 +50,17 @@ pub fn wait(
     let mut given_up = BTreeMap::new();
     let mut watch = Watch::begin();
     loop {
-        let found = look(cluster, &waiting, &mut given_up)?;
-        if let Some((key, why)) = found.iter().find_map(|(key, state)| match state {
-            Readiness::Failed(why) => Some((key, why)),
-            _ => None,
-        }) {
-            return Err(trouble(cluster, journal, awaited, format!("{key}: {why}"))?);
-        }
+        let found = look(journal.session(), &waiting, &mut given_up)?;
+        let unready = unready(journal, awaited, &found)?;
         for (key, _) in found.iter().filter(|(_, state)| *state == Readiness::Ready) {
             if told.insert(key.clone()) {
-                observe(&Event::Changed { act: Act::Ready, key });
+                let position = Some(Position { number: told.len(), of: awaited.len() });
+                observe(&Event::Changed { act: Act::Ready, key, position });
             }
         }
-        let unready: Vec<(ObjectKey, String)> = found
-            .into_iter()
-            .filter_map(|(key, state)| match state {
-                Readiness::Waiting(why) => Some((key, why)),
-                _ => None,
-            })
-            .collect();
         let Some((key, why)) = unready.first() else {
             if waiting.len() == awaited.len() {
+                observe(&Event::AllReady { seconds: start.elapsed().as_secs() });
                 return Ok(());
             }
             // A ready object may have more to do since: an autoscaler adds pods.
@@ -62,15 +68,38 @@ pub fn wait(
             continue;
         };
         if start.elapsed() >= timeout {
-            let what = format!("not ready after {} s: {key}: {why}", timeout.as_secs());
-            return Err(trouble(cluster, journal, awaited, what)?);
+            let (seconds, key, why) = (timeout.as_secs(), key.clone(), why.clone());
+            let problems = problems(journal, awaited)?;
+            return Err(WaitError::Unready { seconds, key, why, problems }.into());
         }
         journal.beat()?;
-        watch.look(cluster, (journal.name(), journal.namespace()), awaited, observe)?;
-        cluster.pause(pause.min(timeout.saturating_sub(start.elapsed())))?;
+        let place = (journal.name(), journal.namespace());
+        watch.look(journal.session(), place, awaited, observe)?;
+        journal.session().pause(pause.min(timeout.saturating_sub(start.elapsed())))?;
         pause = (pause * 2).min(POLL_MAX);
         waiting = unready.into_iter().map(|(key, _)| key).collect();
     }
+}
+
+/// Returns the objects that are not ready yet, and why. Fails if one cannot become ready.
+fn unready(
+    journal: &Journal,
+    awaited: &[ObjectKey],
+    found: &[(ObjectKey, Readiness)],
+) -> Result<Vec<(ObjectKey, String)>, Failure> {
+    let mut unready = Vec::new();
+    for (key, state) in found {
+        let key = key.clone();
+        match state {
+            Readiness::Ready => {}
+            Readiness::Waiting(why) => unready.push((key, why.clone())),
+            Readiness::Failed(why) => {
+                let (why, problems) = (why.clone(), problems(journal, awaited)?);
+                return Err(WaitError::Failed { key, why, problems }.into());
+            }
+        }
+    }
+    Ok(unready)
 }
 
 /// Returns the readiness of objects.
@@ -109,14 +138,9 @@ fn look(
     Ok(found)
 }
 
-/// Returns the failure with the problems of the pods and of the workloads that create them.
-fn trouble(
-    cluster: &Cluster,
-    journal: &Journal<'_>,
-    awaited: &[ObjectKey],
-    what: String,
-) -> Result<Failure, Failure> {
-    let place = (journal.name(), journal.namespace());
-    let reasons = troubles(cluster, place, &list_pods(cluster, place)?, awaited.iter())?;
-    Ok(reasons.into_iter().take(TROUBLES_SHOWN).fold(Failure::world(what), Failure::reason))
+/// Returns the problems of the pods and of the workloads that create them.
+fn problems(journal: &Journal, awaited: &[ObjectKey]) -> Result<Vec<String>, Failure> {
+    let (cluster, place) = (journal.session(), (journal.name(), journal.namespace()));
+    let all = problems::problems(cluster, place, &list_pods(cluster, place)?, awaited.iter())?;
+    Ok(all.iter().take(PROBLEMS_SHOWN).map(ToString::to_string).collect())
 }

@@ -7,9 +7,11 @@ use std::io::{self, BufReader};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::archive;
-use super::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
+use super::parts::{PartSet, PartsError, SUFFIX, is_part};
+use crate::bundle::fault::ReadError;
 use crate::bundle::layout::{ATTESTATION, SUMS};
-use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
+use crate::bundle::medium::AnyMedium;
+use crate::bundle::read::{Opening, SumsRead};
 use crate::failure::{Failure, refused};
 use crate::fsio::open_regular;
 use crate::store::{EntryName, Store, folder};
@@ -18,33 +20,33 @@ use crate::store::{EntryName, Store, folder};
 const MEANT_MAX: usize = 3;
 
 /// A bundle's location and its opened `SHA256SUMS`; nothing is parsed yet.
-pub struct Found {
+pub struct FoundBundle {
     pub sums: SumsRead<AnyMedium>,
-    pub place: Place,
+    pub place: BundleLocation,
 }
 
 /// The location of a bundle.
-pub struct Place {
+pub struct BundleLocation {
     pub path: Utf8PathBuf,
     parts: Option<PartSet>,
 }
 
 /// Reads the attestation and `SHA256SUMS` of the archive, the archive in parts, or the folder at
 /// `path`.
-pub fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
+pub fn open_path(path: &Utf8Path) -> Result<FoundBundle, Failure> {
     let (place, opening) = open(path, &[])?;
     let sums = opening.and_then(Opening::read_sums).map_err(|error| place.failure(error))?;
-    Ok(Found { sums, place })
+    Ok(FoundBundle { sums, place })
 }
 
 /// Opens the archive, the index of an archive in parts, or the folder at `path`.
 ///
 /// Errors in the bundle itself are returned separately, for the caller to report with
-/// [`Place::failure`]. `elsewhere` names parts that are not beside the index.
+/// [`BundleLocation::failure`]. `elsewhere` names parts that are not beside the index.
 pub fn open(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],
-) -> Result<(Place, Result<Opening<AnyMedium>, ReadError>), Failure> {
+) -> Result<(BundleLocation, Result<Opening<AnyMedium>, ReadError>), Failure> {
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -71,7 +73,7 @@ pub fn open(
     } else {
         archive::open(BufReader::new(fs_err::File::open(path)?)).map(Opening::boxed)
     };
-    Ok((Place { path: path.to_owned(), parts }, opening))
+    Ok((BundleLocation { path: path.to_owned(), parts }, opening))
 }
 
 /// Returns the failure for `--part` with a bundle that is not an index of parts.
@@ -81,13 +83,16 @@ pub fn no_index(argument: &str) -> Failure {
 }
 
 /// Opens a store entry.
-pub fn open_entry(store: &Utf8Path, reference: &str) -> Result<Found, Failure> {
+pub fn open_entry(store: &Utf8Path, reference: &str) -> Result<FoundBundle, Failure> {
     let store = Store::at(store);
     let (entry, sums) = store.open(reference)?;
-    Ok(Found { sums: sums.boxed(), place: Place { path: store.path_of(&entry), parts: None } })
+    Ok(FoundBundle {
+        sums: sums.boxed(),
+        place: BundleLocation { path: store.path_of(&entry), parts: None },
+    })
 }
 
-impl Place {
+impl BundleLocation {
     /// Reads every part of an archive in parts, and returns an error that names the bad ones, if
     /// any.
     pub fn bad_parts(&self) -> Option<PartsError> {
@@ -141,11 +146,7 @@ fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
 /// Rejects a folder that has neither `SHA256SUMS` nor an attestation: it is an unrelated folder
 /// rather than a damaged bundle.
 fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
-    let is_there = |name: &str| match fs_err::symlink_metadata(path.join(name)) {
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-        Ok(_) => true,
-    };
-    if is_there(SUMS) || is_there(ATTESTATION) {
+    if holds_bundle(path) {
         return Ok(());
     }
     let mut meant = Vec::new();
@@ -157,6 +158,14 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     let nothing = Failure::input(format!("`{path}` does not contain a bundle"));
     let hints = meant.iter().take(MEANT_MAX).map(|item| format!("did you mean `{item}`?"));
     Err(hints.fold(nothing, Failure::hint))
+}
+
+/// Returns whether a folder has `SHA256SUMS` or an attestation, or hides whether it has.
+pub fn holds_bundle(folder: &Utf8Path) -> bool {
+    [SUMS, ATTESTATION].iter().any(|name| match fs_err::symlink_metadata(folder.join(name)) {
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Ok(_) => true,
+    })
 }
 
 /// Rejects a path that can be read only once, such as a pipe.
@@ -184,47 +193,4 @@ pub fn is_parts_index(path: &Utf8Path) -> bool {
 /// Returns whether a path names one part of an archive, judging by its spelling only.
 pub fn is_part_name(path: &Utf8Path) -> bool {
     path.file_name().and_then(is_part).is_some()
-}
-
-impl From<PartsError> for Failure {
-    fn from(error: PartsError) -> Self {
-        use crate::fsio::ReadFileError;
-        match error {
-            PartsError::Io(error) | PartsError::IndexFile(ReadFileError::Io(error))
-                if error.kind() != io::ErrorKind::NotFound =>
-            {
-                error.into()
-            }
-            PartsError::Bad { ref bad, .. } => {
-                let failure = match bad.iter().find_map(|bad| code_of(&bad.fault)) {
-                    Some(code) => refused::untrusted(code, error),
-                    None => refused::unread(Self::world(error)),
-                };
-                failure
-                    .hint("copy the bad parts again, to the same folder; keep the good ones")
-                    .hint(
-                        "or pass a part copied to another folder to `verify` or `join`: --part \
-                         FILE",
-                    )
-            }
-            PartsError::Index { .. } => refused::untrusted("BAD_FORM", error),
-            PartsError::Whole { .. } => refused::untrusted("TAMPERED", error),
-            PartsError::Io(_)
-            | PartsError::IndexFile(_)
-            | PartsError::NoIndex { .. }
-            | PartsError::NotAPart { .. } => Self::input(error),
-        }
-    }
-}
-
-/// Returns the refusal code for a part that differs from the index, or `None` if reading it failed
-/// and its content is unknown.
-fn code_of(fault: &PartFault) -> Option<&'static str> {
-    match fault {
-        PartFault::Missing => Some("MISSING_FILE"),
-        PartFault::NotRegular => Some("BAD_FORM"),
-        PartFault::Size { wanted, found } if found < wanted => Some("TRUNCATED"),
-        PartFault::Size { .. } | PartFault::Altered { .. } => Some("TAMPERED"),
-        PartFault::Io(_) => None,
-    }
 }

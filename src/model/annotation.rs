@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn directive_that_may_hold_credential_is_shown_without_arguments() {
+    fn possible_credential_directive_is_shown_without_arguments() {
         for (snippet, shown) in [
             (
                 "proxy_set_header Authorization \"Bearer Sup3rS3cretD\";",

@@ -26,7 +26,7 @@ mod tests {
     struct Link(&'static str, #[source] Option<Box<Self>>);
 
     #[test]
-    fn each_cause_is_told_once() {
+    fn each_cause_is_reported_once() {
         let error = Link("a: b", Some(Link("b", Some(Link("c", None).into())).into()));
         assert_eq!(with_causes(&error), "a: b: c");
     }

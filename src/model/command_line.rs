@@ -10,6 +10,12 @@ pub fn kubectl_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String
     line("kubectl", words)
 }
 
+/// Returns options for a command line, quoted for a shell where necessary.
+pub fn options<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| quoted(word.as_ref())).collect();
+    words.join(" ")
+}
+
 fn line<S: AsRef<str>>(program: &str, words: impl IntoIterator<Item = S>) -> String {
     words
         .into_iter()
@@ -29,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_that_a_shell_would_take_apart_are_quoted() {
+    fn words_that_shell_would_split_or_expand_are_quoted() {
         let words =
             ["rollback", "--trust", "my trust.toml", "--context", "a@b:6443", "it's", "", "$x"];
         let wanted =

@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_sounds_secret_in_any_case_and_place() {
+    fn secret_sounding_name_is_found_in_any_case_and_position() {
         for name in ["password", "MY_PASSWD", "jwtSecret", "x-auth", "to\u{212a}en", "HEADER"] {
             assert!(sounds_secret(name), "{name}");
         }
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_front_of_a_host_and_a_private_key_are_credentials() {
+    fn url_password_and_private_key_are_credentials() {
         for text in [
             "http://user:pass@proxy:3128",
             "redis://:pass@redis",

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use super::text::shortened;
+use super::printable::shortened;
 
 /// The algorithm prefix of a digest.
 const PREFIX: &str = "sha256:";
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_of_nothing_is_the_published_one() {
+    fn digest_of_empty_input_matches_published_value() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of(b"").to_string(), empty);
         assert_eq!(empty.parse(), Ok(Digest::of(b"")));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_of_a_digest_are_refused() {
+    fn noncanonical_digest_is_refused() {
         let good = Digest::of(b"x").to_string();
         for bad in [
             good.to_uppercase(),

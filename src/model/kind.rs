@@ -4,12 +4,12 @@ struct Facts {
     name: &'static str,
     api_version: &'static str,
     resource: &'static str,
-    scope: Scope,
+    scope: KindScope,
     short_name: Option<&'static str>,
 }
 
 #[derive(PartialEq, Eq)]
-enum Scope {
+enum KindScope {
     Namespaced,
     ClusterScoped,
 }
@@ -33,7 +33,7 @@ macro_rules! kinds {
             name: $name,
             api_version: $api,
             resource: $resource,
-            scope: Scope::$scope,
+            scope: KindScope::$scope,
             short_name: $short,
         }),*];
     };
@@ -100,7 +100,7 @@ impl Kind {
     }
 
     pub fn is_namespaced(self) -> bool {
-        self.facts().scope == Scope::Namespaced
+        self.facts().scope == KindScope::Namespaced
     }
 
     /// Returns the stable version of its API, such as `apps/v1`.
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_its_own_facts() {
+    fn every_kind_has_unique_name_and_resource() {
         for &kind in Kind::ALL {
             let variant = format!("{kind:?}");
             assert_eq!(variant.to_lowercase(), kind.name().to_lowercase());

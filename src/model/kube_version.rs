@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::printable::escaped_start;
+
 /// A minor version of Kubernetes 1.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize,
@@ -44,9 +46,7 @@ impl TryFrom<String> for KubeVersion {
             .and_then(|minor| minor.parse().ok())
             .map(Self);
         let known = minor.filter(|version| (Self::OLDEST..=Self::NEWEST).contains(version));
-        known.ok_or_else(|| {
-            InvalidKubeVersion(text.chars().take(80).flat_map(char::escape_debug).collect())
-        })
+        known.ok_or_else(|| InvalidKubeVersion(escaped_start(&text, 80)))
     }
 }
 

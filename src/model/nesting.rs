@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_profile_has_is_not_too_deep() {
+    fn brackets_in_strings_and_comments_are_not_nesting() {
         let text = "a.b.c = 1.5\n[a.b]\nx = [{ y = [\"}]]]]\", '''[[[['''] }] # [[[[[[\n\"a.b\".c = \"\"\"\n[[[[\"\"\"\"\n";
         assert_eq!(too_deep(&text.repeat(100)), None);
         assert_eq!(too_deep(&format!("a = {}", "1.5, ".repeat(100))), None);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_does_not_end_hides_what_the_parser_takes_for_its_inside() {
+    fn unterminated_string_hides_same_text_as_in_parser() {
         assert!(too_deep(&format!("a = \"x\nb = {}", "[".repeat(40))).is_some());
         assert_eq!(too_deep(&format!("a = \"\"\"x\nb = {}", "[".repeat(40))), None);
         assert_eq!(too_deep("a = \"\\"), None);

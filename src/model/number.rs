@@ -6,6 +6,8 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::printable::escaped_start;
+
 /// An integer from `MIN` to `MAX`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
@@ -155,11 +157,7 @@ impl TryFrom<String> for Size {
 
     fn try_from(text: String) -> Result<Self, InvalidSize> {
         let whole = quantity_milli(&text).is_some_and(|milli| milli > 0 && milli % 1000 == 0);
-        if whole {
-            Ok(Self(text))
-        } else {
-            Err(InvalidSize(text.chars().take(80).flat_map(char::escape_debug).collect()))
-        }
+        if whole { Ok(Self(text)) } else { Err(InvalidSize(escaped_start(&text, 80))) }
     }
 }
 
@@ -232,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_a_whole_number_of_bytes() {
+    fn size_is_whole_number_of_bytes() {
         assert_eq!(Size::try_from("1Gi".to_owned()).unwrap().bytes(), 1 << 30);
         for bad in ["0", "-1Gi", "100m", "x"] {
             assert!(Size::try_from(bad.to_owned()).is_err(), "{bad}");

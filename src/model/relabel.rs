@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_labels_are_known_to_leave_the_target_alone() {
+    fn only_plain_labels_are_known_to_leave_target_unchanged() {
         for (action, target, wanted) in [
             (None, Some("node"), false),
             (Some("replace"), Some("__tmp_node"), false),

@@ -5,6 +5,8 @@
 //! repeats them. Removing an entry rejects bundles that were built before; bundles that use a new
 //! entry are rejected by older verifiers.
 
+use super::label::{MANAGED_BY, MANAGED_BY_LABEL, PART_OF, PART_OF_LABEL};
+
 /// The allowed fields of an object's metadata.
 pub const METADATA: [&str; 4] = ["annotations", "labels", "name", "namespace"];
 
@@ -17,16 +19,12 @@ pub const NAMESPACE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// The labels of a Namespace with fixed values.
 pub const NAMESPACE_LABELS: [(&str, &str); 5] = [
-    ("app.kubernetes.io/managed-by", "relay-bundle"),
-    ("app.kubernetes.io/part-of", "claude-relay"),
+    (MANAGED_BY_LABEL, MANAGED_BY),
+    (PART_OF_LABEL, PART_OF),
     ("pod-security.kubernetes.io/audit", "restricted"),
     ("pod-security.kubernetes.io/enforce", "restricted"),
     ("pod-security.kubernetes.io/warn", "restricted"),
 ];
-
-/// The labels of a Namespace for its app and its release.
-pub const NAMESPACE_APP: &str = "app.kubernetes.io/name";
-pub const NAMESPACE_RELEASE: &str = "app.kubernetes.io/instance";
 
 /// The allowed fields of a Service's spec: none can redirect traffic of other namespaces.
 pub const SERVICE: [&str; 14] = [
@@ -225,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn annotation_that_unconfines_a_container_is_found() {
+    fn annotation_that_unconfines_container_is_found() {
         for (annotation, value, wanted) in [
             ("container.apparmor.security.beta.kubernetes.io/relay", "unconfined", false),
             ("container.apparmor.security.beta.kubernetes.io/relay", "", true),
@@ -243,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn seccomp_profile_is_one_that_a_server_takes() {
+    fn seccomp_must_be_runtime_default_or_localhost_file() {
         for (kind, file, wanted) in [
             ("RuntimeDefault", None, true),
             ("RuntimeDefault", Some("x.json"), false),

@@ -5,6 +5,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
+use super::printable::start_of;
+
 /// The path of a file in a bundle, such as `manifests/10-cm-relay.yaml`.
 ///
 /// Segments match `[a-z0-9][a-z0-9._-]*` and are joined by `/`; the path has at most 100 bytes.
@@ -29,7 +31,7 @@ impl SafePath {
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
         if text.len() > Self::BYTES_MAX {
             return Err(InvalidPath::TooLong {
-                start: text.chars().take(40).collect(),
+                start: start_of(text, 40).to_owned(),
                 bytes: text.len(),
             });
         }
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_a_bundle_are_accepted() {
+    fn bundle_paths_are_accepted() {
         let longest = "a".repeat(100);
         for good in [
             "bundle.json",
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_out_of_the_folder_and_every_other_spelling_is_refused() {
+    fn path_traversal_and_noncanonical_paths_are_refused() {
         let bad = [
             "",
             "/",
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_says_where_the_path_is_wrong() {
+    fn error_locates_fault_in_path() {
         let message = |text: &str| SafePath::parse(text).unwrap_err().to_string();
 
         assert!(
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_that_of_the_bytes_of_the_whole_path() {
+    fn paths_are_ordered_by_bytes_of_whole_path() {
         let mut paths =
             ["a/b", "a-b", "a.b", "a0", "a", "a_b"].map(|text| SafePath::parse(text).unwrap());
 
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_of_a_path_are_its_proper_prefixes() {
+    fn folders_of_path_are_its_proper_prefixes() {
         let folders = |text: &str| {
             SafePath::parse(text).unwrap().folders().map(str::to_owned).collect::<Vec<_>>()
         };

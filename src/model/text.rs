@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::age_recipient::is_age_recipient;
 use super::credential::{holds_credential, may_hold_login};
+use super::printable::escaped_start;
 
 /// Declares a checked string: its rule in words, its pattern for the JSON Schema, and the check
 /// itself.
@@ -81,7 +82,7 @@ impl InvalidText {
         if holds_credential(text) || may_hold_login(text) {
             return Self { text: "***".to_owned(), rule };
         }
-        let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+        let mut shown = escaped_start(text, 80);
         if text.chars().count() > 80 {
             shown.push('…');
         }
@@ -324,11 +325,6 @@ fn is_url_path(text: &str) -> bool {
         && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\;{}\"$<>`".contains(c))
 }
 
-/// Returns the first 80 characters of a text, for a message.
-pub fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
-}
-
 fn is_registry(text: &str) -> bool {
     let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
     is_registry_host(host) && path.is_none_or(is_repository_path)
@@ -445,117 +441,4 @@ pub fn log_size_bytes(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn accepts<T: TryFrom<String>>(good: &[&str], bad: &[&str]) {
-        for text in good {
-            assert!(T::try_from((*text).to_owned()).is_ok(), "{text:?} should be accepted");
-        }
-        for text in bad {
-            assert!(T::try_from((*text).to_owned()).is_err(), "{text:?} should be refused");
-        }
-    }
-
-    #[test]
-    fn names_follow_the_rules_of_kubernetes() {
-        accepts::<ReleaseName>(
-            &["a", "claude-relay", "a1"],
-            &["", "1a", "-a", "a-", "A", "a.b", "a\n", &"a".repeat(46)],
-        );
-        accepts::<Label>(&["1", "kube-system"], &["", "a_b", "a.b", "Ü", &"a".repeat(64)]);
-        accepts::<ObjectName>(&["", "a.b", "x-1"], &[".", "a..b", "a.", "-a"]);
-        accepts::<DataKey>(&["tls.crt", "A_b"], &["", "a/b", "..", "ä"]);
-    }
-
-    #[test]
-    fn hosts_have_no_scheme_and_no_port() {
-        accepts::<Host>(
-            &["redis.example.internal", "10.0.0.1", "fd00::1", "Redis", ""],
-            &["redis:6379", "redis://x", "a b", "-x", "10.0.0", "$(id)"],
-        );
-        accepts::<RouteHost>(
-            &["relay.example.internal", "*.example.internal", ""],
-            &["*", "a.*.b", "10.0.0.1", "Relay", "x/y", "x:80"],
-        );
-    }
-
-    #[test]
-    fn images_are_written_in_parts() {
-        accepts::<Repository>(
-            &[
-                "redis",
-                "library/redis",
-                "r.example.internal:5000/a/b_c",
-                "localhost/x",
-                "a__b/c---d",
-            ],
-            &[
-                "",
-                "a___b",
-                "a._b",
-                "a-",
-                "redis:8",
-                "Redis",
-                "a//b",
-                "a@sha256",
-                "/a",
-                "r.example.internal:0/x",
-            ],
-        );
-        accepts::<Tag>(&["", "v1.2", "_x"], &[".x", "a b", "a:b", &"a".repeat(129)]);
-        accepts::<ImageDigest>(
-            &["", &format!("sha256:{}", "0".repeat(64))],
-            &["sha256:00", &format!("sha256:{}", "G".repeat(64))],
-        );
-        accepts::<Registry>(
-            &["", "r.example.internal:5000/mirror"],
-            &["https://r", "r/", "r:99999"],
-        );
-    }
-
-    #[test]
-    fn durations_and_sizes_have_units() {
-        assert_eq!(prometheus_milliseconds("1m30s"), Some(90_000));
-        assert_eq!(prometheus_milliseconds("500ms"), Some(500));
-        accepts::<PrometheusDuration>(
-            &["30s", "1h"],
-            &["", "30", "0s", "s", "1s1m", "-1s", "1.5s", "99999999999y"],
-        );
-        accepts::<LogSize>(&["10m", "1g"], &["", "10", "m", "0m", "10mb", "+1m", "99999999999g"]);
-    }
-
-    #[test]
-    fn a_recipient_that_keeps_no_secret_or_has_bits_too_many_is_none() {
-        accepts::<AgeRecipient>(
-            &[],
-            &[
-                "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z",
-                "age1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqj7vrya",
-                "age1ur4h5lpmgxu2u9jku0a0r87ydtdqnr0tnsetrlvxvgz3vh6fhqqqzyt4v9",
-                "age1t7wft09r2zxzfvwsk92eeql0tvzyghxytqwgapkcyf8dm5ylz9ts6wm9s8",
-                "age1anlllllllllllllllllllllllllllllllllllllllllllllllals4n2t7m",
-                "age1ahlllllllllllllllllllllllllllllllllllllllllllllllalsn46ayy",
-                "age1amlllllllllllllllllllllllllllllllllllllllllllllllalselrwrv",
-                "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqzqqsuwj9m",
-                "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9apxwfd6n",
-            ],
-        );
-    }
-
-    #[test]
-    fn address_ranges_are_written_out() {
-        accepts::<Cidr>(
-            &["10.0.0.0/8", "::/0"],
-            &["10.0.0.0", "10.0.0.0/33", "10.0.0.0/08", "x/8"],
-        );
-    }
-
-    #[test]
-    fn an_age_recipient_has_a_right_checksum() {
-        accepts::<AgeRecipient>(
-            &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
-            &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q", "age1", ""],
-        );
-    }
-}
+mod tests;

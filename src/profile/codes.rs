@@ -28,11 +28,6 @@ static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Returns all codes in ascending order.
-pub fn all() -> &'static [Code] {
-    &CODES
-}
-
 /// Returns a code by its name, in any letter case.
 pub fn find(code: &str) -> Option<&'static Code> {
     CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code))
@@ -43,12 +38,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_a_title_and_an_explanation_and_stands_in_order() {
-        assert!(all().len() > 80);
-        for pair in all().windows(2) {
+    fn codes_are_ordered_and_have_title_and_explanation() {
+        assert!(CODES.len() > 80);
+        for pair in CODES.windows(2) {
             assert!(pair[0].code < pair[1].code, "{} stands before {}", pair[0].code, pair[1].code);
         }
-        for code in all() {
+        for code in CODES.iter() {
             let digits = code.code.strip_prefix("RB").unwrap();
             assert!(
                 digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()),
@@ -61,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_found_in_any_letter_case() {
+    fn code_lookup_ignores_case() {
         assert_eq!(find("rb0302").map(|code| code.title), Some("An offset of 0"));
         assert_eq!(find("RB9999"), None);
     }

@@ -6,16 +6,17 @@
 //! mistakes, and each one makes the tree smaller. The decoder finds unknown keys of any type
 //! because serde asks to skip their values.
 
+mod error;
+
 use std::cell::RefCell;
-use std::fmt::{self, Display};
 
 use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 
+use self::error::DecodeError;
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
-use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
-use super::{mode_text, removed, secret_values, secrets, suggest};
-use crate::model::credential::holds_credential;
+use super::node::{Node, Origin, Path, PathChain, Segment, Table, Value};
+use super::{removed, secret_values, secrets, suggest};
 
 /// Returns the typed value of `tree` and adds each mistake to `diagnostics`; `None` if no value can
 /// be read.
@@ -31,7 +32,7 @@ pub fn decode<T: DeserializeOwned>(
     let mut removed = Vec::new();
     for _ in 0..=rounds(tree) {
         let unknown = RefCell::new(Vec::new());
-        let way = Way::From(&root);
+        let way = PathChain::From(&root);
         let result =
             T::deserialize(NodeDeserializer { node: tree, way, key: None, unknown: &unknown });
         let unknown = unknown.into_inner();
@@ -97,7 +98,11 @@ fn prune(tree: &mut Node, defaults: &Node, path: &Path) -> bool {
     }
     let removed = match (last, tree.get_mut(&parent).map(|node| &mut node.value)) {
         (Segment::Key(key), Some(Value::Table(table))) => table.remove(key).is_some(),
-        (Segment::Index(index), Some(Value::Array(items))) if *index < items.len() => {
+        // A list that would become empty goes with its last item: an empty one is a mistake of its
+        // own in some places.
+        (Segment::Index(index), Some(Value::Array(items)))
+            if *index < items.len() && items.len() > 1 =>
+        {
             items.remove(*index);
             true
         }
@@ -139,154 +144,10 @@ fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// A mistake at one value.
-#[derive(Debug)]
-pub struct DecodeError {
-    code: &'static str,
-    message: String,
-    help: Option<String>,
-    path: Option<Path>,
-    origin: Option<Origin>,
-}
-
-impl DecodeError {
-    fn new(code: &'static str, message: String) -> Self {
-        Self { code, message, help: None, path: None, origin: None }
-    }
-
-    /// Adds the place of the mistake, unless a value further inside has set it.
-    fn at(mut self, way: Way<'_>, origin: Origin) -> Self {
-        if self.path.is_none() {
-            self.path = Some(way.path());
-            self.origin = Some(origin);
-        }
-        self
-    }
-
-    /// Removes from the message a quoted text that may be a secret.
-    fn without(mut self, node: Option<&Node>) -> Self {
-        if matches!(node.map(|node| &node.value), Some(Value::Text(_)))
-            && self.message.contains('`')
-        {
-            "invalid value".clone_into(&mut self.message);
-        }
-        self
-    }
-
-    /// Adds a hint for a mode that is a text, such as `"0400"`.
-    fn with_mode(mut self, path: &Path, node: Option<&Node>) -> Self {
-        let is_mode = path.0.last().and_then(Segment::as_key).is_some_and(mode_text::is_mode_key);
-        if let (true, Some(Value::Text(text))) = (is_mode, node.map(|node| &node.value)) {
-            let help =
-                mode_text::in_toml(text).map(|mode| format!("write `{mode}`, without quotes"));
-            self.help = help.or(self.help);
-        }
-        self
-    }
-
-    fn into_diagnostic(self, path: &Path, origin: Origin) -> Diagnostic {
-        let path = &secrets::shown_path(path);
-        let message =
-            if path.0.is_empty() { self.message } else { format!("`{path}`: {}", self.message) };
-        let default_help = format!("see `relay-bundle explain {}`", path_of_keys(path));
-        Diagnostic::error(self.code, message)
-            .at(origin)
-            .on(path)
-            .help(self.help.unwrap_or(default_help))
-    }
-}
-
-/// Returns the path as the reference writes it: without indices.
-fn path_of_keys(path: &Path) -> Path {
-    Path(path.0.iter().filter(|segment| matches!(segment, Segment::Key(_))).cloned().collect())
-}
-
-impl Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-impl de::Error for DecodeError {
-    fn custom<T: Display>(message: T) -> Self {
-        // Our own types write `problem; remedy`.
-        let text = message.to_string();
-        match text.split_once("; ") {
-            Some((what, help)) => {
-                Self { help: Some(help.to_owned()), ..Self::new("RB0004", what.to_owned()) }
-            }
-            None => Self::new("RB0004", text),
-        }
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(
-            "RB0003",
-            format!("expected {}, found {}", in_toml_words(&expected.to_string()), describe(found)),
-        )
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let (expected, found) = (expected.to_string(), describe(found));
-        // If the type is right, only the value is not, which is never shown.
-        let found =
-            if expected.starts_with(&found) { String::new() } else { format!(", found {found}") };
-        Self::new("RB0004", format!("expected {expected}{found}"))
-    }
-
-    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
-        let help = suggest::among(found, known).map_or_else(
-            || format!("use one of {}", suggest::list(known)),
-            |near| format!("did you mean `{near}`? use one of {}", suggest::list(known)),
-        );
-        let found = if holds_credential(found) { "***" } else { found };
-        let found: String = found.chars().take(80).flat_map(char::escape_debug).collect();
-        Self { help: Some(help), ..Self::new("RB0004", format!("invalid value `{found}`")) }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self {
-            help: Some(format!("add `{field}`")),
-            ..Self::new("RB0005", format!("the required key `{field}` is missing"))
-        }
-    }
-}
-
-/// Returns TOML's name for the expected Rust type.
-fn in_toml_words(expected: &str) -> &str {
-    match expected {
-        "a sequence" => "an array",
-        "a map" => "a table",
-        "a boolean" | "a string" => expected,
-        _ if expected.starts_with("struct ") || expected.starts_with(char::is_uppercase) => {
-            "a table"
-        }
-        "i32" | "i64" | "u16" | "u32" | "u64" => "an integer",
-        _ => expected,
-    }
-}
-
-/// Returns the name of the type that was found, never the value.
-///
-/// Any value, even a number, may be a secret in the wrong place. The diagnostic shows the line if
-/// its source allows it.
-fn describe(found: Unexpected<'_>) -> String {
-    match found {
-        Unexpected::Bool(_) => "a boolean".to_owned(),
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "an integer".to_owned(),
-        Unexpected::Str(_) => "a string".to_owned(),
-        Unexpected::Seq => "an array".to_owned(),
-        Unexpected::Map => "a table".to_owned(),
-        other => other.to_string(),
-    }
-}
-
 /// Reads one node; `unknown` collects the keys whose values serde skips.
 struct NodeDeserializer<'a> {
     node: &'a Node,
-    way: Way<'a>,
+    way: PathChain<'a>,
     /// The origin of this node's key, and the known keys of its table.
     key: Option<(Origin, &'static [&'static str])>,
     unknown: &'a RefCell<Vec<Unknown>>,
@@ -397,7 +258,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
 struct Items<'a> {
     rest: std::slice::Iter<'a, Node>,
     next: usize,
-    parent: Way<'a>,
+    parent: PathChain<'a>,
     unknown: &'a RefCell<Vec<Unknown>>,
 }
 
@@ -409,7 +270,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
         seed: S,
     ) -> Result<Option<S::Value>, DecodeError> {
         let Some(node) = self.rest.next() else { return Ok(None) };
-        let way = Way::Index(&self.parent, self.next);
+        let way = PathChain::Index(&self.parent, self.next);
         self.next += 1;
         seed.deserialize(NodeDeserializer { node, way, key: None, unknown: self.unknown })
             .map(Some)
@@ -424,7 +285,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
 struct Fields<'a, 'de> {
     entries: std::collections::btree_map::Iter<'a, String, super::node::Entry>,
     value: Option<(&'a String, &'a super::node::Entry)>,
-    parent: Way<'a>,
+    parent: PathChain<'a>,
     known: &'static [&'static str],
     unknown: &'a RefCell<Vec<Unknown>>,
     marker: std::marker::PhantomData<&'de ()>,
@@ -442,7 +303,7 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
         let key: StrDeserializer<'_, DecodeError> = name.as_str().into_deserializer();
         seed.deserialize(key)
             .map(Some)
-            .map_err(|error| error.at(Way::Key(&self.parent, name), entry.key))
+            .map_err(|error| error.at(PathChain::Key(&self.parent, name), entry.key))
     }
 
     fn next_value_seed<S: de::DeserializeSeed<'de>>(
@@ -450,7 +311,7 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
         seed: S,
     ) -> Result<S::Value, DecodeError> {
         let (name, entry) = self.value.take().expect("serde asks for a value only after its key");
-        let way = Way::Key(&self.parent, name);
+        let way = PathChain::Key(&self.parent, name);
         let key = Some((entry.key, self.known));
         seed.deserialize(NodeDeserializer { node: &entry.node, way, key, unknown: self.unknown })
             .map_err(|error| error.at(way, entry.node.origin))
@@ -492,7 +353,7 @@ pub const FRAGMENTS: [&str; 23] = [
 pub fn report_missing(
     tree: &Node,
     written: &serde_json::Value,
-    way: Way<'_>,
+    way: PathChain<'_>,
     diagnostics: &mut Diagnostics,
 ) {
     match (&tree.value, written) {
@@ -501,7 +362,7 @@ pub fn report_missing(
         }
         (Value::Array(items), serde_json::Value::Array(written)) => {
             for (index, (item, written)) in items.iter().zip(written).enumerate() {
-                report_missing(item, written, Way::Index(&way, index), diagnostics);
+                report_missing(item, written, PathChain::Index(&way, index), diagnostics);
             }
         }
         _ => {}
@@ -512,12 +373,12 @@ fn report_missing_fields(
     tree: &Node,
     table: &Table,
     fields: &serde_json::Map<String, serde_json::Value>,
-    way: Way<'_>,
+    way: PathChain<'_>,
     diagnostics: &mut Diagnostics,
 ) {
     for (key, written) in fields {
         if let Some(entry) = table.get(key) {
-            report_missing(&entry.node, written, Way::Key(&way, key), diagnostics);
+            report_missing(&entry.node, written, PathChain::Key(&way, key), diagnostics);
         } else {
             let path = way.path();
             let message = format!("`{path}`: the required key `{key}` is missing");

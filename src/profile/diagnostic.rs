@@ -79,6 +79,10 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    pub(super) fn append(&mut self, others: Self) {
+        others.0.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
     /// Changes each finding.
     pub(super) fn edit(&mut self, change: impl FnMut(&mut Diagnostic)) {
         self.0.iter_mut().for_each(change);

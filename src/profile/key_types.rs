@@ -10,8 +10,9 @@
 use super::node::{Path, Segment, Value};
 use super::sorted_lines;
 
-/// The types that each key takes, sorted by key; `[]` is an array, and a capital letter begins the
-/// name of a type with keys of its own.
+/// The types that each key takes, sorted by key; `tests/schema` derives them from the schema.
+///
+/// `[]` is an array, and a capital letter begins the name of a type with keys of its own.
 const KEY_TYPES: &str = include_str!("key_types.txt");
 
 const TABLE: &str = "table";
@@ -26,22 +27,22 @@ pub(super) fn takes(path: &Path, value: &Value) -> bool {
         Value::Datetime(_) => return false,
         Value::Array(_) | Value::Table(_) => return true,
     };
-    Place::at(path).is_some_and(|place| place.types.contains(&wanted))
+    SchemaPlace::at(path).is_some_and(|place| place.types.contains(&wanted))
 }
 
 /// Returns whether the schema has a table at `path`.
 pub(super) fn is_table(path: &Path) -> bool {
-    Place::at(path).is_some_and(|place| place.tables().next().is_some())
+    SchemaPlace::at(path).is_some_and(|place| place.tables().next().is_some())
 }
 
 /// A place in the schema.
-struct Place {
+struct SchemaPlace {
     /// The path as the list writes it.
     path: String,
     types: Vec<&'static str>,
 }
 
-impl Place {
+impl SchemaPlace {
     fn at(path: &Path) -> Option<Self> {
         let root = Self { path: String::new(), types: vec![TABLE] };
         path.0.iter().try_fold(root, |place, segment| match segment {
@@ -82,72 +83,7 @@ fn join(table: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use serde_json::Value as Schema;
-
     use super::*;
-    use crate::profile::schema;
-
-    /// Adds the types of the keys of a table, and returns the types of `schema` itself.
-    fn collect(
-        schema: &'static Schema,
-        path: &str,
-        listed: &mut BTreeMap<String, BTreeSet<String>>,
-    ) -> BTreeSet<String> {
-        if let Some(name) = schema::definition(schema) {
-            let short = name.rsplit('.').next().unwrap_or(name);
-            let schema = schema::resolve(schema);
-            let has_keys = schema.get("properties").is_some() || schema.get("anyOf").is_some();
-            if !has_keys {
-                return collect(schema, path, listed);
-            }
-            // The name is listed first, because the type may contain itself.
-            if listed.insert(short.to_owned(), BTreeSet::new()).is_none() {
-                collect(schema, short, listed);
-            }
-            return BTreeSet::from([short.to_owned()]);
-        }
-        let mut types = BTreeSet::new();
-        let forms = schema.get("anyOf").and_then(Schema::as_array).into_iter().flatten();
-        types.extend(forms.flat_map(|form| collect(form, path, listed)));
-        if let Some(items) = schema.get("items") {
-            let items = collect(items, &format!("{path}[]"), listed);
-            types.extend(items.iter().map(|known| format!("[]{known}")));
-        }
-        let own = schema.get("properties").and_then(Schema::as_object).into_iter().flatten();
-        let own = own.map(|(key, schema)| (key.as_str(), schema));
-        let any = schema.get("additionalProperties").filter(|any| any.is_object());
-        for (key, property) in own.chain(any.map(|any| ("*", any))) {
-            let path = join(path, key);
-            let inner = collect(property, &path, listed);
-            listed.entry(path).or_default().extend(inner);
-        }
-        let names = [schema.get("type")].into_iter().flatten();
-        let names = names
-            .flat_map(|names| names.as_array().map_or(vec![names], |all| all.iter().collect()));
-        let names = names.filter_map(Schema::as_str).filter(|name| *name != "array");
-        types.extend(names.map(|name| if name == "object" { TABLE } else { name }.to_owned()));
-        types
-    }
-
-    #[test]
-    fn key_types_are_those_of_the_schema() {
-        let mut listed = BTreeMap::new();
-        collect(schema::schema(), "", &mut listed);
-        let is_key = |(path, types): &(&String, &BTreeSet<String>)| {
-            path.contains('.') || !path.starts_with(char::is_uppercase) || !types.is_empty()
-        };
-        let line = |(path, types): (&String, &BTreeSet<String>)| {
-            format!("{path} {}", types.iter().map(String::as_str).collect::<Vec<_>>().join("|"))
-        };
-
-        let wanted: Vec<String> = listed.iter().filter(is_key).map(line).collect();
-
-        let known: Vec<&str> = KEY_TYPES.lines().collect();
-        let text = wanted.join("\n");
-        assert_eq!(known, wanted, "write this to src/profile/key_types.txt:\n{text}\n");
-    }
 
     fn text() -> Value {
         Value::Text("a".to_owned())

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::overlay::ProfileFiles;
-use crate::images::lock::{LOCK_FILE, Lock, RESTORE_LOCK};
+use crate::images::lock::{ImagesLock, LOCK_FILE, RESTORE_LOCK};
 use crate::model::text::Label;
 
 /// Returns the lock if it lists `profile`.
@@ -12,9 +12,9 @@ pub(super) fn read(
     profile: &Label,
     files: &dyn ProfileFiles,
     diagnostics: &mut Diagnostics,
-) -> Option<Lock> {
+) -> Option<ImagesLock> {
     let lock = match files.images_lock() {
-        Ok(text) => Lock::parse(&text?).map_err(|error| error.at(LOCK_FILE)),
+        Ok(text) => ImagesLock::parse(&text?).map_err(|error| error.at(LOCK_FILE)),
         Err(error) => Err(error),
     };
     match lock {

@@ -3,37 +3,37 @@
 use std::collections::BTreeMap;
 
 use super::settings::{OutputKind, OutputValue, Settings};
-use crate::fluent_bit::{self, Output, env_name};
+use crate::fluent_bit::{self, OutputPlugin, env_name};
 use crate::model::secret::SecretForm;
 
 /// Returns the output plugin.
-pub fn output(settings: &Settings) -> Output {
+pub fn output(settings: &Settings) -> OutputPlugin {
     match settings.output_kind() {
-        OutputKind::Stdout => Output::Stdout,
-        OutputKind::Forward => Output::Forward,
-        OutputKind::Es | OutputKind::Elasticsearch => Output::Es,
-        OutputKind::Loki => Output::Loki,
-        OutputKind::Http => Output::Http,
-        OutputKind::Kafka => Output::Kafka,
-        OutputKind::S3 => Output::S3,
+        OutputKind::Stdout => OutputPlugin::Stdout,
+        OutputKind::Forward => OutputPlugin::Forward,
+        OutputKind::Es | OutputKind::Elasticsearch => OutputPlugin::Es,
+        OutputKind::Loki => OutputPlugin::Loki,
+        OutputKind::Http => OutputPlugin::Http,
+        OutputKind::Kafka => OutputPlugin::Kafka,
+        OutputKind::S3 => OutputPlugin::S3,
     }
 }
 
 /// Returns the plugin's properties; a secret becomes the environment variable that carries it.
-pub fn output_settings(settings: &Settings) -> BTreeMap<String, fluent_bit::OutputValue> {
+pub fn output_settings(settings: &Settings) -> BTreeMap<String, fluent_bit::PropertyValue> {
     let config = &settings.storage.logs.fluentbit.output.config;
     config.iter().map(|(key, value)| (key.clone(), translate(key, None, value))).collect()
 }
 
-fn translate(key: &str, index: Option<usize>, value: &OutputValue) -> fluent_bit::OutputValue {
+fn translate(key: &str, index: Option<usize>, value: &OutputValue) -> fluent_bit::PropertyValue {
     match value {
-        OutputValue::Bool(value) => fluent_bit::OutputValue::Bool(*value),
-        OutputValue::Integer(value) => fluent_bit::OutputValue::Integer(*value),
-        OutputValue::Text(text) => fluent_bit::OutputValue::Text(text.clone()),
-        OutputValue::Secret(_) => fluent_bit::OutputValue::Secret(env_name(key, index)),
+        OutputValue::Bool(value) => fluent_bit::PropertyValue::Bool(*value),
+        OutputValue::Integer(value) => fluent_bit::PropertyValue::Integer(*value),
+        OutputValue::Text(text) => fluent_bit::PropertyValue::Text(text.clone()),
+        OutputValue::Secret(_) => fluent_bit::PropertyValue::Secret(env_name(key, index)),
         OutputValue::List(items) => {
             let item = |(index, item)| translate(key, Some(index), item);
-            fluent_bit::OutputValue::List(items.iter().enumerate().map(item).collect())
+            fluent_bit::PropertyValue::List(items.iter().enumerate().map(item).collect())
         }
     }
 }

@@ -6,23 +6,34 @@
 //! | not TOML | only unquoted known words: any other text may contain part of a secret |
 //! | a link out of the profiles' folder, or a text with PEM | none: it may be any file |
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::diagnostic::Diagnostics;
-use super::known_words;
-use super::node::{Entry, Node, Value, Visibility};
-use super::parse::parse;
-use super::secret_values::{Step, is_hidden_key, is_secret, is_small_number};
+use super::node::{Entry, Node, Value};
+use super::secret_values::{TreeStep, is_hidden_key, is_secret, is_small_number};
+use super::{key_names, known_words};
 use crate::model::credential::{credentials, holds_pem, sounds_secret};
+
+/// How much of a source messages may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Its lines, with secrets masked.
+    Lines,
+    /// Line and column only: a link points to it, and could point to any file, such as a private
+    /// key.
+    Places,
+}
 
 /// A text whose lines are shown with secrets masked.
 pub struct ShownText<'a> {
     text: &'a str,
-    tree: Node,
+    tree: &'a Node,
     /// Keys in the place of a secret; they are masked in every line that repeats them.
     keys: BTreeSet<&'a str>,
     lines: Lines,
+    /// The lines shown before, by their start: a long line may have many mistakes.
+    shown: RefCell<BTreeMap<usize, Option<ShownLine>>>,
 }
 
 enum Lines {
@@ -32,7 +43,7 @@ enum Lines {
 }
 
 /// One masked line without its comment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownLine {
     /// The byte offset of the line in the text.
     pub start: usize,
@@ -40,12 +51,14 @@ pub struct ShownLine {
 }
 
 impl<'a> ShownText<'a> {
-    /// Parses a text to find out which lines may be shown.
-    pub fn new(text: &'a str, visibility: Visibility) -> Self {
-        let mut problems = Diagnostics::default();
-        let tree = parse(0, text, &mut problems);
-        // RB0004, a number that is too large, is the only problem that leaves the tree complete.
-        let is_whole = problems.iter().all(|problem| problem.code == "RB0004");
+    /// Finds out which lines of a text may be shown. `is_whole` says that `tree` has all of its
+    /// keys.
+    pub(super) fn new(
+        text: &'a str,
+        tree: &'a Node,
+        is_whole: bool,
+        visibility: Visibility,
+    ) -> Self {
         let lines = match visibility {
             Visibility::Places => Lines::None,
             Visibility::Lines if holds_pem(text) => Lines::None,
@@ -53,16 +66,20 @@ impl<'a> ShownText<'a> {
             Visibility::Lines => Lines::OfKnownWords,
         };
         let mut spans = Vec::new();
-        collect_keys(&tree, &mut Vec::new(), &mut spans);
+        collect_keys(tree, &mut Vec::new(), &mut spans);
         let key = |span: Range<usize>| text[span].trim_matches(['"', '\'']);
         let keys = spans.into_iter().map(key).filter(|key| !key.is_empty()).collect();
-        Self { text, tree, keys, lines }
+        Self { text, tree, keys, lines, shown: RefCell::default() }
     }
 
     /// Returns the line with the byte at `offset`, if it may be shown.
     pub fn line_at(&self, offset: usize) -> Option<ShownLine> {
         let offset = self.text.floor_char_boundary(offset);
         let start = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
+        self.shown.borrow_mut().entry(start).or_insert_with(|| self.line_from(start)).clone()
+    }
+
+    fn line_from(&self, start: usize) -> Option<ShownLine> {
         let end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
         let line = &self.text[start..end];
         let text = match self.lines {
@@ -73,10 +90,21 @@ impl<'a> ShownText<'a> {
         text.map(|text| ShownLine { start, text })
     }
 
+    /// Returns the text with stars in place of every secret and every line that may not be shown.
+    pub fn all_lines(&self) -> String {
+        let mut start = 0;
+        let lines = self.text.split('\n').map(|line| {
+            let shown = self.line_at(start);
+            start += line.len() + 1;
+            shown.map_or_else(|| "*".repeat(line.len()), |shown| shown.text)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Returns the end of a line before its comment, which may hold anything.
     fn end_of_code(&self, line: Range<usize>) -> usize {
         let mut signs = self.text[line.clone()].match_indices('#').map(|(at, _)| line.start + at);
-        let Some(comment) = signs.find(|at| !is_in_literal(&self.tree, *at)) else {
+        let Some(comment) = signs.find(|at| !is_in_literal(self.tree, *at)) else {
             return line.end;
         };
         line.start + self.text[line.start..comment].trim_end().len()
@@ -85,7 +113,7 @@ impl<'a> ShownText<'a> {
     fn masked(&self, line: Range<usize>) -> String {
         let mut bytes = self.text.as_bytes()[line.clone()].to_vec();
         let mut hidden = Vec::new();
-        collect(&self.tree, &line, &mut Vec::new(), &mut hidden);
+        collect(self.tree, &line, &mut Vec::new(), &mut hidden);
         let in_text = |range: Range<usize>| line.start + range.start..line.start + range.end;
         let shown = &self.text[line.clone()];
         hidden.extend(credentials(shown).map(in_text));
@@ -118,36 +146,24 @@ fn words<'a>(line: &'a str, key: &'a str) -> impl Iterator<Item = (usize, &'a st
     })
 }
 
-/// Returns `text` with stars in place of every secret and every line that may not be shown.
-pub fn mask(text: &str) -> String {
-    let shown = ShownText::new(text, Visibility::Lines);
-    let mut start = 0;
-    let lines = text.split('\n').map(|line| {
-        let masked = shown.line_at(start).map_or_else(|| "*".repeat(line.len()), |line| line.text);
-        start += line.len() + 1;
-        masked
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 /// Collects the ranges of secrets in `line`; `steps` lead to `node`.
 fn collect<'a>(
     node: &'a Node,
     line: &Range<usize>,
-    steps: &mut Vec<Step<'a>>,
+    steps: &mut Vec<TreeStep<'a>>,
     hidden: &mut Vec<Range<usize>>,
 ) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                steps.push(Step::Key(table, key));
+                steps.push(TreeStep::Key(table, key));
                 collect(&entry.node, line, steps, hidden);
                 steps.pop();
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                steps.push(Step::Index(items, index));
+                steps.push(TreeStep::Index(items, index));
                 collect(item, line, steps, hidden);
                 steps.pop();
             }
@@ -162,21 +178,21 @@ fn collect<'a>(
 }
 
 /// Collects the ranges of unknown keys that may be secrets.
-fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<Step<'a>>, hidden: &mut Vec<Range<usize>>) {
+fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<TreeStep<'a>>, hidden: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                if !known_words::is_key_name(key) && is_hidden_key(key, steps) {
+                if !key_names::is_key_name(key) && is_hidden_key(key, steps) {
                     hidden.push(entry.key.span());
                 }
-                steps.push(Step::Key(table, key));
+                steps.push(TreeStep::Key(table, key));
                 collect_keys(&entry.node, steps, hidden);
                 steps.pop();
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                steps.push(Step::Index(items, index));
+                steps.push(TreeStep::Index(items, index));
                 collect_keys(item, steps, hidden);
                 steps.pop();
             }
@@ -194,17 +210,35 @@ fn has_known_words_only(line: &str) -> bool {
         return false;
     }
     let mut words = line.split(is_sign).filter(|word| !word.is_empty());
-    words.next().is_none_or(known_words::is_key_name)
+    words.next().is_none_or(key_names::is_key_name)
         && words.all(|word| known_words::is_known(word) || is_small_number(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::diagnostic::Diagnostics;
+    use crate::profile::sources::{SettingsSource, SourceKind};
+
+    fn source(text: &str, visibility: Visibility) -> SettingsSource {
+        let mut diagnostics = Diagnostics::default();
+        SettingsSource::parse(
+            0,
+            SourceKind::File,
+            "a.toml",
+            text.to_owned(),
+            visibility,
+            &mut diagnostics,
+        )
+    }
 
     fn line(text: &str, number: usize) -> Option<String> {
         let start = text.split_inclusive('\n').take(number - 1).map(str::len).sum();
-        ShownText::new(text, Visibility::Lines).line_at(start).map(|line| line.text)
+        source(text, Visibility::Lines).shown().line_at(start).map(|line| line.text)
+    }
+
+    fn mask(text: &str) -> String {
+        source(text, Visibility::Lines).masked()
     }
 
     #[test]
@@ -221,7 +255,7 @@ mod tests {
 
     #[test]
     fn text_of_places_shows_no_line() {
-        assert_eq!(ShownText::new("replicaCount = 1", Visibility::Places).line_at(0), None);
+        assert_eq!(source("replicaCount = 1", Visibility::Places).shown().line_at(0), None);
     }
 
     #[test]
@@ -263,6 +297,22 @@ mod tests {
         ] {
             assert_eq!(mask(text), text);
         }
+    }
+
+    #[test]
+    fn long_line_of_many_values_is_masked_in_seconds() {
+        let values = |at| format!("k{at} = \"some words {at}\"");
+        let text = format!(
+            "service.annotations = {{ {} }}",
+            (0..3000).map(values).collect::<Vec<_>>().join(", ")
+        );
+        let (source, start) = (source(&text, Visibility::Lines), std::time::Instant::now());
+        let shown = source.shown();
+
+        let lines = (0..100).filter_map(|at| shown.line_at(at)).count();
+
+        assert_eq!(lines, 100);
+        assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
     }
 
     #[test]

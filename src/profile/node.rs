@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::masking::{self, ShownText};
-
-/// The place of a key or value: a source of [`Sources`] and a range of bytes in its text.
+/// The place of a key or value: the index of a source, and a range of bytes in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     pub source: usize,
@@ -25,94 +23,6 @@ impl Origin {
     pub fn span(&self) -> Range<usize> {
         self.start..self.end
     }
-}
-
-/// The kind of layer that a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// The defaults compiled into the program.
-    Default,
-    /// A profile file.
-    File,
-    /// A `--set path=value` argument.
-    Set,
-}
-
-/// How much of a source messages may show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visibility {
-    /// Its lines, with secrets masked.
-    Lines,
-    /// Line and column only: a link points to it, and could point to any file, such as a private
-    /// key.
-    Places,
-}
-
-/// One text that contains settings.
-#[derive(Clone)]
-pub struct Source {
-    pub kind: SourceKind,
-    /// The name in messages: a path, or `--set`.
-    pub name: String,
-    pub text: String,
-    pub visibility: Visibility,
-}
-
-impl Source {
-    /// Returns the lines that messages may show. This parses the text again.
-    pub fn shown(&self) -> ShownText<'_> {
-        ShownText::new(&self.text, self.visibility)
-    }
-
-    /// Returns the text of an argument with secrets masked.
-    pub fn argument(&self) -> String {
-        masking::mask(&self.text)
-    }
-}
-
-/// All texts of a profile; [`Origin::source`] is an index into them.
-#[derive(Clone, Default)]
-pub struct Sources(Vec<Source>);
-
-impl Sources {
-    /// Adds a text and returns its index.
-    pub fn add(&mut self, source: Source) -> usize {
-        self.0.push(source);
-        self.0.len() - 1
-    }
-
-    pub fn get(&self, index: usize) -> &Source {
-        &self.0[index]
-    }
-
-    /// Returns the indices of the texts with this visibility.
-    pub fn indices_with(&self, visibility: Visibility) -> impl Iterator<Item = usize> {
-        self.0
-            .iter()
-            .enumerate()
-            .filter(move |(_, source)| source.visibility == visibility)
-            .map(|(index, _)| index)
-    }
-
-    /// Returns the place of an origin: `name:line:column`, `default`, or the `--set` argument.
-    pub fn place(&self, origin: Origin) -> String {
-        let source = self.get(origin.source);
-        match source.kind {
-            SourceKind::Default => "default".to_owned(),
-            SourceKind::Set => format!("--set {}", source.argument()),
-            SourceKind::File => {
-                let (line, column) = line_and_column(&source.text, origin.start);
-                format!("{}:{line}:{column}", source.name)
-            }
-        }
-    }
-}
-
-/// Returns the line and the column (in characters) of a byte offset; both start at 1.
-pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(offset)];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// A value with its origin.
@@ -219,25 +129,21 @@ impl Node {
     }
 
     /// Lays `upper` over this node: tables merge key by key, any other value is replaced.
-    pub fn merge(&mut self, upper: Self) {
-        match (&mut self.value, upper.value) {
-            (Value::Table(lower), Value::Table(upper_table)) => {
-                for (key, entry) in upper_table {
-                    match lower.get_mut(&key) {
-                        Some(below) => {
-                            below.key = entry.key;
-                            below.node.merge(entry.node);
-                        }
-                        None => {
-                            lower.insert(key, entry);
-                        }
-                    }
+    pub fn merge(&mut self, upper: &Self) {
+        self.origin = upper.origin;
+        let (Value::Table(lower), Value::Table(upper)) = (&mut self.value, &upper.value) else {
+            self.value = upper.value.clone();
+            return;
+        };
+        for (key, entry) in upper {
+            match lower.get_mut(key) {
+                Some(below) => {
+                    below.key = entry.key;
+                    below.node.merge(&entry.node);
                 }
-                self.origin = upper.origin;
-            }
-            (value, upper_value) => {
-                *value = upper_value;
-                self.origin = upper.origin;
+                None => {
+                    lower.insert(key.clone(), entry.clone());
+                }
             }
         }
     }
@@ -323,13 +229,13 @@ impl From<&Self> for Path {
 ///
 /// Code that walks a tree builds a [`Path`] only when it has something to report.
 #[derive(Clone, Copy)]
-pub enum Way<'a> {
+pub enum PathChain<'a> {
     From(&'a Path),
     Key(&'a Self, &'a str),
     Index(&'a Self, usize),
 }
 
-impl Way<'_> {
+impl PathChain<'_> {
     pub fn path(self) -> Path {
         match self {
             Self::From(path) => path.clone(),
@@ -366,16 +272,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_reads_back_as_it_is_printed() {
+    fn path_round_trips() {
         for text in ["a", "a.b", "ingress.hosts[0].paths[12].path"] {
             assert_eq!(Path::of(text).to_string(), text);
         }
         assert_eq!(Path::default().key("a.b").to_string(), "\"a.b\"");
-    }
-
-    #[test]
-    fn a_column_counts_characters_from_one() {
-        assert_eq!(line_and_column("a\nüx = 1", 4), (2, 2));
-        assert_eq!(line_and_column("", 0), (1, 1));
     }
 }

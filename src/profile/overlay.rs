@@ -2,24 +2,19 @@
 //! `--set`.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
+use super::defaults;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::node::{
-    Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value, Visibility,
-};
-use super::{explain, key_types, parse, secrets, suggest};
+use super::masking::Visibility;
+use super::node::{Entry, Node, Origin, Path, Table, Value};
+use super::sources::{SourceKind, Sources};
+use super::workload_image::WorkloadImage;
+use super::{explain, key_types, secrets, suggest};
 use crate::model::credential;
 use crate::model::text::Label;
 
 /// The largest number of files that one profile may consist of.
 const FILES_MAX: usize = 64;
-
-/// The index of the defaults among a profile's sources: the defaults are read first.
-pub const DEFAULT_SOURCE: usize = 0;
-
-/// The text of the lowest layer, the defaults.
-pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// The source of profile files: a folder for the shell, a map for tests.
 pub trait ProfileFiles {
@@ -52,7 +47,7 @@ pub trait ProfileFiles {
     /// Returns whether the checks inspect the files that [`ProfileFiles::file`] returns.
     ///
     /// Commands that seal files, or inspect them themselves, return false.
-    fn judges_sealed(&self) -> bool {
+    fn checks_sealed_files(&self) -> bool {
         true
     }
 
@@ -75,42 +70,27 @@ pub fn overlay(
     files: &dyn ProfileFiles,
     diagnostics: &mut Diagnostics,
 ) -> Layers {
-    let mut sources = Sources::default();
-    let defaults = add_defaults(&mut sources);
+    let mut sources = Sources::of_defaults();
+    let defaults = defaults::tree();
     let mut merged = Node::clone(defaults);
     let mut reader = Reader { files, sources: &mut sources, diagnostics, loaded: 0 };
     reader.add(name, None, &mut Vec::new(), &mut merged);
     for set in sets {
-        if let Some(layer) = set_layer(set, &mut sources, diagnostics) {
-            lay(&mut merged, layer);
+        match add_set(set, &mut sources) {
+            Ok(layer) => lay(&mut merged, &sources.get(layer).tree),
+            Err(refusal) => diagnostics.push(*refusal),
         }
     }
     drop_outdated_digests(&mut merged);
     Layers { defaults, merged, sources }
 }
 
-/// The lowest layer, parsed only once because one run may read many profiles.
-static DEFAULT_TREE: LazyLock<Node> =
-    LazyLock::new(|| parse::parse(DEFAULT_SOURCE, DEFAULTS, &mut Diagnostics::default()));
-
-fn add_defaults(sources: &mut Sources) -> &'static Node {
-    let (name, text) = ("default".to_owned(), DEFAULTS.to_owned());
-    sources.add(Source { kind: SourceKind::Default, name, text, visibility: Visibility::Lines });
-    &DEFAULT_TREE
-}
-
-/// Parses a text, and keeps it for messages.
-fn add_source(source: Source, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Node {
-    let index = sources.add(source);
-    parse::parse(index, &sources.get(index).text, diagnostics)
-}
-
 /// Merges a layer into the layers below it.
 ///
 /// A secret has one source, so a secret in another form replaces the one below instead of merging
 /// with it.
-fn lay(merged: &mut Node, layer: Node) {
-    for path in secrets::forms(&layer) {
+fn lay(merged: &mut Node, layer: &Node) {
+    for path in secrets::forms(layer) {
         let below = merged.get(&path).map(Node::keys);
         if below.is_some_and(|below| below != layer.get(&path).map(Node::keys).unwrap_or_default())
         {
@@ -141,13 +121,13 @@ impl Reader<'_> {
             self.push(problem, from);
             return;
         }
-        let Some(tree) = self.read(name, from) else { return };
+        let Some(layer) = self.read(name, from) else { return };
         chain.push(name.to_owned());
-        for (base, origin) in bases(&tree) {
+        for (base, origin) in bases(&self.sources.get(layer).tree) {
             self.add(&base, Some(origin), chain, merged);
         }
         chain.pop();
-        lay(merged, tree);
+        lay(merged, &self.sources.get(layer).tree);
     }
 
     fn refuse(&mut self, name: &str, chain: &[String]) -> Option<Diagnostic> {
@@ -165,7 +145,8 @@ impl Reader<'_> {
         None
     }
 
-    fn read(&mut self, name: &str, from: Option<Origin>) -> Option<Node> {
+    /// Reads profile `name`, and returns the index of its source.
+    fn read(&mut self, name: &str, from: Option<Origin>) -> Option<usize> {
         let read = match name.parse::<Label>() {
             Ok(_) => self.files.profile(name),
             Err(error) => Err(error.to_string()),
@@ -173,8 +154,8 @@ impl Reader<'_> {
         match read.and_then(|(file, bytes)| text_of(&file, bytes).map(|text| (file, text))) {
             Ok((file, text)) => {
                 let visibility = self.files.visibility(name);
-                let source = Source { kind: SourceKind::File, name: file, text, visibility };
-                Some(add_source(source, self.sources, self.diagnostics))
+                let kind = SourceKind::File;
+                Some(self.sources.add(kind, &file, text, visibility, self.diagnostics))
             }
             Err(reason) => {
                 let names = self.files.names();
@@ -224,13 +205,8 @@ fn text_of(file: &str, bytes: Vec<u8>) -> Result<String, String> {
     Ok(if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() })
 }
 
-/// Returns the layer of one `--set path=value`.
-fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let layer = read_set(set, sources);
-    layer.map_err(|refusal| diagnostics.push(*refusal)).ok()
-}
-
-fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
+/// Adds one `--set path=value`, and returns the index of its source.
+fn add_set(set: &str, sources: &mut Sources) -> Result<usize, Box<Diagnostic>> {
     let refuse =
         |message: String, help: String| Box::new(Diagnostic::error("RB0009", message).help(help));
     let (path, value) =
@@ -252,14 +228,14 @@ fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
         ));
     }
     let mut problems = Diagnostics::default();
-    let (name, text) = ("--set".to_owned(), set.to_owned());
-    let source = Source { kind: SourceKind::Set, name, text, visibility: Visibility::Lines };
-    let layer = add_source(source, sources, &mut problems);
+    let (kind, visibility) = (SourceKind::Set, Visibility::Lines);
+    let layer = sources.add(kind, "--set", set.to_owned(), visibility, &mut problems);
     if problems.has_errors() || set.contains('\n') {
         let (what, help) = not_toml(path, value.trim());
         return Err(refuse(format!("`--set {path}`: {what}"), help));
     }
-    secrets::first_secret(&layer).map_or(Ok(layer), |secret| Err(refuse_set(&secret).into()))
+    let secret = secrets::first_secret(&sources.get(layer).tree);
+    secret.map_or(Ok(layer), |secret| Err(refuse_set(&secret).into()))
 }
 
 /// Rejects a path that belongs to a secret, or is probably a misspelt one.
@@ -308,11 +284,9 @@ fn is_word_for(path: &str, value: &str) -> bool {
 
 /// Clears a digest that belongs to another tag, because a layer below the tag's sets it.
 fn drop_outdated_digests(tree: &mut Node) {
-    for image in
-        ["image", "redis.image", "storage.logs.fluentbit.image", "serviceMonitor.exporter.image"]
-    {
-        let Some(Value::Table(table)) = tree.get_mut(&Path::of(image)).map(|node| &mut node.value)
-        else {
+    for image in WorkloadImage::ALL {
+        let node = tree.get_mut(&Path::of(image.path()));
+        let Some(Value::Table(table)) = node.map(|node| &mut node.value) else {
             continue;
         };
         let layer = |table: &BTreeMap<String, Entry>, key: &str| {
@@ -336,32 +310,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_argument_whose_key_sounds_secret_is_refused_without_its_value() {
+    fn argument_with_secret_sounding_key_is_refused_unquoted() {
         for path in [
             "config.jwtsecret",
             "config.jwtSecrt",
             "config.jwtSecrt.value",
             "storage.logs.fluentbit.output.config.\"rdkafka.ssl.key.pem\"",
         ] {
-            let mut diagnostics = Diagnostics::default();
-            let set = format!("{path}=\"s3cr3t\"");
-            assert!(set_layer(&set, &mut Sources::default(), &mut diagnostics).is_none(), "{path}");
-            assert!(
-                diagnostics.has_errors() && !format!("{diagnostics:?}").contains("s3cr3t"),
-                "{path}"
-            );
+            let refusal = add_set(&format!("{path}=\"s3cr3t\""), &mut Sources::of_defaults());
+            let refusal = refusal.err().map(|refusal| format!("{refusal:?}"));
+            assert!(refusal.is_some_and(|refusal| !refusal.contains("s3cr3t")), "{path}");
         }
-        let mut diagnostics = Diagnostics::default();
-        assert!(
-            set_layer("config.defaultTokenLimit=5", &mut Sources::default(), &mut diagnostics)
-                .is_some()
-        );
-    }
-
-    #[test]
-    fn the_defaults_are_free_of_mistakes() {
-        let mut diagnostics = Diagnostics::default();
-        parse::parse(DEFAULT_SOURCE, DEFAULTS, &mut diagnostics);
-        assert_eq!(diagnostics.iter().next(), None);
+        assert!(add_set("config.defaultTokenLimit=5", &mut Sources::of_defaults()).is_ok());
     }
 }

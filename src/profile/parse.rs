@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
-use super::known_words;
+use super::key_names;
 use super::mode_text;
 use super::node::{Entry, Node, Origin, Table, Value};
 use crate::model::nesting;
@@ -119,7 +119,7 @@ impl Converter<'_> {
                 self.diagnostics.push(Diagnostic::error(code, message).at(origin).help(help));
                 continue;
             }
-            if self.keys == Keys::Known && !known_words::is_key_name(key.get_ref()) {
+            if self.keys == Keys::Known && !key_names::is_key_name(key.get_ref()) {
                 continue;
             }
             let node = self.value(value);

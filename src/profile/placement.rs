@@ -27,7 +27,7 @@ pub enum Where {
 }
 
 /// A header such as `[config]`.
-struct Header {
+struct TableHeader {
     /// The number of its line, and the offset of the end of that line.
     line: usize,
     end: usize,
@@ -55,10 +55,10 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
         let new = format!("{}{line}\n{}", &text[..start], &text[start..]);
         new.parse::<Table>().is_ok_and(|new| new == wanted)
     };
-    let mut above: Vec<&Header> =
+    let mut above: Vec<&TableHeader> =
         headers.iter().filter(|header| is_above(&header.path, &path)).collect();
     above.sort_by_key(|header| std::cmp::Reverse(header.path.len()));
-    for Header { line: at, end, path: of } in above {
+    for TableHeader { line: at, end, path: of } in above {
         let line = line_from(of.len());
         if is_right(*end, &line) {
             // The header without the line's comment, which may contain anything.
@@ -84,7 +84,7 @@ fn only_path(table: &Table) -> Option<Vec<String>> {
     (!path.is_empty()).then_some(path)
 }
 
-fn headers(text: &str) -> Vec<Header> {
+fn headers(text: &str) -> Vec<TableHeader> {
     let mut end = 0;
     let mut found = Vec::new();
     for (index, whole) in text.split_inclusive('\n').enumerate() {
@@ -97,7 +97,7 @@ fn headers(text: &str) -> Vec<Header> {
         if let Some(path) =
             trimmed.parse::<Table>().ok().filter(|_| is_one).as_ref().and_then(only_path)
         {
-            found.push(Header { line: index + 1, end, path });
+            found.push(TableHeader { line: index + 1, end, path });
         }
     }
     found
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_goes_where_the_table_is_open_and_else_to_the_top() {
+    fn line_goes_into_open_table_or_to_top() {
         let key = "config.jwtSecret";
         goes("", key, key, Where::Top);
         goes("a = 1\n[other]\nb = 2\n", key, key, Where::Top);
@@ -179,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_table_is_none() {
+    fn table_header_inside_string_is_ignored() {
         let text = "a = '''\n[config]\n'''\n[config]\nb = 1\n";
         goes(text, "config.jwtSecret", "jwtSecret", under("[config]", 4));
     }
 
     #[test]
-    fn what_is_stated_is_replaced_and_a_table_on_one_line_is_named() {
+    fn existing_key_is_replaced_and_inline_table_is_named() {
         let key = "config.jwtSecret";
         goes(
             "\n[config]\na = 1\njwtSecret = { generate = {} }\n",

@@ -1,6 +1,9 @@
 //! The names that the bundle itself uses in the relay's pods, and that a profile must not reuse.
 
 use super::settings::Settings;
+use crate::model::label::{
+    COMPONENT_LABEL, INSTANCE_LABEL, MANAGED_BY_LABEL, NAME_LABEL, PART_OF_LABEL, VERSION_LABEL,
+};
 
 /// The bundle's own containers.
 pub const CONTAINERS: [&str; 4] = ["claude-relay", "fluent-bit", "json-exporter", "prepare"];
@@ -30,22 +33,16 @@ pub const FLUENT_BIT_PORT: i64 = 2020;
 
 /// The pod labels that selectors and the bundle's tools depend on.
 pub const POD_LABELS: [&str; 4] = [
-    "app.kubernetes.io/name",
-    "app.kubernetes.io/instance",
-    "app.kubernetes.io/component",
+    NAME_LABEL,
+    INSTANCE_LABEL,
+    COMPONENT_LABEL,
     // The Deployment controller sets this label.
     "pod-template-hash",
 ];
 
 /// The labels of every object.
-pub const OBJECT_LABELS: [&str; 6] = [
-    "app.kubernetes.io/name",
-    "app.kubernetes.io/instance",
-    "app.kubernetes.io/component",
-    "app.kubernetes.io/managed-by",
-    "app.kubernetes.io/part-of",
-    "app.kubernetes.io/version",
-];
+pub const OBJECT_LABELS: [&str; 6] =
+    [NAME_LABEL, INSTANCE_LABEL, COMPONENT_LABEL, MANAGED_BY_LABEL, PART_OF_LABEL, VERSION_LABEL];
 
 /// The prefixes of the bundle's own annotations.
 pub const ANNOTATION_PREFIXES: [&str; 1] = ["checksum/"];

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::node::Path;
 use super::settings::{Image, LogMode, OutputKind, OutputValue, PullPolicy, Settings};
 use super::workload_image::WorkloadImage;
-use crate::images::lock::{Lock, LockedImage};
-use crate::images::reference::{Reference, without_digest};
+use crate::images::lock::{ImagesLock, LockedImage};
+use crate::images::reference::{ImageReference, without_digest};
 use crate::model::digest::Digest;
 use crate::model::secret::SecretForm;
 use crate::model::text::{Label, Tag, split_registry};
@@ -25,7 +25,7 @@ pub struct Profile {
     /// The `--set` arguments as given.
     pub sets: Vec<String>,
     /// The image lock, if it lists this profile.
-    pub lock: Option<Lock>,
+    pub lock: Option<ImagesLock>,
 }
 
 /// The chart's app name: part of object names and the value of a selector label.
@@ -83,7 +83,7 @@ impl Names {
 
 /// A use of a secret by a pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Purpose {
+pub enum SecretPurpose {
     JwtSecret,
     EncryptionKey,
     AdminPassword,
@@ -96,7 +96,7 @@ pub enum Purpose {
     },
 }
 
-impl Purpose {
+impl SecretPurpose {
     /// Returns the key in generated Secrets: the chart's key, if the chart has one.
     pub fn data_key(&self) -> String {
         match self {
@@ -114,7 +114,7 @@ impl Purpose {
 
 /// A secret as a pod references it.
 pub struct SecretRef<'a> {
-    pub purpose: Purpose,
+    pub purpose: SecretPurpose,
     pub form: &'a SecretForm,
     /// The name of the Secret.
     pub object: String,
@@ -126,11 +126,11 @@ pub struct SecretRef<'a> {
 
 impl Profile {
     /// Returns the secret of `purpose`, if the profile uses one.
-    pub fn secret(&self, purpose: &Purpose) -> Option<SecretRef<'_>> {
+    pub fn secret(&self, purpose: &SecretPurpose) -> Option<SecretRef<'_>> {
         let form = self.form(purpose)?;
         let full = &self.names.full;
         let (object, key) = match form {
-            SecretForm::Generate { .. } if *purpose == Purpose::EncryptionKey => {
+            SecretForm::Generate { .. } if *purpose == SecretPurpose::EncryptionKey => {
                 (format!("{full}-encryption-key"), purpose.data_key())
             }
             SecretForm::Generate { .. } => (format!("{full}-generated"), purpose.data_key()),
@@ -152,30 +152,30 @@ impl Profile {
         Some(SecretRef { purpose: purpose.clone(), form, object, key, token })
     }
 
-    fn form(&self, purpose: &Purpose) -> Option<&SecretForm> {
+    fn form(&self, purpose: &SecretPurpose) -> Option<&SecretForm> {
         let settings = &self.settings;
         match purpose {
-            Purpose::JwtSecret => Some(&settings.config.jwt_secret),
-            Purpose::EncryptionKey => Some(&settings.config.encryption_key),
-            Purpose::AdminPassword => Some(&settings.config.admin_password),
-            Purpose::RedisPassword if settings.redis.enabled => {
+            SecretPurpose::JwtSecret => Some(&settings.config.jwt_secret),
+            SecretPurpose::EncryptionKey => Some(&settings.config.encryption_key),
+            SecretPurpose::AdminPassword => Some(&settings.config.admin_password),
+            SecretPurpose::RedisPassword if settings.redis.enabled => {
                 Some(&settings.redis.auth.password).filter(|_| settings.redis.auth.enabled)
             }
-            Purpose::RedisPassword => settings.external_redis.password.as_ref(),
-            Purpose::Output { property, index } => settings.output_secret(property, *index),
+            SecretPurpose::RedisPassword => settings.external_redis.password.as_ref(),
+            SecretPurpose::Output { property, index } => settings.output_secret(property, *index),
         }
     }
 
     /// Returns the path of the profile key that configures the secret of `purpose`.
-    pub fn key_of(&self, purpose: &Purpose) -> Path {
+    pub fn key_of(&self, purpose: &SecretPurpose) -> Path {
         let config = &self.settings.storage.logs.fluentbit.output.config;
         let path = match purpose {
-            Purpose::JwtSecret => "config.jwtSecret",
-            Purpose::EncryptionKey => "config.encryptionKey",
-            Purpose::AdminPassword => "config.adminPassword",
-            Purpose::RedisPassword if self.settings.redis.enabled => "redis.auth.password",
-            Purpose::RedisPassword => "externalRedis.password",
-            Purpose::Output { property, index } => {
+            SecretPurpose::JwtSecret => "config.jwtSecret",
+            SecretPurpose::EncryptionKey => "config.encryptionKey",
+            SecretPurpose::AdminPassword => "config.adminPassword",
+            SecretPurpose::RedisPassword if self.settings.redis.enabled => "redis.auth.password",
+            SecretPurpose::RedisPassword => "externalRedis.password",
+            SecretPurpose::Output { property, index } => {
                 let written =
                     config.keys().find(|key| key.to_lowercase() == *property).unwrap_or(property);
                 let path = Path::of("storage.logs.fluentbit.output.config").key(written);
@@ -193,10 +193,10 @@ impl Profile {
     /// Returns every secret that the profile's pods consume, in a fixed order.
     pub fn secrets(&self) -> Vec<SecretRef<'_>> {
         let fixed = [
-            Purpose::JwtSecret,
-            Purpose::EncryptionKey,
-            Purpose::AdminPassword,
-            Purpose::RedisPassword,
+            SecretPurpose::JwtSecret,
+            SecretPurpose::EncryptionKey,
+            SecretPurpose::AdminPassword,
+            SecretPurpose::RedisPassword,
         ];
         let outputs = self.settings.output_secrets();
         fixed.into_iter().chain(outputs).filter_map(|purpose| self.secret(&purpose)).collect()
@@ -248,11 +248,11 @@ impl Settings {
     }
 
     /// Returns the secrets of Fluent Bit's output.
-    pub fn output_secrets(&self) -> impl Iterator<Item = Purpose> {
+    pub fn output_secrets(&self) -> impl Iterator<Item = SecretPurpose> {
         let config = &self.storage.logs.fluentbit.output.config;
         config.iter().filter(|_| self.has_fluent_bit()).flat_map(|(key, value)| {
             let property = key.to_lowercase();
-            let purpose = |index| Purpose::Output { property: property.clone(), index };
+            let purpose = |index| SecretPurpose::Output { property: property.clone(), index };
             match value {
                 OutputValue::Secret(_) => vec![purpose(None)],
                 OutputValue::List(items) => {
@@ -320,7 +320,7 @@ impl Profile {
 
     /// Returns the lock's entry for the image that `source` names.
     pub fn locked(&self, source: &str) -> Option<&LockedImage> {
-        let source: Reference = source.parse().ok()?;
+        let source: ImageReference = source.parse().ok()?;
         self.lock.as_ref()?.images.get(&source)
     }
 
@@ -413,7 +413,13 @@ impl Settings {
     /// of their keys.
     pub fn images_used(&self) -> impl Iterator<Item = (WorkloadImage, ImageRef)> {
         let used = WorkloadImage::ALL.into_iter().filter(|image| image.is_used(self));
-        used.map(|image| (image, image.resolve(self)))
+        used.map(|image| {
+            let resolved = match image {
+                WorkloadImage::Relay => self.relay_image(),
+                other => self.image_ref(other.of(self), None),
+            };
+            (image, resolved)
+        })
     }
 
     /// Returns each image that this profile's pods run, with the path of the key that sets it.

@@ -10,10 +10,8 @@ use std::sync::LazyLock;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::diagnostic::Diagnostics;
+use super::defaults;
 use super::node::{self, Node};
-use super::overlay::DEFAULTS;
-use super::parse;
 use super::settings::Settings;
 
 /// The maximum length in characters of a description from Kubernetes, which is cut to its first
@@ -94,7 +92,7 @@ fn build() -> Value {
     definitions.values_mut().for_each(tidy);
     tidy(&mut root);
     make_optional(&mut root);
-    set_default(&mut root, &parse::parse(0, DEFAULTS, &mut Diagnostics::default()));
+    set_default(&mut root, defaults::tree());
     keep_used(&mut definitions, &root);
     root["$defs"] = Value::Object(definitions);
     root["title"] = json!("A deployment profile of relay-bundle");
@@ -289,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_of_kubernetes_becomes_its_first_sentence() {
+    fn kubernetes_description_becomes_its_first_sentence() {
         assert_eq!(first_sentence("Does a thing. More\nwords."), "Does a thing.");
         assert_eq!(first_sentence("One\nline\n\nanother"), "One line");
         let long = first_sentence(&"word ".repeat(60));

@@ -8,7 +8,7 @@ use super::secrets::{
     is_key, is_misfit_of_output, is_misnamed, is_name, is_reference, is_secret_path,
     is_unknown_property, may_be_part,
 };
-use super::{key_types, known_words};
+use super::{key_names, key_types, known_words};
 use crate::model::credential::{
     is_login_option, may_assign_secret, may_hold_login, resembles_secret, sounds_secret,
 };
@@ -16,9 +16,13 @@ use crate::model::credential::{
 /// Longer numbers may be a password without quotes.
 const NUMBER_BYTES_MAX: usize = 5;
 
+/// The most keys of a table in which each value is compared with the others. The values of a larger
+/// one are hidden.
+const PAIR_KEYS_MAX: usize = 32;
+
 /// One step from the root of a tree to a value, with its sibling values.
 #[derive(Clone, Copy)]
-pub(super) enum Step<'a> {
+pub(super) enum TreeStep<'a> {
     Key(&'a Table, &'a str),
     Index(&'a [Node], usize),
 }
@@ -31,11 +35,11 @@ pub(super) fn is_hidden(tree: &Node, path: &Path) -> bool {
         let (step, next) = match (segment, &node.value) {
             (Segment::Key(key), Value::Table(table)) => {
                 let Some((key, Entry { node, .. })) = table.get_key_value(key) else { break };
-                (Step::Key(table, key), node)
+                (TreeStep::Key(table, key), node)
             }
             (Segment::Index(index), Value::Array(items)) => {
                 let Some(node) = items.get(*index) else { break };
-                (Step::Index(items, *index), node)
+                (TreeStep::Index(items, *index), node)
             }
             _ => break,
         };
@@ -47,7 +51,7 @@ pub(super) fn is_hidden(tree: &Node, path: &Path) -> bool {
 
 /// Returns whether a value is or may be a secret, judged by its key, an outer key, its siblings, its
 /// own text or the type that the schema expects.
-pub(super) fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
+pub(super) fn is_secret(node: &Node, steps: &[TreeStep<'_>]) -> bool {
     let text = match &node.value {
         // A boolean reveals nothing; a number may be a password without quotes.
         Value::Bool(_) => return false,
@@ -86,18 +90,18 @@ fn is_harmless(value: &Value) -> bool {
 }
 
 /// Returns whether the value with this text stands in the place of a secret.
-fn is_in_secret(text: &str, steps: &[Step<'_>]) -> bool {
+fn is_in_secret(text: &str, steps: &[TreeStep<'_>]) -> bool {
     let mut path = Path::default();
     let mut found = false;
     for step in steps {
         match *step {
-            Step::Index(items, index) => {
+            TreeStep::Index(items, index) => {
                 // An argument may join an option's name and value without a separator.
                 let is_option = is_argument(&path) && resembles_secret(text);
                 found = found || is_option || follows_option(items, index);
                 path = path.index(index);
             }
-            Step::Key(table, key) => {
+            TreeStep::Key(table, key) => {
                 found = found || is_torn(path.0.last(), key) || is_unnamed(&path, table, key);
                 path = path.key(key);
                 found = found
@@ -110,10 +114,10 @@ fn is_in_secret(text: &str, steps: &[Step<'_>]) -> bool {
     found
 }
 
-fn path_of(steps: &[Step<'_>]) -> Path {
-    let segment = |step: &Step<'_>| match *step {
-        Step::Key(_, key) => Segment::Key(key.to_owned()),
-        Step::Index(_, index) => Segment::Index(index),
+fn path_of(steps: &[TreeStep<'_>]) -> Path {
+    let segment = |step: &TreeStep<'_>| match *step {
+        TreeStep::Key(_, key) => Segment::Key(key.to_owned()),
+        TreeStep::Index(_, index) => Segment::Index(index),
     };
     Path(steps.iter().map(segment).collect())
 }
@@ -123,14 +127,14 @@ fn is_secret_key(path: &Path, key: &str) -> bool {
         // Our own keys for secrets are recognised by their paths.
         return !is_name(path, key) && !is_key(path);
     }
-    is_unknown_property(path) || !known_words::is_key_name(key) && resembles_secret(key)
+    is_unknown_property(path) || !key_names::is_key_name(key) && resembles_secret(key)
 }
 
 /// Returns whether a dot splits the name of a secret, as in `adminPass.word`.
 fn is_torn(before: Option<&Segment>, key: &str) -> bool {
     let Some(before) = before.and_then(Segment::as_key) else { return false };
-    !known_words::is_key_name(before)
-        && !known_words::is_key_name(key)
+    !key_names::is_key_name(before)
+        && !key_names::is_key_name(key)
         && resembles_secret(&format!("{before}{key}"))
 }
 
@@ -139,13 +143,13 @@ fn is_torn(before: Option<&Segment>, key: &str) -> bool {
 fn is_in_pair(table: &Table, key: &str) -> bool {
     let names_secret = |(name, entry): (&String, &Entry)| match &entry.node.value {
         Value::Text(text) if name != key => {
-            (name == "name" || !known_words::is_key_name(name)) && resembles_secret(text)
+            (name == "name" || !key_names::is_key_name(name)) && resembles_secret(text)
         }
         _ => false,
     };
     key != "name"
-        && (key == "value" || key == "valueFrom" || !known_words::is_key_name(key))
-        && table.iter().any(names_secret)
+        && (key == "value" || key == "valueFrom" || !key_names::is_key_name(key))
+        && (table.len() > PAIR_KEYS_MAX || table.iter().any(names_secret))
 }
 
 /// Returns whether `key` is the value of a pair whose name is missing or no name, as in
@@ -180,7 +184,7 @@ fn follows_option(items: &[Node], index: usize) -> bool {
 
 /// Returns whether an unknown key may be a secret: it is inside one, or where the schema has no
 /// table.
-pub(super) fn is_hidden_key(key: &str, steps: &[Step<'_>]) -> bool {
+pub(super) fn is_hidden_key(key: &str, steps: &[TreeStep<'_>]) -> bool {
     let path = path_of(steps);
     may_be_part(&path.0, key) || is_in_secret("", steps) || !key_types::is_table(&path)
 }

@@ -3,27 +3,19 @@
 use std::str::FromStr;
 
 use super::node::{Node, Path, Segment, Value};
-use super::{explain, known_words, schema};
+use super::variables::SECRET_VARIABLES;
+use super::{explain, key_names, schema};
 use crate::fluent_bit::{is_librdkafka_secret, is_list_property, is_text_of_property};
-pub use crate::model::credential::sounds_secret;
+use crate::model::credential::sounds_secret;
 use crate::model::credential::{may_assign_secret, resembles_secret};
 use crate::model::secret::{Counter, GeneratedLength};
 use crate::model::text::{AgeFile, DataKey, ObjectName};
-
-/// The keys that take a secret; credentials of Fluent Bit outputs are recognised by their names.
-pub const SECRET_KEYS: [&str; 5] = [
-    "config.jwtSecret",
-    "config.encryptionKey",
-    "config.adminPassword",
-    "redis.auth.password",
-    "externalRedis.password",
-];
 
 const OUTPUT_CONFIG: &str = "storage.logs.fluentbit.output.config";
 
 /// Returns whether the value at `path` is a secret or part of one.
 pub fn is_secret_path(path: &Path) -> bool {
-    let known = SECRET_KEYS.iter().any(|key| rest_below(path, key).is_some());
+    let known = SECRET_VARIABLES.iter().any(|(key, _)| rest_below(path, key).is_some());
     known || is_output_credential(path)
 }
 
@@ -57,7 +49,7 @@ pub(super) fn is_unknown_property(path: &Path) -> bool {
     let property = rest_below(path, OUTPUT_CONFIG).and_then(|rest| rest.first()?.as_key());
     property.is_some_and(|key| {
         let lower = key.to_ascii_lowercase();
-        !known_words::is_key_name(&lower) && !lower.starts_with("rdkafka.")
+        !key_names::is_key_name(&lower) && !lower.starts_with("rdkafka.")
     })
 }
 
@@ -87,7 +79,7 @@ pub fn may_be_secret(path: &Path) -> bool {
 pub fn may_be_misspelt(path: &Path) -> bool {
     let mut keys = path.0.iter().filter_map(Segment::as_key);
     let is_free = !explain::is_key(path) || rest_below(path, OUTPUT_CONFIG).is_some();
-    is_free && keys.any(|key| !known_words::is_key_name(key) && resembles_secret(key))
+    is_free && keys.any(|key| !key_names::is_key_name(key) && resembles_secret(key))
 }
 
 /// Returns `path` cut before the first unknown key that may be a secret, as messages may show it.
@@ -95,7 +87,7 @@ pub fn shown_path(path: &Path) -> Path {
     let is_hidden = |&at: &usize| {
         path.0[at]
             .as_key()
-            .is_some_and(|key| !known_words::is_key_name(key) && may_be_part(&path.0[..at], key))
+            .is_some_and(|key| !key_names::is_key_name(key) && may_be_part(&path.0[..at], key))
     };
     let end = (0..path.0.len()).find(is_hidden).unwrap_or(path.0.len());
     Path(path.0[..end].to_vec())
@@ -119,7 +111,7 @@ fn is_inside_secret(way: &[Segment]) -> bool {
     (1..=way.len()).any(|end| {
         let path = Path(way[..end].to_vec());
         let Some(key) = way[end - 1].as_key() else { return false };
-        let is_unknown = !known_words::is_key_name(key) && !is_name(&path, key);
+        let is_unknown = !key_names::is_key_name(key) && !is_name(&path, key);
         is_secret_path(&path) || refers_to_secret(key) || is_unknown && resembles_secret(key)
     })
 }
@@ -160,8 +152,10 @@ pub fn forms(layer: &Node) -> Vec<Path> {
     let output = Path::of(OUTPUT_CONFIG);
     let properties =
         layer.get(&output).and_then(Node::as_table).into_iter().flat_map(|table| table.keys());
-    let fixed =
-        SECRET_KEYS.iter().map(|key| Path::of(key)).filter(|path| layer.get(path).is_some());
+    let fixed = SECRET_VARIABLES
+        .iter()
+        .map(|(key, _)| Path::of(key))
+        .filter(|path| layer.get(path).is_some());
     fixed.chain(properties.map(|key| output.key(key))).collect()
 }
 

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_word_is_recognised_and_another_word_is_not() {
+    fn misspelled_word_is_recognized_but_other_word_is_not() {
         assert_eq!(among("replicacount", &["image", "replicaCount"]), Some("replicaCount"));
         assert_eq!(among("lgoLevel", &["logLevel", "logMaxSize"]), Some("logLevel"));
         assert_eq!(among("banana", &["image", "replicaCount"]), None);

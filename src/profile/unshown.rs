@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use super::diagnostic::Diagnostics;
 use super::known_words;
-use super::node::{Node, Sources, Value, Visibility};
+use super::node::{Node, Value};
+use super::sources::Sources;
 
 /// The number of characters to search for; messages repeat at least this much of a text.
 const REPEATED_CHARS: usize = 80;
@@ -21,13 +22,8 @@ pub(super) struct UnshownTexts(BTreeSet<String>);
 
 impl UnshownTexts {
     /// Collects the texts and numbers of `tree`, which must still contain the invalid ones.
-    pub(super) fn new(tree: &Node, sources: &Sources, diagnostics: &Diagnostics) -> Self {
-        let mut hidden: BTreeSet<usize> = diagnostics
-            .iter()
-            .filter(|finding| ["RB0001", "RB0006"].contains(&finding.code))
-            .filter_map(|finding| Some(finding.origin?.source))
-            .collect();
-        hidden.extend(sources.indices_with(Visibility::Places));
+    pub(super) fn new(tree: &Node, sources: &Sources) -> Self {
+        let hidden: BTreeSet<usize> = sources.unreliable().collect();
         let mut texts = BTreeSet::new();
         if !hidden.is_empty() {
             collect(tree, &hidden, &mut texts);
@@ -47,7 +43,7 @@ impl UnshownTexts {
                 finding.message = format!("{path}the value is not valid, and is not shown");
             }
             if finding.help.as_deref().is_some_and(|help| self.is_repeated_in(help)) {
-                finding.help = Some("mend the syntax of the profile first".to_owned());
+                finding.help = Some("fix the syntax of the profile first".to_owned());
             }
         });
     }

@@ -1,6 +1,5 @@
 //! The images of the bundle's own workloads.
 
-use super::resolve::ImageRef;
 use super::settings::{Image, Settings};
 
 /// An image of a workload, in the order of the keys.
@@ -40,16 +39,6 @@ impl WorkloadImage {
         match self {
             Self::Relay => app_version,
             Self::Redis | Self::Exporter | Self::FluentBit => "",
-        }
-    }
-
-    /// Returns the image's reference in the cluster.
-    pub fn resolve(self, settings: &Settings) -> ImageRef {
-        match self {
-            Self::Relay => settings.relay_image(),
-            Self::Redis | Self::Exporter | Self::FluentBit => {
-                settings.image_ref(self.of(settings), None)
-            }
         }
     }
 

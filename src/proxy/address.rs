@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proxy_without_scheme_or_port_gets_the_usual_ones() {
+    fn proxy_without_scheme_or_port_gets_defaults() {
         for (text, shown) in [
             ("proxy", "http://proxy:80"),
             ("proxy:3128", "http://proxy:3128"),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_an_address_is_refused() {
+    fn invalid_address_is_refused() {
         for text in [
             "",
             "http://",

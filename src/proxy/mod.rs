@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn proxy_of_environment_is_used_unless_no_proxy_names_the_server() {
+    fn environment_proxy_is_used_unless_no_proxy_matches() {
         let table = [
             ("https://api.example.internal:6443", "", "http://proxy:3128"),
             ("https://api.example.internal:6443", ".example.internal", "direct"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_reached_without_the_proxy_of_the_environment() {
+    fn loopback_bypasses_environment_proxy() {
         for server in [
             "https://127.0.0.1:6443",
             "https://127.8.9.1",
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn variable_is_chosen_by_the_scheme_of_the_server() {
+    fn proxy_variable_is_chosen_by_server_scheme() {
         let both = ProxyEnvironment {
             https: Some("http://secure:1".to_owned()),
             http: Some("http://plain:1".to_owned()),

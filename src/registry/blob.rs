@@ -6,14 +6,13 @@ use std::io;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
 use super::client::{Call, Registry};
-use super::error::{
-    RegistryAction, RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure,
-};
+use super::error::{RegistryAction, RegistryContent, RegistryError, RegistryFault, RequestFailure};
 use super::host::Repository;
+use super::place::RegistryPlace;
 use super::range;
 use super::reply::RegistryReply;
 use crate::images::manifest::{Descriptor, MANIFEST_BYTES_MAX};
-use crate::images::reference::Reference;
+use crate::images::reference::ImageReference;
 use crate::model::digest::Digest;
 
 /// The read buffer size.
@@ -24,7 +23,7 @@ const PROGRESS_BYTES: u64 = 1 << 20;
 /// A request for a config or layer of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct BlobRequest<'a> {
-    pub image: &'a Reference,
+    pub image: &'a ImageReference,
     pub digest: Digest,
     /// The full size of the blob.
     pub size: u64,

@@ -10,21 +10,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::challenge::Challenge;
 use super::credentials::RegistryCredentials;
-use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure};
-use super::host::{Mirror, PlainHosts, Repository, Wire, host_of, is_loopback};
+use super::error::{LoginUse, RegistryFault, RequestFailure};
+use super::host::{Mirror, PlainHosts, Repository, Wire, is_loopback};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::reply::{Authorization, RegistryReply, SMALL_BYTES_MAX};
 use super::settings::{Persistence, RegistrySettings, RegistrySettingsError};
 use super::tls;
-use super::token::basic;
-use super::transport::{HttpBody, HttpRequest, HttpTransport};
+use super::token::{basic, request_token};
+use super::transport::{HttpBody, HttpRequest, HttpTransport, place_of};
 use super::upload_body::CallBody;
-use crate::images::reference::Reference;
+use crate::images::reference::ImageReference;
 
 /// A registry client that threads can share. Without `Debug`, because it contains credentials.
 pub struct Registry {
     pub(super) transport: HttpTransport,
-    pub(super) plain_hosts: PlainHosts,
     credentials: RegistryCredentials,
     mirrors: Vec<Mirror>,
     helper_patience: Duration,
@@ -90,8 +89,12 @@ impl Registry {
     pub fn new(settings: RegistrySettings) -> Result<Self, RegistrySettingsError> {
         let tls = tls::configure(settings.ca.as_deref())?;
         Ok(Self {
-            transport: HttpTransport::new(tls, settings.proxies, settings.timeouts),
-            plain_hosts: PlainHosts::new(settings.plain_http),
+            transport: HttpTransport::new(
+                tls,
+                settings.proxies,
+                settings.timeouts,
+                PlainHosts::new(settings.plain_http),
+            ),
             credentials: settings.credentials,
             mirrors: settings.mirrors,
             helper_patience: settings.timeouts.helper,
@@ -103,7 +106,7 @@ impl Registry {
     }
 
     /// Returns the repository of an image, at its registry or at a mirror.
-    pub(super) fn repository(&self, image: &Reference) -> Repository {
+    pub(super) fn repository(&self, image: &ImageReference) -> Repository {
         Repository::locate(image, &self.mirrors)
     }
 
@@ -166,7 +169,9 @@ impl Registry {
         let header = match challenge {
             None => return Err(RegistryFault::Challenge.at(place)),
             Some(Challenge::Basic) => login.as_ref().and_then(basic),
-            Some(Challenge::Bearer(service)) => self.token(place, &service, login.as_ref())?,
+            Some(Challenge::Bearer(service)) => {
+                request_token(&self.transport, place, &service, login.as_ref())?
+            }
         };
         let denied = RegistryFault::Denied { code: 401, access, error };
         header.map(|header| Authorization { header, access }).ok_or_else(|| denied.at(place))
@@ -213,26 +218,13 @@ impl Registry {
             let target =
                 answer.header(&LOCATION).and_then(|location| redirect::target(&uri, location));
             let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(&answer.place))?;
-            self.check(&target, Wire::of(&uri)).map_err(|why| why.at(&answer.place))?;
+            self.transport.check(&target, Wire::of(&uri)).map_err(|why| why.at(&answer.place))?;
             is_home &= redirect::is_same_server(&uri, &target);
             // Read the answer to its end, so that the connection can be reused.
             let _ = answer.read_all(SMALL_BYTES_MAX);
             uri = target;
         }
         Err(RegistryFault::RedirectLoop.at(&place_of(&start.uri)))
-    }
-
-    /// Checks an address that a server returned: no downgrade from TLS, and plain HTTP only to
-    /// listed hosts and this machine.
-    pub(super) fn check(&self, target: &Uri, from: Option<Wire>) -> Result<(), RegistryFault> {
-        match Wire::of(target) {
-            Some(Wire::Tls) => Ok(()),
-            Some(Wire::Plain) if from != Some(Wire::Tls) && self.plain_hosts.allow(target) => {
-                Ok(())
-            }
-            Some(Wire::Plain) => Err(RegistryFault::PlainHttp { to: place_of(target).host }),
-            None => Err(RegistryFault::BadRedirect),
-        }
     }
 
     /// Returns the URI of a path below a repository.
@@ -243,7 +235,7 @@ impl Registry {
     /// Returns the protocol for a host: TLS, except for listed hosts. Servers on this machine are
     /// probed.
     fn wire(&self, address: &str) -> Wire {
-        if self.plain_hosts.lists(address) {
+        if self.transport.plain_hosts.lists(address) {
             return Wire::Plain;
         }
         if !is_loopback(address) {
@@ -294,10 +286,6 @@ fn uri(wire: Wire, repository: &Repository, path: &str) -> Uri {
     let text =
         format!("{}://{}/v2/{}/{path}", wire.scheme(), repository.address(), repository.path);
     text.parse().expect("a reference has only characters that an address may have")
-}
-
-pub(super) fn place_of(uri: &Uri) -> RegistryPlace {
-    RegistryPlace { host: host_of(uri), proxy: None }
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::credentials::CredentialError;
+use super::place::RegistryPlace;
 use super::redirect::REDIRECTS_MAX;
 use crate::images::manifest::{BadManifest, MediaType, NoChild};
-use crate::images::reference::Reference;
+use crate::images::reference::ImageReference;
 use crate::model::digest::Digest;
-use crate::model::text::shortened;
+use crate::model::printable::{shortened, start_of};
 use crate::model::url::without_user_info;
 use crate::proxy::ProxyError;
 
@@ -59,17 +60,8 @@ impl RegistryAction {
 /// The content of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryContent {
-    Manifest { image: Reference },
-    Blob { image: Reference, digest: Digest },
-}
-
-/// A host, and the proxy for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryPlace {
-    /// Host and port. Without the path, because a signed storage URL contains a credential.
-    pub host: String,
-    /// The proxy without its login.
-    pub proxy: Option<String>,
+    Manifest { image: ImageReference },
+    Blob { image: ImageReference, digest: Digest },
 }
 
 /// Whether credentials were sent.
@@ -173,15 +165,15 @@ fn without(access: LoginUse) -> &'static str {
 }
 
 impl RegistryContent {
-    pub(super) fn manifest(image: &Reference) -> Self {
+    pub(super) fn manifest(image: &ImageReference) -> Self {
         Self::Manifest { image: image.clone() }
     }
 
-    pub(super) fn blob(image: &Reference, digest: Digest) -> Self {
+    pub(super) fn blob(image: &ImageReference, digest: Digest) -> Self {
         Self::Blob { image: image.clone(), digest }
     }
 
-    pub(super) fn image(&self) -> &Reference {
+    pub(super) fn image(&self) -> &ImageReference {
         let (Self::Manifest { image } | Self::Blob { image, .. }) = self;
         image
     }
@@ -193,13 +185,6 @@ impl fmt::Display for RegistryContent {
             Self::Manifest { image } => write!(f, "the manifest of `{image}`"),
             Self::Blob { image, digest } => write!(f, "blob sha256:{digest} of `{image}`"),
         }
-    }
-}
-
-impl fmt::Display for RegistryPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host)?;
-        self.proxy.as_ref().map_or(Ok(()), |proxy| write!(f, " through the proxy {proxy}"))
     }
 }
 
@@ -287,8 +272,7 @@ impl fmt::Display for ReportedError {
         if text.is_empty() {
             return Ok(());
         }
-        let end = text.char_indices().nth(REPORTED_CHARACTERS_MAX).map_or(text.len(), |(at, _)| at);
-        write!(f, " {}", &text[..end])
+        write!(f, " {}", start_of(&text, REPORTED_CHARACTERS_MAX))
     }
 }
 
@@ -304,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn only_faults_of_the_host_speak_for_other_images() {
+    fn only_host_faults_apply_to_other_images() {
         let digest = Digest::of(b"");
         let of_one = [
             RegistryFault::UnknownImage,
@@ -348,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_registry_are_short_and_without_logins() {
+    fn registry_error_text_is_truncated_and_without_logins() {
         let of = |message: &str| {
             let body = serde_json::json!({"errors": [{"code": "DENIED", "message": message}]});
             ReportedError::read(body.to_string().as_bytes()).to_string()

@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use http::Uri;
 
-use super::error::RegistryPlace;
-use crate::images::reference::{InvalidReference, Reference};
-use crate::model::text::{shortened, split_registry};
+use super::place::RegistryPlace;
+use crate::images::reference::{ImageReference, InvalidReference};
+use crate::model::printable::shortened;
+use crate::model::text::split_registry;
 
 /// The host in the names of Docker Hub images, and the host that serves them.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -92,9 +93,9 @@ impl RegistryPrefix {
     /// # Errors
     ///
     /// When the reference becomes too long.
-    pub fn place(&self, image: &Reference) -> Result<Reference, InvalidReference> {
+    pub fn place(&self, image: &ImageReference) -> Result<ImageReference, InvalidReference> {
         let tag = image.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
-        let placed: Reference =
+        let placed: ImageReference =
             format!("{}/{}{}{tag}", self.host, self.prefix, image.repository()).parse()?;
         Ok(image.digest().map_or(placed.clone(), |digest| placed.pinned(digest)))
     }
@@ -115,7 +116,7 @@ impl fmt::Display for PlainHost {
 
 /// Returns the host and path of a reference that contains its registry.
 fn repository_of(text: &str) -> Option<(String, String)> {
-    let reference: Reference = text.parse().ok()?;
+    let reference: ImageReference = text.parse().ok()?;
     let (registry, path) = split_registry(text);
     let is_repository = reference.tag().is_none() && reference.digest().is_none();
     registry.filter(|_| is_repository).map(|_| (reference.registry().to_owned(), path.to_owned()))
@@ -131,7 +132,7 @@ pub(super) struct Repository {
 
 impl Repository {
     /// Returns the repository of an image, at its registry or a mirror.
-    pub(super) fn locate(image: &Reference, mirrors: &[Mirror]) -> Self {
+    pub(super) fn locate(image: &ImageReference, mirrors: &[Mirror]) -> Self {
         let path = image.repository();
         match mirrors.iter().find(|mirror| mirror.of == image.registry()) {
             None => Self { host: image.registry().to_owned(), path },
@@ -154,8 +155,8 @@ impl Repository {
 
 /// Returns whether two references name one repository and tag at one server. Port 443 may be omitted,
 /// and Docker Hub has two names; an address and a name of one server count as two.
-pub fn is_same_place(one: &Reference, other: &Reference) -> bool {
-    let place = |image: &Reference| {
+pub fn is_same_place(one: &ImageReference, other: &ImageReference) -> bool {
+    let place = |image: &ImageReference| {
         let repository = Repository::locate(image, &[]);
         let server = repository.address();
         let server = server.strip_suffix(":443").unwrap_or(server).to_owned();
@@ -233,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_host_has_a_port_and_nothing_else() {
+    fn plain_host_has_port_and_nothing_else() {
         assert!("registry.example.internal:5000".parse::<PlainHost>().is_ok());
         assert!("registry:5000".parse::<PlainHost>().is_ok());
         for text in [
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn mirror_replaces_the_host_and_keeps_the_path() {
+    fn mirror_replaces_host_and_keeps_path() {
         let located = |mirror: &str, image: &str| {
             let repository =
                 Repository::locate(&image.parse().unwrap(), &[mirror.parse().unwrap()]);
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn prefix_replaces_the_host_and_keeps_path_tag_and_digest() {
+    fn prefix_replaces_host_and_keeps_path_tag_and_digest() {
         let digest = "a".repeat(64);
         let placed = |prefix: &str, image: &str| {
             let prefix: RegistryPrefix = prefix.parse().unwrap();

@@ -6,13 +6,16 @@ use serde::Deserialize;
 
 use super::client::{Call, Registry};
 use super::error::RegistryAction::Fetch;
-use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
 use super::host::Repository;
+use super::place::RegistryPlace;
 use super::reply::RegistryReply;
 use crate::images::lock::LockedImage;
-use crate::images::manifest::{Descriptor, Index, MANIFEST_BYTES_MAX, Manifest, MediaType};
+use crate::images::manifest::{
+    Descriptor, ImageIndex, ImageManifest, MANIFEST_BYTES_MAX, MediaType,
+};
 use crate::images::platform::Platform;
-use crate::images::reference::Reference;
+use crate::images::reference::ImageReference;
 use crate::model::digest::Digest;
 
 /// The accepted media types. A registry returns a manifest in one of them, or, depending on the
@@ -52,7 +55,7 @@ impl Registry {
     /// exactly one interpretation.
     pub fn resolve(
         &self,
-        image: &Reference,
+        image: &ImageReference,
         platform: &Platform,
     ) -> Result<LockedImage, RegistryError> {
         let resolved = self.resolve_at(&self.repository(image), image, platform);
@@ -64,7 +67,7 @@ impl Registry {
     /// # Errors
     ///
     /// Same as [`Registry::resolve`], except that the bytes are not parsed.
-    pub fn pull_manifest(&self, image: &Reference) -> Result<PulledManifest, RegistryError> {
+    pub fn pull_manifest(&self, image: &ImageReference) -> Result<PulledManifest, RegistryError> {
         let pulled = self.manifest(&self.repository(image), ManifestName::of(image));
         let pulled = pulled.map(|found| found.manifest);
         pulled.map_err(|failure| self.failed(Fetch, RegistryContent::manifest(image), failure))
@@ -73,7 +76,7 @@ impl Registry {
     fn resolve_at(
         &self,
         repository: &Repository,
-        image: &Reference,
+        image: &ImageReference,
         platform: &Platform,
     ) -> Result<LockedImage, RequestFailure> {
         let top = self.manifest(repository, ManifestName::of(image))?;
@@ -81,7 +84,8 @@ impl Registry {
         let is_index = top.manifest.media_type.is_index();
         let found = if is_index { self.child(repository, &top, platform)? } else { top };
         let PulledManifest { media_type, bytes, digest } = &found.manifest;
-        let manifest = Manifest::parse(bytes, *media_type).map_err(|error| found.failed(error))?;
+        let manifest =
+            ImageManifest::parse(bytes, *media_type).map_err(|error| found.failed(error))?;
         if !is_index {
             self.check_platform(repository, &manifest.config, platform)?;
         }
@@ -103,7 +107,7 @@ impl Registry {
         platform: &Platform,
     ) -> Result<FoundManifest, RequestFailure> {
         let PulledManifest { media_type, bytes, .. } = &index.manifest;
-        let parsed = Index::parse(bytes, *media_type).map_err(|error| index.failed(error))?;
+        let parsed = ImageIndex::parse(bytes, *media_type).map_err(|error| index.failed(error))?;
         let listed = parsed.child(platform).map_err(|error| index.failed(error))?;
         let child = self.manifest(repository, ManifestName::Digest(listed.digest))?;
         let (wanted, found) = (listed.size, child.manifest.bytes.len() as u64);
@@ -179,14 +183,14 @@ impl FoundManifest {
 
 impl<'a> ManifestName<'a> {
     /// Returns the name of an image's manifest; a digest takes precedence over a tag.
-    pub(super) fn of(image: &'a Reference) -> Self {
+    pub(super) fn of(image: &'a ImageReference) -> Self {
         image.digest().map_or_else(|| Self::Tag(image.tag().unwrap_or(LATEST)), Self::Digest)
     }
 
     pub(super) fn text(self) -> String {
         match self {
             Self::Tag(tag) => tag.to_owned(),
-            Self::Digest(digest) => format!("sha256:{digest}"),
+            Self::Digest(digest) => digest.prefixed(),
         }
     }
 
@@ -241,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_type_that_can_be_read_is_accepted() {
+    fn every_readable_media_type_is_in_accept_header() {
         let accepted: Vec<&str> = ACCEPTED.split(", ").collect();
         assert_eq!(accepted, MediaType::ALL.map(MediaType::as_str));
     }

@@ -7,8 +7,8 @@
 //! | `credentials` | the files and helpers that provide a login |
 //! | `challenge`, `token` | how a registry asks for a login, and the answer to it |
 //! | `client`, `retry` | login, redirects and retries, by the rules in `redirect` and `range` |
-//! | `reply`, `error`, `remedy` | the failure that an answer represents, and its remedy |
-//! | `secrets` | which secrets were sent, and what must not be shown because it repeats one |
+//! | `reply`, `error`, `place`, `remedy`, `failure` | the failure that an answer represents, its place and remedy |
+//! | `secrets`, `echo` | which secrets were sent, and what must not be shown because it repeats one |
 //! | `transport`, `tls` | a single request: connections, proxies, timeouts, certificates |
 //! | `manifest`, `blob` | requests for content, and the checks of the answers |
 //! | `presence` | whether a registry has a manifest or blob |
@@ -21,9 +21,12 @@ mod blob;
 mod challenge;
 mod client;
 mod credentials;
+mod echo;
 pub mod error;
+mod failure;
 mod host;
 mod manifest;
+mod place;
 mod presence;
 mod push;
 mod range;

@@ -7,7 +7,7 @@ use super::client::{Call, Registry};
 use super::error::{RegistryAction, RegistryContent, RegistryError, RegistryFault, RequestFailure};
 use super::manifest::{ACCEPTED, CONTENT_DIGEST, ManifestName, media_type};
 use super::reply::RegistryReply;
-use crate::images::reference::Reference;
+use crate::images::reference::ImageReference;
 use crate::model::digest::Digest;
 
 /// Whether a registry has a manifest or blob.
@@ -24,7 +24,7 @@ impl Registry {
     ///
     /// A login page must not count as a manifest. The answer needs a manifest's media type, and its
     /// digest header, if present, must match the reference.
-    pub fn has_manifest(&self, image: &Reference) -> Availability {
+    pub fn has_manifest(&self, image: &ImageReference) -> Availability {
         let repository = self.repository(image);
         let name = ManifestName::of(image);
         let call =
@@ -41,7 +41,7 @@ impl Registry {
     }
 
     /// Looks up a config or layer of `size` bytes in the repository of `image`.
-    pub fn has_blob(&self, image: &Reference, digest: Digest, size: u64) -> Availability {
+    pub fn has_blob(&self, image: &ImageReference, digest: Digest, size: u64) -> Availability {
         let repository = self.repository(image);
         let call = Call::new(Method::HEAD, format!("blobs/sha256:{digest}"));
         let asked = self.persist(|| {
@@ -74,10 +74,10 @@ fn check_manifest(reply: &RegistryReply, wanted: Option<Digest>) -> Result<(), R
     let (Some(wanted), Some(found)) = (wanted, reply.answer.header(&CONTENT_DIGEST)) else {
         return Ok(());
     };
-    match found.strip_prefix("sha256:").and_then(|hex| hex.parse().ok()) {
-        Some(found) if found == wanted => Ok(()),
-        Some(found) => Err(RegistryFault::WrongDigest { wanted, found }.at(place)),
-        None => Err(RegistryFault::OtherDigest { wanted, found: found.to_owned() }.at(place)),
+    match Digest::from_prefixed(found) {
+        Ok(found) if found == wanted => Ok(()),
+        Ok(found) => Err(RegistryFault::WrongDigest { wanted, found }.at(place)),
+        Err(_) => Err(RegistryFault::OtherDigest { wanted, found: found.to_owned() }.at(place)),
     }
 }
 

@@ -15,7 +15,7 @@ use super::retry::{delay, delay_of_manifest};
 use super::upload_body::{CallBody, UploadBody};
 use super::{host::Wire, redirect};
 use crate::images::manifest::MediaType;
-use crate::images::reference::Reference;
+use crate::images::reference::ImageReference;
 use crate::model::digest::Digest;
 
 /// Blobs up to this size are kept in memory, so that they can be sent again.
@@ -24,7 +24,7 @@ const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// A config or layer to upload, and its target repository.
 #[derive(Clone, Copy, Debug)]
 pub struct BlobUpload<'a> {
-    pub image: &'a Reference,
+    pub image: &'a ImageReference,
     pub digest: Digest,
     /// The full size of the blob.
     pub size: u64,
@@ -133,7 +133,7 @@ impl Registry {
     pub fn mount(
         &self,
         upload: &BlobUpload,
-        from: &Reference,
+        from: &ImageReference,
     ) -> Result<MountAnswer, RegistryError> {
         let BlobUpload { image, digest, size } = *upload;
         let repository = self.repository(image);
@@ -172,7 +172,7 @@ impl Registry {
     /// When the registry refuses it, or stores different content.
     pub fn push_manifest(
         &self,
-        image: &Reference,
+        image: &ImageReference,
         manifest: &PulledManifest,
     ) -> Result<(), RegistryError> {
         let name = ManifestName::Digest(manifest.digest);
@@ -186,7 +186,11 @@ impl Registry {
     /// # Errors
     ///
     /// Same as [`Registry::push_manifest`].
-    pub fn set_tag(&self, tag: &Reference, manifest: &PulledManifest) -> Result<(), RegistryError> {
+    pub fn set_tag(
+        &self,
+        tag: &ImageReference,
+        manifest: &PulledManifest,
+    ) -> Result<(), RegistryError> {
         let sent = self.put_manifest(&self.repository(tag), ManifestName::of(tag), manifest);
         let what = RegistryContent::manifest(tag);
         sent.map_err(|last| self.failed(RegistryAction::Push, what, last))
@@ -197,7 +201,7 @@ impl Registry {
     /// # Errors
     ///
     /// When the registry gives no usable answer.
-    pub fn tagged(&self, tag: &Reference) -> Result<TagTarget, RegistryError> {
+    pub fn tagged(&self, tag: &ImageReference) -> Result<TagTarget, RegistryError> {
         match self.manifest(&self.repository(tag), ManifestName::of(tag)) {
             Ok(found) => Ok(TagTarget::Manifest(found.manifest)),
             Err(failure) => match failure.why {
@@ -271,7 +275,7 @@ impl Registry {
         let location = begun.answer.header(&LOCATION);
         let target = location.and_then(|location| redirect::target(&from, location));
         let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(place))?;
-        self.check(&target, Wire::of(&from)).map_err(|why| why.at(place))?;
+        self.transport.check(&target, Wire::of(&from)).map_err(|why| why.at(place))?;
         Ok(target)
     }
 
@@ -299,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digest_is_added_to_the_query_of_an_upload() {
+    fn digest_is_added_to_upload_query() {
         let digest = Digest::of(b"");
         for (session, separator) in
             [("https://r.example/u/1", '?'), ("https://r.example/u/1?_state=x", '&')]

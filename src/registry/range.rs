@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn range_continues_only_from_the_offset_to_the_end() {
+    fn range_must_continue_from_offset_to_end() {
         for (text, wanted) in [
             ("bytes 3-9/10", true),
             ("bytes 3-9/*", true),

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn location_is_resolved_against_the_address_that_answered() {
+    fn location_is_resolved_against_responding_address() {
         let from: Uri = "https://r.example:5000/v2/a/blobs/x?y=1".parse().unwrap();
         for (location, wanted) in [
             ("https://s.example/b?sig=1", "https://s.example/b?sig=1"),
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn location_that_is_no_address_or_has_a_login_leads_nowhere() {
+    fn invalid_location_or_location_with_login_is_rejected() {
         let from: Uri = "https://r.example/v2/".parse().unwrap();
         for location in [
             "",
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn server_is_the_same_only_with_scheme_host_and_port() {
+    fn same_server_requires_equal_scheme_host_and_port() {
         let is_same =
             |one: &str, other: &str| is_same_server(&one.parse().unwrap(), &other.parse().unwrap());
         assert!(is_same("https://r.example/a", "https://R.example:443/b"));

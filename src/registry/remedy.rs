@@ -1,7 +1,7 @@
 //! Remedies for failed requests.
 
+use super::echo::HIDDEN_HOST;
 use super::error::{LoginUse, RegistryAction, RegistryContent, RegistryError, RegistryFault};
-use super::secrets::HIDDEN_HOST;
 
 impl RegistryError {
     /// Returns a command or an imperative, if one helps.

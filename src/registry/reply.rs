@@ -1,10 +1,11 @@
 //! Answers of registries, and the failures that they represent.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
 
 use super::error::{LoginUse, RegistryFault, ReportedError, RequestFailure};
-use super::retry::retry_after;
 use super::transport::HttpAnswer;
 
 /// The maximum size of an error or a token answer.
@@ -44,4 +45,11 @@ impl RegistryReply {
     pub(super) fn error(&mut self) -> ReportedError {
         ReportedError::read(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default())
     }
+}
+
+/// Parses the seconds of `Retry-After`. A date would require a clock and is ignored.
+pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
+    let text = header?.trim();
+    let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
+    seconds.map(Duration::from_secs)
 }

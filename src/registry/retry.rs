@@ -108,17 +108,11 @@ pub(super) fn delay_of_manifest(failures: u32, why: &RegistryFault) -> Option<Du
     }
 }
 
-/// Parses the seconds of `Retry-After`. A date would require a clock and is ignored.
-pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
-    let text = header?.trim();
-    let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
-    seconds.map(Duration::from_secs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::registry::error::ReportedError;
+    use crate::registry::reply::retry_after;
 
     fn status(code: u16, retry_after: Option<u64>) -> RegistryFault {
         RegistryFault::Status {

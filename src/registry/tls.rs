@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failure_of_tls_is_found_inside_an_io_error() {
+    fn tls_failure_is_found_inside_io_error() {
         let told = |error: rustls::Error| failure(&io::Error::other(io::Error::other(error)));
         for why in [CertificateError::UnknownIssuer, CertificateError::BadSignature] {
             let unknown = rustls::Error::InvalidCertificate(why);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn file_without_a_certificate_is_refused() {
+    fn file_without_certificate_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("ca.crt")).unwrap();
         assert!(matches!(configure(Some(&path)).err(), Some(RegistrySettingsError::ReadCa(_))));

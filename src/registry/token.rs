@@ -8,93 +8,85 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::challenge::TokenService;
-use super::client::Registry;
 use super::credentials::{LoginSecret, RegistryLogin};
-use super::error::{RegistryFault, RegistryPlace, ReportedError, RequestFailure};
+use super::error::{RegistryFault, ReportedError, RequestFailure};
 use super::host::Wire;
+use super::place::RegistryPlace;
 use super::redirect::is_redirect;
-use super::reply::SMALL_BYTES_MAX;
-use super::retry::retry_after;
-use super::transport::{HttpAnswer, HttpBody, HttpRequest};
+use super::reply::{SMALL_BYTES_MAX, retry_after};
+use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport};
 
 /// The client name for token services.
 const CLIENT_ID: &str = env!("CARGO_PKG_NAME");
 
 #[derive(Deserialize)]
-struct Issued {
+struct IssuedToken {
     token: Option<LoginSecret>,
     access_token: Option<LoginSecret>,
 }
 
-impl Registry {
-    /// Requests a token for the scope of a challenge. Returns `None` if the service denies it.
-    ///
-    /// The service may be at another host than the registry. It must use TLS, except where plain
-    /// HTTP is allowed; then it receives no login.
-    pub(super) fn token(
-        &self,
-        registry: &RegistryPlace,
-        service: &TokenService,
-        login: Option<&RegistryLogin>,
-    ) -> Result<Option<HeaderValue>, RequestFailure> {
-        let realm = realm(&service.realm).ok_or(RegistryFault::Token("its address cannot be used"));
-        let realm = realm.and_then(|realm| self.check(&realm, None).map(|()| realm));
-        let realm = realm.map_err(|why| why.at(registry))?;
-        let login = login.filter(|_| Wire::of(&realm) == Some(Wire::Tls));
-        let mut answer = match login {
-            Some(RegistryLogin::Identity(identity)) => self.exchange(&realm, service, identity)?,
-            Some(RegistryLogin::Password { .. }) | None => {
-                let uri = with_query(&realm, service);
-                let uri = uri.ok_or_else(|| {
-                    RegistryFault::Token("its address cannot be used").at(registry)
-                })?;
-                let header = login.and_then(basic).map(|header| (AUTHORIZATION, header));
-                let headers = header.into_iter().collect();
-                self.transport.send(HttpRequest {
-                    method: Method::GET,
-                    uri: &uri,
-                    headers,
-                    body: HttpBody::Empty,
-                })?
-            }
-        };
-        let place = answer.place.clone();
-        let retry_after = retry_after(answer.header(&RETRY_AFTER));
-        let body = Zeroizing::new(answer.read_all(SMALL_BYTES_MAX)?);
-        match answer.status {
-            200..=299 => {
-                header(&body).map(Some).map_err(|why| RegistryFault::Token(why).at(&place))
-            }
-            400 | 401 | 403 => Ok(None),
-            code if is_redirect(code) => {
-                Err(RegistryFault::Token("it points elsewhere").at(&place))
-            }
-            // Omit the message: it may quote our credentials.
-            code => {
-                Err(RegistryFault::Status { code, retry_after, error: ReportedError::default() }
-                    .at(&place))
-            }
+/// Requests a token for the scope of a challenge. Returns `None` if the service denies it.
+///
+/// The service may be at another host than the registry. It must use TLS, except where plain
+/// HTTP is allowed; then it receives no login.
+pub(super) fn request_token(
+    transport: &HttpTransport,
+    registry: &RegistryPlace,
+    service: &TokenService,
+    login: Option<&RegistryLogin>,
+) -> Result<Option<HeaderValue>, RequestFailure> {
+    let realm = realm(&service.realm).ok_or(RegistryFault::Token("its address cannot be used"));
+    let realm = realm.and_then(|realm| transport.check(&realm, None).map(|()| realm));
+    let realm = realm.map_err(|why| why.at(registry))?;
+    let login = login.filter(|_| Wire::of(&realm) == Some(Wire::Tls));
+    let mut answer = match login {
+        Some(RegistryLogin::Identity(identity)) => exchange(transport, &realm, service, identity)?,
+        Some(RegistryLogin::Password { .. }) | None => {
+            let uri = with_query(&realm, service);
+            let uri =
+                uri.ok_or_else(|| RegistryFault::Token("its address cannot be used").at(registry))?;
+            let header = login.and_then(basic).map(|header| (AUTHORIZATION, header));
+            let headers = header.into_iter().collect();
+            transport.send(HttpRequest {
+                method: Method::GET,
+                uri: &uri,
+                headers,
+                body: HttpBody::Empty,
+            })?
+        }
+    };
+    let place = answer.place.clone();
+    let retry_after = retry_after(answer.header(&RETRY_AFTER));
+    let body = Zeroizing::new(answer.read_all(SMALL_BYTES_MAX)?);
+    match answer.status {
+        200..=299 => header(&body).map(Some).map_err(|why| RegistryFault::Token(why).at(&place)),
+        400 | 401 | 403 => Ok(None),
+        code if is_redirect(code) => Err(RegistryFault::Token("it points elsewhere").at(&place)),
+        // Omit the message: it may quote our credentials.
+        code => {
+            Err(RegistryFault::Status { code, retry_after, error: ReportedError::default() }
+                .at(&place))
         }
     }
+}
 
-    /// Exchanges an identity token for an access token.
-    fn exchange(
-        &self,
-        realm: &Uri,
-        service: &TokenService,
-        identity: &str,
-    ) -> Result<HttpAnswer, RequestFailure> {
-        let form = Zeroizing::new(form(service, identity));
-        self.transport.secrets.add(identity);
-        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        let headers = [(CONTENT_TYPE, content_type)].into_iter().collect();
-        self.transport.send(HttpRequest {
-            method: Method::POST,
-            uri: realm,
-            headers,
-            body: HttpBody::Text(&form),
-        })
-    }
+/// Exchanges an identity token for an access token.
+fn exchange(
+    transport: &HttpTransport,
+    realm: &Uri,
+    service: &TokenService,
+    identity: &str,
+) -> Result<HttpAnswer, RequestFailure> {
+    let form = Zeroizing::new(form(service, identity));
+    transport.secrets.add(identity);
+    let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+    let headers = [(CONTENT_TYPE, content_type)].into_iter().collect();
+    transport.send(HttpRequest {
+        method: Method::POST,
+        uri: realm,
+        headers,
+        body: HttpBody::Text(&form),
+    })
 }
 
 /// Returns the header for a user name and password, or `None` for an identity token, which only
@@ -107,7 +99,8 @@ pub(super) fn basic(login: &RegistryLogin) -> Option<HeaderValue> {
 
 /// Returns the header for the token in a token service's answer.
 fn header(body: &[u8]) -> Result<HeaderValue, &'static str> {
-    let issued: Issued = serde_json::from_slice(body).map_err(|_| "it is not JSON with a token")?;
+    let issued: IssuedToken =
+        serde_json::from_slice(body).map_err(|_| "it is not JSON with a token")?;
     let token = [issued.token, issued.access_token]
         .into_iter()
         .flatten()
@@ -189,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn token_is_asked_for_the_scopes_of_the_challenge() {
+    fn token_is_requested_for_challenge_scopes() {
         let query = |realm: &str, scope| {
             with_query(&realm.parse().unwrap(), &service(scope)).unwrap().to_string()
         };
@@ -205,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_token_is_exchanged_by_a_form() {
+    fn identity_token_is_exchanged_by_form() {
         assert_eq!(
             form(&service(Some("repository:a:pull")), "i+d"),
             "grant_type=refresh_token&client_id=relay-bundle&service=r.example%2Fa%26b&scope=repository%3Aa%3Apull\
@@ -214,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn realm_with_a_login_or_of_another_scheme_is_no_address() {
+    fn realm_with_login_or_foreign_scheme_is_rejected() {
         assert!(
             realm("https://a.example/token").is_some() && realm("http://127.0.0.1:1/t").is_some()
         );

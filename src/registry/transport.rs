@@ -1,5 +1,5 @@
-//! Sends single HTTP requests: connections, proxies, timeouts. Follows no redirect and interprets
-//! no status.
+//! Sends single HTTP requests: connections, proxies, timeouts, and the hosts that may be used
+//! without TLS. Follows no redirect and interprets no status.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -13,8 +13,9 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, BodyReader, ProxyProtocol, SendBody, Timeout};
 
-use super::error::{RegistryFault, RegistryPlace, RequestFailure};
-use super::host::host_of;
+use super::error::{RegistryFault, RequestFailure};
+use super::host::{PlainHosts, Wire, host_of};
+use super::place::RegistryPlace;
 use super::secrets::SentSecrets;
 use super::settings::Timeouts;
 use super::tls;
@@ -34,6 +35,7 @@ pub(super) struct HttpTransport {
     tls: TlsConfig,
     proxies: ProxyEnvironment,
     timeouts: Timeouts,
+    pub(super) plain_hosts: PlainHosts,
     /// The agents by proxy; each has a connection pool and reads the authorities once.
     agents: Mutex<BTreeMap<Option<String>, Agent>>,
     /// Must be kept out of messages, since any answer can repeat them.
@@ -69,15 +71,33 @@ pub(super) struct HttpAnswer {
 }
 
 impl HttpTransport {
-    pub(super) fn new(tls: TlsConfig, proxies: ProxyEnvironment, timeouts: Timeouts) -> Self {
+    pub(super) fn new(
+        tls: TlsConfig,
+        proxies: ProxyEnvironment,
+        timeouts: Timeouts,
+        plain_hosts: PlainHosts,
+    ) -> Self {
         let (agents, secrets) = (Mutex::default(), SentSecrets::default());
-        Self { tls, proxies, timeouts, agents, secrets }
+        Self { tls, proxies, timeouts, plain_hosts, agents, secrets }
+    }
+
+    /// Checks an address that a server returned: no downgrade from TLS, and plain HTTP only to
+    /// listed hosts and this machine.
+    pub(super) fn check(&self, target: &Uri, from: Option<Wire>) -> Result<(), RegistryFault> {
+        match Wire::of(target) {
+            Some(Wire::Tls) => Ok(()),
+            Some(Wire::Plain) if from != Some(Wire::Tls) && self.plain_hosts.allow(target) => {
+                Ok(())
+            }
+            Some(Wire::Plain) => Err(RegistryFault::PlainHttp { to: host_of(target) }),
+            None => Err(RegistryFault::BadRedirect),
+        }
     }
 
     /// Sends a request and returns the head of the answer.
     pub(super) fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestFailure> {
         let HttpRequest { method, uri, headers, body } = request;
-        let direct = RegistryPlace { host: host_of(uri), proxy: None };
+        let direct = place_of(uri);
         let proxy = proxy::choose(uri, None, &self.proxies)
             .map_err(|error| RegistryFault::from(error).at(&direct))?;
         let place = RegistryPlace { proxy: proxy.as_ref().map(ToString::to_string), ..direct };
@@ -172,6 +192,11 @@ impl Resolver for NameResolver {
             other => other,
         })
     }
+}
+
+/// Returns the place of a failure at the server of a URI, without a proxy.
+pub(super) fn place_of(uri: &Uri) -> RegistryPlace {
+    RegistryPlace { host: host_of(uri), proxy: None }
 }
 
 /// Converts a proxy for the client; the exceptions in `NO_PROXY` are applied earlier.

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_that_ends_early_is_a_failure() {
+    fn truncated_content_is_failure() {
         let mut content = &b"abc"[..];
         let mut body = UploadBody::new(&mut content, 4);
         let error = io::copy(&mut body, &mut io::sink()).unwrap_err();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn content_that_is_longer_is_read_to_the_announced_size() {
+    fn longer_content_is_read_to_announced_size() {
         let mut content = &b"abc"[..];
         let mut body = UploadBody::new(&mut content, 2);
         assert!(!body.is_begun());

@@ -26,14 +26,14 @@ fn name(base: &str, data: &Value) -> Result<String, NotCanonical> {
 }
 
 /// The content of a ConfigMap, and the name derived from it.
-pub(super) struct Content {
+pub(super) struct ConfigMapContent {
     pub name: String,
     pub data: BTreeMap<String, String>,
     /// The value of the pods' `checksum/` annotation.
     pub checksum: Digest,
 }
 
-impl Content {
+impl ConfigMapContent {
     /// Names `data` by `base` and the first ten digits of its hash, so that a name never stands for
     /// two contents.
     pub(super) fn of(base: &str, data: BTreeMap<String, String>) -> Self {

@@ -8,16 +8,16 @@ use k8s_openapi::api::apps::v1::{
 use k8s_openapi::api::core::v1::{
     ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, ExecAction, HTTPGetAction,
     Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, TCPSocketAction,
-    TopologySpreadConstraint, Volume, VolumeMount,
+    TopologySpreadConstraint, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::config_map::Content;
+use super::config_map::ConfigMapContent;
 use super::labels::{Component, metadata, pod_labels, selector};
-use super::{exporter, fluent_bit, pod, pvc, scripts, security, service_account};
-use crate::model::text::log_size_bytes;
-use crate::profile::resolve::{Profile, Purpose};
+use super::service::HTTP_PORT;
+use super::{exporter, fluent_bit, logs, pod, pvc, scripts, security, service_account};
+use crate::profile::resolve::{Profile, SecretPurpose};
 use crate::profile::settings::{AccessMode, LogMode};
 
 /// The name of the relay's container, which the autoscaler measures.
@@ -34,20 +34,18 @@ const STARTUP_PERIOD_SECONDS: i32 = 5;
 const STARTUP_FAILURES: i32 = 72;
 
 const DATA_PATH: &str = "/app/data";
-pub(super) const LOGS_VOLUME: &str = "logs";
-pub(super) const LOGS_PATH: &str = "/app/logs";
 const EXTERNAL_DATA_PATH: &str = "/app/external-data";
 /// If this file exists, the relay skips its own setup, which would print the password.
 const INIT_FILE: &str = "/app/data/init.json";
 
 /// The ConfigMaps that the relay's pods consume.
-pub(super) struct Contents<'a> {
-    pub environment: &'a Content,
-    pub fluent_bit: Option<&'a Content>,
-    pub exporter: Option<&'a Content>,
+pub(super) struct RelayConfigMaps<'a> {
+    pub environment: &'a ConfigMapContent,
+    pub fluent_bit: Option<&'a ConfigMapContent>,
+    pub exporter: Option<&'a ConfigMapContent>,
 }
 
-pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
+pub(super) fn render(profile: &Profile, contents: &RelayConfigMaps<'_>) -> Deployment {
     let settings = &profile.settings;
     Deployment {
         metadata: metadata(profile, Component::Relay, profile.names.full.clone()),
@@ -116,7 +114,7 @@ fn strategy(profile: &Profile) -> DeploymentStrategy {
 
 /// Returns the annotations that restart the pods when the data that they consume changes, and only
 /// then.
-fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, String> {
+fn annotations(profile: &Profile, contents: &RelayConfigMaps<'_>) -> BTreeMap<String, String> {
     let mut annotations = profile.settings.pod_annotations.clone();
     let checksums = [
         ("config", Some(contents.environment)),
@@ -131,7 +129,7 @@ fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, S
     annotations
 }
 
-fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
+fn pod_spec(profile: &Profile, contents: &RelayConfigMaps<'_>) -> PodSpec {
     let settings = &profile.settings;
     let mut init_containers = vec![prepare(profile, contents.environment)];
     init_containers
@@ -139,7 +137,7 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     let mut containers = vec![relay(profile, contents.environment)];
     let mut volumes = vec![
         pod::empty_dir("data", settings.storage.data.size_limit.to_string()),
-        logs_volume(profile),
+        logs::volume(profile),
     ];
     if settings.storage.data.external.enabled {
         volumes.push(pod::claim("external-data", pvc::external_data_name(profile)));
@@ -199,17 +197,17 @@ fn spread(profile: &Profile) -> Vec<TopologySpreadConstraint> {
     profile.settings.topology_spread_constraints.iter().map(with_selector).collect()
 }
 
-fn environment_source(content: &Content) -> Vec<EnvFromSource> {
+fn environment_source(content: &ConfigMapContent) -> Vec<EnvFromSource> {
     let source = ConfigMapEnvSource { name: content.name.clone(), optional: None };
     vec![EnvFromSource { config_map_ref: Some(source), ..EnvFromSource::default() }]
 }
 
 /// Returns the init container that waits for Redis and creates the first administrator.
-fn prepare(profile: &Profile, environment: &Content) -> Container {
+fn prepare(profile: &Profile, environment: &ConfigMapContent) -> Container {
     let settings = &profile.settings;
     let image = profile.relay_image();
     let password = profile
-        .secret(&Purpose::AdminPassword)
+        .secret(&SecretPurpose::AdminPassword)
         .map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
     // Only the relay's own mounts contain the file; without them Node.js would warn at each start.
     let no_authorities =
@@ -235,7 +233,7 @@ fn prepare(profile: &Profile, environment: &Content) -> Container {
     }
 }
 
-fn relay(profile: &Profile, environment: &Content) -> Container {
+fn relay(profile: &Profile, environment: &ConfigMapContent) -> Container {
     let settings = &profile.settings;
     let image = profile.relay_image();
     Container {
@@ -255,7 +253,7 @@ fn relay(profile: &Profile, environment: &Content) -> Container {
         }),
         ports: Some(vec![ContainerPort {
             container_port: settings.config.port.as_i32(),
-            name: Some("http".into()),
+            name: Some(HTTP_PORT.into()),
             protocol: Some("TCP".into()),
             ..ContainerPort::default()
         }]),
@@ -271,19 +269,19 @@ fn relay(profile: &Profile, environment: &Content) -> Container {
 
 fn relay_env(profile: &Profile) -> Vec<EnvVar> {
     let secrets = [
-        ("ENCRYPTION_KEY", Purpose::EncryptionKey),
-        ("JWT_SECRET", Purpose::JwtSecret),
-        ("REDIS_PASSWORD", Purpose::RedisPassword),
+        ("ENCRYPTION_KEY", SecretPurpose::EncryptionKey),
+        ("JWT_SECRET", SecretPurpose::JwtSecret),
+        ("REDIS_PASSWORD", SecretPurpose::RedisPassword),
     ];
     let secrets = secrets
         .into_iter()
         .filter_map(|(name, purpose)| Some(pod::secret_env(name, &profile.secret(&purpose)?)));
-    let pod_name = logs_per_pod(profile).then(|| pod::field_env("POD_NAME", "metadata.name"));
+    let pod_name = logs::is_per_pod(profile).then(|| pod::field_env("POD_NAME", "metadata.name"));
     secrets.chain(pod_name).chain(profile.settings.extra_env.iter().cloned()).collect()
 }
 
 fn http_port() -> IntOrString {
-    IntOrString::String("http".into())
+    IntOrString::String(HTTP_PORT.into())
 }
 
 fn health_probe(period_seconds: i32, failures: i32) -> Probe {
@@ -313,45 +311,11 @@ fn liveness_probe() -> Probe {
     }
 }
 
-/// Returns whether several pods write their logs to one volume, each into its own folder.
-fn logs_per_pod(profile: &Profile) -> bool {
-    let logs = &profile.settings.storage.logs;
-    logs.mode == LogMode::Pvc
-        && logs.persistence.access_mode == AccessMode::ReadWriteMany
-        && profile.settings.can_scale()
-}
-
 fn relay_mounts(profile: &Profile) -> Vec<VolumeMount> {
-    let mut logs = pod::mount(LOGS_VOLUME, LOGS_PATH);
-    if logs_per_pod(profile) {
-        logs.sub_path_expr = Some("$(POD_NAME)".into());
-    }
-    let mut mounts = vec![pod::mount("data", DATA_PATH), logs];
+    let mut mounts = vec![pod::mount("data", DATA_PATH), logs::mount(profile)];
     if profile.settings.storage.data.external.enabled {
         mounts.push(pod::mount("external-data", EXTERNAL_DATA_PATH));
     }
     mounts.extend(profile.settings.extra_volume_mounts.iter().cloned());
     mounts
-}
-
-fn logs_volume(profile: &Profile) -> Volume {
-    match profile.settings.storage.logs.mode {
-        LogMode::Pvc => pod::claim(LOGS_VOLUME, pvc::logs_name(profile)),
-        LogMode::Fluentbit | LogMode::Forward | LogMode::EmptyDir => {
-            pod::empty_dir(LOGS_VOLUME, logs_size_limit(profile))
-        }
-    }
-}
-
-/// Returns the size limit for all log files that the relay keeps, at least 1 GiB.
-///
-/// Six kinds of files follow `logMaxSize` and `logMaxFiles`; two more always keep 30 files of 10
-/// MiB.
-fn logs_size_limit(profile: &Profile) -> String {
-    const MIB: u64 = 1 << 20;
-    let config = &profile.settings.config;
-    let size = log_size_bytes(config.log_max_size.as_str()).expect("checked when it was made");
-    let files = config.log_max_files.get().unsigned_abs();
-    let kept = size.saturating_mul(files).saturating_mul(6).saturating_add(2 * 30 * 10 * MIB);
-    pod::mebibytes((kept / MIB + 1).max(1024))
 }

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 
-use super::config_map::Content;
+use super::config_map::ConfigMapContent;
 use super::{pod, security, service, yaml};
 use crate::profile::resolve::Profile;
 
@@ -60,11 +60,6 @@ const METRICS: [(&str, &str, &str); 9] = [
     ),
 ];
 
-/// Returns the names of the metrics.
-pub fn metric_names() -> impl Iterator<Item = &'static str> {
-    METRICS.into_iter().map(|(name, ..)| name)
-}
-
 /// Returns the configuration of `json_exporter`.
 pub fn config() -> String {
     // json_exporter ignores unknown keys, such as `valueType`.
@@ -85,9 +80,9 @@ pub(super) fn target(profile: &Profile) -> String {
 }
 
 /// Returns the content of the ConfigMap; its checksum goes into the pods' annotations.
-pub(super) fn content(profile: &Profile) -> Content {
+pub(super) fn content(profile: &Profile) -> ConfigMapContent {
     let data = BTreeMap::from([(CONFIG_FILE.to_owned(), config())]);
-    Content::of(&format!("{}-exporter-config", profile.names.full), data)
+    ConfigMapContent::of(&format!("{}-exporter-config", profile.names.full), data)
 }
 
 /// Returns the sidecar.
@@ -134,7 +129,7 @@ pub(super) fn container(profile: &Profile) -> Container {
 }
 
 /// Returns the volume with the sidecar's configuration.
-pub(super) fn volume(content: &Content) -> Volume {
+pub(super) fn volume(content: &ConfigMapContent) -> Volume {
     let source =
         ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
     Volume { name: VOLUME.into(), config_map: Some(source), ..Volume::default() }
@@ -146,7 +141,7 @@ mod tests {
     use crate::render::tests_support::{json, profile};
 
     #[test]
-    fn the_sidecar_meets_the_restricted_standard_by_itself() {
+    fn sidecar_alone_meets_restricted_standard() {
         let context = json(&container(&profile("")))["securityContext"].clone();
         assert_eq!(
             context,
@@ -162,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sidecar_reads_the_mounted_configuration_and_listens_where_the_service_looks() {
+    fn sidecar_reads_mounted_config_and_listens_on_service_port() {
         let profile = profile(
             "[serviceMonitor.exporter]\nport = 9001\nimage = { tag = \"v1\" }\n[images]\nregistry = \"r.example\"",
         );
@@ -192,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_has_a_name_of_its_own_with_a_unit() {
-        let names: std::collections::BTreeSet<&str> = metric_names().collect();
+    fn every_metric_has_unique_name_with_unit() {
+        let names = std::collections::BTreeSet::from(METRICS.map(|(name, ..)| name));
         assert_eq!(names.len(), METRICS.len());
         assert!(config().contains("valuetype: gauge"), "{}", config());
     }

@@ -7,13 +7,12 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::config_map::Content;
-use super::deployment::{LOGS_PATH, LOGS_VOLUME};
-use super::{pod, security, yaml};
+use super::config_map::ConfigMapContent;
+use super::{logs, pod, security, yaml};
 use crate::fluent_bit::{self, ConfigInput, env_name};
 use crate::model::text::LogField;
 use crate::profile::logs::{output, output_settings};
-use crate::profile::resolve::{Profile, Purpose};
+use crate::profile::resolve::{Profile, SecretPurpose};
 
 /// How long Fluent Bit may keep delivering after SIGTERM.
 pub(super) const GRACE_SECONDS: i64 = 20;
@@ -26,14 +25,14 @@ const CONFIG_FILE: &str = "fluent-bit.yaml";
 const PORT: i32 = 2020;
 
 /// Returns the ConfigMap with the configuration, in which credentials are `${NAME}`.
-pub(super) fn content(profile: &Profile) -> Content {
+pub(super) fn content(profile: &Profile) -> ConfigMapContent {
     let settings = &profile.settings;
     let config = fluent_bit::config(&ConfigInput {
         timezone_offset_hours: i32::try_from(settings.config.timezone_offset.get())
             .expect("hours by their type"),
         output: output(settings),
         settings: &output_settings(settings),
-        logs_dir: LOGS_PATH,
+        logs_dir: logs::PATH,
         state_dir: STATE_PATH,
         grace_seconds: u32::try_from(GRACE_SECONDS).expect("a small constant"),
         http_listen: settings.config.host.as_str(),
@@ -48,7 +47,7 @@ pub(super) fn content(profile: &Profile) -> Content {
             .collect(),
     });
     let data = BTreeMap::from([(CONFIG_FILE.to_owned(), yaml::to_yaml(&config))]);
-    Content::of(&format!("{}-fluent-bit", profile.names.full), data)
+    ConfigMapContent::of(&format!("{}-fluent-bit", profile.names.full), data)
 }
 
 pub(super) fn container(profile: &Profile, native: bool) -> Container {
@@ -75,7 +74,7 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
         startup_probe: (!native).then(|| probe(2, 30)),
         liveness_probe: Some(probe(30, 4)),
         volume_mounts: Some(vec![
-            pod::mount_read_only(LOGS_VOLUME, LOGS_PATH),
+            pod::mount_read_only(logs::VOLUME, logs::PATH),
             pod::mount_read_only(CONFIG_VOLUME, CONFIG_PATH),
             pod::mount(STATE_VOLUME, STATE_PATH),
         ]),
@@ -92,7 +91,7 @@ fn environment(profile: &Profile) -> Vec<EnvVar> {
         .map(|(name, field)| pod::field_env(name, field));
     let secrets = profile.secrets();
     let credentials = secrets.iter().filter_map(|secret| match &secret.purpose {
-        Purpose::Output { property, index } => {
+        SecretPurpose::Output { property, index } => {
             Some(pod::secret_env(env_name(property, *index), secret))
         }
         _ => None,
@@ -117,7 +116,7 @@ fn probe(period_seconds: i32, failures: i32) -> Probe {
     }
 }
 
-pub(super) fn volumes(profile: &Profile, content: &Content) -> Vec<Volume> {
+pub(super) fn volumes(profile: &Profile, content: &ConfigMapContent) -> Vec<Volume> {
     let config =
         ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
     let settings = &profile.settings;
@@ -135,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metadata_variable_has_a_field_of_the_pod() {
+    fn every_metadata_variable_has_pod_field() {
         assert_eq!(fluent_bit::METADATA, ["NODE_NAME", "POD_NAME", "POD_NAMESPACE"]);
     }
 }

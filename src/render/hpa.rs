@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn d20_the_api_version_is_one_that_the_oldest_server_has() {
+    fn d20_api_version_is_supported_by_oldest_server() {
         for (version, api) in [
             ("1.19", "autoscaling/v2beta2"),
             ("1.22", "autoscaling/v2beta2"),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn d20_a_target_of_zero_is_no_metric() {
+    fn d20_zero_target_omits_metric() {
         let object = hpa(
             "1.25",
             "targetCPUUtilizationPercentage = 0\ntargetMemoryUtilizationPercentage = 70",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn from_1_30_only_the_relays_container_is_measured() {
+    fn only_relay_container_is_measured_from_1_30() {
         let object = hpa("1.30", "minReplicas = 3\nmaxReplicas = 20");
         assert_eq!(object["spec"]["minReplicas"], 3);
         assert_eq!(object["spec"]["maxReplicas"], 20);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_go_one_at_a_time_and_only_after_the_longest_stream() {
+    fn scale_down_removes_one_pod_after_longest_stream() {
         let down = hpa("1.25", "")["spec"]["behavior"]["scaleDown"].clone();
         assert_eq!(down["stabilizationWindowSeconds"], 600);
         assert_eq!(down["policies"], json!([{"type": "Pods", "value": 1, "periodSeconds": 300}]));

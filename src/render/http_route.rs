@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_blocks_what_the_ingress_blocks_and_lets_answers_stream() {
+    fn route_blocks_same_paths_as_ingress_and_allows_streaming() {
         let object = route("hostnames = [\"relay.example.internal\"]");
         assert_eq!(object["metadata"]["namespace"], "claude-relay");
         assert_eq!(
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn known_routes_fit_into_rules_of_the_first_api_version() {
+    fn known_routes_fit_rule_limits_of_first_api_version() {
         let object = route("[ingress]\nroutes = \"known\"");
         let rules = object["spec"]["rules"].as_array().unwrap();
         let sizes: Vec<usize> =
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn without_presets_there_are_no_timeouts_and_without_hosts_no_hostnames() {
+    fn timeouts_need_presets_and_hostnames_need_hosts() {
         let object = route("[ingress]\npresets = false\nblockedPaths = []");
         assert_eq!(object["spec"]["rules"].as_array().unwrap().len(), 1);
         assert!(object["spec"]["rules"][0].get("timeouts").is_none());

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn d08_a_host_without_paths_gets_everything_after_what_is_blocked() {
+    fn d08_host_without_paths_gets_catch_all_after_blocked_paths() {
         let object = ingress("hosts = [{ host = \"relay.example.internal\" }]");
         let paths = object["spec"]["rules"][0]["http"]["paths"].as_array().unwrap();
         let backend = |name: &str| json!({"service": {"name": name, "port": {"name": "http"}}});
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn d09_every_host_has_the_blocked_paths() {
+    fn d09_every_host_has_blocked_paths() {
         let object = ingress(
             "hosts = [{ host = \"a.example\" }, { host = \"b.example\", paths = [{ path = \"/api\" }] }]",
         );
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn d10_the_class_is_named_once() {
+    fn d10_ingress_class_is_set_once() {
         let own = |text: &str| ingress(text)["metadata"].get("annotations").cloned();
         let by_key = "className = \"internal\"";
         assert_eq!(
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn d25_names_stay_strings_and_an_absent_certificate_stays_absent() {
+    fn d25_names_stay_strings_and_missing_certificate_stays_unset() {
         let object = ingress(
             "className = \"123\"\ntls = [{ hosts = [\"a.example\"] }, { secretName = \"1\" }]",
         );
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_let_answers_stream_and_the_profiles_own_annotations_win() {
+    fn presets_allow_streaming_and_profile_annotations_win() {
         let object = ingress(
             "className = \"nginx-internal\"\nannotations = { \"nginx.ingress.kubernetes.io/proxy-read-timeout\" = \"900\" }",
         );
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_follow_the_relays_own_limits() {
+    fn presets_follow_relay_limits() {
         let text =
             "className = \"nginx\"\n[config]\nrequestTimeout = 900001\nrequestMaxSizeMb = 100";
         let object = ingress(text);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_host_means_all_hosts() {
+    fn empty_host_matches_all_hosts() {
         let object = ingress("hosts = [{ host = \"\" }]\nblockedPaths = []");
         assert!(object["spec"]["rules"][0].get("host").is_none());
         assert_eq!(object["spec"]["rules"][0]["http"]["paths"].as_array().unwrap().len(), 1);

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
+use crate::model::label::{
+    COMPONENT_LABEL, INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAME_LABEL, PART_OF,
+    PART_OF_LABEL, VERSION_LABEL,
+};
 use crate::profile::resolve::Profile;
 
 pub(super) type Labels = BTreeMap<String, String>;
@@ -32,10 +36,7 @@ fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
 /// pods.
 pub(super) fn selector_labels(profile: &Profile, component: Component) -> Labels {
     let instance = profile.settings.release.name.as_str();
-    pairs([
-        ("app.kubernetes.io/instance", instance),
-        ("app.kubernetes.io/name", component.name(profile)),
-    ])
+    pairs([(INSTANCE_LABEL, instance), (NAME_LABEL, component.name(profile))])
 }
 
 /// Returns the selector of a component's pods.
@@ -55,25 +56,24 @@ pub(super) fn pod_labels(profile: &Profile, component: Component) -> Labels {
         Component::Relay => "relay",
         Component::Redis => "database",
     };
-    labels.insert("app.kubernetes.io/component".into(), role.into());
+    labels.insert(COMPONENT_LABEL.into(), role.into());
     labels
 }
 
 /// Returns the recommended labels of an object.
 pub(super) fn labels(profile: &Profile, component: Component) -> Labels {
     let mut labels = pod_labels(profile, component);
-    labels.insert("app.kubernetes.io/managed-by".into(), "relay-bundle".into());
-    labels.insert("app.kubernetes.io/part-of".into(), "claude-relay".into());
+    labels.insert(MANAGED_BY_LABEL.into(), MANAGED_BY.into());
+    labels.insert(PART_OF_LABEL.into(), PART_OF.into());
     let redis_tag = profile.settings.redis.image.tag.as_str();
     match component {
-        Component::Relay => labels.insert(
-            "app.kubernetes.io/version".into(),
-            profile.settings.release.app_version.to_string(),
-        ),
+        Component::Relay => {
+            labels.insert(VERSION_LABEL.into(), profile.settings.release.app_version.to_string())
+        }
         Component::Redis
             if crate::model::text::is_label_value(redis_tag) && !redis_tag.is_empty() =>
         {
-            labels.insert("app.kubernetes.io/version".into(), redis_tag.to_owned())
+            labels.insert(VERSION_LABEL.into(), redis_tag.to_owned())
         }
         Component::Redis => None,
     };

@@ -10,6 +10,7 @@ mod hpa;
 mod http_route;
 mod ingress;
 mod labels;
+mod logs;
 pub mod manifest_set;
 mod namespace;
 mod network_policy;
@@ -85,7 +86,7 @@ fn relay(profile: &Profile, set: &mut ManifestSet) {
     {
         set.add(&content.render(profile, Component::Relay));
     }
-    let contents = deployment::Contents {
+    let contents = deployment::RelayConfigMaps {
         environment: &environment,
         fluent_bit: fluent_bit.as_ref(),
         exporter: exporter.as_ref(),

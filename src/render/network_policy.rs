@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_the_relay_reaches_dns_and_its_redis_only() {
+    fn relay_reaches_only_dns_and_its_redis_by_default() {
         let labels = |name: &str| json!({"matchLabels": {"app.kubernetes.io/instance": "claude-relay", "app.kubernetes.io/name": name}});
         assert_eq!(
             relay_spec(""),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profiles_peers_are_taken_as_they_are() {
+    fn profile_peers_are_copied_unchanged() {
         let spec = relay_spec(
             r#"[networkPolicy]
 ingressFrom = [{ namespaceSelector = { matchLabels = { a = "b" } } }]
@@ -184,7 +184,7 @@ host = "redis.example.internal"
     }
 
     #[test]
-    fn metrics_are_open_to_those_who_reach_the_relay_where_there_is_an_exporter() {
+    fn exporter_metrics_are_open_to_peers_of_relay() {
         let from = "[networkPolicy]\ningressFrom = [{ podSelector = {} }]\n[serviceMonitor]\nenabled = true\n";
         let spec = relay_spec(&format!("{from}exporter = {{ port = 9001 }}"));
         assert_eq!(
@@ -199,7 +199,7 @@ host = "redis.example.internal"
     }
 
     #[test]
-    fn redis_answers_the_relay_and_talks_to_nobody() {
+    fn redis_accepts_only_relay_and_has_no_egress() {
         let object = json(&redis(&profile("[redis.service]\nport = 6380")));
         assert_eq!(object["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
         assert!(object["spec"].get("egress").is_none());

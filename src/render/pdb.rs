@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pod_may_go_unless_the_profile_says_otherwise() {
+    fn one_pod_may_be_evicted_unless_profile_overrides() {
         let spec = |text: &str| pdb("1.25", text)["spec"].clone();
         assert_eq!(spec("")["maxUnavailable"], 1);
         assert_eq!(spec("maxUnavailable = \"25%\"")["maxUnavailable"], "25%");
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_and_versions_are_those_of_the_oldest_server() {
+    fn fields_and_api_version_match_oldest_server() {
         assert_eq!(pdb("1.20", "")["apiVersion"], "policy/v1beta1");
         assert_eq!(pdb("1.21", "")["apiVersion"], "policy/v1");
         assert!(pdb("1.26", "")["spec"].get("unhealthyPodEvictionPolicy").is_none());
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_pod_has_no_budget() {
+    fn single_pod_has_no_pdb() {
         let on = "[podDisruptionBudget]\nenabled = true\n";
         assert!(!wanted(&profile(on)));
         assert!(!wanted(&profile("replicaCount = 3")));

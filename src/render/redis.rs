@@ -10,12 +10,12 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::config_map::Content;
+use super::config_map::ConfigMapContent;
 use super::labels::{Component, metadata, pod_labels, selector, selector_labels};
 use super::redis_conf::{RedisConf, redis_conf};
 use super::{pod, pvc, scripts, security};
 use crate::model::number::quantity_milli;
-use crate::profile::resolve::{Profile, Purpose};
+use crate::profile::resolve::{Profile, SecretPurpose};
 
 /// The user `redis` of the official image, and the group of the chart's volumes.
 const USER: i64 = 999;
@@ -24,7 +24,7 @@ const CONFIG_PATH: &str = "/etc/relay-redis";
 const RUN_PATH: &str = "/run/redis";
 
 /// Returns the ConfigMap with redis.conf and the scripts.
-pub(super) fn content(profile: &Profile) -> Content {
+pub(super) fn content(profile: &Profile) -> ConfigMapContent {
     let redis = &profile.settings.redis;
     let limit = redis.resources.limits.as_ref().and_then(|limits| limits.get("memory"));
     let limit_bytes = limit
@@ -42,7 +42,7 @@ pub(super) fn content(profile: &Profile) -> Content {
         ("probe.sh", scripts::REDIS_PROBE),
     ];
     let data = files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-    Content::of(&format!("{}-config", profile.names.redis), data)
+    ConfigMapContent::of(&format!("{}-config", profile.names.redis), data)
 }
 
 fn ports(profile: &Profile) -> Vec<ServicePort> {
@@ -82,10 +82,10 @@ pub(super) fn headless_service(profile: &Profile) -> Service {
     }
 }
 
-pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet {
+pub(super) fn stateful_set(profile: &Profile, content: &ConfigMapContent) -> StatefulSet {
     let mut annotations =
         BTreeMap::from([("checksum/config".to_owned(), content.checksum.to_string())]);
-    annotations.extend(profile.secret(&Purpose::RedisPassword).iter().map(pod::secret_token));
+    annotations.extend(profile.secret(&SecretPurpose::RedisPassword).iter().map(pod::secret_token));
     StatefulSet {
         metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
         spec: StatefulSetSpec {
@@ -113,7 +113,7 @@ pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet 
     }
 }
 
-fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
+fn pod_spec(profile: &Profile, content: &ConfigMapContent) -> PodSpec {
     let settings = &profile.settings;
     let redis = &settings.redis;
     let data = if redis.persistence.enabled {
@@ -154,7 +154,7 @@ fn container(profile: &Profile) -> Container {
     let settings = &profile.settings;
     let image = profile.image_ref(&settings.redis.image);
     let password = profile
-        .secret(&Purpose::RedisPassword)
+        .secret(&SecretPurpose::RedisPassword)
         .map(|secret| vec![pod::secret_env("REDIS_PASSWORD", &secret)]);
     Container {
         name: "redis".into(),

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_memory_limit_becomes_maxmemory_and_nothing_is_ever_evicted() {
+    fn memory_limit_becomes_maxmemory_without_eviction() {
         let redis = RedisConf { port: 6380, data_dir: "/data", maxmemory_bytes: Some(201_326_592) };
 
         let text = redis_conf(redis);
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_memory_limit_there_is_no_maxmemory_line() {
+    fn maxmemory_is_omitted_without_memory_limit() {
         let redis = RedisConf { port: 6379, data_dir: "/data", maxmemory_bytes: None };
 
         let text = redis_conf(redis);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A referenced object: kind, namespace (empty for cluster-scoped objects) and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
+pub struct ReferencedObject {
     pub kind: String,
     pub namespace: String,
     pub name: String,
@@ -30,7 +30,7 @@ pub fn pull_secrets(pod_spec: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Returns all objects that `object` references by name.
-pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
+pub fn references(object: &Value) -> BTreeMap<ReferencedObject, Keys> {
     let mut found = Found {
         namespace: text(&object["metadata"]["namespace"]).unwrap_or_default(),
         targets: BTreeMap::new(),
@@ -67,7 +67,7 @@ pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
 
 struct Found {
     namespace: String,
-    targets: BTreeMap<Target, Keys>,
+    targets: BTreeMap<ReferencedObject, Keys>,
 }
 
 impl Found {
@@ -79,7 +79,8 @@ impl Found {
         keys: impl IntoIterator<Item = String>,
     ) {
         if let Some(name) = name.filter(|name| !name.is_empty()) {
-            let target = Target { kind: kind.to_owned(), namespace: namespace.to_owned(), name };
+            let target =
+                ReferencedObject { kind: kind.to_owned(), namespace: namespace.to_owned(), name };
             self.targets.entry(target).or_default().extend(keys);
         }
     }

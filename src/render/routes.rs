@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn d08_a_host_without_paths_is_reachable() {
+    fn d08_host_without_paths_is_reachable() {
         assert_eq!(
             lines("", &[]),
             ["/metrics Prefix Blocked", "/prometheus Prefix Blocked", "/ Prefix Relay"]
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn d09_no_path_of_a_host_reaches_into_a_blocked_one() {
+    fn d09_host_path_never_reaches_into_blocked_path() {
         let own = [
             ("/metrics/", PathType::Exact),
             ("/metrics", PathType::Prefix),

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{Component, metadata, selector_labels};
 use super::pod;
+use crate::model::label::COMPONENT_LABEL;
 use crate::model::number::Bounded;
 use crate::profile::resolve::Profile;
 use crate::profile::settings::ServiceType;
@@ -17,8 +18,7 @@ pub const METRICS_PORT: &str = "metrics";
 /// The port number of the Service without endpoints.
 pub(super) const BLOCKED_PORT: i32 = 80;
 
-/// The label that distinguishes the relay's Services; a `ServiceMonitor` selects by it.
-pub const ROLE_LABEL: &str = "app.kubernetes.io/component";
+/// The values of [`COMPONENT_LABEL`] of the relay's Services; a `ServiceMonitor` selects by them.
 pub const RELAY_ROLE: &str = "relay";
 pub const METRICS_ROLE: &str = "metrics";
 const BLOCKED_ROLE: &str = "blocked";
@@ -101,7 +101,7 @@ fn type_name(kind: ServiceType) -> &'static str {
 
 fn role_metadata(profile: &Profile, name: String, role: &str) -> ObjectMeta {
     let mut metadata = metadata(profile, Component::Relay, name);
-    metadata.labels.get_or_insert_default().insert(ROLE_LABEL.into(), role.into());
+    metadata.labels.get_or_insert_default().insert(COMPONENT_LABEL.into(), role.into());
     metadata
 }
 
@@ -124,7 +124,7 @@ mod tests {
     use crate::render::tests_support::{json, labels, profile};
 
     #[test]
-    fn the_relays_service_leads_to_its_named_port() {
+    fn relay_service_targets_named_port() {
         let object =
             json(&relay(&profile("[service]\nport = 8080\nannotations = { a = \"yes\" }")));
         assert_eq!(object["metadata"]["name"], "claude-relay");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn d31_a_load_balancer_keeps_its_node_port() {
+    fn d31_load_balancer_keeps_node_port() {
         let text = "[service]\ntype = \"LoadBalancer\"\nnodePort = 30080\nloadBalancerIP = \"10.0.0.9\"\nloadBalancerSourceRanges = [\"10.0.0.0/8\"]";
         let spec = json(&relay(&profile(text)))["spec"].clone();
         assert_eq!(spec["type"], "LoadBalancer");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn d09_the_blocked_service_exists_and_selects_nothing() {
+    fn d09_blocked_service_exists_and_selects_nothing() {
         let object = json(&blocked(&profile("")));
         assert_eq!(object["metadata"]["name"], "claude-relay-blocked");
         assert!(object["spec"].get("selector").is_none());
@@ -158,20 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn d23_every_service_has_a_namespace_and_a_role_of_its_own() {
+    fn d23_every_service_has_namespace_and_unique_role() {
         let profile = profile("[release]\nname = \"prod\"\nnamespace = \"relays\"");
         let objects =
             [relay(&profile), metrics(&profile), blocked(&profile)].map(|service| json(&service));
         for object in &objects {
             assert_eq!(object["metadata"]["namespace"], "relays");
         }
-        let roles = objects.each_ref().map(|object| labels(object)[ROLE_LABEL].clone());
+        let roles = objects.each_ref().map(|object| labels(object)[COMPONENT_LABEL].clone());
         assert_eq!(roles, ["relay", "metrics", "blocked"]);
         assert_eq!(objects[1]["metadata"]["name"], "prod-claude-relay-metrics");
     }
 
     #[test]
-    fn the_metrics_service_leads_to_the_exporter() {
+    fn metrics_service_targets_exporter() {
         let object = json(&metrics(&profile(
             "[serviceMonitor]\nenabled = true\nexporter = { port = 9001 }",
         )));

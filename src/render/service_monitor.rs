@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::labels::{Component, metadata, selector_labels};
 use super::{exporter, pod, service};
+use crate::model::label::COMPONENT_LABEL;
 use crate::profile::resolve::Profile;
 use crate::profile::settings::NamespaceSelector;
 
@@ -41,7 +42,7 @@ fn service_labels(profile: &Profile) -> BTreeMap<String, String> {
     let role =
         if profile.settings.has_exporter() { service::METRICS_ROLE } else { service::RELAY_ROLE };
     let mut labels = selector_labels(profile, Component::Relay);
-    labels.insert(service::ROLE_LABEL.into(), role.into());
+    labels.insert(COMPONENT_LABEL.into(), role.into());
     labels
 }
 
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn d18_prometheus_reads_the_exporter_and_the_exporter_the_relays_json() {
+    fn d18_prometheus_scrapes_relay_json_through_exporter() {
         let object = monitor("[config]\nport = 8000");
         assert_eq!(
             object["spec"]["endpoints"],
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_selector_of_the_profile_is_taken() {
+    fn namespace_selector_of_profile_is_used() {
         assert!(monitor("")["spec"].get("namespaceSelector").is_none());
         assert_eq!(
             monitor("namespaceSelector = { any = true }")["spec"]["namespaceSelector"],
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn d24_labels_of_the_profile_join_ours() {
+    fn d24_profile_labels_are_added_to_ours() {
         let labels = labels(&monitor("labels = { release = \"kube-prometheus\" }"));
         assert_eq!(labels["release"], "kube-prometheus");
         assert_eq!(labels["app.kubernetes.io/instance"], "claude-relay");

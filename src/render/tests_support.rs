@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::profile;
-use crate::profile::node::Visibility;
+use crate::profile::masking::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
 

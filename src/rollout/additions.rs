@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_added_is_told_by_who_did_and_annotations_are_not() {
+    fn additions_are_reported_by_manager_without_annotations() {
         let variables: serde_json::Map<String, Value> = (0..7)
             .map(|at| (format!("k:{{\"name\":\"V{at}\"}}"), json!({".": {}, "f:name": {}})))
             .collect();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stated_and_is_otherwise_is_no_addition_and_defaults_of_the_server_are_nothing() {
+    fn changed_fields_and_server_defaults_are_not_additions() {
         let spec = json!({"replicas": 4, "image": "evil", "ingress": [{}],
             "ports": [{"port": 80, "protocol": "TCP", "name": "http"}],
             "egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}]});

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_words_name_the_manager() {
+    fn manager_is_parsed_from_server_message() {
         let scale = r#"conflict with "kube-controller-manager" with subresource "scale" using apps/v1 at 2026-11-22T10:00:00Z"#;
         let found = Conflict::of(".spec.replicas", scale);
         assert_eq!(
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_values_of_a_field_are_found_as_the_server_spells_paths() {
+    fn field_value_is_found_by_server_path_syntax() {
         let object = json!({"metadata": {"annotations": {"a.b/c": "x", "a": "y"}}, "spec": {
             "ports": [{"port": 80, "protocol": "UDP"}, {"port": 80, "protocol": "TCP", "targetPort": "http"}],
             "containers": [{"name": "a]\"b", "args": ["-v"]}], "finalizers": ["keep"]}});
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_are_shown_but_nothing_of_a_secret() {
+    fn both_sides_are_shown_but_secret_values_are_redacted() {
         let mut conflict = Conflict::of(".data.key", "");
         conflict.show(
             "ConfigMap",

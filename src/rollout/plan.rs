@@ -1,18 +1,19 @@
 //! The plan: the changes that applying a bundle makes to a cluster, from the live objects and the
 //! server's dry run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::conflict::Conflict;
-use super::live;
+use super::live_object;
+use super::obstacle::Obstacle;
 use super::prune::Candidate;
 use crate::bundle::open::Bundle;
 use crate::diff::changes::{Changes, ObjectChange, changes};
 use crate::diff::fields::overlaid;
-use crate::diff::restart::Restart;
 use crate::diff::warning::Warning;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
@@ -20,15 +21,42 @@ use crate::trust::verify::Verified;
 
 /// The server's answer to the dry run of an object.
 #[derive(Clone, Debug)]
-pub enum Tried {
+pub enum DryRunAnswer {
     /// The object as an apply would leave it.
     Would(Box<Value>),
     /// The apply would change fields that other managers own.
     Conflict(Vec<Conflict>),
     /// The server refused it, for this reason.
-    Refused(String),
+    Refused(ObjectRefusal),
     /// Its namespace does not exist yet.
     NotTried,
+}
+
+/// Why the server, or a rule of this program, refuses an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRefusal {
+    pub why: String,
+    pub remedy: Option<String>,
+}
+
+impl From<String> for ObjectRefusal {
+    fn from(why: String) -> Self {
+        Self { why, remedy: None }
+    }
+}
+
+impl fmt::Display for ObjectRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        self.remedy.iter().try_for_each(|remedy| write!(f, ": {remedy}"))
+    }
+}
+
+impl Serialize for ObjectRefusal {
+    /// Writes the text that people see.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// The change to one object.
@@ -52,7 +80,7 @@ pub struct Step {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<String>,
+    pub refusal: Option<ObjectRefusal>,
     /// Fields that are taken from their managers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forced: Vec<Conflict>,
@@ -70,7 +98,7 @@ pub struct Plan {
     /// In apply order.
     pub steps: Vec<Step>,
     /// The reasons why the plan cannot be carried out, besides refused steps.
-    pub obstacles: Vec<String>,
+    pub obstacles: Vec<Obstacle>,
     /// Autoscalers that are deleted before the bundle sets the number of replicas.
     pub prune_first: Vec<Candidate>,
     /// Objects that are deleted after the rollout.
@@ -83,10 +111,10 @@ pub struct Plan {
 
 /// The state of the cluster before the rollout.
 #[derive(Clone, Debug, Default)]
-pub struct Before {
+pub struct Observed {
     /// The live objects of the bundle and of earlier generations.
     pub live: BTreeMap<ObjectKey, Value>,
-    pub tried: BTreeMap<ObjectKey, Tried>,
+    pub tried: BTreeMap<ObjectKey, DryRunAnswer>,
     pub prune: Vec<Candidate>,
     pub prune_later: Vec<Candidate>,
     pub prune_first: Vec<Candidate>,
@@ -94,55 +122,74 @@ pub struct Before {
     /// returns to the bundle.
     pub forced: BTreeMap<ObjectKey, Vec<Conflict>>,
     pub held_replicas: BTreeMap<ObjectKey, i64>,
-    pub obstacles: Vec<String>,
+    pub obstacles: Vec<Obstacle>,
     pub warnings: Vec<Warning>,
+    /// Objects without warnings, because another report shows their fate.
+    pub reported: BTreeSet<ObjectKey>,
 }
 
-impl Before {
+impl Observed {
     /// Returns whether anything prevents the plan from being carried out.
     pub fn is_blocked(&self) -> bool {
-        let is_blocked = |tried: &Tried| matches!(tried, Tried::Conflict(_) | Tried::Refused(_));
+        let is_blocked = |tried: &DryRunAnswer| {
+            matches!(tried, DryRunAnswer::Conflict(_) | DryRunAnswer::Refused(_))
+        };
         !self.obstacles.is_empty() || self.tried.values().any(is_blocked)
+    }
+
+    /// Returns whether there was a dry run of an object.
+    pub fn is_tried(&self, key: &ObjectKey) -> bool {
+        !matches!(self.tried.get(key), None | Some(DryRunAnswer::NotTried))
+    }
+
+    /// Returns whether a plan would have nothing to write.
+    pub fn changes_nothing(&self, bundle: &Bundle, manager: &str) -> bool {
+        let action = |manifest: &Manifest| step(manifest, self, manager).action;
+        self.prune.is_empty()
+            && self.prune_first.is_empty()
+            && bundle.manifests.iter().all(|manifest| action(manifest) == Action::Keep)
     }
 }
 
 /// Decides on the plan, without side effects.
-pub fn plan(bundle: &Verified<Bundle>, before: Before, manager: &str) -> Plan {
-    let steps = bundle.manifests.iter().map(|manifest| step(manifest, &before, manager)).collect();
-    let mut changes = forecast(&bundle.manifests, &before);
-    let Before { prune, prune_later, prune_first, obstacles, warnings, .. } = before;
+pub fn plan(bundle: &Verified<Bundle>, observed: Observed, manager: &str) -> Plan {
+    let steps =
+        bundle.manifests.iter().map(|manifest| step(manifest, &observed, manager)).collect();
+    let mut changes = forecast(&bundle.manifests, &observed);
+    let Observed { prune, prune_later, prune_first, obstacles, warnings, reported, .. } = observed;
     changes.warnings.extend(warnings);
+    changes.warnings.retain(|warning| !reported.iter().any(|key| warning.is_about(key)));
     Plan { steps, obstacles, prune_first, prune, prune_later, changes }
 }
 
-fn step(manifest: &Manifest, before: &Before, manager: &str) -> Step {
+fn step(manifest: &Manifest, observed: &Observed, manager: &str) -> Step {
     let key = manifest.key.clone();
-    let live = before.live.get(&key);
-    let tried = before.tried.get(&key);
+    let live = observed.live.get(&key);
+    let tried = observed.tried.get(&key);
     let mut step = Step {
         action: if live.is_some() { Action::Update } else { Action::Create },
         conflicts: Vec::new(),
         refusal: None,
-        forced: before.forced.get(&key).cloned().unwrap_or_default(),
-        held_replicas: before.held_replicas.get(&key).copied(),
-        tried: !matches!(tried, None | Some(Tried::NotTried)),
+        forced: observed.forced.get(&key).cloned().unwrap_or_default(),
+        held_replicas: observed.held_replicas.get(&key).copied(),
+        tried: observed.is_tried(&key),
         key,
     };
     match tried {
-        Some(Tried::Would(applied)) => {
-            if live.is_some_and(|live| live::is_same(live, applied, manager)) {
+        Some(DryRunAnswer::Would(applied)) => {
+            if live.is_some_and(|live| live_object::is_same(live, applied, manager)) {
                 step.action = Action::Keep;
             }
         }
-        Some(Tried::Conflict(conflicts)) => {
+        Some(DryRunAnswer::Conflict(conflicts)) => {
             step.action = Action::Conflict;
             step.conflicts.clone_from(conflicts);
         }
-        Some(Tried::Refused(why)) => {
+        Some(DryRunAnswer::Refused(why)) => {
             step.action = Action::Refused;
             step.refusal = Some(why.clone());
         }
-        Some(Tried::NotTried) | None => {}
+        Some(DryRunAnswer::NotTried) | None => {}
     }
     step
 }
@@ -151,33 +198,27 @@ fn step(manifest: &Manifest, before: &Before, manager: &str) -> Step {
 ///
 /// The result for a refused object is unknown, so its manifest is laid over the live object: fields
 /// that the bundle does not state count as unchanged.
-fn forecast(wanted: &ManifestSet, before: &Before) -> Changes {
+pub(super) fn forecast(wanted: &ManifestSet, observed: &Observed) -> Changes {
     let (mut old, mut new) = (ManifestSet::default(), ManifestSet::default());
     for manifest in wanted.iter() {
-        match (before.tried.get(&manifest.key), before.live.get(&manifest.key)) {
-            (Some(Tried::Would(applied)), _) => new.add(&live::wanted(applied)),
-            (_, Some(live)) => new.add(&overlaid(&live::wanted(live), &manifest.object)),
+        match (observed.tried.get(&manifest.key), observed.live.get(&manifest.key)) {
+            (Some(DryRunAnswer::Would(applied)), _) => new.add(&live_object::wanted(applied)),
+            (_, Some(live)) => new.add(&overlaid(&live_object::wanted(live), &manifest.object)),
             (_, None) => new.add(&manifest.object),
         }
     }
-    for (key, object) in &before.live {
-        let mut gone = before.prune.iter().chain(&before.prune_later).chain(&before.prune_first);
+    for (key, object) in &observed.live {
+        let mut gone =
+            observed.prune.iter().chain(&observed.prune_later).chain(&observed.prune_first);
         let goes = gone.any(|gone| gone.key == *key);
         if goes || wanted.iter().any(|manifest| manifest.key == *key) {
-            old.add(&live::wanted(object));
+            old.add(&live_object::wanted(object));
         }
     }
     changes(&old, &new)
 }
 
 impl Plan {
-    /// Returns whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.prune.is_empty()
-            && self.prune_first.is_empty()
-            && self.steps.iter().all(|step| step.action == Action::Keep)
-    }
-
     /// Returns all objects that are deleted, now or later.
     pub fn going(&self) -> impl Iterator<Item = &Candidate> {
         self.prune_first.iter().chain(&self.prune).chain(&self.prune_later)
@@ -199,10 +240,5 @@ impl Plan {
     /// Returns the number of objects with this action.
     pub fn count(&self, action: Action) -> usize {
         self.steps.iter().filter(|step| step.action == action).count()
-    }
-
-    /// Returns whether pods of any workload restart.
-    pub fn restarts(&self) -> bool {
-        self.changes.workloads.iter().any(|forecast| forecast.restart == Restart::Yes)
     }
 }

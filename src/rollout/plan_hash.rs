@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::live;
-use super::plan::{Action, Before, Plan};
+use super::live_object;
+use super::plan::{Action, Observed, Plan};
 use super::prune::Candidate;
 use super::record::Item;
 use crate::canonical::Canonical;
@@ -24,7 +24,7 @@ const BOUND_SCHEMA: &str = "relay-bundle/bound-plan/v1";
 
 /// The target and the content of a plan.
 #[derive(Clone, Copy, Debug)]
-pub struct Purpose<'a> {
+pub struct PlanSubject<'a> {
     pub cluster_uid: &'a str,
     pub namespace: &'a str,
     pub content_id: Digest,
@@ -44,17 +44,20 @@ pub struct Purpose<'a> {
 pub type SecretVersions = BTreeMap<ObjectKey, String>;
 
 /// Returns the uids and resource versions of the existing Secrets.
-pub fn secret_versions(before: &Before) -> SecretVersions {
-    let secrets = before.live.iter().filter(|(key, _)| key.is(Kind::Secret));
+pub fn secret_versions(observed: &Observed) -> SecretVersions {
+    let secrets = observed.live.iter().filter(|(key, _)| key.is(Kind::Secret));
     secrets
         .map(|(key, object)| {
-            (key.clone(), format!("{}/{}", live::uid(object), live::resource_version(object)))
+            (
+                key.clone(),
+                format!("{}/{}", live_object::uid(object), live_object::resource_version(object)),
+            )
         })
         .collect()
 }
 
 /// Returns the hash of a plan.
-pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) -> Digest {
+pub fn plan_hash(subject: PlanSubject<'_>, plan: &Plan, secrets: &SecretVersions) -> Digest {
     let written = plan.steps.iter().filter(|step| step.action != Action::Keep);
     let versions: Vec<&String> = written.filter_map(|step| secrets.get(&step.key)).collect();
     // Objects to delete now and later are hashed together: the run decides the time again after the
@@ -66,14 +69,14 @@ pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) ->
         workloads.map(|of| json!([of.kind, of.namespace, of.name, of.restart])).collect();
     let tree = json!({
         "schema": SCHEMA,
-        "clusterUid": purpose.cluster_uid,
-        "namespace": purpose.namespace,
-        "contentId": purpose.content_id.to_string(),
-        "serial": purpose.serial,
-        "contentOf": purpose.content_of,
-        "generated": purpose.generated,
-        "recipients": purpose.recipients,
-        "strange": purpose.strange,
+        "clusterUid": subject.cluster_uid,
+        "namespace": subject.namespace,
+        "contentId": subject.content_id.to_string(),
+        "serial": subject.serial,
+        "contentOf": subject.content_of,
+        "generated": subject.generated,
+        "recipients": subject.recipients,
+        "strange": subject.strange,
         "steps": plan.steps,
         "gone": gone,
         "objects": plan.changes.objects,
@@ -153,8 +156,8 @@ mod tests {
         }
     }
 
-    fn purpose() -> Purpose<'static> {
-        Purpose {
+    fn subject() -> PlanSubject<'static> {
+        PlanSubject {
             cluster_uid: "u",
             namespace: "ns",
             content_id: Digest::of(b"a"),
@@ -167,27 +170,27 @@ mod tests {
     }
 
     #[test]
-    fn whatever_would_be_done_otherwise_has_another_hash() {
+    fn any_change_to_planned_actions_changes_hash() {
         let secrets = SecretVersions::from([(key("Secret"), "1/7".to_owned())]);
-        let hash = |purpose, plan: &Plan| plan_hash(purpose, plan, &secrets);
-        let same = hash(purpose(), &a_plan());
-        assert_eq!(hash(purpose(), &a_plan()), same);
+        let hash = |subject, plan: &Plan| plan_hash(subject, plan, &secrets);
+        let same = hash(subject(), &a_plan());
+        assert_eq!(hash(subject(), &a_plan()), same);
 
         let generated = ["Secret/y: z".to_owned()];
         let [one, other] =
             ["1", "2"].map(|uid| [Item { key: key("Secret"), uid: Some(uid.into()) }]);
         let mut others = vec![
-            hash(Purpose { cluster_uid: "v", ..purpose() }, &a_plan()),
-            hash(Purpose { namespace: "other", ..purpose() }, &a_plan()),
-            hash(Purpose { content_id: Digest::of(b"b"), ..purpose() }, &a_plan()),
-            hash(Purpose { serial: 2, ..purpose() }, &a_plan()),
-            hash(Purpose { content_of: Some(1), ..purpose() }, &a_plan()),
-            hash(Purpose { generated: &generated, ..purpose() }, &a_plan()),
-            hash(Purpose { recipients: &generated, ..purpose() }, &a_plan()),
-            hash(Purpose { strange: &one, ..purpose() }, &a_plan()),
-            hash(Purpose { strange: &other, ..purpose() }, &a_plan()),
+            hash(PlanSubject { cluster_uid: "v", ..subject() }, &a_plan()),
+            hash(PlanSubject { namespace: "other", ..subject() }, &a_plan()),
+            hash(PlanSubject { content_id: Digest::of(b"b"), ..subject() }, &a_plan()),
+            hash(PlanSubject { serial: 2, ..subject() }, &a_plan()),
+            hash(PlanSubject { content_of: Some(1), ..subject() }, &a_plan()),
+            hash(PlanSubject { generated: &generated, ..subject() }, &a_plan()),
+            hash(PlanSubject { recipients: &generated, ..subject() }, &a_plan()),
+            hash(PlanSubject { strange: &one, ..subject() }, &a_plan()),
+            hash(PlanSubject { strange: &other, ..subject() }, &a_plan()),
             plan_hash(
-                purpose(),
+                subject(),
                 &a_plan(),
                 &SecretVersions::from([(key("Secret"), "1/8".to_owned())]),
             ),
@@ -195,7 +198,7 @@ mod tests {
         let changed = |change: &dyn Fn(&mut Plan)| {
             let mut plan = a_plan();
             change(&mut plan);
-            hash(purpose(), &plan)
+            hash(subject(), &plan)
         };
         others.push(changed(&|plan| plan.steps[1].action = Action::Create));
         others.push(changed(&|plan| plan.prune[0].uid = "2".into()));
@@ -209,18 +212,18 @@ mod tests {
     }
 
     #[test]
-    fn when_an_old_object_goes_and_what_is_not_written_do_not_matter() {
+    fn prune_timing_and_unwritten_objects_do_not_change_hash() {
         let secrets = SecretVersions::from([(key("Service"), "1/7".to_owned())]);
         let mut later = a_plan();
         later.prune_later = std::mem::take(&mut later.prune);
 
-        let hash = |plan, secrets| plan_hash(purpose(), plan, secrets);
+        let hash = |plan, secrets| plan_hash(subject(), plan, secrets);
 
         assert_eq!(hash(&later, &secrets), hash(&a_plan(), &SecretVersions::new()));
     }
 
     #[test]
-    fn numbers_of_any_kind_have_a_spelling() {
+    fn every_kind_of_number_has_canonical_form() {
         let tree = spelled(json!([1, -1, 1.5, u64::MAX, {"a": 1_u64 << 53}]));
         assert!(Canonical::of_tree(tree).is_ok());
     }

@@ -1,5 +1,7 @@
 //! Explains from their status why pods do not become ready.
 
+use std::fmt;
+
 use serde_json::Value;
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -13,34 +15,81 @@ fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value>
 /// Reasons why a container waits during a normal start.
 const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// The explanation for a container that has started and is not ready yet; every container is, for a
-/// while.
-pub const NOT_READY: &str = "running, but not ready";
+/// A problem of a pod, or of an object that creates pods: `pod/container: reason: message`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodProblem {
+    pub place: String,
+    pub reason: PodProblemReason,
+    /// Details, which may change while the problem lasts. May be empty.
+    pub message: String,
+}
 
-/// Returns why a pod is not ready, if its status says so: `pod/container: reason: message`.
-pub fn trouble(pod: &Value) -> Option<String> {
+/// The reason of a problem, which identifies it together with its place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodProblemReason {
+    /// The container has started, and is not ready yet; every container is, for a while.
+    NotReady,
+    /// Kubernetes' word for the reason, or ours.
+    Other(String),
+    /// Only the events have the reason, and they must not be read.
+    EventsUnreadable,
+}
+
+impl fmt::Display for PodProblemReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotReady => "running, but not ready",
+            Self::Other(reason) => reason,
+            Self::EventsUnreadable => {
+                "cannot tell why pods are missing: missing permission to list events"
+            }
+        })
+    }
+}
+
+impl fmt::Display for PodProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, reason, message } = self;
+        write!(f, "{place}: {reason}")?;
+        if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
+    }
+}
+
+impl PodProblem {
+    fn new(place: &str, reason: &str, message: &str) -> Self {
+        let reason = PodProblemReason::Other(reason.to_owned());
+        Self { place: place.to_owned(), reason, message: message.to_owned() }
+    }
+}
+
+/// Returns why a pod is not ready, if its status says so.
+pub fn problem(pod: &Value) -> Option<PodProblem> {
     let name = text(pod, "/metadata/name");
     let unscheduled = items(pod, "/status/conditions").find(|condition| {
         text(condition, "/type") == "PodScheduled" && text(condition, "/status") == "False"
     });
     if let Some(condition) = unscheduled {
-        return Some(line(name, text(condition, "/reason"), text(condition, "/message")));
+        let (reason, message) = (text(condition, "/reason"), text(condition, "/message"));
+        return Some(PodProblem::new(name, reason, message));
     }
     for pointer in ["/status/initContainerStatuses", "/status/containerStatuses"] {
         for container in items(pod, pointer) {
-            if let Some((reason, message)) = container_trouble(container) {
+            if let Some((reason, message)) = container_problem(container) {
                 let place = format!("{name}/{}", text(container, "/name"));
-                return Some(line(&place, &reason, message));
+                return Some(PodProblem { place, reason, message: message.to_owned() });
             }
         }
     }
     match text(pod, "/status/phase") {
-        "Failed" => Some(line(name, text(pod, "/status/reason"), text(pod, "/status/message"))),
+        "Failed" => {
+            let (reason, message) = (text(pod, "/status/reason"), text(pod, "/status/message"));
+            Some(PodProblem::new(name, reason, message))
+        }
         _ => None,
     }
 }
 
-fn container_trouble(container: &Value) -> Option<(String, &str)> {
+fn container_problem(container: &Value) -> Option<(PodProblemReason, &str)> {
     let last = container
         .pointer("/lastState/terminated")
         .or_else(|| container.pointer("/state/terminated"));
@@ -52,30 +101,31 @@ fn container_trouble(container: &Value) -> Option<(String, &str)> {
     if let Some(waiting) = container.pointer("/state/waiting") {
         let reason = text(waiting, "/reason");
         if reason.is_empty() || STARTING.contains(&reason) {
-            return ended_as.map(|ended| (ended, ""));
+            return ended_as.map(|ended| (PodProblemReason::Other(ended), ""));
         }
         let reason = match ended_as {
             Some(ended) if reason == "CrashLoopBackOff" => format!("{reason} after {ended}"),
             _ => reason.to_owned(),
         };
-        return Some((reason, text(waiting, "/message")));
+        return Some((PodProblemReason::Other(reason), text(waiting, "/message")));
     }
     let is_ready = container.pointer("/ready").and_then(Value::as_bool).unwrap_or(false);
     match ended_as {
-        Some(ended) if !is_ready => Some((ended, "")),
+        Some(ended) if !is_ready => Some((PodProblemReason::Other(ended), "")),
         _ if !is_ready && container.pointer("/state/running").is_some() => {
-            Some((NOT_READY.to_owned(), ""))
+            Some((PodProblemReason::NotReady, ""))
         }
         _ => None,
     }
 }
 
 /// Returns why a ReplicaSet cannot create pods, if its status says so.
-pub fn owner_trouble(owner: &Value) -> Option<String> {
+pub fn owner_problem(owner: &Value) -> Option<PodProblem> {
     let failure = items(owner, "/status/conditions").find(|condition| {
         text(condition, "/type") == "ReplicaFailure" && text(condition, "/status") == "True"
     })?;
-    Some(line(text(owner, "/metadata/name"), text(failure, "/reason"), text(failure, "/message")))
+    let (reason, message) = (text(failure, "/reason"), text(failure, "/message"));
+    Some(PodProblem::new(text(owner, "/metadata/name"), reason, message))
 }
 
 /// Returns whether a StatefulSet has fewer pods than it wants.
@@ -86,7 +136,7 @@ pub fn lacks_pods(set: &Value) -> bool {
 
 /// Returns why a StatefulSet cannot create pods, if its latest event about creation reports a
 /// failure. Its status does not say so.
-pub fn set_trouble(set: &Value, events: &[Value]) -> Option<String> {
+pub fn set_problem(set: &Value, events: &[Value]) -> Option<PodProblem> {
     let time = |event: &&Value| {
         let times = [
             "/lastTimestamp",
@@ -101,15 +151,7 @@ pub fn set_trouble(set: &Value, events: &[Value]) -> Option<String> {
     let last = events.iter().filter(is_about_making).max_by_key(time)?;
     let reason = text(last, "/reason");
     (reason == "FailedCreate")
-        .then(|| line(text(set, "/metadata/name"), reason, text(last, "/message")))
-}
-
-fn line(place: &str, reason: &str, message: &str) -> String {
-    if message.is_empty() {
-        format!("{place}: {reason}")
-    } else {
-        format!("{place}: {reason}: {message}")
-    }
+        .then(|| PodProblem::new(text(set, "/metadata/name"), reason, text(last, "/message")))
 }
 
 #[cfg(test)]
@@ -119,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_of_a_pod_is_named_with_its_container() {
+    fn unready_pod_reason_is_reported_with_container() {
         let waits = |reason: &str| json!({"name": "relay", "ready": false, "state": {"waiting": {"reason": reason, "message": "m"}}});
         let killed = json!({"name": "relay", "ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}});
@@ -152,11 +194,12 @@ mod tests {
         ];
         for (status, wanted) in table {
             let pod = json!({"metadata": {"name": "p"}, "status": status});
-            assert_eq!(trouble(&pod).as_deref(), wanted, "{pod}");
+            let found = problem(&pod).map(|problem| problem.to_string());
+            assert_eq!(found.as_deref(), wanted, "{pod}");
         }
     }
     #[test]
-    fn a_stateful_set_that_makes_no_pods_says_so_in_the_last_of_its_events() {
+    fn stateful_set_without_pods_reports_last_failed_creation() {
         let set = |replicas: i64| json!({"metadata": {"name": "redis"}, "spec": {"replicas": 1}, "status": {"replicas": replicas}});
         assert!(lacks_pods(&set(0)) && !lacks_pods(&set(1)) && lacks_pods(&json!({"spec": {}})));
 
@@ -177,7 +220,8 @@ mod tests {
             ),
         ];
         for (events, wanted) in table {
-            assert_eq!(set_trouble(&set(0), &events).as_deref(), wanted, "{events:?}");
+            let found = set_problem(&set(0), &events).map(|problem| problem.to_string());
+            assert_eq!(found.as_deref(), wanted, "{events:?}");
         }
     }
 }

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::live;
+use super::live_object;
 use super::record::Item;
+use crate::bundle::index::Wanted;
+use crate::bundle::open::Bundle;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::config_map::is_named_by_content;
@@ -30,32 +32,57 @@ pub struct Candidate {
     pub uid: String,
 }
 
-/// Returns the live objects of earlier generations that the new set does not have, in the order of
-/// deletion.
+/// The objects that a bundle needs.
+#[derive(Clone, Copy)]
+pub struct Needed<'a> {
+    pub manifests: &'a ManifestSet,
+    /// The objects that it refers to without containing them. They have another owner, even if an
+    /// earlier generation contained them.
+    pub contract: &'a [Wanted],
+}
+
+impl<'a> Needed<'a> {
+    pub fn by(bundle: &'a Bundle) -> Self {
+        Self { manifests: &bundle.manifests, contract: &bundle.index.contract }
+    }
+
+    /// Returns whether the bundle refers to an object without containing it.
+    pub fn refers_to(&self, key: &ObjectKey) -> bool {
+        let is_it =
+            |wanted: &Wanted| key.identity() == (&*wanted.kind, &*wanted.namespace, &*wanted.name);
+        self.contract.iter().any(is_it)
+    }
+}
+
+/// Returns the live objects of earlier generations that the new bundle does not need, in the order
+/// of deletion.
 ///
 /// An object counts as ours if it carries the labels of this installation and has the recorded uid.
 /// If an interrupted rollout recorded none, it counts if we own fields of it.
 pub fn candidates(
     earlier: &[Item],
-    wanted: &ManifestSet,
+    needed: &Needed<'_>,
     live: &BTreeMap<ObjectKey, Value>,
     (manager, instance): (&str, &str),
 ) -> Vec<Candidate> {
-    let wanted: BTreeSet<_> = wanted.iter().map(|manifest| manifest.key.identity()).collect();
+    let contained: BTreeSet<_> =
+        needed.manifests.iter().map(|manifest| manifest.key.identity()).collect();
+    let is_needed = |key: &ObjectKey| contained.contains(&key.identity()) || needed.refers_to(key);
     let mut found: BTreeMap<_, Candidate> = BTreeMap::new();
-    for item in earlier.iter().filter(|item| !wanted.contains(&item.key.identity())) {
+    for item in earlier.iter().filter(|item| !is_needed(&item.key)) {
         let Some(object) = live.get(&item.key) else { continue };
         let is_same = match &item.uid {
-            Some(uid) => live::uid(object) == uid,
-            None => live::owned(object, manager).is_some(),
+            Some(uid) => live_object::uid(object) == uid,
+            None => live_object::owned(object, manager).is_some(),
         };
-        let is_ours = is_same && live::is_managed_by(object, manager, instance);
+        let is_ours = is_same && live_object::is_managed_by(object, manager, instance);
         // Generated Secrets are created, not applied, so server-side apply owns none of their
         // fields. They are never deleted, even if a record lists them, because a record may be
         // forged.
-        let is_made = item.key.is(Kind::Secret) && live::owned(object, manager).is_none();
+        let is_made = item.key.is(Kind::Secret) && live_object::owned(object, manager).is_none();
         if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
-            let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
+            let candidate =
+                Candidate { key: item.key.clone(), uid: live_object::uid(object).to_owned() };
             // Delete objects before those that they reference.
             let order = std::cmp::Reverse(Kind::phase_of(&item.key.kind).unwrap_or(0));
             found.insert((order, item.key.identity()), candidate);
@@ -78,9 +105,9 @@ pub fn workloads_first(all: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) 
 ///
 /// `owners` are pods, and the sets and revisions that create them, so an undone rollout finds its
 /// old configuration.
-pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
+pub fn referenced_names(owners: &[Value], kind: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for owner in owners.iter().filter(|owner| !live::is_ending(owner)) {
+    for owner in owners.iter().filter(|owner| !live_object::is_ending(owner)) {
         let spec = ["/data/spec/template/spec", "/spec/template/spec", "/spec"]
             .into_iter()
             .find_map(|pointer| owner.pointer(pointer));
@@ -95,13 +122,13 @@ pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
 
 /// Returns the name and uid of each unused ConfigMap that is named by its content, as this program
 /// names them.
-pub fn unnamed<'a>(
+pub fn unused_config_maps<'a>(
     config_maps: &'a [Value],
     used: &'a BTreeSet<String>,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     config_maps.iter().filter(|map| is_named_by_content(map)).filter_map(|map| {
         let name = map.pointer("/metadata/name")?.as_str()?;
-        (!used.contains(name)).then_some((name, live::uid(map)))
+        (!used.contains(name)).then_some((name, live_object::uid(map)))
     })
 }
 
@@ -110,6 +137,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::bundle::index::Source;
+
+    /// Returns the objects that a rollout of a bundle without manifests prunes.
+    fn pruned(
+        earlier: &[Item],
+        live: &BTreeMap<ObjectKey, Value>,
+        contract: &[Wanted],
+    ) -> Vec<String> {
+        let needed = Needed { manifests: &ManifestSet::default(), contract };
+        let found = candidates(earlier, &needed, live, ("relay-bundle", "relay"));
+        found.iter().map(|candidate| candidate.key.to_string()).collect()
+    }
 
     fn key(kind: &str, name: &str) -> ObjectKey {
         ObjectKey {
@@ -131,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_ours_and_the_one_that_was_recorded_goes() {
+    fn only_recorded_objects_that_are_ours_are_pruned() {
         let item = |kind: &str, name: &str| Item { key: key(kind, name), uid: Some("1".into()) };
         let earlier = [
             item("ConfigMap", "old"),
@@ -151,15 +190,27 @@ mod tests {
             (key("Service", "svc"), object("relay-bundle", "1")),
         ];
 
-        let found =
-            candidates(&earlier, &ManifestSet::default(), &live.into(), ("relay-bundle", "relay"));
-
-        let found: Vec<String> = found.iter().map(|candidate| candidate.key.to_string()).collect();
-        assert_eq!(found, ["Service/svc", "ConfigMap/old"]);
+        assert_eq!(pruned(&earlier, &live.into(), &[]), ["Service/svc", "ConfigMap/old"]);
     }
 
     #[test]
-    fn a_configuration_is_garbage_if_its_name_is_its_content_and_nothing_uses_it() {
+    fn object_that_became_external_is_never_pruned() {
+        let earlier = [Item { key: key("ConfigMap", "ca"), uid: Some("1".into()) }];
+        let live = [(key("ConfigMap", "ca"), object("relay-bundle", "1"))].into();
+        let contract = [Wanted {
+            kind: "ConfigMap".into(),
+            namespace: "ns".into(),
+            name: "ca".into(),
+            source: Source::Cluster,
+            keys: Vec::new(),
+            used_by: vec!["Deployment/relay".into()],
+        }];
+        assert_eq!(pruned(&earlier, &live, &contract), [""; 0]);
+        assert_eq!(pruned(&earlier, &live, &[]), ["ConfigMap/ca"]);
+    }
+
+    #[test]
+    fn unused_config_map_named_by_content_hash_is_garbage() {
         let map = |name: &str, value: &str, immutable: bool| {
             json!({"immutable": immutable, "data": {"A": value},
             "metadata": {"name": name, "uid": name}})
@@ -175,29 +226,28 @@ mod tests {
         ];
         let found = |used: &[&str]| {
             let used = used.iter().map(|name| (*name).to_owned()).collect();
-            unnamed(&maps, &used).map(|(name, uid)| format!("{name} {uid}")).collect::<Vec<_>>()
+            unused_config_maps(&maps, &used)
+                .map(|(name, uid)| format!("{name} {uid}"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(found(&[]), [format!("{ours} {ours}")]);
         assert_eq!(found(&[ours]), [""; 0]);
     }
 
     #[test]
-    fn a_secret_that_was_generated_never_goes_even_if_a_record_says_so() {
+    fn generated_secret_is_never_pruned_even_if_recorded() {
         let earlier = [Item { key: key("Secret", "literal"), uid: Some("1".into()) }];
         let secret = |operation: &str| {
             let mut secret = object("relay-bundle", "1");
             secret["metadata"]["managedFields"] = json!([{"manager": "relay-bundle", "operation": operation, "fieldsV1": {"f:data": {}}}]);
             [(key("Secret", "literal"), secret)].into()
         };
-        let found = |live| {
-            candidates(&earlier, &ManifestSet::default(), &live, ("relay-bundle", "relay")).len()
-        };
-
-        assert_eq!((found(secret("Update")), found(secret("Apply"))), (0, 1));
+        assert_eq!(pruned(&earlier, &secret("Update"), &[]), [""; 0]);
+        assert_eq!(pruned(&earlier, &secret("Apply"), &[]), ["Secret/literal"]);
     }
 
     #[test]
-    fn what_a_pod_or_an_old_revision_names_is_in_use() {
+    fn object_named_by_pod_or_old_revision_is_in_use() {
         let spec = |name: &str| json!({"containers": [{"name": "a", "envFrom": [{"configMapRef": {"name": name}}]}]});
         let owners = [
             json!({"kind": "Pod", "spec": spec("pod")}),
@@ -205,7 +255,7 @@ mod tests {
             json!({"kind": "ReplicaSet", "spec": {"template": {"spec": spec("set")}}}),
             json!({"kind": "ControllerRevision", "data": {"spec": {"template": {"spec": spec("revision")}}}}),
         ];
-        let names: Vec<String> = still_named(&owners, "ConfigMap").into_iter().collect();
+        let names: Vec<String> = referenced_names(&owners, "ConfigMap").into_iter().collect();
         assert_eq!(names, ["pod", "revision", "set"]);
     }
 }

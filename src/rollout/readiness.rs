@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_autoscaler_is_ready_when_its_least_number_of_pods_is_there() {
+    fn autoscaler_is_ready_once_minimum_pods_exist() {
         let with = |status: Value| json!({"kind": "HorizontalPodAutoscaler", "spec": {"minReplicas": 3}, "status": status});
         let table = [
             (with(json!({})), waiting("0 of at least 3 pods exist")),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_ready_when_its_controllers_say_that_all_is_done() {
+    fn object_is_ready_once_controllers_report_completion() {
         let done = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3});
         let with = |field: &str, value: i64| {
             let mut status = done.clone();

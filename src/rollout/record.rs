@@ -8,7 +8,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::lock::Lock;
+use super::lock::{NUMBER_MAX, RecordLock};
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::kind::Kind;
@@ -22,10 +22,6 @@ pub const SCHEMA: &str = "relay-bundle/record/v1";
 /// The number of generations that are kept.
 pub const GENERATIONS_KEPT: usize = 10;
 
-/// The largest number in a head. It leaves room to count on below the largest integer of canonical
-/// JSON.
-pub(super) const NUMBER_MAX: u64 = 1 << 52;
-
 /// The keys in the data of the ConfigMaps.
 pub const HEAD_KEY: &str = "head.json";
 pub const STATE_KEY: &str = "state.json";
@@ -38,10 +34,10 @@ pub const BUNDLE_KEY: &str = "bundle.tar.gz";
 pub struct Head {
     pub schema: String,
     /// Newest last.
-    pub generations: Vec<Entry>,
+    pub generations: Vec<GenerationEntry>,
     /// The run that changes the installation now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lock: Option<Lock>,
+    pub lock: Option<RecordLock>,
     /// The Helm release that is being adopted, from the lock until Helm's records of it are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopting: Option<ReleaseName>,
@@ -50,12 +46,12 @@ pub struct Head {
 /// A generation, in the head.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Entry {
+pub struct GenerationEntry {
     pub generation: u64,
     pub content_id: Digest,
     pub profile: Label,
     pub serial: u64,
-    pub state: Progress,
+    pub state: GenerationProgress,
     /// The time when it was begun, deployed or removed, whichever was last, by the clock of that
     /// run.
     pub recorded: Timestamp,
@@ -77,7 +73,7 @@ pub struct NewEntry<'a> {
 /// The progress of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Progress {
+pub enum GenerationProgress {
     /// Some of it may be in the cluster.
     Pending,
     /// It runs.
@@ -92,16 +88,16 @@ pub enum Progress {
     Removed,
 }
 
-impl Progress {
+impl GenerationProgress {
     /// Returns whether a generation in this state has ever run.
     pub fn has_run(self) -> bool {
         matches!(self, Self::Deployed | Self::Superseded | Self::Removing | Self::Removed)
     }
 }
 
-impl std::fmt::Display for Progress {
+impl std::fmt::Display for GenerationProgress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Pending => "pending",
             Self::Deployed => "deployed",
             Self::Superseded => "superseded",
@@ -189,12 +185,12 @@ impl Head {
         {
             return Err(InvalidRecord::Changed("its numbers are too large"));
         }
-        if !self.lock.as_ref().is_none_or(Lock::is_possible) {
+        if !self.lock.as_ref().is_none_or(RecordLock::is_possible) {
             return Err(InvalidRecord::Changed("invalid lock holder"));
         }
         let ascends = self.generations.is_sorted_by(|one, next| one.generation < next.generation);
         let count = |state| self.generations.iter().filter(|entry| entry.state == state).count();
-        match (ascends, count(Progress::Deployed), count(Progress::Pending)) {
+        match (ascends, count(GenerationProgress::Deployed), count(GenerationProgress::Pending)) {
             (true, 0 | 1, 0 | 1) => Ok(()),
             (false, ..) => Err(InvalidRecord::Changed("its generations are out of order")),
             _ => Err(InvalidRecord::Changed("several generations are deployed or pending")),
@@ -211,18 +207,13 @@ impl Head {
     }
 
     /// Returns the generation that runs.
-    pub fn deployed(&self) -> Option<&Entry> {
-        self.generations.iter().find(|entry| entry.state == Progress::Deployed)
+    pub fn deployed(&self) -> Option<&GenerationEntry> {
+        self.generations.iter().find(|entry| entry.state == GenerationProgress::Deployed)
     }
 
     /// Returns the generation that was begun and not finished.
-    pub fn pending(&self) -> Option<&Entry> {
-        self.generations.iter().find(|entry| entry.state == Progress::Pending)
-    }
-
-    /// Returns whether any generation ever ran here.
-    pub fn was_deployed(&self) -> bool {
-        self.generations.iter().any(|entry| entry.state.has_run())
+    pub fn pending(&self) -> Option<&GenerationEntry> {
+        self.generations.iter().find(|entry| entry.state == GenerationProgress::Pending)
     }
 
     /// Begins a generation, or continues the pending one if it has the same content and serial;
@@ -236,14 +227,14 @@ impl Head {
         }
         for entry in &mut self.generations {
             entry.state = match entry.state {
-                Progress::Pending => Progress::Abandoned,
-                Progress::Removing => Progress::Superseded,
+                GenerationProgress::Pending => GenerationProgress::Abandoned,
+                GenerationProgress::Removing => GenerationProgress::Superseded,
                 state => state,
             };
         }
         let generation = self.generations.last().map_or(1, |last| last.generation + 1);
-        let (profile, state) = (profile.clone(), Progress::Pending);
-        self.generations.push(Entry {
+        let (profile, state) = (profile.clone(), GenerationProgress::Pending);
+        self.generations.push(GenerationEntry {
             generation,
             content_id,
             profile,
@@ -266,11 +257,11 @@ impl Head {
     pub fn finish(&mut self, recorded: Timestamp) -> Vec<u64> {
         for entry in &mut self.generations {
             entry.state = match entry.state {
-                Progress::Deployed => Progress::Superseded,
-                Progress::Pending => Progress::Deployed,
+                GenerationProgress::Deployed => GenerationProgress::Superseded,
+                GenerationProgress::Pending => GenerationProgress::Deployed,
                 state => state,
             };
-            if entry.state == Progress::Deployed {
+            if entry.state == GenerationProgress::Deployed {
                 entry.recorded = recorded;
             }
         }
@@ -292,8 +283,8 @@ impl Head {
     pub fn begin_removal(&mut self) {
         for entry in &mut self.generations {
             entry.state = match entry.state {
-                Progress::Pending => Progress::Abandoned,
-                Progress::Deployed => Progress::Removing,
+                GenerationProgress::Pending => GenerationProgress::Abandoned,
+                GenerationProgress::Deployed => GenerationProgress::Removing,
                 state => state,
             };
         }
@@ -301,8 +292,10 @@ impl Head {
 
     /// Marks the generation as uninstalled.
     pub fn finish_removal(&mut self, recorded: Timestamp) {
-        for entry in self.generations.iter_mut().filter(|entry| entry.state == Progress::Removing) {
-            entry.state = Progress::Removed;
+        for entry in
+            self.generations.iter_mut().filter(|entry| entry.state == GenerationProgress::Removing)
+        {
+            entry.state = GenerationProgress::Removed;
             entry.recorded = recorded;
         }
     }
@@ -391,181 +384,4 @@ fn parse<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, InvalidRecord
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn content(byte: u8) -> Digest {
-        Digest::of(&[byte])
-    }
-
-    fn time() -> Timestamp {
-        Timestamp::from_seconds(1_795_341_600).unwrap()
-    }
-
-    fn begin(head: &mut Head, byte: u8, serial: u64) -> u64 {
-        let profile = "production".parse().unwrap();
-        let new =
-            NewEntry { content_id: content(byte), profile: &profile, serial, content_of: None };
-        head.begin(new, time())
-    }
-
-    fn states(head: &Head) -> Vec<(u64, Progress)> {
-        head.generations.iter().map(|entry| (entry.generation, entry.state)).collect()
-    }
-
-    #[test]
-    fn a_generation_that_was_interrupted_is_gone_on_with_and_another_takes_its_place() {
-        let mut head = Head::default();
-
-        assert_eq!(begin(&mut head, 1, 1), 1);
-        assert_eq!(begin(&mut head, 1, 1), 1);
-        assert_eq!(begin(&mut head, 2, 2), 2);
-        assert_eq!(states(&head), [(1, Progress::Abandoned), (2, Progress::Pending)]);
-        assert!(!head.was_deployed());
-        head.finish(time());
-        assert_eq!(begin(&mut head, 3, 3), 3);
-        head.finish(time());
-
-        let wanted = [(1, Progress::Abandoned), (2, Progress::Superseded), (3, Progress::Deployed)];
-        assert_eq!(states(&head), wanted);
-        assert!(head.was_deployed());
-    }
-
-    #[test]
-    fn the_last_ten_generations_are_kept() {
-        let mut head = Head::default();
-        let mut gone = Vec::new();
-        for serial in 1..=13 {
-            begin(&mut head, u8::try_from(serial).unwrap(), serial);
-            gone.extend(head.finish(time()));
-        }
-        assert_eq!(gone, [1, 2, 3]);
-        assert_eq!(head.generations.len(), GENERATIONS_KEPT);
-        assert_eq!(head.deployed().unwrap().generation, 13);
-    }
-
-    #[test]
-    fn attempts_that_failed_do_not_push_out_what_can_be_gone_back_to() {
-        let mut head = Head::default();
-        begin(&mut head, 1, 1);
-        head.finish(time());
-        for serial in 2..=15 {
-            begin(&mut head, u8::try_from(serial).unwrap(), serial);
-        }
-
-        let gone = head.finish(time());
-
-        assert_eq!(gone, [2, 3, 4, 5, 6]);
-        assert_eq!(head.generations[0].state, Progress::Superseded);
-        assert_eq!(head.deployed().unwrap().generation, 15);
-    }
-
-    #[test]
-    fn what_ran_is_removing_until_it_is_removed_and_a_new_one_may_be_begun_at_any_time() {
-        let mut head = Head::default();
-        begin(&mut head, 1, 1);
-        head.finish(time());
-        begin(&mut head, 2, 2);
-
-        head.begin_removal();
-        assert_eq!(states(&head), [(1, Progress::Removing), (2, Progress::Abandoned)]);
-        let mut interrupted = head.clone();
-        begin(&mut interrupted, 3, 3);
-        assert_eq!(states(&interrupted)[0], (1, Progress::Superseded));
-        head.finish_removal(time());
-
-        assert_eq!(states(&head), [(1, Progress::Removed), (2, Progress::Abandoned)]);
-        assert!(head.was_deployed() && head.deployed().is_none());
-        assert_eq!(begin(&mut head, 1, 1), 3);
-    }
-
-    #[test]
-    fn a_record_has_one_spelling_and_a_forged_one_is_refused() {
-        let mut head = Head::default();
-        begin(&mut head, 1, 1);
-        head.lock = Some(Lock { holder: "here".to_owned(), heartbeat: 3, by: None });
-        let text = head.to_text().unwrap();
-        assert_eq!(Head::parse(&text).unwrap(), head);
-
-        for wrong in [
-            String::new(),
-            text.replace("v1", "v2"),
-            text.replace(',', ", "),
-            text.replace("\"heartbeat\"", "\"heartbeats\""),
-        ] {
-            assert!(Head::parse(&wrong).is_err(), "{wrong}");
-        }
-        for holder in ["a\nhint: do this", "\u{1b}[2J", &"a".repeat(129)] {
-            let mut forged = head.clone();
-            forged.lock = Some(Lock { holder: holder.to_owned(), heartbeat: 3, by: None });
-            assert!(Head::parse(&forged.to_text().unwrap()).is_err(), "{holder}");
-        }
-        let largest = (1 << 53) - 1;
-        let mut forged = head.clone();
-        forged.lock = Some(Lock { holder: "here".to_owned(), heartbeat: largest, by: None });
-        assert!(Head::parse(&forged.to_text().unwrap()).is_err());
-        forged = head.clone();
-        forged.generations[0].generation = largest;
-        assert!(Head::parse(&forged.to_text().unwrap()).is_err());
-        for release in ["../x", "a b", ""] {
-            let forged = text.replacen('{', &format!(r#"{{"adopting":"{release}","#), 1);
-            assert!(Head::parse(&forged).is_err(), "{forged}");
-        }
-        assert!(Head::parse(&text.replacen('{', r#"{"adopting":"relay","#, 1)).is_ok());
-        begin(&mut head, 2, 2);
-        head.generations[0].state = Progress::Pending;
-        assert!(Head::parse(&head.to_text().unwrap()).is_err());
-        head.generations.reverse();
-        assert!(Head::parse(&head.to_text().unwrap()).is_err());
-    }
-
-    #[test]
-    fn a_head_with_the_largest_number_is_read_and_the_next_one_is_none() {
-        let mut head = Head::default();
-        begin(&mut head, 1, 1);
-        head.generations[0].generation = NUMBER_MAX;
-        assert!(Head::parse(&head.to_text().unwrap()).is_ok());
-
-        begin(&mut head, 2, 2);
-
-        assert!(head.check().is_err());
-        assert!(Head::parse(&head.to_text().unwrap()).is_err());
-    }
-
-    #[test]
-    fn an_inventory_names_objects_that_a_bundle_can_have_and_nothing_else() {
-        let item = |api_version: &str, kind: &str, namespace: &str, name: &str| Item {
-            key: ObjectKey {
-                api_version: api_version.into(),
-                kind: kind.into(),
-                namespace: namespace.into(),
-                name: name.into(),
-            },
-            uid: Some("0b5e-1".into()),
-        };
-        let parsed = |inventory: Vec<Item>| {
-            let generation =
-                Generation { inventory, ..Generation::new(1, content(1), Vec::new(), Vec::new()) };
-            Generation::parse(&generation.to_text().unwrap())
-        };
-        let good = item("apps/v1", "Deployment", "ns", "relay");
-        assert_eq!(parsed(vec![good.clone()]).unwrap().inventory, std::slice::from_ref(&good));
-        assert!(parsed(vec![item("v1", "Namespace", "", "ns")]).is_ok());
-
-        for wrong in [
-            item("v1", "Pod", "ns", "relay"),
-            item("v1", "Deployment", "ns", "relay"),
-            item("apps/v1?", "Deployment", "ns", "relay"),
-            item("apps/v1", "Deployment", "", "relay"),
-            item("apps/v1", "Deployment", "../kube-system", "relay"),
-            item("apps/v1", "Deployment", "ns", "../../secrets/x"),
-            item("apps/v1", "Deployment", "ns", ""),
-            Item { uid: Some("\u{1b}[2J".into()), ..good.clone() },
-        ] {
-            assert!(parsed(vec![wrong.clone()]).is_err(), "{wrong:?}");
-            let retained = Generation::new(1, content(1), Vec::new(), vec![wrong.clone()]);
-            assert!(Generation::parse(&retained.to_text().unwrap()).is_err(), "{wrong:?}");
-        }
-        assert!(parsed(vec![good.clone(), good]).is_err());
-    }
-}
+mod tests;

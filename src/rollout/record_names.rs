@@ -1,10 +1,9 @@
 //! The names and labels of the ConfigMaps and Secrets that hold the record.
 
+use crate::model::label::{COMPONENT_LABEL, INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
 use crate::model::text::ReleaseName;
 
-/// The values of the labels of the ConfigMaps: the manager of all, and the components of heads,
-/// generations and recovery copies.
-pub const MANAGED_BY: &str = "relay-bundle";
+/// The components in the labels of the ConfigMaps: heads, generations and recovery copies.
 pub const HEAD_COMPONENT: &str = "record";
 pub const GENERATION_COMPONENT: &str = "record-generation";
 pub const RECOVERY_COMPONENT: &str = "record-recovery";
@@ -23,26 +22,24 @@ pub fn bundle_of(head_name: &str) -> Option<ReleaseName> {
 
 /// Returns the label selector for all heads in a namespace.
 pub fn head_labels() -> String {
-    format!(
-        "app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}"
-    )
+    format!("{MANAGED_BY_LABEL}={MANAGED_BY},{COMPONENT_LABEL}={HEAD_COMPONENT}")
 }
 
 /// Returns the label selector for everything that this program manages for an installation.
 pub fn managed_labels(bundle: &ReleaseName) -> String {
-    format!("app.kubernetes.io/managed-by={MANAGED_BY},{}", instance_label(bundle))
+    format!("{MANAGED_BY_LABEL}={MANAGED_BY},{}", instance_label(bundle))
 }
 
 /// Returns the label that every object and every pod of an installation has.
 pub fn instance_label(bundle: &ReleaseName) -> String {
-    format!("app.kubernetes.io/instance={bundle}")
+    format!("{INSTANCE_LABEL}={bundle}")
 }
 
 /// Returns the label selector for the record of a bundle, without the recovery copies of its
 /// Secrets.
 pub fn record_labels(bundle: &ReleaseName) -> String {
     let label = instance_label(bundle);
-    format!("{label},app.kubernetes.io/component in ({HEAD_COMPONENT}, {GENERATION_COMPONENT})")
+    format!("{label},{COMPONENT_LABEL} in ({HEAD_COMPONENT}, {GENERATION_COMPONENT})")
 }
 
 /// Returns the name of a generation's ConfigMap.

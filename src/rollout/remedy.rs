@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn fixed_field_of_our_object_has_a_remedy() {
+    fn immutable_field_of_our_object_has_remedy() {
         use FaultKind::{Duplicate, Forbidden, Invalid};
         for (kind, fault, field, wanted) in [
             ("StatefulSet", Forbidden, "spec", "--cascade=orphan"),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn mistake_in_a_field_that_can_change_has_none() {
+    fn fault_in_mutable_field_has_no_remedy() {
         for (kind, fault, field) in [
             ("Deployment", FaultKind::Invalid, "spec.template.spec.containers[0].image"),
             ("StatefulSet", FaultKind::Forbidden, "spec.template.spec.hostNetwork"),

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::live::{self, INSTANCE_LABEL};
-use super::prune::{Candidate, candidates, workloads_first};
+use super::live_object;
+use super::prune::{Candidate, Needed, candidates, workloads_first};
 use super::record::Item;
 use super::record_names::{HELM_ARCHIVE, head_name, instance_label, record_labels, recovery_name};
 use crate::model::kind::Kind;
+use crate::model::label::{COMPONENT_LABEL, INSTANCE_LABEL};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -35,7 +36,7 @@ pub struct Stays {
 
 /// Objects outside of the inventory that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptObjects {
     /// Secrets created by `apply`, with the labels of this installation.
     pub made: BTreeSet<String>,
     /// Existing Secrets and PVCs of other or unknown owners to which the record refers.
@@ -56,7 +57,8 @@ pub fn removal(
     live: &BTreeMap<ObjectKey, Value>,
     (manager, instance): (&str, &str),
 ) -> Removal {
-    let all = candidates(inventory, helms, live, (manager, instance));
+    let kept = Needed { manifests: helms, contract: &[] };
+    let all = candidates(inventory, &kept, live, (manager, instance));
     let (workloads, rest) = workloads_first(all);
     Removal { workloads, rest }
 }
@@ -66,7 +68,7 @@ pub fn stays(
     (name, namespace): (&ReleaseName, &str),
     inventory: &[Item],
     live: &BTreeMap<ObjectKey, Value>,
-    kept: &Kept,
+    kept: &KeptObjects,
 ) -> Vec<Stays> {
     let delete = |words: &[&str]| {
         ["-n", namespace, "delete"]
@@ -78,7 +80,7 @@ pub fn stays(
     let claims = inventory.iter().filter(|item| item.key.is(Kind::PersistentVolumeClaim));
     let claims = claims.filter_map(|item| Some((&item.key, live.get(&item.key)?)));
     let (ours, strange): (Vec<_>, Vec<_>) = claims.partition(|(_, object)| {
-        live::label(&object["metadata"], INSTANCE_LABEL) == Some(name.as_str())
+        live_object::label(&object["metadata"], INSTANCE_LABEL) == Some(name.as_str())
     });
     let ours: BTreeSet<&str> = ours.into_iter().map(|(claim, _)| claim.name.as_str()).collect();
     let claims = ours.into_iter().map(|claim| Stays {
@@ -121,8 +123,7 @@ pub fn stays(
         why: "it has encrypted copies of the Secrets",
         delete: delete(&["configmap", &copies]),
     });
-    let archive_labels =
-        format!("{},app.kubernetes.io/component={HELM_ARCHIVE}", instance_label(name));
+    let archive_labels = format!("{},{COMPONENT_LABEL}={HELM_ARCHIVE}", instance_label(name));
     let archive = kept.has_archive.then(|| Stays {
         what: format!(
             "the archived records of Helm, Secrets relay-bundle.{name}.helm.v1 and so on"
@@ -157,7 +158,9 @@ fn namespace_stays(
     let what = format!("Namespace/{namespace}");
     let is_it = |key: &ObjectKey| key.is(Kind::Namespace) && key.name == namespace;
     let found = live.iter().find(|(key, _)| is_it(key)).map(|(_, object)| &object["metadata"]);
-    if found.and_then(|metadata| live::label(metadata, INSTANCE_LABEL)) == Some(name.as_str()) {
+    if found.and_then(|metadata| live_object::label(metadata, INSTANCE_LABEL))
+        == Some(name.as_str())
+    {
         let delete = ["delete", "namespace", namespace].map(str::to_owned).into();
         return Stays {
             what,
@@ -201,7 +204,7 @@ mod tests {
         let live = kinds.iter().map(|kind| (key(kind), ours.clone())).collect();
 
         let other = |kind: &str| ObjectKey { name: "theirs".into(), ..key(kind) };
-        let kept = Kept {
+        let kept = KeptObjects {
             made: ["a-encryption-key".to_owned()].into(),
             others: ["PersistentVolumeClaim", "Secret"].map(other).into(),
             has_copies: true,

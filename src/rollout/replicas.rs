@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::conflict::Conflict;
-use super::live;
+use super::live_object;
 use super::prune::Candidate;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
@@ -21,7 +21,7 @@ const REPLICAS: &str = "/spec/replicas";
 /// autoscaler.
 pub fn to_hold(live: &Value, wanted: &Value, manager: &str) -> Option<i64> {
     let is_left = wanted["kind"] == "Deployment" && wanted.pointer(REPLICAS).is_none();
-    let owned = live::owned(live, manager)?.pointer("/f:spec/f:replicas");
+    let owned = live_object::owned(live, manager)?.pointer("/f:spec/f:replicas");
     owned.filter(|_| is_left).and_then(|_| live.pointer(REPLICAS)?.as_i64())
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_that_we_own_and_leave_is_held() {
+    fn replicas_we_own_and_omit_are_held() {
         let live = |owned: Value| {
             json!({"spec": {"replicas": 3}, "metadata": {"managedFields": [
                 {"manager": "me", "operation": "Apply", "fieldsV1": owned}]}})
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_number_comes_back_and_only_from_whom_it_was_left_to() {
+    fn only_replicas_return_and_only_from_designated_manager() {
         let conflict = |field: &str, message: &str| Conflict::of(field, message);
         let scaler =
             r#"conflict with "kube-controller-manager" with subresource "scale" using apps/v1"#;

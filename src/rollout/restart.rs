@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::live;
+use super::live_object;
 use super::record::Item;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
@@ -46,7 +46,7 @@ pub fn patch(key: &ObjectKey, live: &Value, now: Timestamp) -> Value {
     json!({
         "apiVersion": key.api_version,
         "kind": key.kind,
-        "metadata": {"name": key.name, "namespace": key.namespace, "uid": live::uid(live)},
+        "metadata": {"name": key.name, "namespace": key.namespace, "uid": live_object::uid(live)},
         "spec": {"template": {"metadata": {"annotations": {ANNOTATION: at}}}},
     })
 }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_is_meant_by_what_it_is_or_by_its_name() {
+    fn workload_is_selected_by_role_or_name() {
         let inventory =
             [item("Service", "redis"), item("StatefulSet", "a-redis"), item("Deployment", "redis")];
         let named = |meant| workload(&inventory, meant).map(|item| item.key.to_string());

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::live;
+use super::live_object;
 use super::record::Item;
 use crate::model::kind::Kind;
+use crate::model::label::INSTANCE_LABEL;
 use crate::model::object_key::ObjectKey;
 
 /// Describes the owner of a live object that this installation neither recorded nor created in an
@@ -26,12 +27,12 @@ pub fn stranger(
     }
     let is_same = |item: &&Item| item.key.identity() == key.identity();
     let recorded = earlier.iter().filter(is_same).filter_map(|item| item.uid.as_deref());
-    if recorded.into_iter().any(|uid| uid == live::uid(live)) {
+    if recorded.into_iter().any(|uid| uid == live_object::uid(live)) {
         return None;
     }
     let metadata = live.get("metadata").unwrap_or(&Value::Null);
-    let label = live::label(metadata, live::INSTANCE_LABEL);
-    match (live::owned(live, manager), label) {
+    let label = live_object::label(metadata, INSTANCE_LABEL);
+    match (live_object::owned(live, manager), label) {
         (Some(_), None) => None,
         (Some(_), Some(label)) if label == instance => None,
         (Some(_), Some(label)) => Some(format!("it belongs to the installation `{label}`")),
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_recorded_or_made_by_us_is_ours_and_all_else_is_not() {
+    fn only_recorded_objects_or_objects_made_by_us_are_ours() {
         let key = |kind: &str| ObjectKey {
             api_version: "v1".into(),
             kind: kind.into(),

@@ -9,7 +9,7 @@ use super::frame::{FrameError, frame, unframe};
 use super::identity::Identities;
 use super::recipient::Recipients;
 use super::value::SecretBytes;
-use crate::age_file::{ADDRESS_STANZA, Address, Form, FormError, Place, Stated, armoured};
+use crate::age_file::{ADDRESS_STANZA, Address, Form, FormError, SealedPlace, Stated, armoured};
 
 /// Why a file does not yield the value for a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum OpenError {
     #[error(
         "its content is for the right place, but its address states {0}: another program sealed it"
     )]
-    Contradiction(Place),
+    Contradiction(SealedPlace),
 }
 
 /// Encrypts a value for a place to recipients, in armour. Results are never identical, because age
@@ -35,7 +35,7 @@ pub enum OpenError {
 ///
 /// The place is in the frame, which needs a private key to read, and in the header, which is
 /// readable for everyone.
-pub fn seal(place: &Place, value: &SecretBytes, recipients: &Recipients) -> Vec<u8> {
+pub fn seal(place: &SealedPlace, value: &SecretBytes, recipients: &Recipients) -> Vec<u8> {
     let address =
         Address { place: place.clone(), recipients: recipients.iter().cloned().collect() };
     encrypt(&frame(place, value), recipients, Some(&address))
@@ -87,7 +87,11 @@ impl age::Recipient for AddressStanza<'_> {
 ///
 /// When it is not a sealed secret, no identity decrypts it, any bit was altered, or it was sealed
 /// for another place.
-pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<SecretBytes, OpenError> {
+pub fn open(
+    file: &[u8],
+    identities: &Identities,
+    place: &SealedPlace,
+) -> Result<SecretBytes, OpenError> {
     let form = Form::of(file)?;
     let value = unframe(place, &decrypt(&form, identities)?)?;
     match form.stated(place) {
@@ -138,7 +142,7 @@ mod tests {
         (Identities::parse(identity.to_string().expose_secret().as_bytes()).ok().unwrap(), public)
     }
 
-    fn place() -> Place {
+    fn place() -> SealedPlace {
         "relay/relay-sealed/jwt-secret".parse().unwrap()
     }
 
@@ -158,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn each_recipient_opens_what_was_sealed_and_nobody_else_does() {
+    fn sealed_value_is_opened_by_each_recipient_and_only_them() {
         let ((first, one), (second, two), (other, _)) = (key(), key(), key());
         let file = sealed(&[&one, &two]);
 
@@ -170,18 +174,18 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_sealed_anew_each_time() {
+    fn sealing_same_value_twice_gives_different_files() {
         let (_, public) = key();
 
         assert_ne!(sealed(&[&public]), sealed(&[&public]));
     }
 
     #[test]
-    fn a_file_at_another_place_is_refused() {
+    fn sealed_file_is_refused_at_other_place() {
         let (identities, public) = key();
         let file = sealed(&[&public]);
         for wanted in ["other/relay-sealed/jwt-secret", "relay/relay-sealed/admin-password"] {
-            let wanted: Place = wanted.parse().unwrap();
+            let wanted: SealedPlace = wanted.parse().unwrap();
 
             let refused = open(&file, &identities, &wanted).err().unwrap();
 
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_of_a_sealed_file_counts() {
+    fn any_bit_change_in_sealed_file_is_refused() {
         let (identities, public) = key();
         let armour = sealed(&[&public]);
         let binary = Form::of(&armour).ok().unwrap().binary().to_vec();
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_age_encrypted_without_a_frame_is_no_sealed_secret() {
+    fn unframed_age_file_is_not_sealed_secret() {
         let (identities, public) = key();
         let key: age::x25519::Recipient = public.as_str().parse().unwrap();
         let encrypt = |content: &[u8]| age::encrypt(&key, content).unwrap();
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stanza_that_makes_age_give_up_is_refused() {
+    fn stanza_that_aborts_age_is_refused() {
         let (identities, public) = key();
         let recipients = Recipients::new([public]).unwrap();
         let file = encrypt(&frame(&place(), &secret("s3cret")), &recipients, None);
@@ -270,10 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn address_that_contradicts_the_content_is_refused() {
+    fn address_contradicting_content_is_refused() {
         let (identities, public) = key();
         let recipients = Recipients::new([public.clone()]).unwrap();
-        let other: Place = "other/relay-sealed/jwt-secret".parse().unwrap();
+        let other: SealedPlace = "other/relay-sealed/jwt-secret".parse().unwrap();
         let address = Address { place: other.clone(), recipients: [public].into() };
 
         let file = encrypt(&frame(&place(), &secret("s3cret")), &recipients, Some(&address));

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::value::SecretBytes;
-use crate::age_file::{FRAME_MAGIC, PADDING, Place, VALUE_BYTES_MAX};
+use crate::age_file::{FRAME_MAGIC, PADDING, SealedPlace, VALUE_BYTES_MAX};
 
 /// Why decrypted bytes are not the value for a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,13 +17,13 @@ pub enum FrameError {
     #[error(
         "it is sealed for {0}: the file was swapped or copied from another site, or the release was renamed"
     )]
-    Misplaced(Place),
+    Misplaced(SealedPlace),
     #[error("its content was not sealed by this program")]
     Malformed,
 }
 
 /// Returns the only valid frame of a value.
-pub(super) fn frame(place: &Place, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
+pub(super) fn frame(place: &SealedPlace, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
     let value = value.expose();
     let head = Zeroizing::new(format!("{FRAME_MAGIC}\n{place}\n{}\n", value.len()));
     let length = (head.len() + value.len()).next_multiple_of(PADDING);
@@ -36,12 +36,12 @@ pub(super) fn frame(place: &Place, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
 }
 
 /// Returns the value of a frame if it is for `place`.
-pub(super) fn unframe(place: &Place, bytes: &[u8]) -> Result<SecretBytes, FrameError> {
+pub(super) fn unframe(place: &SealedPlace, bytes: &[u8]) -> Result<SecretBytes, FrameError> {
     let rest = bytes.strip_prefix(FRAME_MAGIC.as_bytes()).ok_or(FrameError::NotFramed)?;
     let (empty, rest) = line(rest)?;
     let (found, rest) = line(rest)?;
     let (length, rest) = line(rest)?;
-    let found: Place = found.parse().map_err(|_| FrameError::Malformed)?;
+    let found: SealedPlace = found.parse().map_err(|_| FrameError::Malformed)?;
     if !empty.is_empty() {
         return Err(FrameError::NotFramed);
     }
@@ -59,7 +59,7 @@ pub(super) fn unframe(place: &Place, bytes: &[u8]) -> Result<SecretBytes, FrameE
 
 /// Splits off the first line.
 fn line(bytes: &[u8]) -> Result<(&str, &[u8]), FrameError> {
-    let end = bytes.iter().take(Place::BYTES_MAX + 1).position(|byte| *byte == b'\n');
+    let end = bytes.iter().take(SealedPlace::BYTES_MAX + 1).position(|byte| *byte == b'\n');
     let end = end.ok_or(FrameError::Malformed)?;
     let text = str::from_utf8(&bytes[..end]).map_err(|_| FrameError::Malformed)?;
     Ok((text, &bytes[end + 1..]))
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::age_file::FRAME_BYTES_MAX;
 
-    fn place() -> Place {
+    fn place() -> SealedPlace {
         "relay/relay-sealed/jwt-secret".parse().unwrap()
     }
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_spelled_as_the_specification_says() {
+    fn frame_matches_specification() {
         let bytes = frame(&place(), &secret("s3cret"));
 
         assert_eq!(
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_for_another_place_is_refused_and_both_are_named() {
+    fn value_for_other_place_is_refused_naming_both_places() {
         for other in [
             "other/relay-sealed/jwt-secret",
             "relay/other-sealed/jwt-secret",
             "relay/relay-sealed/admin-password",
         ] {
-            let found: Place = other.parse().unwrap();
+            let found: SealedPlace = other.parse().unwrap();
             let bytes = frame(&found, &secret("s3cret"));
 
             assert_eq!(refusal(&bytes), FrameError::Misplaced(found));
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_encrypted_without_a_frame_is_told_from_a_broken_one() {
+    fn missing_frame_is_distinguished_from_broken_frame() {
         for plain in ["", "s3cret", "relay-bundle/sealed/v2\na\n", "relay-bundle/sealed/v"] {
             assert_eq!(refusal(&padded(plain)), FrameError::NotFramed, "{plain:?}");
         }
     }
 
     #[test]
-    fn there_is_one_spelling_of_a_frame() {
+    fn frame_has_single_encoding() {
         let head = "relay-bundle/sealed/v1\nrelay/relay-sealed/jwt-secret\n";
         let mut long = padded(&format!("{head}6\ns3cret"));
         long.resize(2 * PADDING, 0);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_of_a_frame_counts() {
+    fn any_byte_change_in_frame_is_refused() {
         let good = frame(&place(), &secret("s3cret"));
         let value_at = good.len() - good.iter().rev().take_while(|byte| **byte == 0).count() - 6;
         for at in (0..good.len()).filter(|at| !(value_at..value_at + 6).contains(at)) {

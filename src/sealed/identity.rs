@@ -47,6 +47,8 @@ pub enum InvalidIdentities {
     TooMany,
     #[error("it is encrypted; decrypt it with: --identity <(age -d FILE)")]
     Encrypted,
+    #[error("it is UTF-16; save it as UTF-8")]
+    Wide,
     #[error("it is an SSH private key; create a key with `relay-bundle keygen --age`")]
     Ssh,
     #[error(
@@ -78,6 +80,11 @@ impl Identities {
     ///
     /// When the file has no private key, too many, or any other content.
     pub fn parse(file: &[u8]) -> Result<Self, InvalidIdentities> {
+        if file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]) {
+            return Err(InvalidIdentities::Wide);
+        }
+        // Windows editors write a byte order mark.
+        let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         if file.starts_with(ARMOUR_BEGIN.as_bytes()) || file.starts_with(MAGIC_BEGIN.as_bytes()) {
             return Err(InvalidIdentities::Encrypted);
         }
@@ -144,10 +151,11 @@ mod tests {
             read(&format!("# created: 2026\n# public key: age1\n\n{KEY}\r\n{KEY}\n")),
             Ok(2)
         );
+        assert_eq!(read(&format!("\u{feff}{KEY}")), Ok(1));
     }
 
     #[test]
-    fn what_is_no_private_key_of_age_is_refused_by_what_it_is() {
+    fn input_that_is_not_age_private_key_is_refused_by_kind() {
         let altered = KEY.replace("GQ97", "GQ98");
         let table = [
             (String::new(), InvalidIdentities::None),
@@ -170,5 +178,6 @@ mod tests {
             assert_eq!(read(&text), Err(wanted), "{text}");
         }
         assert_eq!(Identities::parse(b"\xff").err(), Some(InvalidIdentities::Malformed(1)));
+        assert_eq!(Identities::parse(b"\xff\xfeA\0").err(), Some(InvalidIdentities::Wide));
     }
 }

@@ -16,6 +16,6 @@ mod value;
 pub use cipher::{OpenError, open, seal};
 pub use frame::FrameError;
 pub use identity::{IDENTITIES_BYTES_MAX, Identities, InvalidIdentities, NewIdentity};
-pub use recipient::{InvalidRecipient, Recipients};
+pub use recipient::{EXAMPLE_RECIPIENT, InvalidRecipient, Recipients};
 pub use recovery::{RECOVERY_BYTES_MAX, Recovery, RecoveryError, Saved};
 pub use value::{InvalidValue, SecretBytes};

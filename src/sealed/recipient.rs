@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use crate::age_file::{ARMOUR_BEGIN, MAGIC_BEGIN, RECIPIENTS_MAX};
 use crate::model::text::AgeRecipient;
 
+/// Why we refuse to encrypt for the example key of the shipped profiles.
+pub const EXAMPLE_RECIPIENT: &str = "a recipient is the example key of the shipped profiles (RB0418): you \
+                           cannot open data encrypted for it, but others may";
+
 /// The recipients of a secret: at least one, without duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipients(BTreeSet<AgeRecipient>);
@@ -110,7 +114,7 @@ mod tests {
     const GOOD: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
     #[test]
-    fn a_recipient_of_another_kind_is_refused_by_what_it_is() {
+    fn recipient_of_other_kind_is_refused_by_kind() {
         assert_eq!(Recipients::parse_one(&format!(" {GOOD}\n")).unwrap().as_str(), GOOD);
         let plugin = "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t";
         let private = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";

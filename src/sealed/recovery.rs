@@ -66,12 +66,12 @@ struct Document<'a> {
     bundle: String,
     namespace: String,
     #[serde(borrow)]
-    secrets: Vec<Entry<'a>>,
+    secrets: Vec<SecretEntry<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry<'a> {
+struct SecretEntry<'a> {
     annotations: BTreeMap<String, String>,
     #[serde(borrow)]
     data: BTreeMap<String, &'a str>,
@@ -186,14 +186,14 @@ fn push(text: &mut String, name: &str) {
     text.push_str(&serde_json::Value::from(name).to_string());
 }
 
-fn saved(entry: Entry<'_>) -> Option<Saved> {
+fn saved(entry: SecretEntry<'_>) -> Option<Saved> {
     let mut data = BTreeMap::new();
     for (key, text) in entry.data {
         let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
         STANDARD.decode_vec(text, &mut bytes).ok()?;
         data.insert(key, SecretValue::new(bytes));
     }
-    let Entry { annotations, immutable, name, type_, .. } = entry;
+    let SecretEntry { annotations, immutable, name, type_, .. } = entry;
     Some(Saved { name, type_, immutable, annotations, data })
 }
 
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_saved_comes_back_with_every_byte_and_nobody_else_reads_it() {
+    fn saved_secrets_are_restored_exactly_and_only_by_recipient() {
         let ((identities, recipients), (others, _)) = (key(), key());
         let file = recovery().seal(&recipients).unwrap();
 
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_age_encrypts_in_one_piece_comes_back_too_and_too_much_is_refused() {
+    fn multi_chunk_recovery_is_restored_and_too_large_refused() {
         let (identities, recipients) = key();
         let mut large = recovery();
         large.secrets[0].data.insert("k".to_owned(), value(&vec![7; 200_000]));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_content_and_every_other_spelling_is_refused() {
+    fn other_content_or_encoding_is_refused() {
         let (identities, recipients) = key();
         let right = recovery().content();
         let text = String::from_utf8(right.to_vec()).unwrap();
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_of_the_file_counts() {
+    fn any_byte_change_in_file_is_refused() {
         let (identities, recipients) = key();
         let file = recovery().seal(&recipients).unwrap();
         for at in 0..file.len() {

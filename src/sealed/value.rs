@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_text_in_one_line_and_not_too_long() {
+    fn value_is_single_line_of_text_within_length_limit() {
         assert_eq!(value("pässword: x".as_bytes()).unwrap(), "pässword: x".as_bytes());
         assert!(value(&[b'a'; VALUE_BYTES_MAX]).is_ok());
         assert_eq!(value(&[b'a'; VALUE_BYTES_MAX + 1]), Err(InvalidValue::TooLong));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn one_end_of_a_line_is_taken_off() {
+    fn single_line_ending_is_stripped() {
         for whole in [&b"value"[..], b"value\n", b"value\r\n"] {
             assert_eq!(line(whole).unwrap(), b"value");
         }

@@ -1,9 +1,11 @@
 //! The steps of signing: choose the statement, describe it, sign it, write the attestation, and
 //! read it back.
 
+use super::error::{DraftError, InvalidAttestation, WrittenFault};
 use super::releases::{NewTerms, Releases};
+use super::seen::SeenAttestation;
 use super::target::SigningTarget;
-use super::terms::{ChosenTerms, serial_warning, sites_in_words};
+use super::terms::{ChosenTerms, serial_warning};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
@@ -13,16 +15,17 @@ use crate::fsio::Locked;
 use crate::model::digest::Digest;
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
-use crate::trust::sign::{Terms, Unfit, envelope_of_signed_bytes, existing, statement};
+use crate::trust::sign::{SignTerms, envelope_of_signed_bytes, existing, statement};
 use crate::trust::statement::{Predicate, Statement};
-use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
+use crate::trust::terms::{self, Authority, Purpose};
+use crate::trust::verify::{Voucher, verify};
 
 /// A statement about a bundle, before it is signed.
 pub struct Draft {
     pub statement: Statement,
     envelope: Envelope,
     /// The attestation that was read. Only this one is replaced.
-    seen: Option<Vec<u8>>,
+    seen: Option<SeenAttestation>,
 }
 
 /// The result of signing.
@@ -43,16 +46,20 @@ impl Draft {
     /// Keeps the existing statement, or makes a new one with the given terms.
     pub fn of(
         bundle: &Bundle,
-        seen: Option<Vec<u8>>,
+        seen: Option<SeenAttestation>,
         terms: &NewTerms<'_>,
     ) -> Result<Self, Failure> {
-        let Some(bytes) = &seen else { return Self::new(bundle, seen, terms) };
-        let (envelope, statement) = attested(bundle, bytes)?;
-        agrees(terms.chosen, &statement.predicate)?;
-        Ok(Self { statement, envelope, seen })
+        let Some(seen) = seen else { return Self::new(bundle, seen, terms) };
+        let kept = Self::keeping(bundle, seen)?;
+        agrees(terms.chosen, &kept.statement.predicate)?;
+        Ok(kept)
     }
 
-    fn new(bundle: &Bundle, seen: Option<Vec<u8>>, terms: &NewTerms<'_>) -> Result<Self, Failure> {
+    fn new(
+        bundle: &Bundle,
+        seen: Option<SeenAttestation>,
+        terms: &NewTerms<'_>,
+    ) -> Result<Self, Failure> {
         let statement = statement(bundle, &terms.terms()?);
         Ok(Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen })
     }
@@ -60,31 +67,44 @@ impl Draft {
     /// Keeps the existing statement if it is the newest release, and makes a new one otherwise.
     pub fn of_build(
         bundle: &Bundle,
-        seen: Option<Vec<u8>>,
+        seen: Option<SeenAttestation>,
         terms: &NewTerms<'_>,
     ) -> Result<Self, Failure> {
-        let Some((_, stated)) = seen.as_deref().map(|bytes| attested(bundle, bytes)).transpose()?
-        else {
-            return Self::new(bundle, seen, terms);
-        };
+        let Some(seen) = seen else { return Self::new(bundle, seen, terms) };
+        let kept = Self::keeping(bundle, seen)?;
+        let stated = &kept.statement.predicate;
         // `--serial` with the serial of the existing release selects that release.
-        let is_meant = terms.chosen.serial == Some(stated.predicate.serial);
+        let is_meant = terms.chosen.serial == Some(stated.serial);
         if is_meant || terms.releases.is_newest(bundle.content_id) {
-            Self::of(bundle, seen, terms)
+            agrees(terms.chosen, stated)?;
+            Ok(kept)
         } else {
-            Self::new(bundle, seen, terms)
+            Self::new(bundle, kept.seen, terms)
         }
+    }
+
+    /// Keeps the existing statement, which must be about this bundle.
+    fn keeping(bundle: &Bundle, seen: SeenAttestation) -> Result<Self, Failure> {
+        let discard = |failure: Failure| {
+            failure.hint("to discard it and make a new one, use `sign --reseal`")
+        };
+        let envelope = match seen.envelope {
+            Ok(ref envelope) => envelope.clone(),
+            Err(error) => return Err(discard(untrusted("BAD_ATTESTATION", error))),
+        };
+        let statement = existing(&envelope, bundle).map_err(|error| discard(error.into()))?;
+        Ok(Self { statement, envelope, seen: Some(seen) })
     }
 
     /// Returns warnings about a replaced statement and its other signers; none if it is kept.
     pub fn superseded(&self, place: &SigningTarget, own: KeyId) -> Vec<String> {
-        let old = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
-        let Some(old) = old.filter(|_| !self.keeps_statement()) else { return Vec::new() };
-        let Ok(Statement { predicate, .. }) = Statement::parse(old.payload()) else {
+        let seen = self.seen.as_ref().filter(|_| !self.keeps_statement());
+        let Some(SeenAttestation { envelope: Ok(old), statement: Some(stated), .. }) = seen else {
             return Vec::new();
         };
-        let mut warnings = changes_for_the_worse(&predicate, &self.statement.predicate);
-        let others: Vec<String> = signers_of(&old)
+        let predicate = &stated.predicate;
+        let mut warnings = changes_for_the_worse(predicate, &self.statement.predicate);
+        let others: Vec<String> = signers_of(old)
             .iter()
             .filter(|signer| **signer != own)
             .map(ToString::to_string)
@@ -104,7 +124,7 @@ impl Draft {
 
     /// Returns whether the existing statement is kept.
     pub fn keeps_statement(&self) -> bool {
-        let seen = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
+        let seen = self.seen.as_ref().and_then(|seen| seen.envelope.as_ref().ok());
         seen.is_some_and(|seen| seen.signed_bytes() == self.signed_bytes())
     }
 
@@ -121,7 +141,7 @@ impl Draft {
     /// As [`Self::discards`], and when the terms are not valid.
     pub fn replacing(
         bundle: &Bundle,
-        seen: Option<Vec<u8>>,
+        seen: Option<SeenAttestation>,
         terms: &NewTerms<'_>,
     ) -> Result<(Self, Discarded), Failure> {
         let draft = Self::new(bundle, seen, terms)?;
@@ -132,17 +152,14 @@ impl Draft {
     /// Uses the statement that was exported for a signer on another machine.
     pub fn of_payload(
         bundle: &Bundle,
-        seen: Option<Vec<u8>>,
+        seen: Option<SeenAttestation>,
         payload: &[u8],
         terms: &NewTerms<'_>,
     ) -> Result<Self, Failure> {
-        let envelope = envelope_of_signed_bytes(payload).ok_or_else(|| {
-            Failure::input("the payload was not written by `sign --payload`")
-                .hint("pass the exported file unchanged: --payload FILE")
-        })?;
-        let statement = existing(&envelope, bundle).map_err(unfit)?;
+        let envelope = envelope_of_signed_bytes(payload).ok_or(DraftError::NotAPayload)?;
+        let statement = existing(&envelope, bundle)?;
         agrees(terms.chosen, &statement.predicate)?;
-        Terms::of(&statement.predicate).check(terms.now).map_err(Failure::input)?;
+        SignTerms::of(&statement.predicate).check(terms.now).map_err(Failure::input)?;
         Ok(Self { statement, envelope, seen })
     }
 
@@ -151,25 +168,22 @@ impl Draft {
     /// # Errors
     ///
     /// When the serial would go down by accident.
-    pub fn discards(&self, terms: &ChosenTerms) -> Result<Discarded, Failure> {
-        let Some(bytes) = &self.seen else { return Ok(Discarded::default()) };
-        let Ok(old) = Envelope::parse(bytes) else {
+    pub fn discards(&self, terms: &ChosenTerms) -> Result<Discarded, DraftError> {
+        let Some(seen) = &self.seen else { return Ok(Discarded::default()) };
+        let Ok(old) = &seen.envelope else {
             let warning = format!("a new statement discards an unreadable `{ATTESTATION}`");
             return Ok(Discarded { signers: Vec::new(), warnings: vec![warning] });
         };
-        let signers = signers_of(&old);
+        let signers = signers_of(old);
         let warning = |signer| format!("a new statement discards the signature of {signer}");
         let mut warnings: Vec<String> = signers.iter().map(warning).collect();
-        if let Ok(Statement { predicate: old, .. }) = Statement::parse(old.payload()) {
+        if let Some(Statement { predicate: old, .. }) = &seen.statement {
             let new = &self.statement.predicate;
             if new.serial <= old.serial && terms.serial.is_none() {
-                return Err(Failure::input(format!(
-                    "the new serial {} is not above the existing one, {}",
-                    new.serial, old.serial
-                ))
-                .hint(format!("choose a higher serial: --serial {}", old.serial + 1)));
+                let (new, existing) = (new.serial, old.serial);
+                return Err(DraftError::SerialNotAbove { new, existing });
             }
-            warnings.extend(changes_for_the_worse(&old, new));
+            warnings.extend(changes_for_the_worse(old, new));
         }
         Ok(Discarded { signers, warnings })
     }
@@ -185,25 +199,23 @@ impl Draft {
     }
 
     /// Signs. Returns whether the signature is new.
-    pub fn sign(&mut self, key: &PrivateKey) -> Result<bool, Failure> {
+    pub fn sign(&mut self, key: &PrivateKey) -> Result<bool, DraftError> {
         let before = self.envelope.clone();
-        self.envelope.sign(key).map_err(full)?;
+        self.envelope.sign(key)?;
         Ok(self.envelope != before)
     }
 
     /// Adds a signature that was made elsewhere. Returns whether it is new.
-    pub fn attach(&mut self, key: &PublicKey, signature: SignatureBytes) -> Result<bool, Failure> {
+    pub fn attach(
+        &mut self,
+        key: &PublicKey,
+        signature: SignatureBytes,
+    ) -> Result<bool, DraftError> {
         let before = self.envelope.clone();
-        if self.envelope.attach(key, signature).map_err(full)? {
+        if self.envelope.attach(key, signature)? {
             return Ok(self.envelope != before);
         }
-        let why = format!("the signature is not valid for this statement and key {}", key.id());
-        Err(untrusted("BAD_SIGNATURE", why)
-            .hint(
-                "sign exactly the bytes that `sign --payload` writes: openssl pkeyutl -sign -rawin \
-                 -in FILE",
-            )
-            .hint("and pass the public half of the signing key"))
+        Err(DraftError::BadSignature(key.id()))
     }
 
     /// Writes the attestation with the signature of `key`, and reads it back.
@@ -230,7 +242,7 @@ impl Draft {
     /// If another signer has added a signature since ours was read, both signatures are kept. If
     /// the statement differs, nothing is written.
     fn update(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Option<Vec<u8>>, Failure> {
-        let bytes = if current == self.seen.as_deref() {
+        let bytes = if current == self.seen.as_ref().map(|seen| &*seen.bytes) {
             self.envelope.to_bytes()
         } else {
             self.joined(current, key)?
@@ -240,15 +252,14 @@ impl Draft {
         Ok((current != Some(&bytes)).then_some(bytes))
     }
 
-    fn joined(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Vec<u8>, Failure> {
+    fn joined(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Vec<u8>, DraftError> {
         let theirs = current.and_then(|bytes| Envelope::parse(bytes).ok());
         let Some(mut joined) = theirs.filter(|theirs| theirs.signed_bytes() == self.signed_bytes())
         else {
-            return Err(Failure::world(format!("`{ATTESTATION}` was replaced concurrently"))
-                .hint("nothing was written: inspect the bundle, and run the command again"));
+            return Err(DraftError::Replaced);
         };
         let signature = self.envelope.signatures()[&key.id()];
-        joined.attach(key, signature).map_err(full)?;
+        joined.attach(key, signature)?;
         Ok(joined.to_bytes())
     }
 
@@ -256,25 +267,19 @@ impl Draft {
     fn confirm(self, place: &SigningTarget, key: &PublicKey) -> Result<Signed, Failure> {
         let authority = Authority::Key(key);
         // At the time of issue: an expired release may be signed again, with the same bytes.
-        let terms = verify::Terms {
+        let terms = terms::VerifyTerms {
             authority,
             purpose: Purpose::Deployed,
             now: self.statement.predicate.issued,
         };
         let verified = verify(place.open()?, &terms);
-        let lost = |why: String| {
-            Failure::world(format!(
-                "`{}` was signed, but its attestation is not valid: {why}",
-                place.path()
-            ))
-            .hint("it was replaced concurrently, or the disk failed: inspect the bundle")
-        };
+        let lost = |why| DraftError::WrittenInvalid { path: place.path().to_owned(), why };
         let Voucher { attestation, statement, .. } =
-            verified.map_err(|error| lost(error.to_string()))?.voucher().clone();
+            verified.map_err(|error| lost(WrittenFault::Refused(error.into())))?.voucher().clone();
         if statement != self.statement {
-            return Err(lost("it has a different statement".to_owned()));
+            return Err(lost(WrittenFault::OtherStatement).into());
         }
-        let envelope = Envelope::parse(&attestation).map_err(|error| lost(error.to_string()))?;
+        let envelope = Envelope::parse(&attestation).map_err(|error| lost(error.into()))?;
         Ok(Signed { statement, signers: signers_of(&envelope) })
     }
 }
@@ -283,40 +288,27 @@ impl Draft {
 pub fn terms_in_words(predicate: &Predicate) -> String {
     let expires = predicate.expires.map_or_else(String::new, |time| format!(", expires {time}"));
     let Predicate { serial, issued, .. } = predicate;
-    format!("serial {serial}, issued {issued}{expires}, for {}", sites_in_words(predicate))
+    format!("serial {serial}, issued {issued}{expires}, for {}", predicate.sites_text())
 }
 
 /// Returns the key ids in the attestation of the content `content_id`, or why it is not an
 /// attestation of this content.
 ///
 /// The signatures are not verified.
-pub fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, String> {
-    let envelope = Envelope::parse(attestation).map_err(|error| error.to_string())?;
-    let statement = Statement::parse(envelope.payload()).map_err(|error| error.to_string())?;
+pub fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, InvalidAttestation> {
+    let envelope = Envelope::parse(attestation)?;
+    let statement = Statement::parse(envelope.payload())?;
     if statement.content_id == content_id {
         return Ok(signers_of(&envelope));
     }
-    Err(format!("`{ATTESTATION}` is for another bundle: sha256:{}", statement.content_id))
-}
-
-fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement), Failure> {
-    let discard =
-        |failure: Failure| failure.hint("to discard it and make a new one, use `sign --reseal`");
-    let unreadable = |error| untrusted("BAD_ATTESTATION", error);
-    let envelope = Envelope::parse(attestation).map_err(|error| discard(unreadable(error)))?;
-    let statement = existing(&envelope, bundle).map_err(|error| discard(unfit(error)))?;
-    Ok((envelope, statement))
+    Err(InvalidAttestation::OfAnother(statement.content_id))
 }
 
 /// Rejects terms that differ from the existing statement.
-fn agrees(terms: &ChosenTerms, stated: &Predicate) -> Result<(), Failure> {
+fn agrees(terms: &ChosenTerms, stated: &Predicate) -> Result<(), DraftError> {
     match terms.contradiction(stated) {
         None => Ok(()),
-        Some(what) => Err(Failure::input(format!(
-            "the bundle's statement {what}; adding a signature does not change it"
-        ))
-        .hint("omit the terms to sign it as it is")
-        .hint("to make a new statement and discard the old signatures, use `sign --reseal`")),
+        Some(term) => Err(DraftError::Contradicts(term)),
     }
 }
 
@@ -330,7 +322,7 @@ fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
         ));
     }
     if !old.sites.is_empty() && old.sites != new.sites {
-        let (old, new) = (sites_in_words(old), sites_in_words(new));
+        let (old, new) = (old.sites_text(), new.sites_text());
         warnings.push(format!("the discarded statement was for {old}; the new one is for {new}"));
     }
     if let Some(expires) = old.expires.filter(|_| new.expires.is_none()) {
@@ -343,13 +335,4 @@ fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
 
 fn signers_of(envelope: &Envelope) -> Vec<KeyId> {
     envelope.signatures().keys().copied().collect()
-}
-
-fn unfit(error: Unfit) -> Failure {
-    untrusted(error.code(), error)
-}
-
-fn full(error: crate::trust::envelope::Full) -> Failure {
-    Failure::input(error)
-        .hint("to make a new statement and discard the signatures, use `sign --reseal`")
 }

@@ -2,6 +2,9 @@
 //! a folder, an entry of the store or an archive.
 
 pub mod draft;
+pub mod entry;
+mod error;
 pub mod releases;
+pub mod seen;
 pub mod target;
 pub mod terms;

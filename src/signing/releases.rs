@@ -3,6 +3,7 @@
 //! Nothing here is verified. The store belongs to the builder, and a forged serial in it only
 //! raises the next one.
 
+use super::seen::SeenAttestation;
 use super::terms::ChosenTerms;
 use crate::bundle::index::Index;
 use crate::failure::Failure;
@@ -10,15 +11,15 @@ use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::store::Store;
 use crate::trust::envelope::Envelope;
-use crate::trust::sign::Terms;
+use crate::trust::sign::SignTerms;
 use crate::trust::statement::{Predicate, SERIAL_MAX, Statement};
 
 /// The statements about builds of one bundle, profile and namespace.
 #[derive(Debug, Default)]
-pub struct Releases(Vec<Release>);
+pub struct Releases(Vec<KnownRelease>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Release {
+struct KnownRelease {
     serial: u64,
     content_id: Digest,
 }
@@ -29,12 +30,13 @@ impl Releases {
         let attestations = store.attestations(index.name.as_str(), index.profile.as_str())?;
         let statements = attestations.iter().filter_map(|bytes| statement_of(bytes));
         let own = statements.filter(|stated| is_about(&stated.predicate, index));
-        Ok(Self(own.map(|stated| Release::of(&stated)).collect()))
+        Ok(Self(own.map(|stated| KnownRelease::of(&stated)).collect()))
     }
 
     /// Reads the statement of a single attestation: a bundle outside a store has no others.
-    pub(super) fn of_attestation(attestation: Option<&[u8]>) -> Self {
-        Self(attestation.and_then(statement_of).iter().map(Release::of).collect())
+    pub(super) fn of_attestation(seen: Option<&SeenAttestation>) -> Self {
+        let statement = seen.and_then(|seen| seen.statement.as_ref());
+        Self(statement.into_iter().map(KnownRelease::of).collect())
     }
 
     /// Returns the highest serial.
@@ -57,27 +59,14 @@ impl Releases {
 
     /// Refuses a new statement whose serial belongs to other content. Returns a warning if the
     /// serial is below that of other content.
-    pub(super) fn check(&self, statement: &Statement) -> Result<Option<String>, Failure> {
+    pub(super) fn check(&self, statement: &Statement) -> Result<Option<String>, SerialTaken> {
         let serial = statement.predicate.serial;
         let others = self.0.iter().filter(|release| release.content_id != statement.content_id);
         let highest = others.clone().map(|release| release.serial).max();
         if let Some(other) = others.clone().find(|release| release.serial == serial) {
             let issued = statement.predicate.issued;
-            let next = self.next_serial(issued);
-            let failure = Failure::input(format!(
-                "serial {serial} is taken: the store has a release with this serial and other \
-                 content, sha256:{}",
-                other.content_id
-            ))
-            .hint("verifiers refuse different contents with the same serial (EQUIVOCATION)")
-            .hint(format!("omit --serial, or pass a higher one: --serial {next}"));
-            // Serials are times unless the operator chose them.
-            let is_beyond_time = serial > issued.seconds();
-            return Err(if is_beyond_time {
-                failure.hint(way_down(other, issued))
-            } else {
-                failure
-            });
+            let (other, next) = (other.content_id, self.next_serial(issued));
+            return Err(SerialTaken { serial, other, issued, next });
         }
         Ok(highest.filter(|highest| serial < *highest).map(|highest| {
             format!(
@@ -88,18 +77,46 @@ impl Releases {
     }
 }
 
-/// Returns the hint for taking back a mistyped serial.
-fn way_down(release: &Release, issued: Timestamp) -> String {
-    let (content_id, serial) = (release.content_id.to_string(), issued.seconds());
-    format!(
-        "if {} was a typo and no place has accepted it, make a new statement about that content: relay-bundle sign @{} \
-         --reseal --serial {serial} --key KEY",
-        release.serial,
-        &content_id[..12]
-    )
+/// A serial that the store has for other content.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "serial {serial} is taken: the store has a release with this serial and other content, \
+     sha256:{other}"
+)]
+pub(super) struct SerialTaken {
+    serial: u64,
+    other: Digest,
+    issued: Timestamp,
+    next: u64,
 }
 
-impl Release {
+impl SerialTaken {
+    /// Returns the hint for taking back a mistyped serial.
+    fn way_down(&self) -> Option<String> {
+        let (serial, time) = (self.serial, self.issued.seconds());
+        let content_id = self.other.to_string();
+        // Serials are times unless the operator chose them.
+        (serial > time).then(|| {
+            format!(
+                "if {serial} was a typo and no place has accepted it, make a new statement about \
+                 that content: relay-bundle sign @{} --reseal --serial {time} --key KEY",
+                &content_id[..12]
+            )
+        })
+    }
+}
+
+impl From<SerialTaken> for Failure {
+    fn from(error: SerialTaken) -> Self {
+        let (next, way_down) = (error.next, error.way_down());
+        let failure = Self::input(error)
+            .hint("verifiers refuse different contents with the same serial (EQUIVOCATION)")
+            .hint(format!("omit --serial, or pass a higher one: --serial {next}"));
+        way_down.into_iter().fold(failure, Self::hint)
+    }
+}
+
+impl KnownRelease {
     fn of(statement: &Statement) -> Self {
         Self { serial: statement.predicate.serial, content_id: statement.content_id }
     }
@@ -114,7 +131,7 @@ pub struct NewTerms<'a> {
 
 impl NewTerms<'_> {
     /// Returns the terms. The serial is the next one unless the operator chose it.
-    pub(super) fn terms(&self) -> Result<Terms, Failure> {
+    pub(super) fn terms(&self) -> Result<SignTerms, Failure> {
         let mut terms = self.chosen.terms(self.now)?;
         terms.serial = terms.serial.or_else(|| Some(self.releases.next_serial(terms.issued)));
         Ok(terms)
@@ -136,7 +153,7 @@ mod tests {
     use super::*;
 
     fn releases(serials: &[(u64, &str)]) -> Releases {
-        let release = |(serial, content): &(u64, &str)| Release {
+        let release = |(serial, content): &(u64, &str)| KnownRelease {
             serial: *serial,
             content_id: Digest::of(content.as_bytes()),
         };
@@ -144,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn next_serial_is_the_time_or_one_above_the_newest() {
+    fn next_serial_is_time_or_one_above_newest() {
         let now = Timestamp::from_seconds(100).unwrap();
 
         assert_eq!(releases(&[]).next_serial(now), 100);
@@ -154,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn serial_that_two_contents_have_is_the_newest_of_neither() {
+    fn serial_shared_by_two_contents_is_newest_of_neither() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
 
         assert!(releases(&[(7, "a"), (8, "b")]).is_newest(b));

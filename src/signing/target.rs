@@ -6,11 +6,15 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::error::SigningTargetError;
 use super::releases::Releases;
-use crate::bundle::carried::hash_only;
+use super::seen::SeenAttestation;
+use crate::bundle::content::hash_only;
+use crate::bundle::fault::ReadError;
 use crate::bundle::layout::ATTESTATION;
+use crate::bundle::medium::AnyMedium;
 use crate::bundle::open::{Bundle, InvalidBundle, images_of};
-use crate::bundle::read::{AnyMedium, Files, Opening, ReadError, SumsRead};
+use crate::bundle::read::{Files, Opening, SumsRead};
 use crate::bundle::sealed::check_sealed;
 use crate::failure::{Failure, refused};
 use crate::fsio::{
@@ -25,11 +29,11 @@ use crate::store::{self, EntryName, Store, folder};
 pub struct SigningTarget {
     /// The path as given by the operator, or the path of the entry.
     shown: Utf8PathBuf,
-    place: Place,
+    place: TargetLocation,
     waits: Waits,
 }
 
-enum Place {
+enum TargetLocation {
     /// The path of a folder, with links resolved.
     Folder(Utf8PathBuf),
     Entry(Store, EntryName),
@@ -43,7 +47,7 @@ pub(super) type Update<'a> = dyn FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>
 impl SigningTarget {
     /// Returns the bundle of a store entry.
     pub fn entry(store: Store, entry: EntryName, waits: Waits) -> Self {
-        Self { shown: store.path_of(&entry), place: Place::Entry(store, entry), waits }
+        Self { shown: store.path_of(&entry), place: TargetLocation::Entry(store, entry), waits }
     }
 
     /// Finds the bundle at a path.
@@ -55,27 +59,23 @@ impl SigningTarget {
         let metadata = match fs_err::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Failure::input(format!("file or folder `{path}` does not exist"))
-                    .hint("use `@NAME` for an entry of the store"));
+                return Err(SigningTargetError::Missing(path.to_owned()).into());
             }
             Err(error) => return Err(error.into()),
         };
         check_place(path, &metadata)?;
         let real = path.canonicalize_utf8()?;
         let place = if is_parts_index(path) {
-            return Err(Failure::input(format!(
-                "`{path}` is an archive in parts, which cannot be signed in place"
-            ))
-            .hint("join the parts, or sign the bundle before it is split"));
+            return Err(SigningTargetError::InParts(path.to_owned()).into());
         } else if metadata.is_file() {
-            Place::Archive(real)
+            TargetLocation::Archive(real)
         } else if metadata.is_dir() {
             match entry_at(&real) {
-                Some((store, entry)) => Place::Entry(store.telling(waits.clone()), entry),
-                None => Place::Folder(real),
+                Some((store, entry)) => TargetLocation::Entry(store.telling(waits.clone()), entry),
+                None => TargetLocation::Folder(real),
             }
         } else {
-            return Err(Failure::input(format!("`{path}` is neither a file nor a folder")));
+            return Err(SigningTargetError::Special(path.to_owned()).into());
         };
         Ok(Self { shown: path.to_owned(), place, waits })
     }
@@ -87,8 +87,8 @@ impl SigningTarget {
 
     fn real_path(&self) -> Utf8PathBuf {
         match &self.place {
-            Place::Folder(path) | Place::Archive(path) => path.clone(),
-            Place::Entry(store, entry) => store.path_of(entry),
+            TargetLocation::Folder(path) | TargetLocation::Archive(path) => path.clone(),
+            TargetLocation::Entry(store, entry) => store.path_of(entry),
         }
     }
 
@@ -103,24 +103,30 @@ impl SigningTarget {
     /// Opens the bundle, reading only its attestation.
     pub fn open(&self) -> Result<Opening<AnyMedium>, Failure> {
         let opening = match &self.place {
-            Place::Archive(path) => archive::open_file(open_regular(path)?.0).map(Opening::boxed),
-            Place::Folder(_) | Place::Entry(..) => {
+            TargetLocation::Archive(path) => {
+                archive::open_file(open_regular(path)?.0).map(Opening::boxed)
+            }
+            TargetLocation::Folder(_) | TargetLocation::Entry(..) => {
                 folder::open(&self.real_path()).map(Opening::boxed)
             }
         };
         opening.map_err(|error| self.unreadable(error))
     }
 
-    /// Reads the whole bundle, and the bytes of its attestation.
+    /// Reads the whole bundle, and its attestation.
     ///
     /// Strict, so that only bundles that verifiers accept are signed.
-    pub fn read(&self) -> Result<(Bundle, Option<Vec<u8>>), Failure> {
+    pub fn read(&self) -> Result<(Bundle, Option<SeenAttestation>), Failure> {
         let opening = self.open()?;
-        let attestation = opening.attestation().map(<[u8]>::to_vec);
+        let attestation = opening.attestation().map(SeenAttestation::of);
         let read = opening.read_sums().and_then(SumsRead::into_files).and_then(Files::read);
         let (contents, tail) = read.map_err(|error| self.unreadable(error))?;
         let bundle = Bundle::open(contents)
-            .and_then(|bundle| check_sealed(&bundle).map(|()| bundle).map_err(InvalidBundle::from))
+            .and_then(|bundle| {
+                check_sealed(&bundle.index, &bundle.files)
+                    .map(|()| bundle)
+                    .map_err(InvalidBundle::from)
+            })
             .map_err(|error| refused::contradiction(&self.shown, &error))?;
         tail.check(bundle.images.as_ref(), &mut hash_only)
             .map_err(|error| self.unreadable(error))?;
@@ -144,36 +150,38 @@ impl SigningTarget {
         let sums = self.open()?.read_sums().map_err(|error| self.unreadable(error))?;
         let found = sums.content_id();
         if found != content_id {
-            let why = format!(
-                "`{}` is now another bundle: its content id was sha256:{content_id} and is \
-                 sha256:{found}",
-                self.shown
-            );
-            return Err(refused::untrusted("TAMPERED", why));
+            let (path, wanted) = (self.shown.clone(), content_id);
+            return Err(SigningTargetError::OtherContent { path, wanted, found }.into());
         }
         let Some(attestation) = update(sums.attestation())? else { return Ok(()) };
         match &self.place {
-            Place::Folder(path) => {
+            TargetLocation::Folder(path) => {
                 self.check_current(lock)?;
                 put(path, &attestation)
             }
-            Place::Entry(store, entry) => Ok(store.attach(entry, &attestation)?),
-            Place::Archive(path) => self.copy(path, lock, sums, &attestation),
+            TargetLocation::Entry(store, entry) => Ok(store.attach(entry, &attestation)?),
+            TargetLocation::Archive(path) => self.copy(path, lock, sums, &attestation),
         }
     }
 
     /// Locks the serials of the store, if the bundle is an entry. Waits for other processes that
     /// assign serials there.
-    pub fn lock_serials(&self) -> Result<Option<store::Lock>, Failure> {
-        let Place::Entry(store, _) = &self.place else { return Ok(None) };
+    pub fn lock_serials(&self) -> Result<Option<store::StoreLock>, Failure> {
+        let TargetLocation::Entry(store, _) = &self.place else { return Ok(None) };
         Ok(Some(store.lock_serials()?))
     }
 
     /// Returns the releases that determine the next serial: the store's, or the bundle's own.
-    pub fn releases(&self, bundle: &Bundle, seen: Option<&[u8]>) -> Result<Releases, Failure> {
+    pub fn releases(
+        &self,
+        bundle: &Bundle,
+        seen: Option<&SeenAttestation>,
+    ) -> Result<Releases, Failure> {
         match &self.place {
-            Place::Entry(store, _) => Releases::of_store(store, &bundle.index),
-            Place::Folder(_) | Place::Archive(_) => Ok(Releases::of_attestation(seen)),
+            TargetLocation::Entry(store, _) => Releases::of_store(store, &bundle.index),
+            TargetLocation::Folder(_) | TargetLocation::Archive(_) => {
+                Ok(Releases::of_attestation(seen))
+            }
         }
     }
 
@@ -184,6 +192,13 @@ impl SigningTarget {
     /// When it cannot be opened.
     pub fn lock(&self) -> Result<Locked, Failure> {
         Ok(lock_named(&self.real_path(), &self.waits)?)
+    }
+
+    /// Returns the warning if no lock keeps other signers away.
+    pub fn unlocked_warning(&self, lock: &Locked) -> Option<String> {
+        let Locked::Unsupported(why) = lock else { return None };
+        let path = self.path();
+        Some(format!("cannot lock `{path}` ({why}): do not sign it elsewhere at the same time"))
     }
 
     /// Copies an archive over itself with another attestation, in constant memory.
@@ -216,8 +231,7 @@ impl SigningTarget {
     fn check_current(&self, lock: &Locked) -> Result<(), Failure> {
         match lock {
             Locked::Yes(lock) if !lock.is_current()? => {
-                Err(Failure::world(format!("`{}` was replaced while being signed", self.shown))
-                    .hint("nothing was written: sign the new one"))
+                Err(SigningTargetError::Replaced(self.shown.clone()).into())
             }
             // The attestation is read again before it is replaced, with or without a lock.
             Locked::Yes(_) | Locked::Unsupported(_) => Ok(()),

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use super::error::StatedTerm;
 use crate::failure::Failure;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
-use crate::trust::sign::Terms;
+use crate::trust::sign::SignTerms;
 use crate::trust::statement::Predicate;
 
 /// The chosen terms of a release.
@@ -14,9 +15,9 @@ use crate::trust::statement::Predicate;
 pub struct ChosenTerms {
     pub serial: Option<u64>,
     pub issued: Option<Timestamp>,
-    /// Returns the time of issue of a new statement with a chosen serial, if none is chosen; `None`
-    /// means now.
-    pub build_time: fn() -> Result<Option<Timestamp>, Failure>,
+    /// The time of issue of a new statement with a chosen serial, if none is chosen; `None` means
+    /// now.
+    pub build_time: Result<Option<Timestamp>, InvalidBuildTime>,
     pub expires: Option<Expiry>,
     pub sites: Vec<Label>,
 }
@@ -29,6 +30,17 @@ pub enum Expiry {
     After(u64),
 }
 
+/// The environment has a build time that is not one.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("invalid SOURCE_DATE_EPOCH {0:?}: expected a number of seconds")]
+pub struct InvalidBuildTime(pub String);
+
+impl From<InvalidBuildTime> for Failure {
+    fn from(error: InvalidBuildTime) -> Self {
+        Self::input(error).hint("unset it, or pass --issued")
+    }
+}
+
 impl Expiry {
     fn of(self, issued: Timestamp) -> Timestamp {
         match self {
@@ -38,10 +50,18 @@ impl Expiry {
     }
 }
 
-impl FromStr for Expiry {
-    type Err = String;
+/// The text is not an expiry.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "use a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the issue time, such \
+     as `12h`, `30d` or `8w`"
+)]
+pub struct InvalidExpiry;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Expiry {
+    type Err = InvalidExpiry;
+
+    fn from_str(text: &str) -> Result<Self, InvalidExpiry> {
         if let Ok(time) = text.parse() {
             return Ok(Self::At(time));
         }
@@ -57,8 +77,7 @@ impl FromStr for Expiry {
         let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
         match number {
             Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
-            _ => Err("use a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the issue time, such as `12h`, `30d` or `8w`"
-                .to_owned()),
+            _ => Err(InvalidExpiry),
         }
     }
 }
@@ -70,13 +89,13 @@ impl ChosenTerms {
     ///
     /// When the terms contradict each other, the time of issue is in the future, or the build time is
     /// not a number.
-    pub fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
+    pub fn terms(&self, now: Timestamp) -> Result<SignTerms, Failure> {
         let issued = match self.issued {
-            None if self.serial.is_some() => (self.build_time)()?,
+            None if self.serial.is_some() => self.build_time.clone()?,
             issued => issued,
         };
         let issued = issued.unwrap_or(now);
-        let terms = Terms {
+        let terms = SignTerms {
             issued,
             serial: self.serial,
             expires: self.expires.map(|expiry| expiry.of(issued)),
@@ -86,18 +105,18 @@ impl ChosenTerms {
         Ok(terms)
     }
 
-    /// Returns, in words, the first of the given terms that a statement contradicts.
-    pub(super) fn contradiction(&self, stated: &Predicate) -> Option<String> {
+    /// Returns the first term of a statement that the given ones contradict.
+    pub(super) fn contradiction(&self, stated: &Predicate) -> Option<StatedTerm> {
         let expires = self.expires.map(|expiry| expiry.of(stated.issued));
         let sites: BTreeSet<Label> = self.sites.iter().cloned().collect();
         if self.serial.is_some_and(|serial| serial != stated.serial) {
-            Some(format!("has the serial {}", stated.serial))
+            Some(StatedTerm::Serial(stated.serial))
         } else if self.issued.is_some_and(|issued| issued != stated.issued) {
-            Some(format!("was issued at {}", stated.issued))
+            Some(StatedTerm::Issued(stated.issued))
         } else if expires.is_some() && expires != stated.expires {
-            Some(expiry_in_words(stated))
+            Some(stated.expires.map_or(StatedTerm::NoExpiry, StatedTerm::Expires))
         } else if !sites.is_empty() && sites != stated.sites {
-            Some(format!("is for {}", sites_in_words(stated)))
+            Some(StatedTerm::Sites(stated.sites_text()))
         } else {
             None
         }
@@ -115,29 +134,12 @@ pub fn serial_warning(predicate: &Predicate) -> Option<String> {
     })
 }
 
-/// Returns when a release expires, as the end of a sentence about it.
-fn expiry_in_words(predicate: &Predicate) -> String {
-    predicate
-        .expires
-        .map_or_else(|| "has no expiry of its own".to_owned(), |time| format!("expires at {time}"))
-}
-
-/// Returns the sites of a release, in words.
-pub fn sites_in_words(predicate: &Predicate) -> String {
-    let sites: Vec<&str> = predicate.sites.iter().map(Label::as_str).collect();
-    match sites[..] {
-        [] => "any site".to_owned(),
-        [site] => format!("site {site}"),
-        _ => format!("sites {}", sites.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_a_time_or_a_while_after_the_release_was_issued() {
+    fn expiry_is_time_or_duration_after_issue() {
         let issued: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
         for (text, wanted) in [
             ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),

@@ -13,12 +13,14 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use super::Store;
 use super::disk::Disk;
-use super::lock::Lock;
-use super::{Store, StoreError, check_own_folder, make_store_folder, read_folder, utf8};
-use crate::bundle::carried::{Entry, Visitor};
+use super::error::StoreError;
+use super::layout::{check_own_folder, make_store_folder, read_folder, utf8};
+use super::lock::StoreLock;
+use crate::bundle::content::{BlobEntry, Visitor};
 use crate::bundle::content::{Content, visit_file};
-use crate::bundle::read::Fault;
+use crate::bundle::fault::Fault;
 use crate::fsio::{Sharing, Waits, lock_file, open_named};
 use crate::images::layout;
 use crate::images::list::ImageList;
@@ -134,9 +136,9 @@ impl Blobs {
     /// # Errors
     ///
     /// When a folder cannot be created, or something else has its name.
-    pub fn share(&self) -> Result<Lock, StoreError> {
+    pub fn share(&self) -> Result<StoreLock, StoreError> {
         self.make_folders()?;
-        Lock::shared(&self.root.join(LOCK), &self.waits)
+        StoreLock::shared(&self.root.join(LOCK), &self.waits)
     }
 
     /// Passes a blob to `visit`, and withholds its last bytes until its digest matches.
@@ -155,7 +157,8 @@ impl Blobs {
         let opened = self.open(&digest, size).map_err(BlobVisitError::Read)?;
         let mut content = BlobContent(opened.ok_or_else(|| bad(BlobState::Absent))?);
         let path = layout::path_of(&digest);
-        let visited = visit_file(Entry { path: &path, bytes: size, digest }, &mut content, visit);
+        let visited =
+            visit_file(BlobEntry { path: &path, bytes: size, digest }, &mut content, visit);
         visited.map_err(|fault| match fault {
             Fault::Sink { error, .. } => BlobVisitError::Stopped(error),
             Fault::Io(error) => BlobVisitError::Read(error),
@@ -268,9 +271,9 @@ impl Blobs {
     }
 
     /// Waits until no other process uses the blobs. Returns `None` if the store never had any.
-    pub(super) fn lock_exclusive(&self) -> Result<Option<Lock>, StoreError> {
+    pub(super) fn lock_exclusive(&self) -> Result<Option<StoreLock>, StoreError> {
         let path = self.root.join(LOCK);
-        if path.exists() { Lock::exclusive(&path, &self.waits).map(Some) } else { Ok(None) }
+        if path.exists() { StoreLock::exclusive(&path, &self.waits).map(Some) } else { Ok(None) }
     }
 
     /// Returns the blobs that are not in `named`, and incomplete ones. The caller holds the

@@ -36,7 +36,7 @@ pub(super) fn is_temporary(name: &str, item: &fs::DirEntry) -> bool {
 
 /// A change that the store is about to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum StoreChange {
     MakeFolder,
     CreateFile,
     Write,
@@ -47,7 +47,7 @@ pub enum Change {
 }
 
 /// Called with each change and its path before the change is made.
-pub type Observer = Arc<dyn Fn(Change, &Utf8Path) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(StoreChange, &Utf8Path) + Send + Sync>;
 
 /// The disk, with an optional observer.
 #[derive(Clone, Default)]
@@ -60,7 +60,7 @@ impl Disk {
         Self { observer: Some(observer) }
     }
 
-    fn about_to(&self, change: Change, path: &Utf8Path) {
+    fn about_to(&self, change: StoreChange, path: &Utf8Path) {
         if let Some(observer) = &self.observer {
             observer(change, path);
         }
@@ -68,9 +68,9 @@ impl Disk {
 
     /// Creates a folder with mode 0755, regardless of the umask.
     pub(super) fn make_folder(&self, path: &Utf8Path) -> io::Result<()> {
-        self.about_to(Change::MakeFolder, path);
+        self.about_to(StoreChange::MakeFolder, path);
         fs::create_dir(path)?;
-        self.about_to(Change::SetMode, path);
+        self.about_to(StoreChange::SetMode, path);
         fs::set_permissions(path, std::fs::Permissions::from_mode(MODE_FOLDER))
     }
 
@@ -84,9 +84,9 @@ impl Disk {
 
     /// Creates a uniquely named folder with mode 0755, which is removed when the value is dropped.
     pub(super) fn make_unique_folder(&self, parent: &Utf8Path) -> io::Result<TempDir> {
-        self.about_to(Change::MakeFolder, parent);
+        self.about_to(StoreChange::MakeFolder, parent);
         let folder = tempfile::Builder::new().prefix(WORK).tempdir_in(parent)?;
-        self.about_to(Change::SetMode, parent);
+        self.about_to(StoreChange::SetMode, parent);
         fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(MODE_FOLDER))?;
         Ok(folder)
     }
@@ -99,10 +99,10 @@ impl Disk {
         path: &Utf8Path,
         aside: &Utf8Path,
     ) -> io::Result<()> {
-        self.about_to(Change::Link, path);
+        self.about_to(StoreChange::Link, path);
         let make = |link: &Path| fs::os::unix::fs::symlink(target, link);
         let link = tempfile::Builder::new().prefix(LINK).make_in(aside, make)?.into_temp_path();
-        self.about_to(Change::Rename, path);
+        self.about_to(StoreChange::Rename, path);
         fs::rename(&link, path)?;
         // The link was renamed, so no temporary file is left to remove.
         link.keep()?;
@@ -111,9 +111,9 @@ impl Disk {
 
     /// Creates a file with mode 0644, regardless of the umask; `path` must not exist.
     pub(super) fn write_file(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-        self.about_to(Change::CreateFile, path);
+        self.about_to(StoreChange::CreateFile, path);
         let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-        self.about_to(Change::Write, path);
+        self.about_to(StoreChange::Write, path);
         file.write_all(bytes)?;
         self.set_public(&file, path)
     }
@@ -121,24 +121,24 @@ impl Disk {
     /// Opens a file to read and extend it, and creates it if it is missing. Returns `None` if the
     /// path is not a regular file or the file has other hard links.
     pub(super) fn open_to_extend(&self, path: &Utf8Path) -> io::Result<Option<fs::File>> {
-        self.about_to(Change::CreateFile, path);
+        self.about_to(StoreChange::CreateFile, path);
         open_to_extend(path, MODE_PUBLIC)
     }
 
     /// Sets the mode of an open file to 0644, regardless of the umask at its creation.
     pub(super) fn set_public(&self, file: &fs::File, path: &Utf8Path) -> io::Result<()> {
-        self.about_to(Change::SetMode, path);
+        self.about_to(StoreChange::SetMode, path);
         file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))
     }
 
     pub(super) fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
-        self.about_to(Change::Rename, to);
+        self.about_to(StoreChange::Rename, to);
         fs::rename(from, to)
     }
 
     /// Removes a file, a link, or a folder with all of its contents.
     pub(super) fn remove(&self, path: &Utf8Path) -> io::Result<()> {
-        self.about_to(Change::Remove, path);
+        self.about_to(StoreChange::Remove, path);
         if fs::symlink_metadata(path)?.is_dir() {
             fs::remove_dir_all(path)
         } else {

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_named_after_content_bundle_and_profile() {
+    fn entry_is_named_after_content_bundle_and_profile() {
         let entry = EntryName::new(&Digest::of(b""), "claude-relay", "production").unwrap();
 
         assert_eq!(entry.as_str(), "e3b0c44298fc1c149afbf4c8996fb924-claude-relay-production");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_not_taken_for_one() {
+    fn invalid_name_is_not_parsed_as_entry() {
         for text in [
             "production",
             "",

@@ -14,9 +14,11 @@ use fs_err as fs;
 use walkdir::WalkDir;
 
 use crate::bundle::content::Content;
+use crate::bundle::fault::{Fault, Form, ReadError};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
-use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
+use crate::bundle::medium::{Medium, SealedMedium};
+use crate::bundle::read::Opening;
 use crate::bundle::sums::Sums;
 use crate::fsio::{MODE_PUBLIC, open_below};
 use crate::hashing::{Crew, FileContent};

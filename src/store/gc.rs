@@ -7,15 +7,18 @@ use camino::Utf8Path;
 use walkdir::WalkDir;
 
 use super::blobs::BlobGarbage;
-use super::lock::Lock;
-use super::{EntryName, LOCK, Store, StoreError, links};
+use super::entry::EntryName;
+use super::error::StoreError;
+use super::layout::LOCK;
+use super::lock::StoreLock;
+use super::{Store, links};
 use crate::bundle::open::images_of;
 use crate::bundle::read::Files;
 use crate::images::list::ImageList;
 
 /// Unreferenced entries and blobs of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Garbage {
+pub struct StoreGarbage {
     /// Sorted by name.
     pub entries: Vec<Unreachable>,
     /// The total size of files that killed builds left in `.tmp`.
@@ -32,7 +35,7 @@ pub struct Unreachable {
     pub bytes: u64,
 }
 
-impl Garbage {
+impl StoreGarbage {
     /// Returns the number of bytes that the removal frees.
     pub fn bytes(&self) -> u64 {
         let entries: u64 = self.entries.iter().map(|entry| entry.bytes).sum();
@@ -55,7 +58,7 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read, or a link cannot be followed.
-    pub fn find_garbage(&self, scope: GarbageScope) -> Result<Garbage, StoreError> {
+    pub fn find_garbage(&self, scope: GarbageScope) -> Result<StoreGarbage, StoreError> {
         // Builds take this lock first, too: waiting for a fetch must not block builds.
         let _blobs = self.lock_blobs(scope)?;
         // Without a lock file, no build has used this store.
@@ -68,9 +71,9 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read or written, or a link cannot be followed.
-    pub fn collect_garbage(&self, scope: GarbageScope) -> Result<Garbage, StoreError> {
+    pub fn collect_garbage(&self, scope: GarbageScope) -> Result<StoreGarbage, StoreError> {
         if !self.root.is_dir() {
-            return Ok(Garbage::default());
+            return Ok(StoreGarbage::default());
         }
         let _blobs = self.lock_blobs(scope)?;
         let _lock = self.lock_exclusive()?;
@@ -91,20 +94,20 @@ impl Store {
     }
 
     /// Waits until no other process uses the blobs, if they are in scope.
-    fn lock_blobs(&self, scope: GarbageScope) -> Result<Option<Lock>, StoreError> {
+    fn lock_blobs(&self, scope: GarbageScope) -> Result<Option<StoreLock>, StoreError> {
         match scope {
             GarbageScope::Entries => Ok(None),
             GarbageScope::EntriesAndBlobs => self.blobs().lock_exclusive(),
         }
     }
 
-    fn lock_exclusive(&self) -> Result<Lock, StoreError> {
-        Lock::exclusive(&self.root.join(LOCK), &self.waits)
+    fn lock_exclusive(&self) -> Result<StoreLock, StoreError> {
+        StoreLock::exclusive(&self.root.join(LOCK), &self.waits)
     }
 
-    fn garbage(&self, scope: GarbageScope) -> Result<Garbage, StoreError> {
+    fn garbage(&self, scope: GarbageScope) -> Result<StoreGarbage, StoreError> {
         let reachable = links::reachable(&self.root)?;
-        let mut garbage = Garbage::default();
+        let mut garbage = StoreGarbage::default();
         for entry in self.entries()?.into_iter().filter(|entry| !reachable.contains(entry)) {
             let bytes = bytes_below(&self.path_of(&entry))?;
             garbage.entries.push(Unreachable { entry, bytes });

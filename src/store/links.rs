@@ -6,7 +6,9 @@ use std::io;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{EntryName, PINS, StoreError, check_own_folder, read_folder};
+use super::entry::EntryName;
+use super::error::StoreError;
+use super::layout::{PINS, check_own_folder, read_folder};
 
 /// The OS error number for a symlink loop: std has no stable `ErrorKind` for it.
 const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };

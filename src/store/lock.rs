@@ -10,16 +10,16 @@ use std::fs::TryLockError;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::fsio::{MODE_PUBLIC, Sharing, Waits, lock_file, open_lock};
 
 /// A lock that is held until the value is dropped: closing the file releases it.
 #[derive(Debug)]
-pub struct Lock {
+pub struct StoreLock {
     _file: fs::File,
 }
 
-impl Lock {
+impl StoreLock {
     /// Waits for running removals to end. Creates the lock file if it is missing.
     pub(super) fn shared(path: &Utf8Path, waits: &Waits) -> Result<Self, StoreError> {
         let file = open(path)?;

@@ -8,8 +8,10 @@
 pub mod blobs;
 mod disk;
 mod entry;
+mod error;
 pub mod folder;
 mod gc;
+mod layout;
 mod links;
 mod lock;
 mod register;
@@ -20,71 +22,29 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tempfile::TempDir;
 
-pub use self::disk::{Change, Observer};
+pub use self::disk::{Observer, StoreChange};
 pub use self::entry::{EntryName, ID_DIGITS, InvalidName, NAME_BYTES_MAX};
-pub use self::gc::{Garbage, GarbageScope, Unreachable};
-pub use self::lock::Lock;
+pub use self::error::StoreError;
+pub use self::gc::{GarbageScope, StoreGarbage, Unreachable};
+pub use self::lock::StoreLock;
 pub use self::register::{Outcome, Registered};
 
 use self::disk::Disk;
 use self::folder::Folder;
-use crate::bundle::limits::LimitExceeded;
-use crate::bundle::read::{Fault, ReadError, SumsRead};
-use crate::fsio::{self, Waits};
+use self::layout::{LOCK, TMP, check_own_folder, make_store_folder, read_folder, utf8};
+use crate::bundle::fault::{Fault, ReadError};
+use crate::bundle::read::SumsRead;
+use crate::fsio::Waits;
 
-const TMP: &str = ".tmp";
-const LOCK: &str = ".lock";
-const SERIALS_LOCK: &str = ".serials.lock";
-const PINS: &str = ".pins";
+/// The folder of the store, unless the operator names another one.
+pub const DEFAULT_FOLDER: &str = "bundles";
 
-/// A folder of bundles, by default `bundles/`.
+/// A folder of bundles.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: Utf8PathBuf,
     disk: Disk,
     waits: Waits,
-}
-
-/// Why a store operation failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error(transparent)]
-    Name(#[from] InvalidName),
-    #[error("`{reference}` is not in the store `{store}`")]
-    NotFound { reference: String, store: Utf8PathBuf },
-    #[error("`{reference}` is ambiguous: {}", entries.join(", "))]
-    Ambiguous { reference: String, entries: Vec<String> },
-    #[error("the link `{link}` does not point to an entry of the store")]
-    BadLink { link: Utf8PathBuf },
-    #[error("`{path}` exists, and is not a link")]
-    NotALink { path: Utf8PathBuf },
-    #[error("`{path}` exists, and is not {wanted}")]
-    InTheWay { path: Utf8PathBuf, wanted: &'static str },
-    #[error("store entry `{entry}`: {error}")]
-    Read { entry: EntryName, error: Box<ReadError> },
-    #[error("store entry `{entry}`: {why}")]
-    Images { entry: EntryName, why: String },
-    #[error(transparent)]
-    Limit(#[from] LimitExceeded),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-impl StoreError {
-    /// Returns a remedy for the user, if one is known.
-    pub fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Self::Io(error) => fsio::remedy(error),
-            Self::Read { error, .. } => match &error.fault {
-                Fault::Io(error) => fsio::remedy(error),
-                _ => Some("build the profile again to replace the altered entry"),
-            },
-            Self::NotALink { .. } | Self::InTheWay { .. } => Some("move it away"),
-            Self::BadLink { .. } => Some("build the profile again, or remove the link"),
-            Self::Ambiguous { .. } => Some("pass more digits"),
-            Self::Name(_) | Self::NotFound { .. } | Self::Images { .. } | Self::Limit(_) => None,
-        }
-    }
 }
 
 impl Store {
@@ -161,9 +121,7 @@ impl Store {
     /// its name.
     pub fn open(&self, reference: &str) -> Result<(EntryName, SumsRead<Folder>), StoreError> {
         let entry = self.find(reference)?;
-        let wanted =
-            id_digits(reference).filter(|digits| digits.len() > ID_DIGITS).unwrap_or(entry.id());
-        match read_sums(&self.path_of(&entry), wanted) {
+        match read_sums(&self.path_of(&entry), asked_id(reference, &entry)) {
             Ok(bundle) => Ok((entry, bundle)),
             Err(error) => Err(StoreError::Read { entry, error: Box::new(error) }),
         }
@@ -243,17 +201,6 @@ impl Store {
     }
 }
 
-/// Creates the folder of a store with mode 0755, unless it exists.
-fn make_store_folder(disk: &Disk, root: &Utf8Path) -> io::Result<()> {
-    if root.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = root.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    disk.make_folder_if_absent(root)
-}
-
 /// Opens a bundle folder, and checks that its content id starts with the digits `wanted`.
 fn read_sums(path: &Utf8Path, wanted: &str) -> Result<SumsRead<Folder>, ReadError> {
     let bundle = folder::open(path)?.read_sums()?;
@@ -265,33 +212,15 @@ fn read_sums(path: &Utf8Path, wanted: &str) -> Result<SumsRead<Folder>, ReadErro
     }
 }
 
+/// Returns the digits that the content id of an entry must start with: the longer ones of the
+/// `reference` that led to it, or those of its name. A link may have the name of any id.
+pub fn asked_id<'a>(reference: &'a str, entry: &'a EntryName) -> &'a str {
+    id_digits(reference).filter(|digits| digits.len() > ID_DIGITS).unwrap_or(entry.id())
+}
+
 /// Returns the digits of a content id reference, if `reference` is one.
 fn id_digits(reference: &str) -> Option<&str> {
     let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
     let is_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (is_hex && (8..=64).contains(&digits.len())).then_some(digits)
-}
-
-/// Refuses anything else in place of the store's own folder: following a link could remove or trust
-/// files outside of the store.
-fn check_own_folder(path: &Utf8Path) -> Result<(), StoreError> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(_) => Err(StoreError::InTheWay { path: path.to_owned(), wanted: "a folder" }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Lists a folder; a missing folder is empty.
-fn read_folder(path: &Utf8Path) -> io::Result<Vec<fs::DirEntry>> {
-    match fs::read_dir(path) {
-        Ok(items) => items.collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-fn utf8(path: std::path::PathBuf) -> io::Result<Utf8PathBuf> {
-    Utf8PathBuf::try_from(path).map_err(io::Error::other)
 }

@@ -7,15 +7,16 @@ use std::io::{self, Read as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::lock::Lock;
-use super::{
-    EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums,
-    utf8,
-};
+use super::entry::{EntryName, InvalidName};
+use super::error::StoreError;
+use super::layout::{LOCK, SERIALS_LOCK, TMP, read_folder, utf8};
+use super::lock::StoreLock;
+use super::{Store, read_sums};
+use crate::bundle::fault::{Fault, ReadError};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
-use crate::bundle::read::{Fault, Files, ReadError, SumsRead};
+use crate::bundle::read::{Files, SumsRead};
 use crate::fsio::open_named;
 use crate::model::digest::Digest;
 
@@ -45,7 +46,7 @@ pub enum Outcome {
 }
 
 /// The state of an entry on disk.
-enum State {
+enum EntryState {
     Absent,
     Whole,
     Altered(ReadError),
@@ -70,7 +71,7 @@ impl Store {
         let build = Build::new(files, name, profile)?;
         self.make_root()?;
         self.sweep_if_alone()?;
-        let mut lock = Lock::shared(&self.root.join(LOCK), &self.waits)?;
+        let mut lock = StoreLock::shared(&self.root.join(LOCK), &self.waits)?;
         self.check_link_place(profile)?;
         let outcome = if let Some(outcome) = self.add(&build)? {
             outcome
@@ -78,7 +79,7 @@ impl Store {
             // Two builds must not repair an entry at the same time: the second would remove the
             // first one's result.
             drop(lock);
-            lock = Lock::exclusive(&self.root.join(LOCK), &self.waits)?;
+            lock = StoreLock::exclusive(&self.root.join(LOCK), &self.waits)?;
             self.add_or_replace(&build)?
         };
         self.point(profile, &build.entry)?;
@@ -99,7 +100,7 @@ impl Store {
             return Err(self.not_found(entry.as_str()));
         }
         self.make_root()?;
-        let _lock = Lock::shared(&self.root.join(LOCK), &self.waits)?;
+        let _lock = StoreLock::shared(&self.root.join(LOCK), &self.waits)?;
         // Not beside the target: a file that a killed process leaves there would be refused as an
         // extra file.
         let (_work, folder) = self.make_work_folder()?;
@@ -114,9 +115,9 @@ impl Store {
     /// # Errors
     ///
     /// When the folder or the lock file cannot be created.
-    pub fn lock_serials(&self) -> Result<Lock, StoreError> {
+    pub fn lock_serials(&self) -> Result<StoreLock, StoreError> {
         self.make_root()?;
-        Lock::exclusive(&self.root.join(SERIALS_LOCK), &self.waits)
+        StoreLock::exclusive(&self.root.join(SERIALS_LOCK), &self.waits)
     }
 
     /// Removes leftovers of killed builds, unless another process uses the store.
@@ -124,7 +125,7 @@ impl Store {
         if self.leftovers()?.is_empty() {
             return Ok(());
         }
-        if let Some(_lock) = Lock::try_exclusive(&self.root.join(LOCK))? {
+        if let Some(_lock) = StoreLock::try_exclusive(&self.root.join(LOCK))? {
             self.sweep()?;
         }
         Ok(())
@@ -133,37 +134,39 @@ impl Store {
     /// Adds the entry unless it exists; returns `None` if it exists and was altered.
     fn add(&self, build: &Build<'_>) -> Result<Option<Outcome>, StoreError> {
         let mut state = self.inspect(build)?;
-        if matches!(state, State::Absent) {
+        if matches!(state, EntryState::Absent) {
             if self.render_into_place(build)? {
                 return Ok(Some(Outcome::New));
             }
             state = self.inspect(build)?;
         }
-        Ok(matches!(state, State::Whole).then_some(Outcome::Existed))
+        Ok(matches!(state, EntryState::Whole).then_some(Outcome::Existed))
     }
 
     /// Adds the entry, or replaces an altered one. The caller holds the exclusive lock.
     fn add_or_replace(&self, build: &Build<'_>) -> Result<Outcome, StoreError> {
         match self.inspect(build)? {
-            State::Whole => Ok(Outcome::Existed),
-            State::Absent => {
+            EntryState::Whole => Ok(Outcome::Existed),
+            EntryState::Absent => {
                 self.render_into_place(build)?;
                 Ok(Outcome::New)
             }
-            State::Altered(reason) => {
+            EntryState::Altered(reason) => {
                 self.replace(build)?;
                 Ok(Outcome::Replaced { reason })
             }
         }
     }
 
-    fn inspect(&self, build: &Build<'_>) -> Result<State, StoreError> {
+    fn inspect(&self, build: &Build<'_>) -> Result<EntryState, StoreError> {
         let path = self.path_of(&build.entry);
         match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Absent),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(EntryState::Absent),
             Err(error) => return Err(error.into()),
             Ok(metadata) if !metadata.is_dir() => {
-                return Ok(State::Altered(Fault::Extra { name: build.entry.to_string() }.into()));
+                return Ok(EntryState::Altered(
+                    Fault::Extra { name: build.entry.to_string() }.into(),
+                ));
             }
             Ok(_) => {}
         }
@@ -171,12 +174,12 @@ impl Store {
             .and_then(SumsRead::into_files)
             .and_then(Files::read_to_end);
         match checked {
-            Ok(_) => Ok(State::Whole),
+            Ok(_) => Ok(EntryState::Whole),
             // A read error does not justify discarding an entry.
             Err(error @ ReadError { fault: Fault::Io(_), .. }) => {
                 Err(StoreError::Read { entry: build.entry.clone(), error: Box::new(error) })
             }
-            Err(error) => Ok(State::Altered(error)),
+            Err(error) => Ok(EntryState::Altered(error)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;
 
 use super::key::{KeyId, PublicKey};
-use super::policy::{Pattern, Status};
+use super::policy::{KeyStatus, Pattern};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 
@@ -19,7 +19,7 @@ pub struct KeyEntry {
     pub holder: Label,
     pub not_before: Option<Timestamp>,
     pub not_after: Option<Timestamp>,
-    pub status: Status,
+    pub status: KeyStatus,
 }
 
 /// A `[[grant]]` table. None of its values contains a character that TOML would escape.

@@ -31,7 +31,7 @@ pub struct Envelope {
 /// The envelope as serialised.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Written {
+struct EnvelopeText {
     payload: String,
     payload_type: String,
     signatures: Vec<WrittenSignature>,
@@ -83,7 +83,7 @@ impl Envelope {
     /// many, or are not exactly what [`Envelope::to_bytes`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidEnvelope> {
         check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)?;
-        let written: Written = serde_json::from_slice(bytes)?;
+        let written: EnvelopeText = serde_json::from_slice(bytes)?;
         let number = written.signatures.len();
         if !(1..=SIGNATURES_MAX).contains(&number) {
             return Err(InvalidEnvelope::Signatures { signatures: number });
@@ -105,7 +105,7 @@ impl Envelope {
             keyid: *keyid,
             sig: STANDARD.encode(sig),
         };
-        let written = Written {
+        let written = EnvelopeText {
             payload: STANDARD.encode(&self.payload),
             payload_type: self.payload_type.clone(),
             signatures: self.signatures.iter().map(signature).collect(),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_signed_bytes_are_those_of_the_dsse_specification() {
+    fn signed_bytes_match_dsse_specification() {
         let mut envelope = Envelope::unsigned(b"hello world".to_vec());
         envelope.payload_type = "http://example.com/HelloWorld".to_owned();
 
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_made_elsewhere_is_added_only_if_it_is_good() {
+    fn external_signature_is_added_only_if_valid() {
         let mut envelope = signed(&[1]);
         let good = key(2).sign(&envelope.signed_bytes());
         let of_the_payload_alone = key(2).sign(envelope.payload());
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_signatures_are_the_most() {
+    fn envelope_holds_at_most_sixteen_signatures() {
         let seeds: Vec<u8> = (1..=16).collect();
         let mut envelope = signed(&seeds);
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_spelling_is_refused() {
+    fn non_canonical_envelope_is_refused() {
         let good = String::from_utf8(signed(&[1, 2]).to_bytes()).unwrap();
         assert!(Envelope::parse(good.as_bytes()).is_ok());
         let (before, list) = good.split_once("\"signatures\":[").unwrap();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::key::KeyId;
-use super::policy::{Grant, Pattern, Policy, Status, TrustedKey};
+use super::policy::{Grant, KeyStatus, Pattern, Policy, TrustedKey};
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 pub struct Finding {
     /// Stable; programs match on it.
     pub code: &'static str,
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     pub message: String,
     pub remedy: String,
 }
@@ -24,7 +24,7 @@ pub struct Finding {
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub enum FindingSeverity {
     /// Part of the policy cannot work, or anyone can change the file.
     Error,
     /// The policy works, but perhaps not as intended.
@@ -47,7 +47,7 @@ pub fn findings(policy: &Policy, now: Timestamp, soon_days: u32) -> Vec<Finding>
 
 /// Returns whether a key could count for a new bundle, now or later.
 fn is_of_use(key: &TrustedKey, now: Timestamp) -> bool {
-    key.status == Status::Active && key.not_after.is_none_or(|end| now <= end)
+    key.status == KeyStatus::Active && key.not_after.is_none_or(|end| now <= end)
 }
 
 /// Returns the holders who could sign for a grant, now or later.
@@ -62,7 +62,7 @@ impl Findings {
     fn error(&mut self, code: &'static str, message: String, remedy: &str) {
         self.0.push(Finding {
             code,
-            severity: Severity::Error,
+            severity: FindingSeverity::Error,
             message,
             remedy: remedy.to_owned(),
         });
@@ -71,7 +71,7 @@ impl Findings {
     fn warning(&mut self, code: &'static str, message: String, remedy: &str) {
         self.0.push(Finding {
             code,
-            severity: Severity::Warning,
+            severity: FindingSeverity::Warning,
             message,
             remedy: remedy.to_owned(),
         });
@@ -88,7 +88,7 @@ impl Findings {
             self.warning(
                 "NO_SITE",
                 message,
-                "set the name of this place, and sign bundles with --site",
+                "set the name of this site, and sign bundles with --site",
             );
         }
         if policy.target.cluster_uid.is_none() {
@@ -119,12 +119,12 @@ impl Findings {
     ) {
         let who = format!("the key {} of {}", short(id), key.holder);
         if !policy.grants().iter().any(|grant| grant.keys.contains(&id))
-            && key.status != Status::Revoked
+            && key.status != KeyStatus::Revoked
         {
             let message = format!("{who} is not in any grant: its signatures have no effect");
             self.warning("UNUSED_KEY", message, "add it to a grant, or remove it");
         }
-        if key.status != Status::Active {
+        if key.status != KeyStatus::Active {
             return;
         }
         match key.not_after {
@@ -253,7 +253,7 @@ mod tests {
             holder: holder.parse().unwrap(),
             not_before: Some(time("2026-01-01T00:00:00Z")),
             not_after: Some(time("2027-12-31T00:00:00Z")),
-            status: Status::Active,
+            status: KeyStatus::Active,
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_of_three_holders_of_whom_two_must_sign_is_as_it_should_be() {
+    fn policy_needing_two_of_three_holders_has_no_findings() {
         let keys =
             [(1, "a"), (2, "b"), (3, "c")].map(|(seed, holder)| key(seed, holder).to_string());
 
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_policy_refuses_everything_and_says_what_is_not_checked() {
+    fn empty_policy_refuses_all_and_reports_what_is_unchecked() {
         let policy = Policy::parse("schema = \"relay-bundle/trust/v1\"\n").unwrap();
 
         let codes: Vec<_> =
@@ -297,18 +297,18 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_that_nobody_can_meet_is_an_error_for_each_reason() {
+    fn unreachable_grant_is_error_for_each_reason() {
         let pair = |other: KeyEntry| {
             codes(&[key(1, "a").to_string(), other.to_string(), grant(&[1, 2], 2).to_string()])
         };
 
         assert_eq!(pair(key(2, "a")), ["UNREACHABLE_GRANT"]);
         assert_eq!(
-            pair(KeyEntry { status: Status::Revoked, ..key(2, "b") }),
+            pair(KeyEntry { status: KeyStatus::Revoked, ..key(2, "b") }),
             ["UNREACHABLE_GRANT"]
         );
         assert_eq!(
-            pair(KeyEntry { status: Status::Retired, ..key(2, "b") }),
+            pair(KeyEntry { status: KeyStatus::Retired, ..key(2, "b") }),
             ["UNREACHABLE_GRANT"]
         );
         let expired = KeyEntry { not_after: Some(time("2026-11-22T09:59:59Z")), ..key(2, "b") };
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_ends_soon_never_or_serves_nothing_is_named() {
+    fn soon_expiring_endless_or_unused_key_is_reported() {
         let with = |other: KeyEntry| {
             codes(&[
                 key(1, "a").to_string(),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weaker_grant_beside_a_stricter_one_is_named_if_both_are_about_the_same() {
+    fn weaker_grant_is_reported_if_it_overlaps_stricter_one() {
         let keys = [(1, "a"), (2, "b"), (3, "c")]
             .map(|(seed, holder)| key(seed, holder).to_string())
             .concat();

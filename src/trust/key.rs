@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_comes_back_from_each_of_its_forms_with_the_same_name() {
+    fn key_round_trips_in_each_form_with_same_id() {
         let public = key().public();
 
         assert_eq!(PublicKey::from_spki(&public.to_spki()).unwrap(), public);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_holds_for_its_message_and_its_key_alone() {
+    fn signature_verifies_only_for_its_message_and_key() {
         let signature = key().sign(b"message");
 
         assert!(key().public().verifies(b"message", &signature));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_and_other_algorithms_are_no_key() {
+    fn other_encodings_and_algorithms_are_refused_as_key() {
         let spki = key().public().to_spki();
         let mut x25519 = spki;
         x25519[8] = 0x6e;

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use super::key::PrivateKey;
 use super::passphrase::Passphrase;
 use super::pem::rewrapped;
+use crate::model::printable::escaped_start;
 
 /// The maximum size of a key file; ours have 119 bytes, or 290 with a passphrase.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
@@ -202,7 +203,7 @@ fn check_label(text: &str) -> Result<&str, InvalidKeyFile> {
 
 /// Returns a label for a message, cut short and without control characters.
 fn shown(label: &str) -> String {
-    format!("`{}`", label.chars().take(40).flat_map(char::escape_debug).collect::<String>())
+    format!("`{}`", escaped_start(label, 40))
 }
 
 fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<PrivateKey, InvalidKeyFile> {
@@ -384,7 +385,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn a_key_is_written_in_one_way_and_comes_back() {
+    fn key_is_written_in_one_form_and_read_back() {
         let text = key().to_pem();
 
         assert_eq!(*text, GOLDEN);
@@ -398,7 +399,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn an_encrypted_key_is_a_function_of_its_inputs_and_opens_with_its_passphrase_alone() {
+    fn encrypted_key_is_deterministic_and_needs_its_passphrase() {
         let horse = passphrase("correct horse\n");
         let text = key().to_encrypted_pem(&horse, &[1; 16], [2; 16]);
 
@@ -414,7 +415,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn a_wrong_passphrase_that_leaves_good_padding_is_a_wrong_passphrase_too() {
+    fn wrong_passphrase_with_valid_padding_is_reported_as_wrong() {
         // One in 256 does: about four in a thousand.
         let text =
             encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
@@ -435,7 +436,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn what_others_encrypt_with_is_read() {
+    fn encryption_schemes_of_other_tools_are_read() {
         let horse = passphrase("correct horse");
         let iv = [2; 16];
         for (kdf, encryption) in [
@@ -448,7 +449,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn absurd_and_weak_derivations_are_refused_before_anything_is_computed() {
+    fn costly_or_weak_key_derivation_is_refused_before_computing() {
         let horse = passphrase("correct horse");
         for kdf in [
             scrypt(1 << 17, 8, 1),
@@ -478,7 +479,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn what_is_no_private_key_in_pkcs8_is_named_and_has_a_remedy() {
+    fn input_other_than_pkcs8_private_key_is_named_with_remedy() {
         let body = GOLDEN.lines().nth(1).unwrap();
         let block =
             |label: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
@@ -517,7 +518,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn a_damaged_file_is_no_key_and_no_message_shows_a_part_of_it() {
+    fn damaged_key_file_is_refused_without_showing_content() {
         let der = SecretDocument::from_pem(GOLDEN).unwrap().1;
         let (mut refused, mut other) = (0, 0);
         for bit in 0..16 * 8 {
@@ -538,7 +539,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     }
 
     #[test]
-    fn no_changed_bit_of_an_encrypted_key_goes_unnoticed() {
+    fn bit_change_in_encrypted_key_never_yields_same_key() {
         let horse = passphrase("correct horse");
         let file =
             encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });

@@ -20,4 +20,6 @@ pub mod sign;
 mod signers;
 pub mod state;
 pub mod statement;
+pub mod template;
+pub mod terms;
 pub mod verify;

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_passphrase_is_one_line_that_every_tool_reads_alike() {
+    fn passphrase_is_single_line_read_alike_by_all_tools() {
         let read = |text: &[u8]| Passphrase::from_line(&Zeroizing::new(text.to_vec()));
         for (text, wanted) in [
             (&b""[..], InvalidPassphrase::Empty),

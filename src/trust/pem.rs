@@ -54,14 +54,14 @@ mod tests {
     }
 
     #[test]
-    fn a_full_last_line_gets_no_empty_one_behind_it() {
+    fn full_last_line_is_not_followed_by_empty_line() {
         let text = format!("-----BEGIN X-----\n{}\n-----END X-----", "A".repeat(128));
 
         assert!(rewrapped(&text).unwrap().ends_with("A\n-----END X-----"));
     }
 
     #[test]
-    fn what_has_no_block_is_left_alone() {
+    fn text_without_pem_block_is_left_alone() {
         for text in ["", "text", "-----BEGIN X", "-----BEGIN X-----\nAAAA"] {
             assert_eq!(rewrapped(text), None, "{text}");
         }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::{Target, uid};
+use super::policy::{PolicyTarget, uid};
 use super::statement::Statement;
 use crate::model::text::{Label, ReleaseName};
 
@@ -25,7 +25,7 @@ pub struct Place {
 
 impl Place {
     /// Returns the place of a statement at the target of a policy.
-    pub fn of(statement: &Statement, target: &Target) -> Self {
+    pub fn of(statement: &Statement, target: &PolicyTarget) -> Self {
         let predicate = &statement.predicate;
         Self {
             bundle: predicate.bundle.clone(),

@@ -14,6 +14,7 @@ use super::key::{KeyId, PublicKey};
 use super::statement::{Predicate, SERIAL_MAX};
 use crate::model::digest::Digest;
 use crate::model::nesting;
+use crate::model::printable::escaped_start;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
@@ -29,7 +30,7 @@ pub const KEYS_MAX: usize = 256;
 /// A validated trust policy: every key matches its id, and grants name only keys of the policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    pub target: Target,
+    pub target: PolicyTarget,
     /// The maximum time from signing to verification.
     pub max_age_days: Option<NonZeroU32>,
     keys: BTreeMap<KeyId, TrustedKey>,
@@ -40,7 +41,7 @@ pub struct Policy {
 /// The site and cluster that this policy is for. Omitted fields are not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Target {
+pub struct PolicyTarget {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<Label>,
     /// The uid of the cluster's namespace `kube-system`.
@@ -48,7 +49,7 @@ pub struct Target {
     pub cluster_uid: Option<String>,
 }
 
-impl Target {
+impl PolicyTarget {
     /// Returns the target without its cluster.
     ///
     /// A record in a cluster concerns that cluster alone, so operators share one minimum serial
@@ -67,13 +68,13 @@ pub struct TrustedKey {
     pub holder: Label,
     pub not_before: Option<Timestamp>,
     pub not_after: Option<Timestamp>,
-    pub status: Status,
+    pub status: KeyStatus,
 }
 
 /// The validity of a key's signatures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum KeyStatus {
     #[default]
     Active,
     /// Valid only for content that is already deployed.
@@ -82,7 +83,7 @@ pub enum Status {
     Revoked,
 }
 
-impl Status {
+impl KeyStatus {
     /// Returns the status as spelled in a policy.
     pub fn name(self) -> &'static str {
         match self {
@@ -93,7 +94,7 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for KeyStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -148,10 +149,10 @@ impl std::error::Error for InvalidPolicy {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Written {
+struct PolicyText {
     schema: Spanned<String>,
     #[serde(default)]
-    target: Target,
+    target: PolicyTarget,
     #[serde(default)]
     policy: WrittenRules,
     #[serde(default)]
@@ -177,7 +178,7 @@ struct WrittenKey {
     not_before: Option<Timestamp>,
     not_after: Option<Timestamp>,
     #[serde(default)]
-    status: Status,
+    status: KeyStatus,
 }
 
 #[derive(Deserialize)]
@@ -244,7 +245,7 @@ impl Policy {
                 format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
             return Err(wrong(at, message));
         }
-        let written: Written = toml::from_str(text).map_err(|error| InvalidPolicy {
+        let written: PolicyText = toml::from_str(text).map_err(|error| InvalidPolicy {
             line: error.span().map(|span| line_of(span.start)),
             message: error.message().to_owned(),
         })?;
@@ -383,9 +384,7 @@ impl FromStr for Pattern {
         let name = if is_prefix { format!("{start}a") } else { start.to_owned() };
         match name.parse::<Label>() {
             Ok(_) => Ok(Self { start: start.to_owned(), is_prefix }),
-            Err(_) => {
-                Err(InvalidPattern(text.chars().take(80).flat_map(char::escape_debug).collect()))
-            }
+            Err(_) => Err(InvalidPattern(escaped_start(text, 80))),
         }
     }
 }
@@ -471,7 +470,7 @@ pub(super) fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<S
     if text.len() == 36 && text.bytes().enumerate().all(is_right) {
         return Ok(Some(text));
     }
-    let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    let shown = escaped_start(&text, 80);
     Err(D::Error::custom(format_args!(
         "`{shown}` is not a uid; print the cluster's with `kubectl get namespace kube-system -o \
          jsonpath='{{.metadata.uid}}'`"

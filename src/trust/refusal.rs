@@ -10,8 +10,8 @@ use super::key::KeyId;
 use super::sign::Difference;
 use super::state::Replay;
 use super::statement::{InvalidStatement, Predicate};
+use crate::bundle::fault::{Fault, ReadError};
 use crate::bundle::open::InvalidBundle;
-use crate::bundle::read::{Fault, ReadError};
 use crate::model::digest::Digest;
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
@@ -33,7 +33,7 @@ pub struct FoundKey {
     pub keyid: KeyId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<Label>,
-    pub standing: Standing,
+    pub standing: SignatureResult,
 }
 
 /// A key that could have counted.
@@ -48,7 +48,7 @@ pub struct ExpectedKey {
 /// The result of checking one signature against the trust policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum SignatureResult {
     /// Good; the key counts.
     Counts,
     /// Names an untrusted key; not verified.
@@ -69,7 +69,7 @@ pub enum Standing {
     NotGranted,
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for SignatureResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Counts => "counts",
@@ -214,7 +214,7 @@ pub fn code_of(fault: &Fault) -> &'static str {
         Fault::Extra { .. } | Fault::ImagesInFolder { .. } => "EXTRA_FILE",
         Fault::Missing { .. } => "MISSING_FILE",
         Fault::Truncated { .. } | Fault::Empty => "TRUNCATED",
-        Fault::Form { .. } | Fault::NoHeader { .. } | Fault::Compressed { .. } => "BAD_FORM",
+        Fault::Form { .. } | Fault::NoHeader { .. } | Fault::Compressed(_) => "BAD_FORM",
         Fault::Sums(_) => "BAD_SUMS",
         Fault::Limit(_) => "TOO_LARGE",
         Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",

@@ -144,9 +144,9 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "BAD_FORM",
         meaning: "a file or the archive is not in the form that this program writes: a link, a \
-                  mode, a header, data after the end",
-        remedy: "it is not a bundle, or not in the form that this program writes: copy it again; \
-                 unpack with `tar -p` to keep modes",
+                  mode, a header, data after the end, compression",
+        remedy: "it is not a bundle, or not in the form that this program writes: decompress it, or \
+                 copy it again; unpack with `tar -p` to keep modes",
     },
     RefusalCode {
         code: "BAD_SUMS",

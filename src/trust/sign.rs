@@ -13,6 +13,7 @@ use super::key::SignatureBytes;
 use super::statement::{InvalidStatement, Predicate, SERIAL_MAX, SITES_MAX, Statement};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::Bundle;
+use crate::model::printable::shortened;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
@@ -28,7 +29,7 @@ pub(super) const FILES: &str = "number of files";
 
 /// The signer's decisions about a release; the rest of the statement follows from the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct SignTerms {
     pub issued: Timestamp,
     /// Defaults to the Unix time of `issued`, like the serials of DNS zones.
     pub serial: Option<u64>,
@@ -75,7 +76,7 @@ impl Unfit {
     }
 }
 
-impl Terms {
+impl SignTerms {
     /// Rejects terms that no verifier should ever see.
     ///
     /// # Errors
@@ -112,7 +113,7 @@ impl Terms {
 }
 
 /// Returns the statement about `bundle` on these terms.
-pub fn statement(bundle: &Bundle, terms: &Terms) -> Statement {
+pub fn statement(bundle: &Bundle, terms: &SignTerms) -> Statement {
     let index = &bundle.index;
     let predicate = Predicate {
         bundle: index.name.clone(),
@@ -137,7 +138,7 @@ pub fn statement(bundle: &Bundle, terms: &Terms) -> Statement {
 /// Returns an error if the payload is not a statement about a bundle, or describes another bundle.
 pub fn existing(envelope: &Envelope, bundle: &Bundle) -> Result<Statement, Unfit> {
     if envelope.payload_type() != PAYLOAD_TYPE {
-        return Err(Unfit::PayloadType(envelope.payload_type().chars().take(80).collect()));
+        return Err(Unfit::PayloadType(shortened(envelope.payload_type())));
     }
     let stated = Statement::parse(envelope.payload())?;
     match difference(&stated, bundle) {
@@ -157,14 +158,10 @@ pub struct Difference {
 /// Returns the first field in which a statement and `bundle` differ. Signers and verifiers use the
 /// same comparison.
 pub fn difference(stated: &Statement, bundle: &Bundle) -> Option<Difference> {
-    let found = statement(bundle, &Terms::of(&stated.predicate));
+    let found = statement(bundle, &SignTerms::of(&stated.predicate));
     let (a, b) = (&stated.predicate, &found.predicate);
     let pairs = [
-        (
-            CONTENT_ID,
-            format!("sha256:{}", stated.content_id),
-            format!("sha256:{}", found.content_id),
-        ),
+        (CONTENT_ID, stated.content_id.prefixed(), found.content_id.prefixed()),
         ("name", a.bundle.to_string(), b.bundle.to_string()),
         ("profile", a.profile.to_string(), b.profile.to_string()),
         ("namespace", a.namespace.to_string(), b.namespace.to_string()),
@@ -213,14 +210,14 @@ mod tests {
         Timestamp::from_seconds(seconds).unwrap()
     }
 
-    fn terms() -> Terms {
-        Terms { issued: time(NOW), serial: None, expires: None, sites: BTreeSet::new() }
+    fn terms() -> SignTerms {
+        SignTerms { issued: time(NOW), serial: None, expires: None, sites: BTreeSet::new() }
     }
 
     #[test]
-    fn a_release_is_issued_at_most_a_day_ahead_of_the_clock() {
+    fn release_is_issued_at_most_one_day_ahead_of_clock() {
         let now = time(NOW);
-        let at = |issued| Terms { issued, ..terms() }.check(now);
+        let at = |issued| SignTerms { issued, ..terms() }.check(now);
 
         assert_eq!(at(now.plus_seconds(DAY_SECONDS)), Ok(()));
         let issued = now.plus_seconds(DAY_SECONDS + 1);
@@ -233,19 +230,19 @@ mod tests {
         let now = time(NOW);
         let sites = |number| (0..number).map(|n| format!("site-{n}").parse().unwrap()).collect();
         let table = [
-            (Terms { serial: Some(SERIAL_MAX), ..terms() }, Ok(())),
+            (SignTerms { serial: Some(SERIAL_MAX), ..terms() }, Ok(())),
             (
-                Terms { serial: Some(SERIAL_MAX + 1), ..terms() },
+                SignTerms { serial: Some(SERIAL_MAX + 1), ..terms() },
                 Err(InvalidTerms::Serial(SERIAL_MAX + 1)),
             ),
-            (Terms { expires: Some(time(NOW + 1)), ..terms() }, Ok(())),
+            (SignTerms { expires: Some(time(NOW + 1)), ..terms() }, Ok(())),
             (
-                Terms { expires: Some(now), ..terms() },
+                SignTerms { expires: Some(now), ..terms() },
                 Err(InvalidTerms::Expiry { issued: now, expires: now }),
             ),
-            (Terms { sites: sites(SITES_MAX), ..terms() }, Ok(())),
+            (SignTerms { sites: sites(SITES_MAX), ..terms() }, Ok(())),
             (
-                Terms { sites: sites(SITES_MAX + 1), ..terms() },
+                SignTerms { sites: sites(SITES_MAX + 1), ..terms() },
                 Err(InvalidTerms::Sites(SITES_MAX + 1)),
             ),
         ];
@@ -255,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_statement_with_all_signatures_fits_its_attestation() {
+    fn largest_statement_with_all_signatures_fits_attestation() {
         let site = |n: usize| format!("{}{n:03}", "a".repeat(60)).parse().unwrap();
         let name = "a".repeat(63);
         let statement = Statement {
@@ -285,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_signer_elsewhere_was_given_is_read_back_in_its_only_spelling() {
+    fn external_signing_payload_is_read_only_in_canonical_form() {
         let envelope = Envelope::unsigned(b"{\"a\":\"b c\"}".to_vec());
         let bytes = envelope.signed_bytes();
         let text = String::from_utf8(bytes.clone()).unwrap();
@@ -308,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_64_bytes_or_base64_of_them() {
+    fn signature_is_64_raw_bytes_or_their_base64() {
         let raw: SignatureBytes = std::array::from_fn(|n| u8::try_from(n).unwrap());
         let text = STANDARD.encode(raw);
 

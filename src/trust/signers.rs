@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::envelope::Envelope;
 use super::key::{KeyId, PublicKey};
-use super::policy::{Grant, Policy, Status, TrustedKey};
-use super::refusal::{ExpectedKey, FoundKey, Reason, Refusal, Standing};
+use super::policy::{Grant, KeyStatus, Policy, TrustedKey};
+use super::refusal::{ExpectedKey, FoundKey, Reason, Refusal, SignatureResult};
 use super::statement::Predicate;
-use super::verify::{Authority, Purpose, Terms};
+use super::terms::{Authority, Purpose, VerifyTerms};
 use crate::model::timestamp::Timestamp;
 
 /// The signatures of an envelope, each verified with the key that it names if that key is trusted.
 pub(super) struct Signers<'a> {
-    terms: Terms<'a>,
+    terms: VerifyTerms<'a>,
     /// The trusted keys with a good signature. A map, so a key that signed twice counts once.
     good: BTreeMap<KeyId, Option<&'a TrustedKey>>,
     /// The key id that each signature names, and whether that key is trusted and made the
@@ -26,7 +26,7 @@ pub(super) struct Signers<'a> {
 }
 
 impl<'a> Signers<'a> {
-    pub(super) fn of(envelope: &Envelope, terms: Terms<'a>) -> Self {
+    pub(super) fn of(envelope: &Envelope, terms: VerifyTerms<'a>) -> Self {
         let message = envelope.signed_bytes();
         let trusted: BTreeMap<KeyId, (&PublicKey, Option<&'a TrustedKey>)> = match terms.authority {
             Authority::Policy(policy, _) => {
@@ -48,7 +48,7 @@ impl<'a> Signers<'a> {
     }
 
     /// Returns no signers: the bundle has no signatures, or they cannot be read.
-    pub(super) fn none(terms: Terms<'a>) -> Self {
+    pub(super) fn none(terms: VerifyTerms<'a>) -> Self {
         let grants = match terms.authority {
             Authority::Policy(policy, _) => policy.grants().iter().enumerate().collect(),
             Authority::Key(_) => Vec::new(),
@@ -56,7 +56,7 @@ impl<'a> Signers<'a> {
         Self { terms, good: BTreeMap::new(), found: Vec::new(), grants, issued: None }
     }
 
-    pub(super) fn terms(&self) -> &Terms<'a> {
+    pub(super) fn terms(&self) -> &VerifyTerms<'a> {
         &self.terms
     }
 
@@ -65,7 +65,7 @@ impl<'a> Signers<'a> {
     /// A bad signature by a trusted key is rejected even if enough others are good: only a modified
     /// attestation contains one.
     pub(super) fn check_some_grant(&self) -> Result<(), Reason> {
-        if self.found().iter().any(|found| found.standing == Standing::Bad) {
+        if self.found().iter().any(|found| found.standing == SignatureResult::Bad) {
             return Err(Reason::BadSignature);
         }
         match self.terms.authority {
@@ -111,13 +111,14 @@ impl<'a> Signers<'a> {
         self.good
             .iter()
             .filter_map(|(id, key)| Some((id, (*key)?)))
-            .filter(|(id, key)| self.standing(id, key) == Standing::Counts)
+            .filter(|(id, key)| self.standing(id, key) == SignatureResult::Counts)
     }
 
     /// Explains why no grant is satisfied, by the grant that lacks the fewest signers.
     fn too_few(&self) -> Reason {
-        let has_worth =
-            |found: &FoundKey| matches!(found.standing, Standing::Counts | Standing::NotGranted);
+        let has_worth = |found: &FoundKey| {
+            matches!(found.standing, SignatureResult::Counts | SignatureResult::NotGranted)
+        };
         if !self.found().iter().any(has_worth) {
             return self.why_none_counts();
         }
@@ -134,13 +135,19 @@ impl<'a> Signers<'a> {
 
     /// Explains why no signature counts, by the key that comes closest to counting.
     fn why_none_counts(&self) -> Reason {
-        let standings: Vec<Standing> = self.found().iter().map(|found| found.standing).collect();
-        let any = |wanted: &[Standing]| wanted.iter().any(|standing| standings.contains(standing));
-        if any(&[Standing::Expired, Standing::NotYetValid, Standing::OutsideValidity]) {
+        let standings: Vec<SignatureResult> =
+            self.found().iter().map(|found| found.standing).collect();
+        let any =
+            |wanted: &[SignatureResult]| wanted.iter().any(|standing| standings.contains(standing));
+        if any(&[
+            SignatureResult::Expired,
+            SignatureResult::NotYetValid,
+            SignatureResult::OutsideValidity,
+        ]) {
             Reason::KeyNotValid
-        } else if any(&[Standing::Retired]) {
+        } else if any(&[SignatureResult::Retired]) {
             Reason::RetiredKey
-        } else if any(&[Standing::Revoked]) {
+        } else if any(&[SignatureResult::Revoked]) {
             Reason::RevokedKey
         } else {
             Reason::UntrustedKey
@@ -157,10 +164,10 @@ impl<'a> Signers<'a> {
                 }
             };
             let standing = match key {
-                _ if !is_trusted => Standing::Unknown,
-                _ if !is_good => Standing::Bad,
+                _ if !is_trusted => SignatureResult::Unknown,
+                _ if !is_good => SignatureResult::Bad,
                 Some(key) => self.standing(&keyid, key),
-                None => Standing::Counts,
+                None => SignatureResult::Counts,
             };
             FoundKey { keyid, holder: key.map(|key| key.holder.clone()), standing }
         };
@@ -173,7 +180,8 @@ impl<'a> Signers<'a> {
             Authority::Key(key) => return vec![ExpectedKey { keyid: key.id(), holder: None }],
             Authority::Policy(policy, _) => policy,
         };
-        let counts = |(id, key): &(&KeyId, &TrustedKey)| self.standing(id, key) == Standing::Counts;
+        let counts =
+            |(id, key): &(&KeyId, &TrustedKey)| self.standing(id, key) == SignatureResult::Counts;
         let expected = |(id, key): (&KeyId, &TrustedKey)| ExpectedKey {
             keyid: *id,
             holder: Some(key.holder.clone()),
@@ -186,23 +194,25 @@ impl<'a> Signers<'a> {
     }
 
     /// Returns the standing of a good signature by `key`.
-    fn standing(&self, id: &KeyId, key: &TrustedKey) -> Standing {
+    fn standing(&self, id: &KeyId, key: &TrustedKey) -> SignatureResult {
         let now = self.terms.now;
         // Deployed content is judged only by its time of issue.
         let is_new = self.terms.purpose != Purpose::Deployed;
         match key.status {
-            Status::Revoked => Standing::Revoked,
-            Status::Retired if is_new => Standing::Retired,
+            KeyStatus::Revoked => SignatureResult::Revoked,
+            KeyStatus::Retired if is_new => SignatureResult::Retired,
             // The holder of an expired key could backdate a signature.
-            _ if is_new && key.not_after.is_some_and(|end| end < now) => Standing::Expired,
-            _ if is_new && key.not_before.is_some_and(|start| now < start) => Standing::NotYetValid,
+            _ if is_new && key.not_after.is_some_and(|end| end < now) => SignatureResult::Expired,
+            _ if is_new && key.not_before.is_some_and(|start| now < start) => {
+                SignatureResult::NotYetValid
+            }
             _ if self.issued.is_some_and(|issued| !key.is_valid_at(issued)) => {
-                Standing::OutsideValidity
+                SignatureResult::OutsideValidity
             }
             _ if !self.grants.iter().any(|(_, grant)| grant.keys.contains(id)) => {
-                Standing::NotGranted
+                SignatureResult::NotGranted
             }
-            _ => Standing::Counts,
+            _ => SignatureResult::Counts,
         }
     }
 }

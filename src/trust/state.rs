@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::place::Place;
-use super::policy::Target;
+use super::policy::PolicyTarget;
 use super::statement::{Predicate, Statement};
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
@@ -93,7 +93,7 @@ pub struct Elsewhere {
 /// The state as serialised.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct StateText {
     floors: Vec<WrittenFloor>,
     resets: Vec<Reset>,
     schema: String,
@@ -143,7 +143,7 @@ impl State {
     ///
     /// Returns an error if the bytes are not exactly what [`State::to_bytes`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidState> {
-        let written: Written = serde_json::from_slice(bytes)?;
+        let written: StateText = serde_json::from_slice(bytes)?;
         if written.schema != SCHEMA {
             return Err(InvalidState::Schema(written.schema));
         }
@@ -165,7 +165,7 @@ impl State {
         let floors = self.floors.iter();
         let floors = floors
             .map(|(place, floor)| WrittenFloor { place: place.clone(), floor: floor.clone() });
-        let written = Written {
+        let written = StateText {
             floors: floors.collect(),
             resets: self.resets.clone(),
             schema: SCHEMA.to_owned(),
@@ -189,8 +189,13 @@ impl State {
     /// Among equal serials the narrowest place wins, so that a bundle recorded for exactly this
     /// place stays acceptable there.
     pub fn floor(&self, place: &Place) -> Option<&Floor> {
+        self.placed_floor(place).map(|(_, floor)| floor)
+    }
+
+    /// Returns the minimum serial that applies to `place`, and the place that it was accepted for.
+    pub fn placed_floor(&self, place: &Place) -> Option<(&Place, &Floor)> {
         let counting = self.floors.iter().filter(|(other, _)| other.covers(place));
-        counting.max_by_key(|(_, floor)| floor.serial).map(|(_, floor)| floor)
+        counting.max_by_key(|(_, floor)| floor.serial)
     }
 
     /// Returns the minimum serial that applies to `place`, or else those that were not compared.
@@ -217,7 +222,7 @@ impl State {
     pub fn check(
         &self,
         statement: &Statement,
-        target: &Target,
+        target: &PolicyTarget,
         now: Timestamp,
     ) -> Result<(), Replay> {
         if let Some(issued) = self.floors.values().map(|floor| floor.issued).max()
@@ -240,7 +245,7 @@ impl State {
     pub fn places_above(
         &self,
         statement: &Statement,
-        target: &Target,
+        target: &PolicyTarget,
     ) -> impl Iterator<Item = &Place> {
         let place = Place::of(statement, target);
         let (serial, content_id) = (statement.predicate.serial, statement.content_id);
@@ -257,7 +262,7 @@ impl State {
     /// ever decreases.
     ///
     /// A minimum serial inherited from a covering place is copied to this one.
-    pub fn accept(&mut self, statement: &Statement, target: &Target, now: Timestamp) {
+    pub fn accept(&mut self, statement: &Statement, target: &PolicyTarget, now: Timestamp) {
         let Predicate { serial, issued, .. } = statement.predicate;
         let place = Place::of(statement, target);
         let new = Floor { serial, content_id: statement.content_id, issued, recorded: now };

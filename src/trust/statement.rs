@@ -58,12 +58,22 @@ impl Predicate {
     pub fn is_serial_ahead(&self) -> bool {
         self.serial.saturating_sub(self.issued.seconds()) > DAY_SECONDS
     }
+
+    /// Returns the sites in words.
+    pub fn sites_text(&self) -> String {
+        let sites: Vec<&str> = self.sites.iter().map(Label::as_str).collect();
+        match sites[..] {
+            [] => "any site".to_owned(),
+            [site] => format!("site {site}"),
+            _ => format!("sites {}", sites.join(", ")),
+        }
+    }
 }
 
 /// The statement as serialised.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Written {
+struct StatementText {
     #[serde(rename = "_type")]
     kind: String,
     predicate: Predicate,
@@ -116,7 +126,7 @@ impl Statement {
     fn canonical(&self) -> Option<Vec<u8>> {
         let subject =
             Subject { digest: SubjectDigest { sha256: self.content_id }, name: SUMS.to_owned() };
-        let written = Written {
+        let written = StatementText {
             kind: STATEMENT_TYPE.to_owned(),
             predicate: self.predicate.clone(),
             predicate_type: PREDICATE_TYPE.to_owned(),
@@ -141,7 +151,7 @@ impl Statement {
                 return Err(InvalidStatement::Type { found, wanted });
             }
         }
-        let written: Written = serde_json::from_slice(bytes)?;
+        let written: StatementText = serde_json::from_slice(bytes)?;
         let [Subject { digest, name }] = &written.subject[..] else {
             return Err(InvalidStatement::Subject);
         };
@@ -205,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_specification_is_read_and_written() {
+    fn specification_example_is_read_and_written() {
         let statement = example();
 
         assert_eq!(statement.content_id, Digest::of(b""));
@@ -228,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_spelling_and_every_other_statement_is_refused() {
+    fn non_canonical_or_other_statement_is_refused() {
         let replace = |from: &str, to: &str| {
             assert!(EXAMPLE.contains(from), "{from}");
             EXAMPLE.replacen(from, to, 1)

@@ -9,16 +9,18 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::envelope::{Envelope, PAYLOAD_TYPE};
-use super::key::PublicKey;
-use super::policy::{Grant, Policy};
+use super::policy::Grant;
 use super::refusal::{FoundKey, Reason, Refusal};
 use super::sign::{Difference, FILES, difference};
 use super::signers::Signers;
-use super::state::State;
 use super::statement::{Predicate, Statement};
-use crate::bundle::carried::{Carried, hash_only};
+use super::terms::{Authority, Purpose, VerifyTerms};
+use crate::bundle::carried::Carried;
+use crate::bundle::content::hash_only;
+use crate::bundle::fault::{Fault, ReadError};
+use crate::bundle::medium::SealedMedium;
 use crate::bundle::open::{Bundle, InvalidBundle};
-use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium};
+use crate::bundle::read::{Files, Opening};
 use crate::bundle::sealed::check_sealed;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
@@ -84,38 +86,6 @@ pub struct Voucher {
     pub only_if_deployed: Option<Arc<Refusal>>,
 }
 
-/// The source of trust.
-#[derive(Clone, Copy, Debug)]
-pub enum Authority<'a> {
-    /// A policy, and the state of earlier verifications.
-    Policy(&'a Policy, &'a State),
-    /// A single key, for any bundle. Neither target nor replay is checked.
-    Key(&'a PublicKey),
-}
-
-/// The intended use of the bundle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A new bundle.
-    Install,
-    /// A new bundle, or content that is already deployed and is applied again under the terms of
-    /// [`Purpose::Deployed`]. The verifier does not know the cluster: [`Voucher::only_if_deployed`]
-    /// tells the caller which case applies.
-    Apply,
-    /// Content that was deployed here before, for a rollback: neither its age nor later releases
-    /// count.
-    Deployed,
-}
-
-/// The inputs of a verification.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
-    pub authority: Authority<'a>,
-    pub purpose: Purpose,
-    /// The current time.
-    pub now: Timestamp,
-}
-
 /// Why a bundle could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
@@ -135,7 +105,7 @@ pub enum VerifyError {
 /// Returns an error if the bundle is rejected or cannot be read.
 pub fn verify<M: SealedMedium>(
     opening: Opening<M>,
-    terms: &Terms<'_>,
+    terms: &VerifyTerms<'_>,
 ) -> Result<Verified<Bundle>, VerifyError> {
     let nobody = |reason| Signers::none(*terms).refusal(reason);
     let attestation = opening.attestation().ok_or_else(|| nobody(Reason::Unsigned))?.to_vec();
@@ -147,7 +117,7 @@ pub fn verify<M: SealedMedium>(
     let (statement, grant) = match accepted {
         Ok(accepted) => accepted,
         Err(refusal) if terms.purpose == Purpose::Apply => {
-            signers = Signers::of(&envelope, Terms { purpose: Purpose::Deployed, ..*terms });
+            signers = Signers::of(&envelope, VerifyTerms { purpose: Purpose::Deployed, ..*terms });
             match accept(&envelope, &mut signers) {
                 Ok(accepted) => {
                     only_if_deployed = Some(Arc::new(refusal));
@@ -207,7 +177,7 @@ fn accept(
 }
 
 /// Checks everything apart from signatures and content: revocation, site, time and replay.
-fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), Reason> {
+fn check_circumstances(statement: &Statement, terms: &VerifyTerms<'_>) -> Result<(), Reason> {
     let Predicate { issued, sites, .. } = &statement.predicate;
     let (now, issued) = (terms.now, *issued);
     if let Authority::Policy(policy, _) = terms.authority {
@@ -237,7 +207,7 @@ fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), R
 }
 
 /// Returns the end of acceptance: the bundle's own expiry or its maximum age, whichever is earlier.
-fn expiry(predicate: &Predicate, terms: &Terms<'_>) -> Option<Timestamp> {
+fn expiry(predicate: &Predicate, terms: &VerifyTerms<'_>) -> Option<Timestamp> {
     let too_old = match terms.authority {
         Authority::Policy(policy, _) => policy.too_old_after(predicate.issued),
         Authority::Key(_) => None,
@@ -265,7 +235,7 @@ fn read_content<M: SealedMedium>(
     }
     let (contents, tail) = files.read().map_err(refused)?;
     let bundle = Bundle::open(contents).map_err(|error| Reason::ContentMismatch(error.into()))?;
-    check_sealed(&bundle)
+    check_sealed(&bundle.index, &bundle.files)
         .map_err(|error| Reason::ContentMismatch(InvalidBundle::from(error).into()))?;
     if let Some(difference) = difference(statement, &bundle) {
         return Err(Reason::ContentMismatch(difference.into()).into());

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_name_each_key_and_mark_the_example() {
+    fn key_list_names_each_key_and_marks_example_key() {
         let own = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
         let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
         let keys = AgeKeys { seal: Vec::new(), recovery: vec![own.to_owned(), example.to_owned()] };

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::escape::safe;
 use crate::profile::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::profile::masking::{ShownLine, ShownText};
-use crate::profile::node::{Origin, Source, SourceKind, Sources, line_and_column};
+use crate::profile::node::Origin;
+use crate::profile::sources::{SettingsSource, SourceKind, Sources, line_and_column};
 
 /// Returns the text of all diagnostics in ANSI colours. Secrets are masked, and terminal control
 /// characters are escaped.
@@ -63,7 +64,7 @@ fn one<'a>(
 /// value is the renderer's place and the right one.
 fn excerpt(
     origin: Origin,
-    source: &Source,
+    source: &SettingsSource,
     text: &ShownText<'_>,
 ) -> (Element<'static>, Option<(String, String)>) {
     let name = safe(&source.name).into_owned();
@@ -102,7 +103,7 @@ pub fn to_json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
             let (line, column) = line_and_column(&source.text, origin.start);
             match source.kind {
                 SourceKind::Default => json!({"layer": "default"}),
-                SourceKind::Set => json!({"layer": "set", "argument": source.argument()}),
+                SourceKind::Set => json!({"layer": "set", "argument": source.masked()}),
                 SourceKind::File => {
                     json!({"layer": "file", "file": source.name, "line": line, "column": column})
                 }

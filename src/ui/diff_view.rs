@@ -1,35 +1,46 @@
-//! Shows a diff as text: images and settings first, then objects field by field, then the pods that
-//! restart.
+//! Shows the differences between two bundles: images and settings first, then objects and pods.
 
 use std::io::{self, Write};
 
-use anstyle::Style;
-use serde_json::Value;
-use similar::{ChangeTag, TextDiff};
+use serde::Serialize;
 
+use super::changes_view::{Detail, field, heading, mark, write_changes};
 use super::escape::safe;
-use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
-use crate::diff::changes::{Change, Diff, ObjectChange};
+use super::printer::Report;
+use super::style::{FAINT, paint};
+use crate::diff::changes::Diff;
 use crate::diff::fields::FieldChange;
-use crate::diff::restart::{Forecast, Restart};
-use crate::diff::warning::Warning;
-use crate::images::reference::Reference;
-use crate::render::yaml::to_yaml;
+use crate::images::reference::ImageReference;
 
-/// The largest number of lines in both texts together that are compared line by line: a hostile
-/// text would take hours.
-const LINES_MAX: usize = 4000;
-/// The longest list or map that stays on the line of its field.
-const INLINE_CHARS: usize = 80;
-/// The number of equal lines that are shown around changed lines.
-const CONTEXT_LINES: usize = 2;
+/// The differences, and the origins of both bundles.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiffReport {
+    pub old_origin: String,
+    pub new_origin: String,
+    #[serde(flatten)]
+    pub diff: Diff,
+}
 
-/// Writes a diff.
-///
-/// # Errors
-///
-/// When `out` cannot be written.
-pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
+impl Report for DiffReport {
+    const SCHEMA: &'static str = "diff/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        if !self.diff.same {
+            for (name, origin, side) in [
+                ("old", &self.old_origin, &self.diff.old),
+                ("new", &self.new_origin, &self.diff.new),
+            ] {
+                let place = format!("{} of {} in {}", side.name, side.profile, side.namespace);
+                writeln!(out, "{name}  {} ({}), {}", safe(origin), safe(&place), side.content_id)?;
+            }
+        }
+        write(&self.diff, out)
+    }
+}
+
+/// Writes the differences.
+fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     if diff.same {
         return writeln!(out, "no difference: both are {}", diff.new.content_id);
     }
@@ -38,41 +49,6 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     section("Recipe", &diff.recipe, out)?;
     section("Required in the cluster", &diff.contract, out)?;
     write_changes(&diff.objects, &diff.workloads, &diff.warnings, out)
-}
-
-/// Writes the differences between two sets of objects.
-///
-/// # Errors
-///
-/// When `out` cannot be written.
-pub fn write_changes(
-    changed: &[ObjectChange],
-    forecasts: &[Forecast],
-    warnings: &[Warning],
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    objects(changed, out)?;
-    workloads(forecasts, out)?;
-    write_warnings(warnings, out)
-}
-
-/// Writes the warnings.
-///
-/// # Errors
-///
-/// When `out` cannot be written.
-pub fn write_warnings(warnings: &[Warning], out: &mut dyn Write) -> io::Result<()> {
-    if !warnings.is_empty() {
-        heading("Warnings", out)?;
-        warnings
-            .iter()
-            .try_for_each(|warning| writeln!(out, "  ! {}", safe(&warning.to_string())))?;
-    }
-    Ok(())
-}
-
-fn heading(text: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", paint(HEADING, text))
 }
 
 fn images(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
@@ -100,14 +76,14 @@ const DIGEST_DIGITS: usize = 12;
 /// parts.
 fn image_change(old: &str, new: &str) -> String {
     let whole = format!("{old} -> {new}");
-    let (Ok(old), Ok(new)) = (old.parse::<Reference>(), new.parse::<Reference>()) else {
+    let (Ok(old), Ok(new)) = (old.parse::<ImageReference>(), new.parse::<ImageReference>()) else {
         return whole;
     };
     let (Some(old_digest), Some(new_digest)) = (old.digest(), new.digest()) else { return whole };
     if old.full().name() != new.full().name() {
         return whole;
     }
-    let tag = |image: &Reference| image.tag().unwrap_or("without a tag").to_owned();
+    let tag = |image: &ImageReference| image.tag().unwrap_or("without a tag").to_owned();
     let tags = match (tag(&old), tag(&new)) {
         (old, new) if old == new => old,
         (old, new) => format!("{old} -> {new}"),
@@ -125,174 +101,7 @@ fn section(title: &str, changes: &[FieldChange], out: &mut dyn Write) -> io::Res
         return Ok(());
     }
     heading(title, out)?;
-    changes.iter().try_for_each(|change| field(change, "  ", out))
-}
-
-fn objects(objects: &[ObjectChange], out: &mut dyn Write) -> io::Result<()> {
-    if objects.is_empty() {
-        return Ok(());
-    }
-    heading("Objects", out)?;
-    // Added and removed objects fit on one screen; details follow.
-    let whole = objects.iter().filter(|object| object.change != Change::Changed);
-    let changed = objects.iter().filter(|object| object.change == Change::Changed);
-    whole.chain(changed).try_for_each(|change| object(change, out))
-}
-
-fn object(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
-    let (mark, style) = match object.change {
-        Change::Added => ('+', ADDED),
-        Change::Removed => ('-', REMOVED),
-        Change::Changed => ('~', CHANGED),
-    };
-    let renamed = match (&object.old_name, &object.new_name) {
-        (Some(old), Some(new)) => paint(FAINT, format_args!(" ({} -> {})", safe(old), safe(new))),
-        _ => String::new(),
-    };
-    let name = format!("{}/{}", safe(&object.kind), safe(&object.name));
-    writeln!(out, "  {}{}", paint(style, format_args!("{mark} {name}")), renamed)?;
-    write_fields(object, out)
-}
-
-/// Writes the changed fields of an object, and the number of fields that only follow from other
-/// changes.
-///
-/// # Errors
-///
-/// When `out` cannot be written.
-pub fn write_fields(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
-    let (following, own): (Vec<_>, Vec<_>) = object.fields.iter().partition(|field| field.follows);
-    own.into_iter().try_for_each(|change| field(change, "      ", out))?;
-    match following.len() {
-        0 => Ok(()),
-        // The line above has the new name.
-        1 if object.old_name.is_some() => Ok(()),
-        1 => writeln!(out, "      {}", paint(FAINT, "(1 field follows from other changes)")),
-        number => {
-            writeln!(
-                out,
-                "      {}",
-                paint(FAINT, format_args!("({number} fields follow from other changes)"))
-            )
-        }
-    }
-}
-
-fn mark(old: bool, new: bool) -> (char, Style) {
-    match (old, new) {
-        (false, _) => ('+', ADDED),
-        (_, false) => ('-', REMOVED),
-        _ => ('~', CHANGED),
-    }
-}
-
-fn field(change: &FieldChange, indent: &str, out: &mut dyn Write) -> io::Result<()> {
-    let (mark, style) = mark(change.old.is_some(), change.new.is_some());
-    let path = change.path.to_string();
-    let head = format!("{mark} {}:", safe(&path));
-    if let (Some(Value::String(old)), Some(Value::String(new))) = (&change.old, &change.new)
-        && (old.contains('\n') || new.contains('\n'))
-    {
-        writeln!(out, "{indent}{}", paint(style, head))?;
-        return lines(old, new, &format!("{indent}    "), out);
-    }
-    let short = [&change.old, &change.new].map(|value| value.as_ref().and_then(inline));
-    match (&change.old, &change.new, short) {
-        (Some(_), Some(_), [Some(old), Some(new)]) => {
-            writeln!(out, "{indent}{} {old} -> {new}", paint(style, head))
-        }
-        (Some(_), None, [Some(value), _]) | (None, Some(_), [_, Some(value)]) => {
-            writeln!(out, "{indent}{} {value}", paint(style, head))
-        }
-        (old, new, _) => {
-            writeln!(out, "{indent}{}", paint(style, head))?;
-            block(old.as_ref(), '-', REMOVED, indent, out)?;
-            block(new.as_ref(), '+', ADDED, indent, out)
-        }
-    }
-}
-
-/// Returns a value that fits on a line. An ambiguous text gets quotes.
-fn inline(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => {
-            let is_ambiguous = text.is_empty()
-                || text.trim() != text
-                || text.contains(" -> ")
-                || serde_json::from_str::<Value>(text).is_ok();
-            if is_ambiguous { value.to_string() } else { text.clone() }
-        }
-        other => other.to_string(),
-    };
-    let shown = safe(&text).into_owned();
-    (shown.chars().count() <= INLINE_CHARS || !matches!(value, Value::Object(_) | Value::Array(_)))
-        .then_some(shown)
-}
-
-/// Writes a large value as YAML.
-fn block(
-    value: Option<&Value>,
-    mark: char,
-    style: Style,
-    indent: &str,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let Some(value) = value else { return Ok(()) };
-    for line in to_yaml(value).lines() {
-        writeln!(out, "{indent}    {}", paint(style, format_args!("{mark} {}", safe(line))))?;
-    }
-    Ok(())
-}
-
-/// Writes the differences between two texts, line by line.
-fn lines(old: &str, new: &str, indent: &str, out: &mut dyn Write) -> io::Result<()> {
-    let (old_lines, new_lines) = (old.split('\n').count(), new.split('\n').count());
-    if old_lines + new_lines > LINES_MAX {
-        return writeln!(
-            out,
-            "{indent}{old_lines} lines, now {new_lines}: too many to compare here"
-        );
-    }
-    let diff = TextDiff::from_lines(old, new);
-    for (at, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
-        if at > 0 {
-            writeln!(out, "{indent}{}", paint(FAINT, "…"))?;
-        }
-        for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
-            let (mark, style) = match change.tag() {
-                ChangeTag::Delete => ('-', REMOVED),
-                ChangeTag::Insert => ('+', ADDED),
-                ChangeTag::Equal => (' ', FAINT),
-            };
-            let line = change.value().strip_suffix('\n').unwrap_or(change.value());
-            writeln!(out, "{indent}{}", paint(style, format_args!("{mark} {}", safe(line))))?;
-            if change.missing_newline() {
-                writeln!(out, "{indent}{}", paint(FAINT, "  (no newline at the end)"))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn workloads(workloads: &[Forecast], out: &mut dyn Write) -> io::Result<()> {
-    if workloads.is_empty() {
-        return Ok(());
-    }
-    heading("Pods", out)?;
-    for workload in workloads {
-        let (style, what) = match workload.restart {
-            Restart::Yes => {
-                (CHANGED, format!("restart: yes, because {}", workload.reasons.join(", ")))
-            }
-            Restart::No => (FAINT, "restart: no".to_owned()),
-            Restart::Added => (ADDED, "new pods".to_owned()),
-            Restart::Removed => (REMOVED, "its pods stop".to_owned()),
-        };
-        let name = format!("{}/{}", safe(&workload.kind), safe(&workload.name));
-        writeln!(out, "  {name}  {}", paint(style, safe(&what)))?;
-        workload.notes.iter().try_for_each(|note| writeln!(out, "      {}", safe(note)))?;
-    }
-    Ok(())
+    changes.iter().try_for_each(|change| field(change, "  ", Detail::Whole, out))
 }
 
 #[cfg(test)]
@@ -300,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn change_of_an_image_names_what_differs() {
+    fn image_change_names_what_differs() {
         let [a, b] = ["a", "b"].map(|digit| digit.repeat(64));
         for (old, new, text) in [
             (

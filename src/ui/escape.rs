@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_acts_on_becomes_visible() {
+    fn terminal_control_characters_are_made_visible() {
         assert_eq!(safe("plain é 漢 -> ok"), "plain é 漢 -> ok");
         assert_eq!(safe("\u{1b}[31mred\u{7}"), r"\u{1b}[31mred\u{7}");
         assert_eq!(safe("a\nb\r\tc"), r"a\nb\r\tc");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn json_stays_the_same_value() {
+    fn escaped_json_keeps_its_value() {
         let value = serde_json::json!({"a\u{9b}": "\u{7f}\u{202e}\u{1b}\u{e0001}\n"});
         let text = format!("{value:#}");
 

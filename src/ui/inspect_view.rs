@@ -2,20 +2,52 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::age_keys_view;
 use super::escape::safe;
+use super::printer::Report;
 use super::reach_view;
 use super::style::{ADDED, FAINT, HEADING, REMOVED, paint};
 use crate::bundle::index::{Source, Wanted, WantedKey};
 use crate::bundle::posture::{Posture, WorkloadPosture};
 use crate::bundle::summary::Summary;
+use crate::images::summary::ImagesSummary;
+use crate::model::words::first_of;
+
+/// A bundle whose signatures were not verified.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectReport {
+    pub origin: String,
+    /// Whether the bundle has an attestation; absent for a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attested: Option<bool>,
+    /// Always false: `inspect` verifies no signature.
+    pub verified: bool,
+    #[serde(skip)]
+    pub signature: &'static str,
+    /// The images that came with the bundle; absent if they are not pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried: Option<ImagesSummary>,
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+impl Report for InspectReport {
+    const SCHEMA: &'static str = "inspect/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{:<12}{}", "from", safe(&self.origin))?;
+        if let Some(images) = &self.carried {
+            writeln!(out, "{:<12}{images}", "images")?;
+        }
+        write(&self.summary, self.signature, out)
+    }
+}
 
 /// Writes the page.
-///
-/// # Errors
-///
-/// When `out` cannot be written.
-pub fn write(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Result<()> {
+fn write(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Result<()> {
     identity(summary, signature, out)?;
     objects(summary, out)?;
     heading("Images", out)?;
@@ -100,7 +132,7 @@ fn contract(contract: &[Wanted], out: &mut dyn Write) -> io::Result<()> {
             let keys =
                 if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
             writeln!(out, "  {}/{}{}", safe(&wanted.kind), safe(&wanted.name), safe(&keys))?;
-            let users = users(&wanted.used_by);
+            let users = format!("for {}", first_of(USERS_SHOWN, &wanted.used_by, ", "));
             writeln!(out, "      {}", paint(FAINT, safe(&users)))?;
         }
     }
@@ -109,14 +141,6 @@ fn contract(contract: &[Wanted], out: &mut dyn Write) -> io::Result<()> {
 
 /// The number of named users of a required object.
 const USERS_SHOWN: usize = 3;
-
-fn users(users: &[String]) -> String {
-    let shown = users[..users.len().min(USERS_SHOWN)].join(", ");
-    match users.len().saturating_sub(USERS_SHOWN) {
-        0 => format!("for {shown}"),
-        more => format!("for {shown} and {more} more"),
-    }
-}
 
 fn key(key: &WantedKey) -> String {
     let mut details = Vec::new();

@@ -11,6 +11,7 @@ use super::style::{ADDED, CHANGED, FAINT, REMOVED, paint};
 use crate::diff::drift::Drift;
 use crate::diff::running::RunningImage;
 use crate::model::object_key::ObjectKey;
+use crate::model::printable::cut;
 
 /// The longest value that is shown whole; the JSON report never truncates.
 const VALUE_CHARS: usize = 120;
@@ -143,9 +144,5 @@ pub fn drift_line(Drift { path, live, wanted, managers }: &Drift) -> String {
 }
 
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= VALUE_CHARS {
-        return text;
-    }
-    text.chars().take(VALUE_CHARS).chain(['…']).collect()
+    cut(&value.to_string(), VALUE_CHARS)
 }

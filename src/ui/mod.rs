@@ -1,15 +1,30 @@
 //! The user interface: stdout carries data, stderr carries messages.
 
+mod adoption_summary;
+pub mod adoption_view;
 pub mod age_keys_view;
+mod bumps_view;
+pub mod changes_view;
 pub mod diagnostic;
 pub mod diff_view;
 pub mod escape;
-pub mod images_view;
+pub mod explain_view;
+pub mod history_view;
 pub mod inspect_view;
+pub mod key_view;
+pub mod live_diff_view;
 pub mod live_view;
+pub mod plan_view;
+mod planned_change_view;
+pub mod policy_view;
 pub mod printer;
 pub mod progress;
 pub mod reach_view;
+pub mod removal_view;
 pub mod running_view;
+pub mod secrets_view;
+pub mod state_view;
+pub mod statement_view;
+pub mod status_view;
 mod style;
 pub mod verify_view;

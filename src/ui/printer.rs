@@ -6,6 +6,7 @@ use anstream::AutoStream;
 use serde::Serialize;
 
 use super::escape::{safe, safe_json, safe_lines, safe_styled};
+use super::style::{ERROR, HINT, WARNING, paint};
 
 /// The result of a command. Its JSON is a published format, its text is not.
 pub trait Report: Serialize {
@@ -131,13 +132,25 @@ impl Printer {
     /// Like [`Printer::say`], for several lines. External text in it must not contain line breaks.
     pub fn say_lines(&self, text: &str) {
         if !self.quiet {
-            self.tell_lines(text);
+            self.tell_styled(&safe_lines(text));
         }
+    }
+
+    /// Writes the message of a failure to stderr, even when quiet.
+    ///
+    /// External text in it must not contain line breaks.
+    pub fn error(&self, message: &str) {
+        self.tell_styled(&format!("{} {}", paint(ERROR, "error:"), safe_lines(message)));
     }
 
     /// Writes a warning to stderr, even when quiet.
     pub fn warn(&self, line: &str) {
-        self.tell(&format!("warning: {line}"));
+        self.tell_styled(&format!("{} {}", paint(WARNING, "warning:"), safe(line)));
+    }
+
+    /// Writes the remedy of a failure to stderr, even when quiet.
+    pub fn hint(&self, line: &str) {
+        self.tell_styled(&format!("{} {}", paint(HINT, "hint:"), safe(line)));
     }
 
     /// Writes one line to stderr, even when quiet.
@@ -148,12 +161,7 @@ impl Printer {
         self.tell_styled(&safe(line));
     }
 
-    /// Like [`Printer::tell`], for several lines.
-    pub fn tell_lines(&self, text: &str) {
-        self.tell_styled(&safe_lines(text));
-    }
-
-    /// Like [`Printer::tell_lines`], for a text with colours, in which names are already [`safe`].
+    /// Like [`Printer::tell`], for several lines with colours, in which names are already [`safe`].
     pub fn tell_styled(&self, text: &str) {
         let stderr = io::stderr();
         let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use super::printer::Printer;
+use crate::model::size::size;
 
 /// Work that ends earlier shows nothing.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
@@ -77,13 +78,9 @@ impl Drop for Progress {
     }
 }
 
-/// Returns a readable number of bytes, in powers of 1000.
-pub fn size(bytes: u64) -> String {
-    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
-    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-        None => format!("{bytes} bytes"),
-    }
+/// Returns how far a series of steps is: "(3 of 9, 42 s)".
+pub fn counted(number: usize, of: usize, elapsed: Duration) -> String {
+    format!("({number} of {of}, {} s)", elapsed.as_secs())
 }
 
 #[cfg(test)]
@@ -91,20 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_short() {
-        let table = [
-            (999, "999 bytes"),
-            (1000, "1.0 kB"),
-            (1_999_999, "1.9 MB"),
-            (4_300_000_000, "4.3 GB"),
-        ];
-        for (bytes, text) in table {
-            assert_eq!(size(bytes), text);
-        }
-    }
-
-    #[test]
-    fn the_line_says_how_much_of_how_much_and_how_fast() {
+    fn progress_line_shows_done_total_and_rate() {
         let printer = Printer::new(false, true, super::super::printer::ColorChoice::Never);
         let mut progress = Progress::new(&printer, "joined", Some(4_000_000_000));
         progress.advance(3_000_000_000);

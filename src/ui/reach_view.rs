@@ -1,6 +1,7 @@
 //! Shows how a bundle reaches beyond its namespace, in one line per object and way.
 
 use crate::bundle::reach::{Reach, Way};
+use crate::model::printable::cut;
 
 /// The longest part of a snippet that a line shows; `--json` has all of it.
 const SNIPPET_CHARS_MAX: usize = 80;
@@ -57,10 +58,8 @@ fn by_prefix(keys: &[&str]) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SNIPPET_CHARS_MAX) {
-        Some((end, _)) => format!("{}… (`--json` has all of it)", &text[..end]),
-        None => text.to_owned(),
-    }
+    let start = cut(text, SNIPPET_CHARS_MAX);
+    if start == text { start } else { format!("{start} (`--json` has all of it)") }
 }
 
 fn words(way: Way) -> &'static str {
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_of_one_object_share_a_line_and_snippets_do_not() {
+    fn targets_of_one_object_share_line_but_snippets_do_not() {
         let all = [
             reach(Way::Annotation, "a", Some("1")),
             reach(Way::Annotation, "b", Some("1")),

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::age_keys_view;
 use super::escape::safe;
-use super::images_view::ImagesSummary;
 use super::live_view::{self, LiveReport};
 use super::printer::Report;
 use super::reach_view;
@@ -16,10 +15,12 @@ use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
 use crate::bundle::reach::{Reach, reach};
 use crate::bundle::sealed::AgeKeys;
+use crate::diff::rebuild::{FileChange, FileDifference, Rebuild};
+use crate::images::summary::ImagesSummary;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::policy::Policy;
-use crate::trust::refusal::{FoundKey, Standing};
+use crate::trust::refusal::{FoundKey, SignatureResult};
 use crate::trust::state::{Comparison, Elsewhere, Floor};
 use crate::trust::verify::Verified;
 
@@ -45,7 +46,7 @@ pub struct VerifyReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<GrantUsed>,
     target: Target,
-    replay: Replay,
+    replay: ReplayReport,
     /// Its effects beyond the namespace.
     reach: Vec<Reach>,
     #[serde(flatten)]
@@ -84,7 +85,7 @@ pub struct Target {
 /// The comparison of the bundle with the accepted state.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Replay {
+pub struct ReplayReport {
     pub checked: bool,
     /// The minimum serial of the place; absent for its first bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,31 +97,6 @@ pub struct Replay {
     pub recorded: bool,
 }
 
-/// The comparison of the bundle with a source tree.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rebuild {
-    pub profile: String,
-    pub same: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<FileDifference>,
-}
-
-/// A file that differs in a build of the source.
-#[derive(Debug, Serialize)]
-pub struct FileDifference {
-    pub path: String,
-    pub change: FileChange,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FileChange {
-    Differs,
-    OnlyInBundle,
-    OnlyInSource,
-}
-
 impl Target {
     /// Returns the target of a policy.
     pub fn of(policy: &Policy) -> Self {
@@ -128,7 +104,7 @@ impl Target {
     }
 }
 
-impl Replay {
+impl ReplayReport {
     /// Returns the report of a comparison with the state.
     pub fn of(comparison: Comparison, recorded: bool) -> Self {
         let Comparison { floor, not_compared } = comparison;
@@ -158,7 +134,7 @@ impl VerifyReport {
             verified: true,
             origin,
             time,
-            content_id: format!("sha256:{}", bundle.content_id),
+            content_id: bundle.content_id.prefixed(),
             bundle: predicate.bundle.to_string(),
             profile: predicate.profile.to_string(),
             namespace: predicate.namespace.to_string(),
@@ -173,7 +149,7 @@ impl VerifyReport {
                 .as_ref()
                 .map(|(at, grant)| GrantUsed { number: at + 1, threshold: grant.threshold.get() }),
             target: Target::default(),
-            replay: Replay::default(),
+            replay: ReplayReport::default(),
             reach: reach(&bundle.manifests, bundle.index.namespace.as_str()),
             age_keys: AgeKeys::of(&bundle.recipe),
             objects: bundle.manifests.len(),
@@ -187,7 +163,7 @@ impl VerifyReport {
 
     /// Adds the place for which the bundle was verified.
     #[must_use]
-    pub fn for_place(self, target: Target, replay: Replay) -> Self {
+    pub fn for_place(self, target: Target, replay: ReplayReport) -> Self {
         Self { target, replay, ..self }
     }
 
@@ -230,7 +206,7 @@ impl VerifyReport {
     }
 
     fn replay_text(&self) -> String {
-        let Replay { checked, floor, not_compared: others, recorded } = &self.replay;
+        let ReplayReport { checked, floor, not_compared: others, recorded } = &self.replay;
         let text = match floor {
             _ if !checked && self.target.policy => {
                 return "not checked, it runs here according to the record".to_owned();
@@ -271,8 +247,11 @@ impl VerifyReport {
         for (at, key) in self.signatures.iter().enumerate() {
             let label = if at == 0 { "signed by" } else { "" };
             // A single given key has no holder, and only that key counts.
-            let nobody =
-                if key.standing == Standing::Counts { "the given key" } else { "unknown holder" };
+            let nobody = if key.standing == SignatureResult::Counts {
+                "the given key"
+            } else {
+                "unknown holder"
+            };
             let holder = key.holder.as_ref().map_or(nobody, Label::as_str);
             writeln!(out, "{label:<12}{}, key {}: {}", safe(holder), key.keyid, key.standing)?;
         }
@@ -352,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_of_time_is_told_in_a_unit_that_says_something() {
+    fn duration_is_shown_in_meaningful_unit() {
         for (seconds, wanted) in [
             (0, "0 s"),
             (119, "119 s"),

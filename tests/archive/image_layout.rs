@@ -3,9 +3,10 @@
 
 use std::io::{self, Write as _};
 
-use relay_bundle::bundle::carried::{Carried, Entry, Visitor, hash_only};
+use relay_bundle::bundle::carried::Carried;
+use relay_bundle::bundle::content::{BlobEntry, Visitor, hash_only};
+use relay_bundle::bundle::fault::{Fault, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Fault, ReadError};
 use relay_bundle::images::list::ImageList;
 use relay_bundle::media::archive::{self, WriteError, Writer};
 use relay_bundle::model::digest::Digest;
@@ -42,7 +43,7 @@ fn written_with(images: &Images) -> Vec<u8> {
     let mut writer = Writer::new(&mut bytes, None, &files, Some(&images.list)).unwrap();
     for (digest, content) in &images.contents {
         let path = SafePath::parse(&path_of(digest)).unwrap();
-        let entry = Entry { path: &path, bytes: content.len() as u64, digest: *digest };
+        let entry = BlobEntry { path: &path, bytes: content.len() as u64, digest: *digest };
         writer.carry(entry, &mut content.as_slice()).unwrap();
     }
     let total = writer.finish().unwrap();
@@ -79,7 +80,7 @@ fn archive_with_images_is_byte_for_byte_what_gnu_tar_writes() {
 }
 
 #[test]
-fn index_of_the_layout_has_exactly_these_bytes() {
+fn layout_index_has_exact_bytes() {
     let image = image_of(&[b"a"]);
     let images = Images::of(&[("redis:8", &image)]);
     let (digest, media_type) = (&image.manifest.digest, image.manifest.media_type);
@@ -104,7 +105,7 @@ fn index_of_the_layout_has_exactly_these_bytes() {
 }
 
 #[test]
-fn blobs_are_shown_once_in_the_order_of_their_digests() {
+fn blobs_are_visited_once_in_digest_order() {
     let images = images();
     let mut shown = Vec::new();
 
@@ -146,7 +147,7 @@ fn partly_read_blob_is_hashed() {
 }
 
 #[test]
-fn copied_images_are_those_of_the_source() {
+fn copied_images_match_source() {
     let images = images();
     let (tar, files) = (written_with(&images), with_list(&images));
     let copy = |tar: &[u8]| {
@@ -209,7 +210,7 @@ fn are_named(images: &Images, table: &[Defect<'_>]) {
 }
 
 #[test]
-fn each_defect_of_the_derived_files_of_a_layout_is_named() {
+fn each_defect_of_derived_layout_files_is_named() {
     let images = three_layers();
     let manifest = path_of(&images.manifest());
     let table: [Defect<'_>; 15] = [
@@ -288,7 +289,7 @@ fn each_defect_of_the_derived_files_of_a_layout_is_named() {
 }
 
 #[test]
-fn each_defect_of_the_blobs_of_a_layout_is_named() {
+fn each_defect_of_layout_blobs_is_named() {
     let images = three_layers();
     let manifest = path_of(&images.manifest());
     let at_manifest =
@@ -389,7 +390,7 @@ fn each_defect_of_the_blobs_of_a_layout_is_named() {
 }
 
 #[test]
-fn every_bit_of_an_image_layout_counts() {
+fn any_bit_change_in_image_layout_is_refused() {
     let images = Images::of(&[("redis:8", &image_of(&[b"a", b"b"]))]);
     let files = written(&with_list(&images), None);
     let tar = carry(&files, &images.layout());

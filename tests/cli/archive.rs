@@ -3,7 +3,7 @@
 use crate::env::TestEnv;
 
 #[test]
-fn a_missing_folder_is_named_before_the_store_is_touched() {
+fn missing_folder_is_reported_before_store_is_touched() {
     let env = TestEnv::new();
 
     let ran = env.run(&["build", "web", "--archive", "no/such/x.tar"]);
@@ -14,7 +14,7 @@ fn a_missing_folder_is_named_before_the_store_is_touched() {
 }
 
 #[test]
-fn stdout_is_not_a_file_for_an_archive() {
+fn archive_to_stdout_is_refused() {
     let env = TestEnv::new();
 
     let ran = env.run(&["build", "web", "--archive", "-"]);

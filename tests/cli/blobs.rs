@@ -53,7 +53,7 @@ pub(crate) fn with_hole(env: &TestEnv, bytes: u64) {
     image.manifest = carried::image::Content::new(image.manifest.media_type, manifest.into_bytes());
     let mut locked = locked(&image);
     locked.blobs.insert(hole, bytes);
-    let name = SOURCE.parse::<relay_bundle::images::reference::Reference>().unwrap();
+    let name = SOURCE.parse::<relay_bundle::images::reference::ImageReference>().unwrap();
     let list = ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
     Images { list, ..Images::of(&[(SOURCE, &image)]) }.store(&store(env));
     carried::lock(&env.path().join("profiles"), locked);

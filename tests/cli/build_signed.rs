@@ -1,6 +1,8 @@
 //! `build --key`: entries and archives that are signed by the build.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use camino::Utf8PathBuf;
@@ -23,7 +25,7 @@ fn archive_of(env: &TestEnv, arguments: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn the_same_source_key_and_terms_give_the_same_archive_to_the_last_byte() {
+fn same_source_key_and_terms_give_identical_archive() {
     let (here, there) = (TestEnv::new(), TestEnv::new());
     let [key, _] = [&here, &there].map(|env| write_pair(env.path(), "a", 1));
     let terms = ["--expires", "8w", "--site", "plant-7", "--site", "lab"];
@@ -46,7 +48,7 @@ fn the_same_source_key_and_terms_give_the_same_archive_to_the_last_byte() {
 }
 
 #[test]
-fn an_entry_that_is_signed_keeps_its_statement_and_gets_the_signature_that_is_missing() {
+fn signed_entry_keeps_statement_and_gains_missing_signature() {
     let env = TestEnv::new();
     let (a, b) = (write_pair(env.path(), "a", 1), write_pair(env.path(), "b", 2));
 
@@ -87,7 +89,7 @@ fn an_entry_that_is_signed_keeps_its_statement_and_gets_the_signature_that_is_mi
 }
 
 #[test]
-fn other_terms_than_those_of_an_entry_are_refused() {
+fn terms_differing_from_entry_are_refused() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
     let entry = env.path().join(env.ok(&SIGNED).trim());
@@ -105,7 +107,7 @@ fn other_terms_than_those_of_an_entry_are_refused() {
 }
 
 #[test]
-fn without_a_key_a_build_says_that_the_bundle_is_unsigned_and_how_to_sign_it() {
+fn build_without_key_reports_unsigned_and_how_to_sign() {
     let env = TestEnv::new();
     write_pair(env.path(), "signing", 1);
 
@@ -121,7 +123,7 @@ fn without_a_key_a_build_says_that_the_bundle_is_unsigned_and_how_to_sign_it() {
 }
 
 #[test]
-fn an_attestation_that_is_of_no_use_is_kept_and_named() {
+fn unusable_attestation_is_kept_and_reported() {
     let env = TestEnv::new();
     let key = write_pair(env.path(), "signing", 1);
     let entry = env.build(&["web"]);
@@ -143,7 +145,7 @@ fn an_attestation_that_is_of_no_use_is_kept_and_named() {
 }
 
 #[test]
-fn keygen_makes_the_pair_once_and_says_who_needs_what() {
+fn keygen_creates_pair_once_and_says_who_needs_what() {
     let env = TestEnv::new();
     let build = ["build", "web", "--key", "new.pem", "--keygen"];
 
@@ -163,7 +165,26 @@ fn keygen_makes_the_pair_once_and_says_who_needs_what() {
 }
 
 #[test]
-fn all_profiles_of_a_run_get_the_same_terms() {
+fn keygen_with_passphrase_makes_pair_that_later_build_opens() {
+    let env = TestEnv::new();
+    let passphrase = env.path().join("pass");
+    fs_err::write(&passphrase, "correct horse battery staple\n").unwrap();
+    fs_err::set_permissions(&passphrase, Permissions::from_mode(0o600)).unwrap();
+    let build = ["build", "web", "--key", "new.pem", "--keygen", "--passphrase-file", "pass"];
+
+    env.ok(&build);
+    let pem = fs_err::read_to_string(env.path().join("new.pem")).unwrap();
+    let again = env.run(&[&build[..], &["--set", "replicaCount=2"]].concat());
+    let without = env.run(&["build", "web", "--key", "new.pem", "--set", "replicaCount=3"]);
+
+    assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"), "{pem}");
+    assert!(again.code == 0 && again.stderr.contains("signed by"), "{}", again.stderr);
+    assert_eq!(fs_err::read_to_string(env.path().join("new.pem")).unwrap(), pem);
+    assert_eq!(without.code, 2, "{}", without.stderr);
+}
+
+#[test]
+fn all_profiles_of_run_get_same_terms() {
     let env = TestEnv::new();
     let key = write_pair(env.path(), "a", 1);
 
@@ -186,7 +207,7 @@ fn all_profiles_of_a_run_get_the_same_terms() {
 }
 
 #[test]
-fn terms_and_keygen_mean_nothing_without_a_key() {
+fn terms_and_keygen_are_refused_without_key() {
     let env = TestEnv::new();
     for more in [
         &["--keygen"][..],
@@ -203,7 +224,7 @@ fn terms_and_keygen_mean_nothing_without_a_key() {
 }
 
 #[test]
-fn wrong_terms_and_wrong_keys_are_refused_before_anything_is_built() {
+fn invalid_terms_and_keys_are_refused_before_build() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
     for arguments in [
@@ -217,7 +238,7 @@ fn wrong_terms_and_wrong_keys_are_refused_before_anything_is_built() {
 }
 
 #[test]
-fn content_that_was_released_before_keeps_its_old_serial_and_build_says_who_will_refuse_it() {
+fn content_released_before_keeps_serial_with_refusal_warning() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
     let build = |serial: &str, more: &[&str]| {
@@ -264,7 +285,7 @@ fn builds_within_one_second_get_rising_serials() {
 }
 
 #[test]
-fn content_that_is_released_again_gets_the_next_serial_and_is_accepted() {
+fn rereleased_content_gets_next_serial_and_is_accepted() {
     let env = TestEnv::new();
     env.write("a.pem", key("builder").to_pem().as_bytes());
     set_mode(&env.path().join("a.pem"), 0o600);
@@ -288,7 +309,7 @@ fn content_that_is_released_again_gets_the_next_serial_and_is_accepted() {
 }
 
 #[test]
-fn signatures_of_others_on_the_old_statement_are_named() {
+fn other_signers_of_old_statement_are_named() {
     let env = TestEnv::new();
     let (a, b) = (write_pair(env.path(), "a", 1), write_pair(env.path(), "b", 2));
     let (first, old) = release(&env, &["--site", "lab"]);
@@ -332,7 +353,7 @@ fn serial_of_another_content_is_refused() {
 }
 
 #[test]
-fn serial_beyond_all_times_is_taken_back_with_the_printed_line() {
+fn serial_far_in_future_is_undone_by_printed_command() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
     let (_, first) = release(&env, &["--serial", "9000000000000"]);
@@ -350,7 +371,7 @@ fn serial_beyond_all_times_is_taken_back_with_the_printed_line() {
 }
 
 #[test]
-fn sign_gives_an_entry_the_next_serial_of_the_store() {
+fn sign_gives_entry_next_serial_of_store() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
     let (_, first) = release(&env, &[]);
@@ -368,7 +389,7 @@ fn sign_gives_an_entry_the_next_serial_of_the_store() {
 }
 
 #[test]
-fn releases_of_other_profiles_leave_the_serial_alone() {
+fn releases_of_other_profiles_do_not_affect_serial() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
     env.ok(&["build", "dev", "--key", "a.pem", "--serial", "9000000000000000"]);
@@ -379,7 +400,7 @@ fn releases_of_other_profiles_leave_the_serial_alone() {
 }
 
 #[test]
-fn serial_far_beyond_the_time_of_issue_is_warned_of_by_build_sign_and_verify() {
+fn build_sign_and_verify_warn_of_serial_far_ahead_of_issue() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
     let issued: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
@@ -401,7 +422,7 @@ fn serial_far_beyond_the_time_of_issue_is_warned_of_by_build_sign_and_verify() {
 }
 
 #[test]
-fn parallel_builds_get_serials_of_their_own_and_the_link_leads_to_the_newest() {
+fn parallel_builds_get_own_serials_and_link_points_to_newest() {
     let env = TestEnv::new();
     let key = write_pair(env.path(), "a", 1);
     let sets: Vec<String> = (1..=8).map(|number| format!("replicaCount={number}")).collect();

@@ -44,7 +44,7 @@ fn file_of<'a>(archive: &'a [u8], name: &str) -> &'a [u8] {
 }
 
 #[test]
-fn every_form_of_a_bundle_has_one_content_id_and_one_attestation() {
+fn all_forms_of_bundle_share_content_id_and_attestation() {
     let (env, images) = signing();
     env.build(&["tiny", "--archive", "none.tar", "--key", "key.pem"]);
     env.ok(&["pack", "@tiny", "all.tar", "--images", "all"]);
@@ -96,7 +96,7 @@ fn archive_is_reproducible() {
 }
 
 #[test]
-fn archives_of_a_folder_carry_the_images_of_each_profile() {
+fn archives_in_folder_carry_images_of_each_profile() {
     let (env, images) = signing();
     fs_err::create_dir(env.path().join("out")).unwrap();
 
@@ -161,7 +161,7 @@ fn delta_lacks_what_its_base_lists_and_nothing_else() {
 }
 
 #[test]
-fn entry_of_the_store_is_the_base_of_a_delta() {
+fn store_entry_serves_as_delta_base() {
     let (env, _) = signing();
     let old = format!("@{}", env.build(&["tiny"]).file_name().unwrap());
     let images = lock(&env, &[b"layer b", b"layer c"]);
@@ -182,7 +182,7 @@ fn entry_of_the_store_is_the_base_of_a_delta() {
 }
 
 #[test]
-fn missing_images_are_an_error_only_where_all_are_wanted() {
+fn missing_images_fail_only_if_all_are_requested() {
     let (env, _) = signing();
     with_delta(&env);
     env.ok(&["pack", "delta.tar", "none.tar", "--images", "none"]);
@@ -234,7 +234,7 @@ fn missing_images_are_an_error_only_where_all_are_wanted() {
 }
 
 #[test]
-fn entry_of_a_store_has_the_images_that_the_store_has() {
+fn store_entry_has_images_present_in_store() {
     let (env, _) = signing();
     env.build(&["tiny", "--key", "key.pem"]);
     let verify = ["verify", "@tiny", "--key", "key.pub.pem", "--images", "all"];
@@ -292,7 +292,7 @@ fn entry_of_another_store_without_its_images_names_that_store() {
 }
 
 #[test]
-fn image_without_its_manifest_is_missing_from_a_store() {
+fn image_without_manifest_counts_as_missing_from_store() {
     let (env, images) = signing();
     env.build(&["tiny", "--key", "key.pem"]);
     let (manifest, _) = images.list.manifests().next().unwrap();
@@ -308,7 +308,7 @@ fn image_without_its_manifest_is_missing_from_a_store() {
 }
 
 #[test]
-fn archives_of_all_profiles_get_a_folder() {
+fn archives_of_all_profiles_are_written_to_folder() {
     let (env, _) = signing();
 
     env.build(&["tiny", "web", "--archives", "out/of/here"]);
@@ -319,7 +319,7 @@ fn archives_of_all_profiles_get_a_folder() {
 }
 
 #[test]
-fn folder_has_the_images_of_the_store_that_it_is_an_entry_of() {
+fn folder_has_images_of_store_it_is_entry_of() {
     let (env, _) = signing();
     let entry = env.build(&["tiny", "--key", "key.pem"]);
     let copy = env.path().join("copy");
@@ -339,7 +339,7 @@ fn folder_has_the_images_of_the_store_that_it_is_an_entry_of() {
 }
 
 #[test]
-fn base_must_be_a_bundle_of_the_same_name_whose_images_are_pinned() {
+fn delta_base_must_have_same_bundle_name_and_pinned_images() {
     let (env, _) = signing();
     let tiny = fs_err::read_to_string(env.path().join("profiles/tiny.toml")).unwrap();
     env.write_profile("other", &tiny.replace("name = \"relay\"", "name = \"other\""));
@@ -412,7 +412,7 @@ fn missing_blobs_write_nothing() {
 }
 
 #[test]
-fn signing_an_archive_keeps_its_images() {
+fn signing_archive_keeps_its_images() {
     let (env, images) = signing();
     env.ok(&["keygen", "--out", "second.pem"]);
     env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
@@ -512,7 +512,7 @@ fn bytes_read(trace: &str) -> u64 {
 }
 
 #[test]
-fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
+fn gibibyte_archive_is_inspected_without_reading_it() {
     let Some(strace) = find("strace", "strace") else { return };
     let env = TestEnv::new();
     let image = image_of(&[b"x", b"y"]);
@@ -522,7 +522,7 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
     locked.blobs.insert(hole, 1 << 30);
     carried::lock(&env.path().join("profiles"), locked.clone());
     env.build(&["tiny", "--archive", "none.tar"]);
-    let name = SOURCE.parse::<relay_bundle::images::reference::Reference>().unwrap();
+    let name = SOURCE.parse::<relay_bundle::images::reference::ImageReference>().unwrap();
     let list =
         relay_bundle::images::list::ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
     let images = Images { list, ..Images::of(&[(SOURCE, &image)]) };
@@ -552,7 +552,7 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
 }
 
 #[test]
-fn folder_of_a_bundle_has_no_place_for_blobs() {
+fn bundle_folder_with_blobs_is_refused() {
     let (env, images) = signing();
     let entry = env.build(&["tiny", "--key", "key.pem"]);
     for (name, bytes) in images.layout() {
@@ -573,7 +573,7 @@ fn folder_of_a_bundle_has_no_place_for_blobs() {
 }
 
 #[test]
-fn blob_with_wrong_bytes_is_fetched_again_into_the_same_store() {
+fn corrupt_blob_is_fetched_again_into_same_store() {
     let (env, _) = signing();
     fs_err::rename(env.path().join("bundles"), env.path().join("other")).unwrap();
     let blob = stored(&env, b"layer a");
@@ -616,7 +616,7 @@ fn gc_keeps_blobs_without_flag() {
 }
 
 #[test]
-fn blobs_of_a_bundle_that_was_replaced_go_with_it() {
+fn blobs_of_replaced_bundle_are_removed_with_it() {
     let (env, _) = signing();
     env.build(&["tiny"]);
     let images = lock(&env, &[b"layer b", b"layer c"]);

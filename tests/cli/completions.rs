@@ -1,7 +1,7 @@
 use crate::env::TestEnv;
 
 #[test]
-fn every_shell_gets_its_script() {
+fn every_shell_has_completion_script() {
     let env = TestEnv::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         assert!(env.ok(&["completions", shell]).contains("relay-bundle"), "{shell}");
@@ -10,7 +10,7 @@ fn every_shell_gets_its_script() {
 }
 
 #[test]
-fn there_is_a_manual_page_for_each_command() {
+fn each_command_has_manual_page() {
     let env = TestEnv::new();
 
     assert!(env.ok(&["man"]).contains(".TH relay-bundle 1"));

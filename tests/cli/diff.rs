@@ -1,7 +1,7 @@
 use crate::env::TestEnv;
 
 #[test]
-fn a_profile_alone_is_compared_with_its_newest_build() {
+fn profile_alone_is_compared_with_its_newest_build() {
     let env = TestEnv::new();
     env.build(&["web"]);
 
@@ -26,7 +26,7 @@ fn a_profile_alone_is_compared_with_its_newest_build() {
 }
 
 #[test]
-fn a_profile_that_was_never_built_is_not_compared() {
+fn profile_never_built_is_not_compared() {
     let ran = TestEnv::new().run(&["diff", "web"]);
 
     assert_eq!(ran.code, 2);
@@ -34,7 +34,7 @@ fn a_profile_that_was_never_built_is_not_compared() {
 }
 
 #[test]
-fn archives_folders_entries_and_profiles_can_be_compared_with_each_other() {
+fn archives_folders_entries_and_profiles_are_comparable() {
     let env = TestEnv::new();
     let entry = env.build(&["web", "--archive", "web.tar"]);
     let id = entry.file_name().unwrap()[..32].to_owned();
@@ -57,7 +57,7 @@ fn archives_folders_entries_and_profiles_can_be_compared_with_each_other() {
 }
 
 #[test]
-fn set_lies_over_the_profiles_and_not_over_bundles() {
+fn set_applies_to_profiles_but_not_to_bundles() {
     let env = TestEnv::new();
     env.build(&["web"]);
 
@@ -69,7 +69,7 @@ fn set_lies_over_the_profiles_and_not_over_bundles() {
 }
 
 #[test]
-fn the_report_says_what_changed_as_data() {
+fn json_report_lists_changes() {
     let env = TestEnv::new();
     env.build(&["web"]);
 
@@ -89,7 +89,7 @@ fn the_report_says_what_changed_as_data() {
 }
 
 #[test]
-fn a_secrets_value_is_in_neither_face_of_a_difference() {
+fn secret_value_is_absent_from_text_and_json_diff() {
     let env = TestEnv::new();
     env.build(&["dev"]);
     env.write_profile(
@@ -111,7 +111,7 @@ fn a_secrets_value_is_in_neither_face_of_a_difference() {
 }
 
 #[test]
-fn a_new_redis_password_is_told_as_what_it_is() {
+fn redis_password_rotation_is_reported_as_such() {
     let env = TestEnv::new();
     env.build(&["web"]);
     env.write_profile(
@@ -131,7 +131,7 @@ fn a_new_redis_password_is_told_as_what_it_is() {
 }
 
 #[test]
-fn what_the_api_server_would_refuse_is_told() {
+fn changes_api_server_would_refuse_are_reported() {
     let env = TestEnv::new();
     env.build(&["web"]);
 

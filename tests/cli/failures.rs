@@ -22,7 +22,7 @@ fn bundle_that_no_record_can_hold_is_not_built() {
 }
 
 #[test]
-fn a_failure_as_json_is_one_document_with_the_exit_code_in_it() {
+fn json_failure_is_single_document_with_exit_code() {
     let env = TestEnv::new();
     env.write_profile("wrong", "[config]\nlogLevle = \"info\"\nport = 70000\n");
     env.build(&["web", "--archive", "web.tar"]);
@@ -57,7 +57,7 @@ fn a_failure_as_json_is_one_document_with_the_exit_code_in_it() {
 }
 
 #[test]
-fn without_a_kubeconfig_it_is_said_where_one_was_looked_for() {
+fn missing_kubeconfig_error_names_searched_paths() {
     let env = TestEnv::new();
 
     let by_variable = env
@@ -74,7 +74,7 @@ fn without_a_kubeconfig_it_is_said_where_one_was_looked_for() {
 }
 
 #[test]
-fn a_key_where_a_policy_is_wanted_is_told_how_to_get_into_one() {
+fn key_passed_as_policy_gets_hint_to_add_it() {
     let env = TestEnv::new();
     env.ok(&["keygen", "--out", "signing.pem"]);
     env.build(&["web", "--archive", "web.tar"]);
@@ -98,7 +98,7 @@ fn private_keys_that_are_not_there_are_called_so() {
 }
 
 #[test]
-fn the_mistakes_of_a_profile_are_part_of_the_failure() {
+fn profile_mistakes_are_part_of_failure() {
     let env = TestEnv::new();
     env.write_profile("wrong", "[config]\nlogLevle = \"info\"\nport = 70000\n");
 
@@ -127,7 +127,7 @@ fn several_builds_of_which_one_fails_are_one_report() {
 }
 
 #[test]
-fn the_name_of_something_else_is_explained() {
+fn name_of_entry_or_file_given_as_profile_is_explained() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
     fs_err::remove_file(env.path().join("profiles/web.toml")).unwrap();
@@ -146,7 +146,7 @@ fn the_name_of_something_else_is_explained() {
 }
 
 #[test]
-fn help_and_version_are_no_failures() {
+fn help_and_version_are_not_failures() {
     let env = TestEnv::new();
     for arguments in [vec!["--help"], vec!["--version"], vec!["diff", "--help"], vec!["help", "gc"]]
     {
@@ -157,7 +157,7 @@ fn help_and_version_are_no_failures() {
 }
 
 #[test]
-fn a_mistake_in_the_arguments_is_told_whole_as_data() {
+fn argument_error_is_complete_in_json() {
     let env = TestEnv::new();
     let table = [
         (
@@ -189,7 +189,7 @@ fn a_mistake_in_the_arguments_is_told_whole_as_data() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told_in_plain_words() {
+fn missing_file_is_reported_in_plain_words() {
     let env = TestEnv::new();
     let keygen = "`relay-bundle keygen --out nosuch.pem`, or while building with --keygen";
     let table = [
@@ -222,16 +222,16 @@ fn a_file_that_is_not_there_is_told_in_plain_words() {
 }
 
 #[test]
-fn what_is_no_archive_yet_is_told_apart_from_one_that_was_altered() {
+fn non_archive_is_distinguished_from_altered_archive() {
     let env = TestEnv::new();
     env.write("key.pub.pem", key("builder").public().to_pem());
     let verify = ["verify", "./it", "--key", "key.pub.pem"];
     let table: [(&[u8], &str); 6] = [
-        (b"\x1f\x8b\x08\x00", "BAD_FORM: it is compressed with gzip: decompress it first"),
-        (b"\x28\xb5\x2f\xfd", "BAD_FORM: it is compressed with zstd"),
-        (b"\xfd7zXZ\0", "BAD_FORM: it is compressed with xz"),
-        (b"BZh9", "BAD_FORM: it is compressed with bzip2"),
-        (b"PK\x03\x04", "BAD_FORM: it is compressed with zip"),
+        (b"\x1f\x8b\x08\x00", "BAD_FORM: the bundle is compressed with gzip"),
+        (b"\x28\xb5\x2f\xfd", "BAD_FORM: the bundle is compressed with zstd"),
+        (b"\xfd7zXZ\0", "BAD_FORM: the bundle is compressed with xz"),
+        (b"BZh9", "BAD_FORM: the bundle is compressed with bzip2"),
+        (b"PK\x03\x04", "BAD_FORM: the bundle is compressed with zip"),
         (b"", "TRUNCATED: the input is empty"),
     ];
     for (start, wanted) in table {
@@ -247,7 +247,7 @@ fn what_is_no_archive_yet_is_told_apart_from_one_that_was_altered() {
 }
 
 #[test]
-fn a_bundle_from_stdin_is_no_profile() {
+fn stdin_bundle_is_refused_rather_than_taken_as_profile() {
     let env = TestEnv::new();
     for arguments in
         [&["sign", "-", "--key", "key.pem"][..], &["inspect", "-"], &["pack", "-", "x.tar"]]

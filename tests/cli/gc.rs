@@ -1,7 +1,7 @@
 use crate::env::TestEnv;
 
 #[test]
-fn only_what_no_link_reaches_is_removed_and_dry_run_removes_nothing() {
+fn gc_removes_only_unlinked_entries_and_dry_run_nothing() {
     let env = TestEnv::new();
     let old = env.build(&["web"]);
     let new = env.build(&["web", "--set", "replicaCount=2"]);
@@ -23,7 +23,7 @@ fn only_what_no_link_reaches_is_removed_and_dry_run_removes_nothing() {
 }
 
 #[test]
-fn a_store_that_is_not_there_has_no_garbage() {
+fn missing_store_has_no_garbage() {
     let ran = TestEnv::new().run(&["gc", "--store", "nowhere"]);
 
     assert_eq!(

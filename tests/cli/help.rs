@@ -5,21 +5,26 @@ use relay_bundle::cmd::Cli;
 
 /// The maximum width of help; wider terminals do not get wider lines.
 const COLUMNS: usize = 100;
+/// The maximum width of an example.
+const EXAMPLE_COLUMNS: usize = 78;
 
 /// Collects the lines that are too long, of a command and its subcommands; returns the number of
 /// commands.
 fn too_long(command: &mut Command, path: &str, found: &mut Vec<String>) -> usize {
-    // The text after the options is wrapped by hand: clap would break a line that is too long in
-    // mid-sentence.
     let by_hand = [command.get_after_help(), command.get_after_long_help()];
     let by_hand: Vec<String> = by_hand.into_iter().flatten().map(ToString::to_string).collect();
-    // An example may be long, because users copy it.
-    let is_example = |line: &&str| line.starts_with("  ") && line.contains("relay-bundle ");
-    let by_hand = by_hand.iter().flat_map(|text| text.lines()).filter(|line| !is_example(line));
+    let by_hand = by_hand.iter().flat_map(|text| text.lines());
+    // Users copy examples, so clap must not wrap them in a terminal of the usual width.
+    let examples = by_hand.filter(|line| line.starts_with("  "));
+    found.extend(
+        examples
+            .filter(|line| line.chars().count() > EXAMPLE_COLUMNS)
+            .map(|line| format!("{path}: {line}")),
+    );
     let rendered = command.clone().render_long_help().to_string();
     // Clap never wraps a synopsis.
     let rendered = rendered.lines().filter(|line| !line.starts_with("Usage: "));
-    for line in by_hand.chain(rendered).filter(|line| line.chars().count() > COLUMNS) {
+    for line in rendered.filter(|line| line.chars().count() > COLUMNS) {
         found.push(format!("{path}: {line}"));
     }
     let below = command.get_subcommands_mut();
@@ -27,7 +32,7 @@ fn too_long(command: &mut Command, path: &str, found: &mut Vec<String>) -> usize
 }
 
 #[test]
-fn no_help_is_wider_than_a_hundred_columns_and_no_line_of_it_is_wrapped_twice() {
+fn help_fits_100_columns_and_examples_fit_78() {
     let mut command = Cli::command();
     command.build();
     let mut found = Vec::new();

@@ -7,7 +7,7 @@ use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::render::yaml::{from_yaml, to_yaml};
 use serde_json::{Value, json};
 
-use crate::env::TestEnv;
+use crate::env::{Ran, TestEnv};
 
 /// Colours the terminal, moves its cursor, and reverses text, unless escaped.
 const ATTACK: &str = "x\u{1b}[31m\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r\nforged line";
@@ -84,7 +84,7 @@ fn without_our_colours(text: &str) -> String {
 }
 
 #[test]
-fn nothing_in_a_bundle_reaches_the_terminal_as_a_control_sequence() {
+fn bundle_text_reaches_terminal_without_control_sequences() {
     let env = TestEnv::new();
     let mut forgery = Forgery::of(&env);
     forgery.edit_manifest("-svc-relay-claude-relay.yaml", |service| {
@@ -128,7 +128,7 @@ fn nothing_in_a_bundle_reaches_the_terminal_as_a_control_sequence() {
 }
 
 #[test]
-fn an_error_about_a_bundle_is_as_harmless() {
+fn bundle_error_reaches_terminal_without_control_sequences() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
     fs_err::write(entry.join("\u{1b}[31m\u{9b}2J"), "").unwrap();
@@ -138,12 +138,12 @@ fn an_error_about_a_bundle_is_as_harmless() {
 
         assert_eq!(ran.code, 3);
         assert!(ran.stderr.contains(r"\u{1b}[31m\u{9b}2J"), "{}", ran.stderr);
-        assert!((ran.stdout + &ran.stderr).chars().all(|c| c == '\n' || !c.is_control()));
+        assert!(unlabelled(&ran).chars().all(|c| c == '\n' || !c.is_control()));
     }
 }
 
 #[test]
-fn what_is_said_in_passing_stays_one_line() {
+fn notice_with_hostile_path_stays_on_one_line() {
     let env = TestEnv::new();
     let file = env.path().join("state\nerror: forged").to_string();
 
@@ -155,7 +155,7 @@ fn what_is_said_in_passing_stays_one_line() {
 }
 
 #[test]
-fn what_no_profile_of_today_brings_about_is_told_too() {
+fn changes_beyond_current_profiles_are_reported() {
     let env = TestEnv::new();
     let mut forgery = Forgery::of(&env);
     forgery.edit_manifest("-sts-", |object| object["spec"]["serviceName"] = "other".into());
@@ -184,7 +184,7 @@ fn what_no_profile_of_today_brings_about_is_told_too() {
 }
 
 #[test]
-fn a_bundle_that_contradicts_itself_is_not_trusted() {
+fn self_contradicting_bundle_is_not_trusted() {
     type Edit = fn(&mut Forgery);
     let table: [(&str, Edit); 14] = [
         ("format 2", |forgery| {
@@ -250,7 +250,7 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
 }
 
 #[test]
-fn two_large_texts_do_not_keep_diff_busy() {
+fn diff_of_two_large_texts_ends_quickly() {
     let env = TestEnv::new();
     let mut texts = Vec::new();
     for name in ["one.tar", "two.tar"] {
@@ -279,7 +279,7 @@ fn made<'a>(index: &'a mut Value, way: &str) -> &'a mut Value {
 }
 
 #[test]
-fn an_index_that_lies_is_not_trusted() {
+fn lying_index_is_not_trusted() {
     type Edit = fn(&mut Value);
     let table: [(&str, Edit); 21] = [
         ("manifests: contract", |index| drop(index["contract"].as_array_mut().unwrap().pop())),
@@ -331,7 +331,7 @@ fn an_index_that_lies_is_not_trusted() {
 }
 
 #[test]
-fn an_object_of_another_namespace_is_not_trusted() {
+fn object_in_other_namespace_is_not_trusted() {
     let env = TestEnv::new();
     let mut forgery = Forgery::of(&env);
     forgery.edit_manifest("-svc-relay-claude-relay.yaml", |object| {
@@ -350,4 +350,14 @@ fn an_object_of_another_namespace_is_not_trusted() {
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("not in the bundle's namespace"), "{}", ran.stderr);
+}
+
+/// Returns stdout and stderr without the styles of `error:` and `hint:`.
+pub(crate) fn unlabelled(ran: &Ran) -> String {
+    ["error:", "hint:"].iter().zip(["31", "36"]).fold(
+        format!("{}{}", ran.stdout, ran.stderr),
+        |text, (label, colour)| {
+            text.replace(&format!("\u{1b}[1m\u{1b}[{colour}m{label}\u{1b}[0m"), label)
+        },
+    )
 }

@@ -57,7 +57,7 @@ fn mirror_lists_images_of_own_containers() {
 }
 
 #[test]
-fn image_with_a_digest_is_copied_by_it_and_gets_its_tag() {
+fn image_with_digest_is_copied_by_digest_and_gets_tag() {
     let env = TestEnv::new();
     let digest = format!("sha256:{}", "a".repeat(64));
     env.write_profile(

@@ -8,7 +8,7 @@ fn import(env: &TestEnv, values: &str) -> Ran {
 }
 
 #[test]
-fn empty_values_fail_and_say_what_helm_prints_when_there_are_none() {
+fn empty_values_fail_and_explain_null_from_helm() {
     let ran = import(&TestEnv::new(), "");
 
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
@@ -17,7 +17,7 @@ fn empty_values_fail_and_say_what_helm_prints_when_there_are_none() {
 }
 
 #[test]
-fn a_profile_that_needs_corrections_is_printed_with_them() {
+fn profile_needing_corrections_is_printed_with_findings() {
     let ran = import(&TestEnv::new(), "redis: {enabled: false}\n");
 
     assert_eq!(ran.code, 0);
@@ -27,7 +27,7 @@ fn a_profile_that_needs_corrections_is_printed_with_them() {
 }
 
 #[test]
-fn a_profile_that_builds_is_printed_without_findings() {
+fn buildable_profile_is_printed_without_findings() {
     let ran = import(&TestEnv::new(), "replicaCount: 1\n");
 
     assert_eq!(ran.code, 0);

@@ -1,7 +1,7 @@
 use crate::env::TestEnv;
 
 #[test]
-fn a_page_tells_what_a_bundle_is_holds_wants_and_consumes() {
+fn page_shows_identity_content_requirements_and_usage() {
     let env = TestEnv::new();
     env.build(&["web", "--archive", "web.tar"]);
 
@@ -26,7 +26,24 @@ fn a_page_tells_what_a_bundle_is_holds_wants_and_consumes() {
 }
 
 #[test]
-fn an_attestation_is_told_and_called_unverified() {
+fn plain_name_means_file_unless_profile_has_it() {
+    let env = TestEnv::new();
+    env.build(&["web", "--archive", "archive.tar"]);
+    fs_err::rename(env.path().join("archive.tar"), env.path().join("archive")).unwrap();
+    for name in ["folder", "web"] {
+        fs_err::rename(env.build(&["web"]), env.path().join(name)).unwrap();
+    }
+
+    for (name, from) in
+        [("archive", "./archive"), ("folder", "./folder"), ("web", "profile profiles/web.toml")]
+    {
+        let report = env.run(&["inspect", name, "--json"]).json();
+        assert_eq!(report["origin"], from);
+    }
+}
+
+#[test]
+fn attestation_is_reported_as_unverified() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
     env.write(entry.join("attestation.dsse.json").as_str(), "{}");
@@ -43,7 +60,7 @@ fn an_attestation_is_told_and_called_unverified() {
 }
 
 #[test]
-fn what_lowers_the_fence_is_told() {
+fn weakened_security_is_reported() {
     let env = TestEnv::new();
     env.write_profile(
         "dev",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use relay_bundle::model::timestamp::DAY_SECONDS;
 use relay_bundle::trust::key::{PrivateKey, PublicKey};
-use relay_bundle::trust::policy::{Policy, Status};
+use relay_bundle::trust::policy::{KeyStatus, Policy};
 
 use crate::env::{Ran, TestEnv};
 use crate::pack::on_small_disk;
@@ -62,7 +62,7 @@ fn names(env: &TestEnv) -> Vec<String> {
 }
 
 #[test]
-fn a_pair_is_made_and_its_trust_entry_is_printed() {
+fn key_pair_is_created_and_trust_entry_printed() {
     let env = TestEnv::new();
 
     let ran = env.run(&["keygen", "--holder", "build-desk"]);
@@ -82,7 +82,7 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
     let key = &policy.keys()[&public.id()];
     assert_eq!(
         (&key.public, key.holder.as_str(), key.status),
-        (&public, "build-desk", Status::Active)
+        (&public, "build-desk", KeyStatus::Active)
     );
     // Signatures from before the entry was printed count as well.
     assert_eq!(key.not_before, None);
@@ -97,7 +97,7 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
 }
 
 #[test]
-fn the_report_says_the_same_as_data() {
+fn json_report_has_same_information() {
     let env = TestEnv::new();
 
     let report = env.run(&["keygen", "--out", "a.pem", "--json"]).json();
@@ -121,7 +121,7 @@ fn the_report_says_the_same_as_data() {
 }
 
 #[test]
-fn two_pairs_are_never_the_same() {
+fn two_key_pairs_always_differ() {
     let env = TestEnv::new();
     env.ok(&["keygen", "--out", "a.pem"]);
     env.ok(&["keygen", "--out", "b.pem"]);
@@ -149,7 +149,7 @@ fn nothing_that_is_there_is_replaced_and_no_half_is_made() {
 }
 
 #[test]
-fn a_passphrase_comes_from_a_file_a_pipe_or_a_descriptor() {
+fn passphrase_is_read_from_file_pipe_or_descriptor() {
     let env = TestEnv::new();
     write_private(&env, "pass", &format!("{PASSPHRASE}\n"));
     write_private(&env, "bare", PASSPHRASE);
@@ -174,7 +174,7 @@ fn a_passphrase_comes_from_a_file_a_pipe_or_a_descriptor() {
 }
 
 #[test]
-fn a_passphrase_that_is_missing_wrong_or_none_is_refused() {
+fn missing_wrong_or_invalid_passphrase_is_refused() {
     let env = TestEnv::new();
     write_private(&env, "pass", &format!("{PASSPHRASE}\n"));
     write_private(&env, "wrong", "another passphrase\n");
@@ -207,7 +207,7 @@ fn a_passphrase_that_is_missing_wrong_or_none_is_refused() {
 }
 
 #[test]
-fn a_passphrase_is_asked_for_on_a_terminal_and_not_shown() {
+fn passphrase_is_prompted_on_terminal_and_not_shown() {
     let env = TestEnv::new();
     let Some(terminal) = Terminal::find() else { return };
     let on_terminal = |answers: &[&str], arguments: &str| {
@@ -235,7 +235,7 @@ fn a_passphrase_is_asked_for_on_a_terminal_and_not_shown() {
 }
 
 #[test]
-fn a_private_key_or_a_passphrase_that_others_can_get_at_is_refused_with_the_remedy() {
+fn exposed_private_key_or_passphrase_is_refused_with_remedy() {
     let env = TestEnv::new();
     env.ok(&["keygen"]);
     let key = read(&env, "signing.pem");
@@ -279,7 +279,7 @@ fn a_private_key_or_a_passphrase_that_others_can_get_at_is_refused_with_the_reme
 }
 
 #[test]
-fn a_private_key_of_another_user_is_refused() {
+fn private_key_of_other_user_is_refused() {
     if !rustix::process::geteuid().is_root() {
         tools::skip("only root can give a file to another user");
         return;
@@ -296,7 +296,7 @@ fn a_private_key_of_another_user_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_or_too_large_is_refused_at_once() {
+fn non_regular_or_too_large_file_is_refused_at_once() {
     let env = TestEnv::new();
     assert!(Command::new("mkfifo").arg(env.path().join("pipe")).status().unwrap().success());
     write_private(&env, "large", &"a".repeat((16 << 10) + 1));
@@ -321,7 +321,7 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
 }
 
 #[test]
-fn what_is_printed_of_a_key_that_is_there_can_be_pasted_too() {
+fn entry_printed_for_existing_key_can_be_pasted() {
     let env = TestEnv::new();
     env.ok(&["keygen"]);
 
@@ -332,7 +332,7 @@ fn what_is_printed_of_a_key_that_is_there_can_be_pasted_too() {
 }
 
 #[test]
-fn either_half_shows_the_same_key() {
+fn either_half_shows_same_key() {
     let env = TestEnv::new();
     env.ok(&["keygen"]);
 
@@ -348,7 +348,7 @@ fn either_half_shows_the_same_key() {
 }
 
 #[test]
-fn a_key_that_nobody_should_trust_is_not_shown() {
+fn untrustworthy_key_is_not_shown() {
     let env = TestEnv::new();
     // The neutral element: every signature of it can be forged.
     let weak = "-----BEGIN PUBLIC KEY-----
@@ -380,7 +380,7 @@ fn contradictory_arguments_are_refused() {
 }
 
 #[test]
-fn no_failure_shows_a_secret() {
+fn failures_never_show_secret() {
     let env = TestEnv::new();
     write_private(&env, "pass", &format!("{PASSPHRASE}\n"));
     write_private(&env, "two", &format!("{PASSPHRASE}\n{PASSPHRASE}\n"));
@@ -433,7 +433,7 @@ fn no_failure_shows_a_secret() {
 }
 
 #[test]
-fn a_file_that_is_no_private_key_is_told_by_what_it_is_and_not_by_its_mode() {
+fn non_private_key_is_reported_by_kind_not_by_mode() {
     let env = TestEnv::new();
     env.ok(&["keygen"]);
     env.build(&["web", "--archive", "web.tar"]);
@@ -459,7 +459,7 @@ fn a_file_that_is_no_private_key_is_told_by_what_it_is_and_not_by_its_mode() {
 }
 
 #[test]
-fn a_key_whose_lines_have_another_length_is_the_same_key() {
+fn key_with_other_line_length_is_same_key() {
     let env = TestEnv::new();
     env.ok(&["keygen"]);
     let keyid =
@@ -496,7 +496,7 @@ fn pair_whose_entry_could_not_be_printed_says_how_to_print_it() {
 }
 
 #[test]
-fn full_disk_keeps_private_key_and_names_the_way_to_its_public_half() {
+fn full_disk_keeps_private_key_and_hints_at_public_half() {
     let env = TestEnv::new();
     // One page is the private key's.
     let keygen = ["keygen", "--out", "small/key.pem"];

@@ -21,7 +21,7 @@ fn assert_silent(ran: &Ran) {
 }
 
 #[test]
-fn profile_that_is_a_link_out_of_its_folder_shows_no_line() {
+fn profile_symlink_out_of_folder_shows_no_line() {
     let env = TestEnv::new();
     fs_err::create_dir(env.path().join("home")).unwrap();
     symlink("../home/file", env.path().join("profiles/linked.toml")).unwrap();
@@ -60,7 +60,7 @@ fn number_of_linked_file_is_not_repeated() {
 }
 
 #[test]
-fn profile_that_is_a_link_within_its_folder_shows_its_lines() {
+fn profile_symlink_within_folder_shows_its_lines() {
     let env = TestEnv::new();
     env.write_profile("file", "replicaCuont = 1\n");
     symlink("file.toml", env.path().join("profiles/linked.toml")).unwrap();
@@ -71,7 +71,7 @@ fn profile_that_is_a_link_within_its_folder_shows_its_lines() {
 }
 
 #[test]
-fn sealed_file_that_is_a_link_out_of_the_folder_is_refused() {
+fn sealed_file_symlink_out_of_folder_is_refused() {
     let env = TestEnv::new();
     fs_err::write(env.path().join("outside.age"), "age-encryption.org/v1\n").unwrap();
     fs_err::create_dir(env.path().join("profiles/secrets")).unwrap();
@@ -104,7 +104,7 @@ fn assert_seen(ran: &Ran) {
 }
 
 #[test]
-fn control_characters_of_a_profile_are_escaped_in_every_output() {
+fn control_characters_of_profile_are_escaped_in_all_output() {
     let env = TestEnv::new();
     let unseen: String = UNSEEN.iter().filter(|c| **c != '\u{7f}').collect();
     env.write_profile("bad", &format!("extends = [\"web\"]\n\"key{unseen}\" = 1\npodAnnotations = {{ \"a{unseen}\" = \"b{unseen}\" }} # {unseen}\n"));
@@ -127,7 +127,7 @@ fn control_characters_of_a_profile_are_escaped_in_every_output() {
 }
 
 #[test]
-fn column_of_a_finding_behind_escaped_characters_is_that_of_the_file() {
+fn finding_column_after_escaped_characters_matches_file() {
     let env = TestEnv::new();
     env.write_profile("bad", "podAnnotations = { a = \"\u{200b}\u{200b}\" }\nserviceAccount = { annotations = { \"b\u{200b}\" = \"c\" }, creat = 1 }\n");
 

@@ -44,7 +44,7 @@ fn profiles_like_tiny(env: &TestEnv, number: usize) -> Vec<String> {
 
 fn listed(env: &TestEnv) -> Vec<String> {
     let text = fs_err::read_to_string(env.path().join("profiles/images.lock")).unwrap();
-    let lock = relay_bundle::images::lock::Lock::parse(&text).unwrap();
+    let lock = relay_bundle::images::lock::ImagesLock::parse(&text).unwrap();
     lock.profiles.iter().map(ToString::to_string).collect()
 }
 
@@ -84,7 +84,7 @@ fn lock_that_looks_nothing_up_reads_no_credentials() {
 }
 
 #[test]
-fn lock_that_is_a_link_out_of_the_folder_is_refused_unread() {
+fn lock_symlink_out_of_folder_is_refused_unread() {
     let env = TestEnv::new();
     env.write("secret", b"s3cr3t-s3cr3t = 1\n");
     std::os::unix::fs::symlink(env.path().join("secret"), env.path().join("profiles/images.lock"))
@@ -108,7 +108,7 @@ fn check_refuses_two_sources_of_one_name() {
     lock(&env, &[b"layer"]);
     let path = env.path().join("profiles/images.lock");
     let text = fs_err::read_to_string(&path).unwrap();
-    let mut lock = relay_bundle::images::lock::Lock::parse(&text).unwrap();
+    let mut lock = relay_bundle::images::lock::ImagesLock::parse(&text).unwrap();
     let (name, image) =
         lock.images.iter().next().map(|(name, image)| (name.clone(), image.clone())).unwrap();
     let other = format!("elsewhere.example/{}:{}", name.repository(), name.tag().unwrap());

@@ -42,7 +42,7 @@ fn check_of_locked_profile_builds_identical_bytes() {
 }
 
 #[test]
-fn locked_bundle_equals_what_the_source_gives_until_lock_changes() {
+fn locked_bundle_matches_source_until_lock_changes() {
     let (env, _) = signing();
     env.build(&[&ALL[..], &["--key", "key.pem"]].concat());
     let verify = ["verify", "all.tar", "--key", "key.pub.pem", "--rebuild", "tiny"];

@@ -114,7 +114,7 @@ fn pack_of_damaged_bundle_keeps_old_archive() {
 }
 
 #[test]
-fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anything_else() {
+fn pack_never_writes_into_store_or_bundle_or_over_other_file() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
     let copied =

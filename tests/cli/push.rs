@@ -1,6 +1,6 @@
 //! `push` before the first request to a registry: its refusals and messages.
 
-use relay_bundle::images::lock::{LOCK_FILE, Lock};
+use relay_bundle::images::lock::{ImagesLock, LOCK_FILE};
 use relay_bundle::images::platform::Platform;
 
 use crate::blobs::{lock, put, store};
@@ -27,7 +27,7 @@ fn side_container(image: &str) -> String {
 
 /// Locks `tiny` to these images, and builds an archive that carries them.
 fn archive_of(env: &TestEnv, named: &[(&str, &Image)]) {
-    let lock = Lock {
+    let lock = ImagesLock {
         platform: Platform::default(),
         profiles: [PROFILE.parse().unwrap()].into(),
         images: named.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
@@ -71,7 +71,7 @@ fn partly_from_the_site() -> TestEnv {
 }
 
 #[test]
-fn image_from_the_registry_in_the_manifests_is_refused_without_another_registry() {
+fn image_from_manifest_registry_needs_registry_option() {
     let ran = push(&partly_from_the_site(), "all.tar", &[]);
     refused(&ran, 2, &["r.example/own/side:1@sha256:", "--registry HOST[/PREFIX]"]);
     assert!(!ran.stderr.contains("claude-relay-service"), "{}", ran.stderr);
@@ -115,7 +115,7 @@ fn registry_of_another_form_is_refused() {
 }
 
 #[test]
-fn images_that_would_have_one_name_at_the_registry_are_refused() {
+fn images_colliding_at_registry_are_refused() {
     const OTHER: &str = "quay.io/wei-shaw/claude-relay-service:v1.1.314";
     let env = TestEnv::new();
     env.write_profile(PROFILE, &(side_container(OTHER) + TINY));
@@ -141,7 +141,7 @@ fn bundle_is_verified_before_anything_is_asked() {
 }
 
 #[test]
-fn part_of_an_archive_is_pushed_from_elsewhere_only_with_its_index() {
+fn part_option_is_refused_without_index_of_parts() {
     let ran = push(&carried(), "all.tar", &["--part", "x"]);
     refused(&ran, 2, &["--part requires an index of parts"]);
 }

@@ -13,6 +13,7 @@ use relay_bundle::trust::statement::Predicate;
 use serde_json::{Value, json};
 
 use crate::env::TestEnv;
+use crate::hostile::unlabelled;
 use crate::sealing::{
     SITE, days_from_now, envelope, key, policy, policy_grant, policy_key, read, set_mode, statement,
 };
@@ -354,7 +355,7 @@ fn append(entry: &Utf8Path, name: &str) {
 }
 
 #[test]
-fn every_reason_has_its_code_and_lets_nothing_out() {
+fn each_refusal_reason_has_code_and_emits_nothing() {
     for Case { code, prepare } in CASES {
         let env = TestEnv::new();
         env.trust_builder();
@@ -394,7 +395,7 @@ fn every_reason_has_its_code_and_lets_nothing_out() {
 }
 
 #[test]
-fn a_refusal_names_the_keys_that_were_found_and_those_that_were_expected() {
+fn refusal_names_found_and_expected_keys() {
     let env = TestEnv::new();
     let keys = ["builder", "approver", "gone"];
     let more = ["", "", "status = \"revoked\""];
@@ -435,7 +436,7 @@ fn a_refusal_names_the_keys_that_were_found_and_those_that_were_expected() {
 }
 
 #[test]
-fn the_expected_keys_are_named_also_where_no_signature_can_be_read() {
+fn expected_keys_are_named_even_without_readable_signature() {
     for attestation in [None, Some(&b"{}"[..])] {
         let env = TestEnv::new();
         env.trust_builder();
@@ -453,7 +454,7 @@ fn the_expected_keys_are_named_also_where_no_signature_can_be_read() {
 }
 
 #[test]
-fn every_command_that_refuses_a_bundle_says_why_with_a_code() {
+fn every_command_refusing_bundle_gives_reason_with_code() {
     let env = TestEnv::new();
     env.seal("web.tar", &["builder"], |_| {});
     env.ok(&["split", "web.tar", "--size", "4KiB"]);
@@ -485,7 +486,7 @@ fn every_command_that_refuses_a_bundle_says_why_with_a_code() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_medium_that_cannot_be_read_is_no_verdict() {
+fn unreadable_medium_gives_no_verdict() {
     let env = TestEnv::new();
     env.trust_builder();
     // The first bytes of a process's memory are unmapped: reading them is an I/O error.
@@ -507,7 +508,7 @@ fn codes_of_the_source() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_code_is_reached_has_a_remedy_and_is_documented() {
+fn every_code_is_reached_documented_and_has_remedy() {
     let mut codes = codes_of_the_source();
     assert!(codes.len() > 25 && codes.contains("TAMPERED"), "{codes:?}");
 
@@ -558,7 +559,7 @@ fn forbidden_object_is_neither_signed_nor_shown() {
 }
 
 #[test]
-fn text_of_a_hostile_bundle_reaches_the_terminal_harmless() {
+fn hostile_bundle_text_reaches_terminal_escaped() {
     let env = TestEnv::new();
     env.trust_builder();
     in_folder(&env, |entry| fs_err::write(entry.join("\u{1b}[31m\u{9b}2J"), "").unwrap());
@@ -568,12 +569,12 @@ fn text_of_a_hostile_bundle_reaches_the_terminal_harmless() {
 
         assert_eq!(ran.code, 3);
         assert!(ran.stderr.contains(r"\u{1b}[31m\u{9b}2J"), "{}", ran.stderr);
-        assert!((ran.stdout + &ran.stderr).chars().all(|c| c == '\n' || !c.is_control()));
+        assert!(unlabelled(&ran).chars().all(|c| c == '\n' || !c.is_control()));
     }
 }
 
 #[test]
-fn text_of_a_hostile_bundle_makes_no_line_of_its_own() {
+fn hostile_bundle_text_adds_no_line_of_its_own() {
     let env = TestEnv::new();
     env.trust_builder();
     let hostile = br#"{"a\nhint: all is well\u001b[31m":1}"#;
@@ -594,7 +595,7 @@ fn text_of_a_hostile_bundle_makes_no_line_of_its_own() {
 }
 
 #[test]
-fn a_site_of_the_policy_is_named_when_a_bundle_is_for_others() {
+fn policy_site_is_named_when_bundle_is_for_other_sites() {
     let env = TestEnv::new();
     env.trust_builder();
     env.seal("web.tar", &["builder"], |predicate| {
@@ -611,7 +612,7 @@ fn a_site_of_the_policy_is_named_when_a_bundle_is_for_others() {
 }
 
 #[test]
-fn a_code_is_explained_with_its_meaning_and_its_remedy_however_it_is_written() {
+fn code_in_any_case_is_explained_with_meaning_and_remedy() {
     let env = TestEnv::new();
     for known in CODES {
         for code in [known.code.to_owned(), known.code.to_ascii_lowercase()] {

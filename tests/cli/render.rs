@@ -6,7 +6,7 @@ use crate::env::TestEnv;
 
 /// `relay-bundle … | head -1`: the reader closes the pipe, which is not an error.
 #[test]
-fn a_broken_pipe_ends_quietly() {
+fn broken_pipe_ends_quietly() {
     let env = TestEnv::new();
     // More than a pipe holds, so that the writer is surely still writing.
     let mut many = String::new();
@@ -42,7 +42,7 @@ fn a_broken_pipe_ends_quietly() {
 }
 
 #[test]
-fn the_manifests_of_a_folder_are_those_of_stdout() {
+fn manifests_in_folder_match_stdout() {
     let env = TestEnv::new();
 
     let printed = env.ok(&["render", "web"]);
@@ -53,7 +53,7 @@ fn the_manifests_of_a_folder_are_those_of_stdout() {
 }
 
 #[test]
-fn a_folder_loses_what_is_no_longer_rendered_and_keeps_what_is_not_ours() {
+fn stale_manifests_are_removed_and_foreign_files_kept() {
     let env = TestEnv::new();
     env.write_profile(
         "less",
@@ -76,7 +76,7 @@ fn a_folder_loses_what_is_no_longer_rendered_and_keeps_what_is_not_ours() {
 }
 
 #[test]
-fn folder_that_two_render_into_at_once_holds_the_manifests_of_one() {
+fn folder_rendered_by_two_at_once_holds_manifests_of_one() {
     let env = TestEnv::new();
     env.write_profile(
         "less",
@@ -105,7 +105,7 @@ fn folder_that_two_render_into_at_once_holds_the_manifests_of_one() {
 }
 
 #[test]
-fn sidecar_listens_on_the_addresses_of_the_relay() {
+fn sidecar_listens_on_relay_addresses() {
     let env = TestEnv::new();
     env.write_profile(
         "sending",

@@ -92,7 +92,7 @@ fn problems(ran: &Ran) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_sealed_value_is_built_carried_and_opened_where_it_belongs() {
+fn sealed_value_is_built_carried_and_opened_where_it_belongs() {
     let env = place();
     seal(&env);
     let file = env.path().join("profiles/secrets/jwt.age");
@@ -124,7 +124,7 @@ fn a_sealed_value_is_built_carried_and_opened_where_it_belongs() {
 }
 
 #[test]
-fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
+fn missing_profile_entry_is_printed_and_fits() {
     let env = place();
 
     let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value");
@@ -225,7 +225,7 @@ fn encrypt_refuses_published_example_key() {
 }
 
 #[test]
-fn encrypt_takes_seal_recipients_and_leaves_the_recovery_key_out() {
+fn encrypt_uses_seal_recipients_without_recovery_key() {
     let env = place();
     web_with(&env, &format!("sealRecipients = [\"{}\"]", KEYS[0].1));
 
@@ -236,7 +236,7 @@ fn encrypt_takes_seal_recipients_and_leaves_the_recovery_key_out() {
 }
 
 #[test]
-fn encrypt_warns_when_it_seals_for_the_recovery_key() {
+fn encrypt_warns_when_sealing_for_recovery_key() {
     let env = place();
 
     let sealed = ok(&env, "secrets encrypt web config.jwtSecret --value-file value");
@@ -276,7 +276,7 @@ fn build_refuses_sealed_file_copied_from_another_site() {
 }
 
 #[test]
-fn file_of_another_site_is_not_replaced_and_help_names_one_of_its_own() {
+fn file_of_other_site_is_not_replaced_and_own_file_suggested() {
     let env = place();
     seal(&env);
     release(&env, "namespace = \"plant-8\"");
@@ -323,7 +323,7 @@ fn seal_recipient_named_after_sealing_is_told() {
 }
 
 #[test]
-fn a_file_is_replaced_only_on_request_and_a_value_asked_for_only_if_it_can_be_kept() {
+fn file_is_replaced_only_on_request_else_value_is_not_read() {
     let env = place();
     seal(&env);
     let file = env.path().join("profiles/secrets/jwt.age");
@@ -349,7 +349,7 @@ fn a_file_is_replaced_only_on_request_and_a_value_asked_for_only_if_it_can_be_ke
 }
 
 #[test]
-fn the_encryption_key_is_not_replaced_or_weak_without_a_word() {
+fn replaced_or_weak_encryption_key_is_warned_about() {
     let env = place();
     private(&env, "short", "too-short");
 
@@ -369,7 +369,7 @@ fn the_encryption_key_is_not_replaced_or_weak_without_a_word() {
 }
 
 #[test]
-fn a_value_comes_from_where_nobody_else_sees_it() {
+fn value_is_read_only_from_private_source() {
     let env = place();
     private(&env, "two", &format!("{VALUE}\n{VALUE}\n"));
     private(&env, "empty", "\n");
@@ -401,7 +401,7 @@ fn a_value_comes_from_where_nobody_else_sees_it() {
 }
 
 #[test]
-fn a_value_is_asked_for_twice_on_a_terminal_and_not_shown() {
+fn value_is_prompted_twice_on_terminal_and_not_shown() {
     let env = place();
     let Some(terminal) = Terminal::find() else { return };
     let type_in = |answers: &[&str], arguments: &str| {
@@ -420,7 +420,7 @@ fn a_value_is_asked_for_twice_on_a_terminal_and_not_shown() {
 }
 
 #[test]
-fn recipients_are_those_of_the_profile_unless_others_are_named() {
+fn recipients_are_those_of_profile_unless_given() {
     let env = place();
     env.write_profile("nobody", "extends = [\"web\"]\nrelease.recoveryRecipients = []\n");
     let sealed_for = |ran: &Ran| ran.json()["recipients"].clone();
@@ -440,7 +440,7 @@ fn recipients_are_those_of_the_profile_unless_others_are_named() {
 }
 
 #[test]
-fn keys_of_ssh_and_plugins_are_refused_and_a_private_key_is_not_repeated() {
+fn ssh_and_plugin_keys_are_refused_and_private_key_not_echoed() {
     let env = place();
     for (recipient, why) in [
         ("ssh-ed25519", "SSH keys are not supported"),
@@ -460,7 +460,7 @@ fn keys_of_ssh_and_plugins_are_refused_and_a_private_key_is_not_repeated() {
 }
 
 #[test]
-fn a_key_that_is_no_secret_of_the_profile_is_answered_with_those_that_are() {
+fn non_secret_key_is_answered_with_secret_keys_of_profile() {
     let env = place();
     for key in ["config.logLevel", "jwtSecret", "externalRedis.password"] {
         let ran = run(&env, &format!("secrets encrypt web {key} --value-file value"));

@@ -80,7 +80,7 @@ fn copy(from: &Utf8PathBuf, to: &Utf8PathBuf) {
 }
 
 #[test]
-fn a_statement_says_of_a_bundle_what_it_is_and_of_the_release_what_the_signer_wants() {
+fn statement_describes_bundle_and_release_terms_of_signer() {
     let bundles = Bundles::new();
     for (name, path) in bundles.all() {
         let more = ["--expires", "30d", "--site", "plant-7", "--site", "lab", "--json"];
@@ -120,7 +120,7 @@ fn a_statement_says_of_a_bundle_what_it_is_and_of_the_release_what_the_signer_wa
 }
 
 #[test]
-fn stdout_is_the_path_and_stderr_shows_what_is_signed_before_the_key_is_read() {
+fn stdout_is_path_and_stderr_shows_content_before_key_is_read() {
     let bundles = Bundles::new();
 
     let ran = bundles.sign("web.tar", "a.pem", &TERMS);
@@ -148,7 +148,7 @@ fn stdout_is_the_path_and_stderr_shows_what_is_signed_before_the_key_is_read() {
 }
 
 #[test]
-fn signers_in_any_order_give_the_same_bytes_wherever_the_bundle_lies() {
+fn signer_order_and_bundle_location_do_not_change_bytes() {
     let (one, other) = (Bundles::new(), Bundles::new());
     for ((name, path), (_, other_path)) in one.all().into_iter().zip(other.all()) {
         one.signs(name, "a.pem", &TERMS);
@@ -174,7 +174,7 @@ fn signers_in_any_order_give_the_same_bytes_wherever_the_bundle_lies() {
 }
 
 #[test]
-fn other_terms_than_those_of_the_statement_are_refused_and_the_same_ones_are_not() {
+fn differing_terms_are_refused_and_matching_ones_accepted() {
     let bundles = Bundles::new();
     bundles.signs(
         "web.tar",
@@ -203,7 +203,7 @@ fn other_terms_than_those_of_the_statement_are_refused_and_the_same_ones_are_not
 }
 
 #[test]
-fn resealing_says_whose_signatures_it_discards_and_what_becomes_less_strict() {
+fn reseal_names_discarded_signers_and_loosened_terms() {
     let bundles = Bundles::new();
     for (name, path) in bundles.all() {
         bundles.signs(
@@ -254,7 +254,7 @@ fn resealing_never_goes_back_by_accident() {
 }
 
 #[test]
-fn terms_that_no_verifier_should_meet_are_refused_before_anything_is_written() {
+fn unacceptable_terms_are_refused_before_any_write() {
     let bundles = Bundles::new();
     let before = fs_err::read(&bundles.archive).unwrap();
     let too_large = (SERIAL_MAX + 1).to_string();
@@ -278,7 +278,7 @@ fn terms_that_no_verifier_should_meet_are_refused_before_anything_is_written() {
 }
 
 #[test]
-fn the_time_of_repeated_builds_counts_only_beside_a_serial() {
+fn source_date_epoch_applies_only_with_serial() {
     let bundles = Bundles::new();
     let issued_with = |more: &[&str], epoch: &str| {
         let arguments = [&["sign", "web.tar", "--key", "a.pem", "--reseal"], more].concat();
@@ -298,7 +298,7 @@ fn the_time_of_repeated_builds_counts_only_beside_a_serial() {
 }
 
 #[test]
-fn further_signature_does_not_read_the_time_of_repeated_builds() {
+fn further_signature_ignores_source_date_epoch() {
     let bundles = Bundles::new();
     assert_eq!(bundles.sign("web.tar", "a.pem", &["--serial", "7"]).code, 0);
     let arguments = ["sign", "web.tar", "--key", "b.pem", "--serial", "7"];
@@ -307,7 +307,7 @@ fn further_signature_does_not_read_the_time_of_repeated_builds() {
 }
 
 #[test]
-fn what_a_verifier_would_refuse_is_not_signed() {
+fn bundle_that_verifier_would_refuse_is_not_signed() {
     let bundles = Bundles::new();
     for (name, path) in bundles.all() {
         if path.is_dir() {
@@ -328,7 +328,7 @@ fn what_a_verifier_would_refuse_is_not_signed() {
 }
 
 #[test]
-fn files_that_contradict_each_other_are_not_signed_although_every_digest_is_right() {
+fn contradicting_files_are_not_signed_despite_valid_digests() {
     let bundles = Bundles::new();
     let manifest = "manifests/07-svc-relay-claude-relay.yaml";
     let text = fs_err::read_to_string(bundles.folder.join(manifest)).unwrap();
@@ -353,7 +353,7 @@ fn files_that_contradict_each_other_are_not_signed_although_every_digest_is_righ
 }
 
 #[test]
-fn no_signature_is_added_to_a_statement_about_another_bundle_or_to_none() {
+fn statement_of_other_bundle_or_none_gets_no_signature() {
     let bundles = Bundles::new();
     bundles.signs("@web", "a.pem", &TERMS);
     let other = bundles.env.build(&["web", "--set", "replicaCount=2"]);
@@ -375,7 +375,7 @@ fn no_signature_is_added_to_a_statement_about_another_bundle_or_to_none() {
 }
 
 #[test]
-fn no_signature_is_added_to_a_statement_that_is_wrong_in_one_thing() {
+fn statement_wrong_in_any_field_gets_no_signature() {
     let bundles = Bundles::new();
     bundles.signs("folder/web", "a.pem", &TERMS);
     let (good, _) = signed(&bundles.folder, &[&bundles.a]);
@@ -420,7 +420,7 @@ fn no_signature_is_added_to_a_statement_that_is_wrong_in_one_thing() {
 }
 
 #[test]
-fn a_seventeenth_signature_is_refused() {
+fn seventeenth_signature_is_refused() {
     let bundles = Bundles::new();
     let names: Vec<String> = (10..27).map(|seed| format!("k{seed}.pem")).collect();
     for seed in 10..27 {
@@ -453,7 +453,7 @@ fn links_stay_and_modes_too() {
 }
 
 #[test]
-fn what_is_no_bundle_is_named_with_a_remedy() {
+fn non_bundle_is_reported_with_remedy() {
     let bundles = Bundles::new();
     fs_err::write(bundles.env.path().join("text.tar"), "text").unwrap();
     for (name, code, why) in [
@@ -471,7 +471,7 @@ fn what_is_no_bundle_is_named_with_a_remedy() {
 }
 
 #[test]
-fn a_key_must_be_named_in_one_way() {
+fn key_must_be_given_in_exactly_one_way() {
     let bundles = Bundles::new();
     for arguments in [
         vec!["sign", "web.tar"],
@@ -485,7 +485,7 @@ fn a_key_must_be_named_in_one_way() {
 }
 
 #[test]
-fn a_name_from_a_medium_forges_no_line_and_does_not_reach_the_terminal() {
+fn hostile_file_name_forges_no_line_and_is_escaped() {
     let bundles = Bundles::new();
     let name = "./a\u{9b}2J\u{202e}\nerror: forged\nsigned by everybody.tar";
     fs_err::copy(&bundles.archive, bundles.env.path().join(name)).unwrap();

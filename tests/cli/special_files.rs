@@ -31,7 +31,7 @@ fn precious(env: &TestEnv) -> Utf8PathBuf {
 }
 
 #[test]
-fn folders_of_the_store_that_are_links_are_refused_and_not_followed() {
+fn symlinked_store_folders_are_refused_and_not_followed() {
     for (name, commands) in [
         (".tmp", &[&["gc"][..], &["gc", "--dry-run"], &["build", "web"]][..]),
         (".pins", &[&["gc"]]),
@@ -61,7 +61,7 @@ fn folders_of_the_store_that_are_links_are_refused_and_not_followed() {
 }
 
 #[test]
-fn what_others_keep_among_the_work_folders_stays() {
+fn foreign_files_among_work_folders_are_kept() {
     let env = TestEnv::new();
     env.build(&["web"]);
     let tmp = env.path().join("bundles/.tmp");
@@ -83,7 +83,7 @@ fn what_others_keep_among_the_work_folders_stays() {
 }
 
 #[test]
-fn a_link_that_leads_in_a_circle_keeps_nothing_and_stops_nothing() {
+fn circular_symlink_does_not_stop_gc() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
     symlink("round", env.path().join("bundles/round")).unwrap();
@@ -95,7 +95,7 @@ fn a_link_that_leads_in_a_circle_keeps_nothing_and_stops_nothing() {
 }
 
 #[test]
-fn an_archive_replaces_nothing_but_an_archive() {
+fn archive_replaces_only_archive() {
     let env = TestEnv::new();
     let archive = env.path().join("ours.tar");
     env.build(&["web", "--archive", "ours.tar"]);
@@ -119,7 +119,7 @@ fn an_archive_replaces_nothing_but_an_archive() {
 }
 
 #[test]
-fn an_archive_does_not_belong_into_the_store() {
+fn archive_inside_store_is_refused() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
     let inside = entry.join("x.tar");
@@ -136,7 +136,7 @@ fn an_archive_does_not_belong_into_the_store() {
 }
 
 #[test]
-fn a_pipe_in_place_of_a_file_is_refused_instead_of_waited_for() {
+fn pipe_in_place_of_file_is_refused_without_waiting() {
     let env = TestEnv::new();
     for name in ["profiles/piped.toml", "profiles/piped.age", "values.yaml"] {
         pipe(&env.path().join(name));
@@ -157,7 +157,7 @@ fn a_pipe_in_place_of_a_file_is_refused_instead_of_waited_for() {
 }
 
 #[test]
-fn named_pipe_in_place_of_a_bundle_is_refused_instead_of_waited_for() {
+fn pipe_in_place_of_bundle_is_refused_without_waiting() {
     let env = TestEnv::new();
     env.build(&["web", "--archive", "web.tar"]);
     write_pair(env.path(), "ours", 1);
@@ -193,7 +193,7 @@ fn named_pipe_in_place_of_a_bundle_is_refused_instead_of_waited_for() {
 }
 
 #[test]
-fn pipe_without_a_writer_is_waited_for_ten_seconds() {
+fn pipe_without_writer_is_awaited_for_ten_seconds() {
     let env = TestEnv::new();
     fs_err::write(env.path().join("pass"), "a long and unusual passphrase").unwrap();
     fs_err::set_permissions(env.path().join("pass"), Permissions::from_mode(0o600)).unwrap();
@@ -223,7 +223,7 @@ fn pipe_without_a_writer_is_waited_for_ten_seconds() {
 }
 
 #[test]
-fn slow_writer_of_a_pipe_is_waited_for_longer() {
+fn slow_writer_of_pipe_is_awaited_longer() {
     let env = TestEnv::new();
     pipe(&env.path().join("named"));
     fs_err::set_permissions(env.path().join("named"), Permissions::from_mode(0o600)).unwrap();
@@ -236,7 +236,7 @@ fn slow_writer_of_a_pipe_is_waited_for_longer() {
 }
 
 #[test]
-fn device_in_place_of_a_bundle_is_refused_instead_of_read() {
+fn device_in_place_of_bundle_is_refused_without_reading() {
     let env = TestEnv::new();
     write_pair(env.path(), "ours", 1);
     for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
@@ -255,7 +255,7 @@ fn device_in_place_of_a_bundle_is_refused_instead_of_read() {
 }
 
 #[test]
-fn a_pipe_in_place_of_the_lock_is_refused_instead_of_waited_for() {
+fn pipe_in_place_of_lock_is_refused_without_waiting() {
     let env = TestEnv::new();
     env.build(&["web"]);
     let lock = env.path().join("bundles/.lock");
@@ -271,7 +271,7 @@ fn a_pipe_in_place_of_the_lock_is_refused_instead_of_waited_for() {
 }
 
 #[test]
-fn what_is_no_profile_by_its_name_is_not_built_with_all() {
+fn file_without_profile_name_is_skipped_by_build_all() {
     let env = TestEnv::new();
     for name in [".#dev", "web~", "Copy of web"] {
         env.write_profile(name, "not = a profile");
@@ -283,7 +283,7 @@ fn what_is_no_profile_by_its_name_is_not_built_with_all() {
 }
 
 #[test]
-fn private_key_in_place_of_an_archive_is_not_shown() {
+fn private_key_in_place_of_archive_is_not_shown() {
     let env = TestEnv::new();
     let key = relay_bundle::trust::key::PrivateKey::from_seed(&[9; 32]).to_pem();
     fs_err::write(env.path().join("key.pem"), [key.as_str(), &"x".repeat(600)].concat()).unwrap();

@@ -53,7 +53,7 @@ fn default_path(env: &TestEnv) -> Utf8PathBuf {
 // --- recorded ---
 
 #[test]
-fn what_was_recorded_is_a_floor_and_only_what_was_recorded() {
+fn only_recorded_bundle_sets_minimum_serial() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     let verify = &RECORD[..4];
@@ -111,7 +111,7 @@ fn trust_at(env: &TestEnv, name: &str, target: &str) {
 }
 
 #[test]
-fn naming_the_site_and_the_cluster_forgets_no_floor() {
+fn naming_site_and_cluster_keeps_minimum_serials() {
     let env = trusting();
     trust_at(&env, "anywhere.toml", "");
     let uid = "clusterUid = \"0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d\"";
@@ -141,7 +141,7 @@ fn naming_the_site_and_the_cluster_forgets_no_floor() {
 }
 
 #[test]
-fn first_bundle_of_a_site_names_what_was_recorded_for_another_one() {
+fn first_bundle_of_site_names_minimum_serial_of_other_site() {
     let env = trusting();
     trust_at(&env, "other.toml", "[target]\nsite = \"plant-8\"\n");
     seal(&env, "web.tar", 42);
@@ -158,7 +158,7 @@ fn first_bundle_of_a_site_names_what_was_recorded_for_another_one() {
 }
 
 #[test]
-fn floor_that_still_counts_after_a_reset_is_named() {
+fn minimum_serial_still_applying_after_reset_is_named() {
     let env = trusting();
     trust_at(&env, "anywhere.toml", "");
     seal(&env, "web.tar", 42);
@@ -193,7 +193,7 @@ fn lock_that_is_held_for_long_is_told() {
 }
 
 #[test]
-fn the_state_is_where_the_user_or_the_option_says() {
+fn state_is_stored_where_user_or_option_says() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     let run = |variables: &[(&str, &str)], more: &[&str]| {
@@ -231,7 +231,7 @@ fn the_state_is_where_the_user_or_the_option_says() {
 // --- refused ---
 
 #[test]
-fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
+fn damaged_or_exposed_state_is_error_not_empty_state() {
     type Harm = fn(&Utf8Path);
     let table: [(&str, Harm); 9] = [
         ("is damaged", |path| fs_err::write(path, "").unwrap()),
@@ -279,7 +279,7 @@ fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
 }
 
 #[test]
-fn a_lock_that_is_no_file_is_not_followed() {
+fn symlinked_lock_is_refused_and_not_followed() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     fs_err::create_dir_all(default_path(&env).parent().unwrap()).unwrap();
@@ -298,7 +298,7 @@ fn a_lock_that_is_no_file_is_not_followed() {
 }
 
 #[test]
-fn a_read_only_state_is_enough_to_verify() {
+fn read_only_state_suffices_to_verify() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     env.ok(&RECORD);
@@ -312,7 +312,7 @@ fn a_read_only_state_is_enough_to_verify() {
 // --- crowds and kills ---
 
 #[test]
-fn whoever_records_at_once_neither_loses_nor_lowers_a_floor() {
+fn concurrent_recording_never_loses_or_lowers_minimum_serial() {
     let env = trusting();
     let entry = env.build(&["dev"]);
     env.seal_entry(&entry, "dev.tar", &["builder"], |predicate| predicate.serial = 7);
@@ -363,7 +363,7 @@ const CHANGES: [&str; 10] = [
 ];
 
 #[test]
-fn a_kill_at_any_change_leaves_the_old_state_or_the_new_one() {
+fn kill_at_any_change_leaves_old_or_new_state() {
     let Some(strace) = find("strace", "strace") else { return };
     let env = trusting();
     seal(&env, "old.tar", 41);
@@ -424,7 +424,7 @@ fn a_kill_at_any_change_leaves_the_old_state_or_the_new_one() {
 // --- shown and reset ---
 
 #[test]
-fn a_floor_is_shown_and_reset_with_a_line_about_it() {
+fn minimum_serial_is_shown_and_reset_with_message() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     env.ok(&RECORD);
@@ -459,7 +459,7 @@ fn a_floor_is_shown_and_reset_with_a_line_about_it() {
 }
 
 #[test]
-fn a_reset_asks_on_a_terminal() {
+fn reset_asks_for_confirmation_on_terminal() {
     let Some(script) = find("script", "bsdutils") else { return };
     let env = trusting();
     seal(&env, "web.tar", 42);
@@ -490,7 +490,7 @@ fn a_reset_asks_on_a_terminal() {
 }
 
 #[test]
-fn another_floor_than_the_named_one_is_not_reset() {
+fn reset_of_other_place_or_with_bad_reason_is_refused() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     env.ok(&RECORD);
@@ -513,7 +513,7 @@ fn another_floor_than_the_named_one_is_not_reset() {
 }
 
 #[test]
-fn the_state_as_json_has_the_documented_shape() {
+fn state_json_has_documented_shape() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     let nothing = env.run(&["state", "show", "--json"]);
@@ -549,7 +549,7 @@ fn the_state_as_json_has_the_documented_shape() {
 }
 
 #[test]
-fn a_floor_from_the_future_stops_everything_until_it_is_reset() {
+fn future_minimum_serial_blocks_bundles_until_reset() {
     let env = trusting();
     // Clocks may differ by up to a day.
     let issued = days_from_now(1);

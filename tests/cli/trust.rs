@@ -53,7 +53,7 @@ fn policy(env: &TestEnv) -> String {
 }
 
 #[test]
-fn a_policy_grows_from_nothing_to_one_that_lets_two_holders_sign() {
+fn policy_grows_from_empty_until_two_holders_can_sign() {
     let env = with_keys(&["builder", "approver", "auditor"]);
     let uid = "0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d";
     env.ok(&["trust", "init", "--site", "plant-7", "--max-age-days", "180", "--cluster-uid", uid]);
@@ -82,7 +82,7 @@ fn a_policy_grows_from_nothing_to_one_that_lets_two_holders_sign() {
 }
 
 #[test]
-fn what_was_written_by_hand_stays_and_so_do_mode_and_link() {
+fn handwritten_text_mode_and_link_of_policy_are_kept() {
     let env = with_keys(&["builder"]);
     env.ok(&["trust", "init", "--out", "real.toml"]);
     let by_hand =
@@ -99,7 +99,7 @@ fn what_was_written_by_hand_stays_and_so_do_mode_and_link() {
 }
 
 #[test]
-fn what_would_make_no_policy_is_refused_and_nothing_is_written() {
+fn invalid_policy_change_is_refused_and_nothing_written() {
     let env = with_keys(&["builder"]);
     env.ok(&["trust", "init"]);
     add_key(&env, "builder");
@@ -139,7 +139,7 @@ fn what_would_make_no_policy_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn a_policy_that_others_can_change_is_neither_shown_nor_extended() {
+fn policy_writable_by_others_is_neither_shown_nor_extended() {
     let env = with_keys(&["builder"]);
     env.ok(&["trust", "init"]);
     set_mode(&env.path().join("trust.toml"), 0o664);
@@ -178,7 +178,7 @@ fn findings_and_policies_are_data_too() {
 }
 
 #[test]
-fn a_number_that_must_not_be_zero_is_asked_for_in_plain_words() {
+fn invalid_positive_number_is_rejected_in_plain_words() {
     let env = TestEnv::new();
     for number in ["0", "-1", "two", "1.5"] {
         for arguments in [

@@ -1,8 +1,6 @@
 //! `verify`: accepted bundles, the report, and the emitted manifests.
 
-use std::collections::BTreeSet;
-
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use crate::env::TestEnv;
@@ -22,7 +20,7 @@ fn with<'a>(start: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_report_tells_who_vouches_for_what_by_which_right() {
+fn report_shows_signers_content_and_matching_grant() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |predicate| {
         predicate.serial = 42;
@@ -57,7 +55,7 @@ fn the_report_tells_who_vouches_for_what_by_which_right() {
 }
 
 #[test]
-fn an_archive_a_pipe_a_folder_and_an_entry_of_the_store_are_the_same_bundle() {
+fn archive_pipe_folder_and_store_entry_are_same_bundle() {
     let env = trusting();
     let archive = env.seal("web.tar", &["builder"], |_| {});
     let folder = env.build(&["web"]);
@@ -97,7 +95,7 @@ fn an_archive_a_pipe_a_folder_and_an_entry_of_the_store_are_the_same_bundle() {
 }
 
 #[test]
-fn the_report_as_json_has_the_documented_shape() {
+fn json_report_has_documented_shape() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |predicate| predicate.serial = 42);
 
@@ -131,7 +129,7 @@ fn the_report_as_json_has_the_documented_shape() {
 }
 
 #[test]
-fn verify_and_inspect_show_what_reaches_beyond_the_namespace() {
+fn verify_and_inspect_show_reach_beyond_namespace() {
     let env = trusting();
     let snippet = "\"nginx.org/location-snippets\" = \"set $token x; return 200;\"";
     env.write_profile(
@@ -172,7 +170,7 @@ fn bundle_that_stays_in_its_namespace_is_said_to() {
 }
 
 #[test]
-fn a_single_key_is_trusted_for_anything_and_the_report_says_what_that_leaves_out() {
+fn single_key_is_trusted_for_all_and_unchecked_parts_are_named() {
     let env = TestEnv::new();
     env.seal("web.tar", &["builder"], |predicate| {
         predicate.sites.insert("elsewhere".parse().unwrap());
@@ -204,7 +202,7 @@ fn nobody_is_trusted_on_first_use() {
 }
 
 #[test]
-fn what_is_asked_for_without_sense_is_refused() {
+fn meaningless_arguments_are_refused() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
     env.write("key.pem", key("builder").public().to_pem());
@@ -231,7 +229,18 @@ fn what_is_asked_for_without_sense_is_refused() {
 }
 
 #[test]
-fn an_audit_of_another_time_says_so() {
+fn record_is_skipped_if_cluster_is_not_compared() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+
+    let ran = env.run(&with(&VERIFY, &["--record", "--live", "--kubeconfig", "none.yaml"]));
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+    assert!(!env.path().join(".local").exists(), "nothing is recorded");
+}
+
+#[test]
+fn audit_at_other_time_is_reported_as_such() {
     let env = trusting();
     let issued = days_from_now(-400);
     env.seal("web.tar", &["builder"], |predicate| predicate.issued = issued);
@@ -250,7 +259,7 @@ fn an_audit_of_another_time_says_so() {
 }
 
 #[test]
-fn an_archive_in_parts_is_verified_without_joining_it_and_a_bad_part_is_named() {
+fn archive_in_parts_is_verified_unjoined_and_bad_part_is_named() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
     env.ok(&["split", "web.tar", "--size", "8KiB", "--out", "."]);
@@ -282,7 +291,7 @@ fn an_archive_in_parts_is_verified_without_joining_it_and_a_bad_part_is_named() 
 // --- the files that decide ---
 
 #[test]
-fn a_policy_or_a_key_that_others_can_change_is_refused() {
+fn policy_or_key_writable_by_others_is_refused() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
     env.write("key.pem", key("builder").public().to_pem());
@@ -307,7 +316,7 @@ fn a_policy_or_a_key_that_others_can_change_is_refused() {
 }
 
 #[test]
-fn a_policy_of_another_user_is_refused() {
+fn policy_of_other_user_is_refused() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
     let policy = env.path().join("trust.toml");
@@ -327,7 +336,7 @@ fn a_policy_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_mistake_in_a_policy_is_told_with_file_and_line() {
+fn policy_error_is_reported_with_file_and_line() {
     let env = TestEnv::new();
     env.seal("web.tar", &["builder"], |_| {});
     let key = policy_key("builder", "");
@@ -370,7 +379,7 @@ fn a_mistake_in_a_policy_is_told_with_file_and_line() {
 }
 
 #[test]
-fn a_private_key_and_a_policy_are_no_key_to_trust() {
+fn private_key_and_policy_are_refused_as_trusted_key() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
     let table = [
@@ -399,32 +408,46 @@ fn a_private_key_and_a_policy_are_no_key_to_trust() {
 
 // --- handed out ---
 
-/// Returns the manifests of a folder, in the order of their names.
-fn documents(folder: &Utf8Path) -> String {
-    let files =
-        folder.join("manifests").read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
-    let files: BTreeSet<Utf8PathBuf> = files.collect();
-    files
-        .iter()
-        .flat_map(|file| ["---\n".to_owned(), fs_err::read_to_string(file).unwrap()])
-        .collect()
+/// Returns the manifests of a folder, in the order that `inspect` shows.
+fn documents(env: &TestEnv, folder: &Utf8Path) -> String {
+    let inspected = env.run(&["inspect", &format!("{folder}/"), "--json"]).json();
+    let objects = inspected["objects"].as_array().unwrap();
+    let files = objects.iter().map(|object| folder.join(object["file"].as_str().unwrap()));
+    files.flat_map(|file| ["---\n".to_owned(), fs_err::read_to_string(file).unwrap()]).collect()
 }
 
 #[test]
-fn emitted_are_the_verified_bytes_in_apply_order_and_nothing_else() {
+fn emit_writes_only_verified_bytes_in_apply_order() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
 
     let ran = env.run(&with(&VERIFY, &["--emit", "--secrets-exist"]));
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout == documents(&env.build(&["web"])), "{}", ran.stdout);
+    assert!(ran.stdout == documents(&env, &env.build(&["web"])), "{}", ran.stdout);
     assert!(ran.stdout == env.ok(&["render", "web"]), "{}", ran.stdout);
     assert!(ran.stderr.starts_with("verified    web.tar\n"), "{}", ran.stderr);
 }
 
+/// The file of `relay-blocked` comes before that of `relay`, because `-` comes before `.`.
 #[test]
-fn manifests_whose_secrets_nobody_made_are_not_emitted() {
+fn emitted_and_rendered_manifests_have_order_of_inspect() {
+    let env = trusting();
+    env.write_profile(
+        "web",
+        "extends = [\"base\"]\nredis.auth.enabled = true\nserviceMonitor.enabled = true\n",
+    );
+    env.seal("web.tar", &["builder"], |_| {});
+    let wanted = documents(&env, &env.build(&["web"]));
+
+    let emitted = env.run(&with(&VERIFY, &["--emit", "--secrets-exist"])).stdout;
+
+    assert!(emitted == wanted, "{emitted}");
+    assert!(env.ok(&["render", "web"]) == wanted);
+}
+
+#[test]
+fn manifests_needing_uncreated_secrets_are_not_emitted() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
 
@@ -439,7 +462,7 @@ fn manifests_whose_secrets_nobody_made_are_not_emitted() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn closed_reader_is_not_failure() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
@@ -491,7 +514,7 @@ fn kubectl_reads_what_is_emitted() {
 // --- rebuilt ---
 
 #[test]
-fn a_bundle_is_compared_with_what_the_source_gives() {
+fn bundle_is_compared_with_rebuild_from_source() {
     let env = trusting();
     env.seal("web.tar", &["builder"], |_| {});
     let rebuild = with(&VERIFY, &["--rebuild", "web"]);

@@ -103,7 +103,7 @@ fn of(seen: &Seen, method: &str, part: &str) -> bool {
 }
 
 #[test]
-fn remove_refuses_while_an_adoption_is_unfinished() {
+fn remove_is_refused_while_adoption_is_unfinished() {
     let is_it = |seen: &Seen| of(seen, "PATCH", "/deployments/");
     let Some((helm, _, _)) = interrupted("abandon-refused", is_it) else { return };
     let before = helm.site.versions();
@@ -136,7 +136,7 @@ fn remove_refuses_while_an_adoption_is_unfinished() {
 }
 
 #[test]
-fn abandon_without_an_adoption_is_refused() {
+fn abandon_without_adoption_is_refused() {
     let Some(site) = crate::site::Site::new("abandon-nothing") else { return };
     site.applied(&site.build("dev", &[]), &[]);
 
@@ -147,7 +147,7 @@ fn abandon_without_an_adoption_is_refused() {
 }
 
 #[test]
-fn adoption_that_has_only_begun_is_abandoned_and_upgraded_by_helm() {
+fn abandon_of_just_begun_adoption_lets_helm_upgrade() {
     let is_it = |seen: &Seen| of(seen, "PUT", "/services/");
     let Some((helm, _, before)) = interrupted("abandon-begun", is_it) else { return };
 
@@ -159,7 +159,7 @@ fn adoption_that_has_only_begun_is_abandoned_and_upgraded_by_helm() {
 }
 
 #[test]
-fn adoption_without_stateful_set_is_abandoned_with_its_pod_and_upgraded_by_helm() {
+fn abandon_without_statefulset_keeps_pod_and_lets_helm_upgrade() {
     let is_it = |seen: &Seen| of(seen, "PATCH", "/statefulsets/");
     let Some((helm, _, before)) = interrupted("abandon-orphan", is_it) else { return };
     assert!(!helm.site.plane.has("abandon-orphan", "statefulset/claude-relay-redis"));
@@ -172,7 +172,7 @@ fn adoption_without_stateful_set_is_abandoned_with_its_pod_and_upgraded_by_helm(
 }
 
 #[test]
-fn adoption_with_the_bundles_redis_is_abandoned_and_uninstalled_by_helm() {
+fn abandon_with_redis_of_bundle_lets_helm_uninstall() {
     let is_it = |seen: &Seen| of(seen, "PATCH", "/deployments/");
     let Some((helm, _, before)) = interrupted("abandon-redis", is_it) else { return };
 
@@ -203,7 +203,7 @@ fn adoption_that_prunes_is_abandoned_and_begun_again() {
 }
 
 #[test]
-fn adoption_that_lacks_only_the_records_is_abandoned_and_upgraded_by_helm() {
+fn abandon_of_adoption_lacking_only_records_lets_helm_upgrade() {
     let is_it = |seen: &Seen| of(seen, "POST", "/secrets");
     let Some((helm, _, before)) = interrupted("abandon-records", is_it) else { return };
 
@@ -269,7 +269,7 @@ fn release_that_would_start_with_another_key_is_not_given_back() {
 }
 
 #[test]
-fn what_is_left_of_a_release_without_records_is_listed() {
+fn remnants_of_release_without_records_are_listed() {
     let is_it = |seen: &Seen| of(seen, "PATCH", "/statefulsets/");
     let Some((helm, _, _)) = interrupted("abandon-unrecorded", is_it) else { return };
     helm.site.plane.kubectl(&["-n", "abandon-unrecorded", "delete", "secret", "-l", "owner=helm"]);

@@ -35,7 +35,7 @@ fn uid(helm: &Helm, object: &str) -> String {
 }
 
 #[test]
-fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() {
+fn release_is_adopted_with_keys_and_volume_leaving_helm_nothing() {
     let Some(helm) = Helm::install("adopt-whole", &[ADMIN, "storage.data.external.enabled=true"])
     else {
         return;
@@ -125,7 +125,7 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
 }
 
 #[test]
-fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_chooses() {
+fn newer_stored_key_is_not_taken_without_operator_choice() {
     let Some((helm, running, stored)) = with_newer_key("adopt-newer") else { return };
     let site = &helm.site;
     let bundle = helm.build(&[]);
@@ -171,7 +171,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
 }
 
 #[test]
-fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
+fn running_key_becomes_generated_key_of_bundle() {
     let Some((helm, running, _)) = with_newer_key("adopt-own-key") else { return };
     let site = &helm.site;
     helm.build_with_own_keys();
@@ -235,7 +235,7 @@ fn redis_is_made_again_only_with_consent() {
 }
 
 #[test]
-fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() {
+fn unadoptable_release_is_refused_with_remedy_before_write() {
     let Some(helm) = Helm::install("adopt-refused", &[ADMIN, "fullnameOverride=claude-relay"])
     else {
         return;
@@ -286,7 +286,7 @@ fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() 
 }
 
 #[test]
-fn a_release_that_is_not_deployed_or_not_there_is_refused() {
+fn undeployed_or_missing_release_is_refused() {
     let Some(helm) = Helm::install("adopt-state", &[ADMIN]) else { return };
     let site = &helm.site;
     let bundle = helm.build(&[]);
@@ -334,7 +334,7 @@ fn a_release_that_is_not_deployed_or_not_there_is_refused() {
 }
 
 #[test]
-fn an_adoption_that_did_not_come_to_its_end_goes_on() {
+fn unfinished_adoption_is_resumed() {
     // Older Helm versions did not use server-side apply.
     let Some(helm) = Helm::install("adopt-again", &[ADMIN]) else { return };
     let site = &helm.site;
@@ -388,7 +388,7 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
 }
 
 #[test]
-fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
+fn redis_of_other_name_ends_before_bundle_redis_uses_volume() {
     let Some(helm) = Helm::install("adopt-renamed", &[ADMIN, "redis.fullnameOverride=store"])
     else {
         return;
@@ -414,7 +414,7 @@ fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
 }
 
 #[test]
-fn replicas_never_drop_when_the_bundle_has_an_autoscaler_and_the_release_had_none() {
+fn replicas_never_drop_when_bundle_adds_autoscaler() {
     let Some(helm) = Helm::install("adopt-scaled", &[ADMIN, "replicaCount=3"]) else { return };
     let site = &helm.site;
     let bundle = helm.build(&[

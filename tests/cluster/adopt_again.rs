@@ -28,7 +28,7 @@ fn adopt_through(
 }
 
 #[test]
-fn what_is_refused_after_the_preparation_is_not_said_to_have_changed_nothing() {
+fn late_refusal_does_not_claim_nothing_was_changed() {
     let Some(helm) = Helm::install("adopt-refused-late", &[ADMIN]) else { return };
     let bundle = helm.build(&[]);
 
@@ -53,7 +53,7 @@ fn what_is_refused_after_the_preparation_is_not_said_to_have_changed_nothing() {
 }
 
 #[test]
-fn a_field_that_somebody_has_taken_since_the_plan_was_approved_is_not_taken_back() {
+fn field_taken_by_other_manager_after_approval_is_not_retaken() {
     let Some(helm) = Helm::install("adopt-taken-late", &[ADMIN]) else { return };
     let bundle = helm.build(&[]);
     let plane = helm.site.plane;

@@ -85,12 +85,12 @@ fn adopt_with_kills(namespace: &str, step: usize) {
 }
 
 #[test]
-fn an_adoption_that_is_killed_again_and_again_loses_nothing_and_comes_to_its_end() {
+fn repeatedly_killed_adoption_loses_nothing_and_finishes() {
     adopt_with_kills("adopt-killed", 2);
 }
 
 #[test]
 #[ignore = "some dozen runs, some minutes"]
-fn an_adoption_may_be_killed_at_every_write() {
+fn adoption_survives_kill_at_every_write() {
     adopt_with_kills("adopt-killed-all", 1);
 }

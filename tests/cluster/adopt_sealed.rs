@@ -22,7 +22,7 @@ fn seal(helm: &Helm, value: &str, more: &[&str]) {
 }
 
 #[test]
-fn a_sealed_key_is_taken_if_it_is_the_one_that_runs() {
+fn sealed_key_is_taken_if_it_matches_running_key() {
     let Some(helm) = Helm::install("adopt-sealed", &[ADMIN]) else { return };
     let site = &helm.site;
     write_private(&site.path().join("key"), KEYS[0].0);

@@ -23,7 +23,7 @@ fn disturbed(
 }
 
 #[test]
-fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
+fn apply_waits_for_adoption_and_recreated_objects_are_owned() {
     let Some(helm) = Helm::install("adopt-unfinished", &[ADMIN]) else { return };
     let site = &helm.site;
     let bundle = helm.build(&[]);
@@ -95,7 +95,7 @@ fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
 }
 
 #[test]
-fn an_adoption_is_not_finished_while_helm_has_records_or_until_it_sees_that_they_are_gone() {
+fn adoption_is_unfinished_until_it_sees_helm_records_gone() {
     let Some(helm) = Helm::install("adopt-records-left", &[ADMIN]) else { return };
     let site = &helm.site;
     let bundle = helm.build(&[]);

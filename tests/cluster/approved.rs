@@ -12,7 +12,7 @@ fn hash(site: &Site, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_plan_that_was_approved_is_carried_out_and_another_one_is_shown() {
+fn approved_plan_is_executed_and_other_plan_is_shown() {
     let Some(site) = Site::new("approved") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let next = site.build("dev", &["config.logLevel=\"info\""]);

@@ -50,7 +50,7 @@ fn with_live_uids(site: &Site, generation: &str) -> String {
 }
 
 #[test]
-fn earlier_installation_is_read_upgraded_rolled_back_and_removed() {
+fn old_installation_is_read_upgraded_rolled_back_and_removed() {
     let Some(site) = left_behind() else { return };
     let call = |arguments: &[&str]| site.call(&[arguments, &["-n", NAMESPACE]].concat());
     let trusted = ["--trust", "trust.toml"];

@@ -56,7 +56,7 @@ fn is_namespace(seen: &Seen) -> bool {
 }
 
 #[test]
-fn whoever_comes_while_another_writes_is_told_who_it_is_and_writes_nothing() {
+fn second_writer_is_told_lock_holder_and_writes_nothing() {
     let Some(site) = Site::new("second") else { return };
     let site = site.with_namespace();
     let first = site.build("dev", &[]);
@@ -99,7 +99,7 @@ fn whoever_comes_while_another_writes_is_told_who_it_is_and_writes_nothing() {
 }
 
 #[test]
-fn of_two_runs_that_begin_at_once_one_goes_first_and_the_writes_of_two_never_mix() {
+fn concurrent_runs_are_serialized_without_mixed_writes() {
     let Some(site) = Site::new("at-once") else { return };
     for round in 0..4 {
         let build = |name: &str| {
@@ -126,7 +126,7 @@ fn of_two_runs_that_begin_at_once_one_goes_first_and_the_writes_of_two_never_mix
 }
 
 #[test]
-fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_over() {
+fn stalled_run_stops_writing_and_next_run_takes_over() {
     let Some(site) = Site::new("stopped") else { return };
     let bundle = site.build("dev", &[]);
     let proxy = Proxy::before(site.plane, |seen| match seen {

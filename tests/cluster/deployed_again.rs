@@ -36,7 +36,7 @@ fn change_trust(site: &Site, change: impl Fn(&str) -> String) {
 }
 
 #[test]
-fn deployed_content_is_applied_below_what_was_accepted_and_repairs() {
+fn deployed_content_is_applied_below_accepted_and_repairs() {
     let Some((site, good)) = with_failed_upgrade("again") else { return };
     roll_back(&site);
     let before = accepted(&site);
@@ -56,7 +56,7 @@ fn deployed_content_is_applied_below_what_was_accepted_and_repairs() {
 }
 
 #[test]
-fn deployed_content_is_applied_over_an_upgrade_that_failed() {
+fn deployed_content_is_applied_over_failed_upgrade() {
     let Some((site, good)) = with_failed_upgrade("again-pending") else { return };
     let before = accepted(&site);
 
@@ -74,7 +74,7 @@ fn deployed_content_is_applied_over_an_upgrade_that_failed() {
 }
 
 #[test]
-fn the_record_alone_refuses_other_content_and_not_what_is_deployed() {
+fn record_alone_refuses_other_but_not_deployed_content() {
     let Some((site, good)) = with_failed_upgrade("again-record") else { return };
     let kept = site.path().join("good.tar");
     fs_err::rename(&good, &kept).unwrap();
@@ -111,7 +111,7 @@ fn deployed_content_is_applied_when_it_has_expired() {
 }
 
 #[test]
-fn deployed_content_that_is_revoked_or_below_min_serial_is_refused() {
+fn deployed_content_revoked_or_below_minimum_is_refused() {
     let Some((site, good)) = with_failed_upgrade("again-revoked") else { return };
     roll_back(&site);
     let plain = fs_err::read_to_string(site.path().join("trust.toml")).unwrap();
@@ -144,7 +144,7 @@ fn printed<'a>(text: &'a str, words: &str) -> &'a str {
 }
 
 #[test]
-fn a_lost_installation_comes_back_with_the_printed_reset_line() {
+fn lost_installation_is_restored_with_printed_reset_command() {
     let Some((site, good)) = with_failed_upgrade("again-lost") else { return };
     site.takes_away_what_pods_name();
     site.plane.kubectl(&["delete", "namespace", "again-lost"]);

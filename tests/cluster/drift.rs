@@ -39,7 +39,7 @@ fn told(ran: &Ran) -> Vec<String> {
 }
 
 #[test]
-fn what_was_edited_added_or_deleted_by_hand_is_named_with_who_did_it() {
+fn manual_edits_additions_and_deletions_are_named_with_manager() {
     let Some(site) = Site::new("drift") else { return };
     let settings = [
         "replicaCount=2",
@@ -92,7 +92,7 @@ fn what_was_edited_added_or_deleted_by_hand_is_named_with_who_did_it() {
 }
 
 #[test]
-fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the_bundle_has_not() {
+fn replaced_config_and_objects_beyond_bundle_are_drift() {
     let Some(site) = Site::new("drift-config") else { return };
     let (first, second) =
         (site.build("dev", &[]), site.build("dev", &["serviceAccount.name=\"own\""]));
@@ -130,7 +130,7 @@ fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the
 }
 
 #[test]
-fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
+fn unverified_or_wrong_target_bundle_is_not_compared() {
     let Some(site) = Site::new("drift-refused") else { return };
     let bundle = site.build("dev", &[]);
     let ran = verify(&site, bundle.as_str());
@@ -147,7 +147,7 @@ fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
 }
 
 #[test]
-fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else_comes_in_for_it() {
+fn rolled_back_installation_is_compared_only_by_its_record() {
     let Some(site) = Site::new("drift-back") else { return };
     let (first, second) =
         (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
@@ -218,7 +218,7 @@ fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else
 }
 
 #[test]
-fn a_secret_that_was_generated_and_is_gone_is_drift() {
+fn missing_generated_secret_is_drift() {
     let Some(site) = Site::new("drift-secret") else { return };
     let site = site.with_namespace();
     let wanted = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
@@ -249,7 +249,7 @@ fn a_secret_that_was_generated_and_is_gone_is_drift() {
 }
 
 #[test]
-fn what_kubectl_has_applied_is_no_drift() {
+fn fields_applied_by_kubectl_are_not_drift() {
     let Some(site) = Site::new("drift-kubectl") else { return };
     let bundle = site.build("dev", &[]);
     let emitted = site.run(&["verify", bundle.as_str(), "--trust", "trust.toml", "--emit"]);
@@ -263,7 +263,7 @@ fn what_kubectl_has_applied_is_no_drift() {
 }
 
 #[test]
-fn nothing_is_asked_of_the_cluster_before_the_bundle_is_verified() {
+fn cluster_is_not_contacted_before_bundle_is_verified() {
     let home = tempfile::tempdir().unwrap();
     let folder = camino::Utf8Path::from_path(home.path()).unwrap();
     prepare(folder);
@@ -295,7 +295,7 @@ fn diff(site: &Site, bundle: &str) -> (i32, Value) {
 }
 
 #[test]
-fn a_difference_to_the_cluster_is_what_applying_then_does() {
+fn live_diff_matches_what_apply_does() {
     let Some(site) = Site::new("diff-live") else { return };
     let first = site.build("dev", &[]);
     let (code, found) = diff(&site, first.as_str());
@@ -332,7 +332,7 @@ fn a_difference_to_the_cluster_is_what_applying_then_does() {
 }
 
 #[test]
-fn a_difference_to_the_cluster_shows_hand_made_changes_and_hides_secrets() {
+fn live_diff_shows_manual_changes_and_hides_secrets() {
     let Some(site) = Site::new("diff-hand") else { return };
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);

@@ -34,7 +34,7 @@ fn first_attempts(
 }
 
 #[test]
-fn trouble_on_the_way_of_every_request_is_tried_again_until_all_is_done() {
+fn transient_fault_of_every_request_is_retried_until_done() {
     let Some(site) = Site::new("trouble-none") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let wanted = state_of(&site);
@@ -70,7 +70,7 @@ fn trouble_on_the_way_of_every_request_is_tried_again_until_all_is_done() {
 const RACE: &str = r#"{"kind": "Status", "code": 409, "reason": "Conflict", "message": "please apply your changes to the latest version"}"#;
 
 #[test]
-fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
+fn object_conflict_is_retried_and_record_conflict_is_reported() {
     let Some(site) = Site::new("races") else { return };
     let bundle = site.build("dev", &[]);
     let applies = |seen: &Seen| seen.method == "PATCH" && seen.is_write();
@@ -109,7 +109,7 @@ fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
 }
 
 #[test]
-fn what_stays_wrong_is_told_and_the_generation_stays_pending() {
+fn persistent_fault_is_reported_and_generation_stays_pending() {
     let Some(_) = Site::new("stays-none") else { return };
     let table = [
         ("cut", Fault::Cut, "the API server did not answer"),
@@ -153,7 +153,7 @@ fn stays_wrong(name: &str, fault: &Fault, message: &str) {
 }
 
 #[test]
-fn credentials_that_expire_on_the_way_leave_a_lock_that_says_so() {
+fn credentials_expiring_midway_leave_lock_and_say_so() {
     let Some(site) = Site::new("expired") else { return };
     let bundle = site.build("dev", &[]);
     let is_over = Mutex::new(false);
@@ -172,7 +172,7 @@ fn credentials_that_expire_on_the_way_leave_a_lock_that_says_so() {
 }
 
 #[test]
-fn one_stall_of_a_write_or_of_the_record_is_survived() {
+fn single_stall_of_write_or_record_is_survived() {
     let Some(_) = Site::new("stall-none") else { return };
     std::thread::scope(|scope| {
         for (name, path) in
@@ -203,7 +203,7 @@ fn one_stall_of_a_write_or_of_the_record_is_survived() {
 }
 
 #[test]
-fn writes_that_stall_longer_than_the_lock_lasts_are_not_sent_again() {
+fn stalled_write_is_not_resent_after_lock_deadline() {
     let Some(site) = Site::new("stall-on") else { return };
     let is_it = |seen: &Seen| seen.is_write() && seen.path.contains("/deployments/");
     let proxy = Proxy::before(site.plane, move |seen| match seen {

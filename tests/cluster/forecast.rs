@@ -223,15 +223,9 @@ fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
 
 /// Tests a row on its base, and returns to the base.
 fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
-    let extends = format!("extends = [{:?}]\n", row.base);
-    let text = if row.change.starts_with("extends") {
-        row.change.to_owned()
-    } else {
-        extends + row.change
-    };
     // A row that names the namespace means its own.
-    let text =
-        text.replace("matchNames = [\"relay\"]", &format!("matchNames = [{:?}]", site.namespace));
+    let namespace = format!("matchNames = [{:?}]", site.namespace);
+    let text = row.profile().replace("matchNames = [\"relay\"]", &namespace);
     fs_err::write(site.path().join("profiles/changed.toml"), text).unwrap();
     if is_fixed(row) {
         let before = site.versions();
@@ -279,7 +273,7 @@ fn try_rows(number: usize, rows: &[&Row]) -> Vec<(String, Result<Came, String>)>
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "who has the time asks for all rows")]
-fn what_the_plan_says_of_pods_is_what_happens_to_them() {
+fn pod_forecast_of_plan_matches_outcome() {
     let Some(site) = Site::new("forecast") else { return };
     let site = site.with_namespace();
     prepare_cluster(&site);

@@ -28,7 +28,7 @@ fn forge(site: &Site, change: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn where_helm_has_no_record_nothing_of_others_is_taken_over_whatever_the_head_says() {
+fn forged_head_without_helm_record_takes_over_nothing() {
     let Some(site) = Site::new("forged-adopting") else { return };
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);
@@ -85,7 +85,7 @@ fn forged(record: &Value, name: &str, change: impl Fn(&mut Value)) -> Value {
 }
 
 #[test]
-fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
+fn forged_helm_record_or_archive_is_refused_before_any_change() {
     let Some(helm) = Helm::install("forged-helm", &[ADMIN]) else { return };
     let site = &helm.site;
     let bundle = helm.build(&[]);
@@ -174,7 +174,7 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
 }
 
 #[test]
-fn a_number_that_could_not_be_read_again_is_not_written() {
+fn number_that_cannot_be_read_back_is_not_written() {
     let Some(site) = Site::new("forged-number") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let second = site.build("dev", &["config.logLevel=\"info\""]);
@@ -213,7 +213,7 @@ fn through(proxy: &Proxy, site: &Site, bundle: &camino::Utf8Path, more: &[&str])
 }
 
 #[test]
-fn of_a_conflict_of_thousands_of_fields_some_are_shown_and_none_is_taken() {
+fn huge_field_conflict_is_shown_in_part_and_nothing_taken() {
     let Some(site) = Site::new("forged-conflict") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let bundle = site.build("dev", &["config.logLevel=\"info\""]);
@@ -248,7 +248,7 @@ fn of_a_conflict_of_thousands_of_fields_some_are_shown_and_none_is_taken() {
 }
 
 #[test]
-fn who_claims_to_be_a_cluster_that_there_cannot_be_is_not_printed() {
+fn impossible_cluster_identity_is_not_printed() {
     let Some(site) = Site::new("forged-identity") else { return };
     let bundle = site.build("dev", &[]);
     let system = |uid: &str| -> &'static str {
@@ -286,7 +286,7 @@ fn who_claims_to_be_a_cluster_that_there_cannot_be_is_not_printed() {
 }
 
 #[test]
-fn a_state_that_others_could_change_is_refused_before_anything_is_asked() {
+fn state_writable_by_others_is_refused_before_any_request() {
     let Some(site) = Site::new("forged-home") else { return };
     let bundle = site.build("dev", &[]);
     let open = site.path().join("open");

@@ -29,7 +29,7 @@ fn config(site: &Site) -> String {
 }
 
 #[test]
-fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
+fn config_is_removed_once_unreferenced_by_pods_and_revisions() {
     let Some(site) = Site::new("garbage") else { return };
     let gc =
         |more: &[&str]| site.call(&[&["gc", "--live", "-n", "garbage", "--json"], more].concat());
@@ -81,7 +81,7 @@ fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
 }
 
 #[test]
-fn nothing_is_removed_while_somebody_else_changes_the_installation() {
+fn nothing_is_removed_while_other_run_changes_installation() {
     let Some(site) = Site::new("garbage-locked") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let old = config(&site);

@@ -135,7 +135,7 @@ fn operator_login_is_used_for_pods_without_pull_secret() {
 }
 
 #[test]
-fn rollback_shows_the_pull_secret_to_the_registry() {
+fn rollback_authenticates_to_registry_with_pull_secret() {
     let Some(private) = Private::start("image-back", PullSecrets::One) else { return };
     private.set_config_json(&private.login());
     let Private { site, registry, ca, .. } = &private;
@@ -175,7 +175,7 @@ fn pull_secret_takes_precedence_over_operator_login() {
 }
 
 #[test]
-fn file_of_the_option_replaces_pull_secret() {
+fn registry_config_option_replaces_pull_secret() {
     let Some(private) = Private::start("image-option", PullSecrets::One) else { return };
     private.set_config_json(&private.wrong_login());
     private.is_there(&["--registry-config", "auth.json"]);
@@ -185,7 +185,7 @@ fn file_of_the_option_replaces_pull_secret() {
 }
 
 #[test]
-fn operator_login_is_used_if_pull_secret_has_none_for_the_registry() {
+fn operator_login_is_used_if_pull_secret_lacks_registry() {
     let Some(private) = Private::start("image-elsewhere", PullSecrets::One) else { return };
     let elsewhere = BASE64_STANDARD.encode("me:s3cret");
     private.set_config_json(&json!({ "other.example": { "auth": elsewhere } }));
@@ -210,7 +210,7 @@ fn pull_secret_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn pull_secret_of_the_former_type_is_used() {
+fn dockercfg_pull_secret_is_used() {
     let Some(private) = Private::start("image-dockercfg", PullSecrets::One) else { return };
     private.set_secret(DOCKERCFG, &private.login());
     private.is_there(&[]);

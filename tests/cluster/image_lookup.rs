@@ -2,7 +2,7 @@
 //! adoption.
 
 use camino::Utf8PathBuf;
-use relay_bundle::images::lock::{LOCK_FILE, Lock};
+use relay_bundle::images::lock::{ImagesLock, LOCK_FILE};
 use relay_bundle::images::platform::Platform;
 
 use crate::carried::image::Image;
@@ -53,7 +53,7 @@ fn assert_said(ran: &Ran, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn apply_asks_the_registry_of_the_option_only() {
+fn apply_finds_image_in_registry_given_by_option() {
     let Some(moved) = Moved::start("image-elsewhere-apply") else { return };
     let (site, place) = (&moved.site, moved.place());
 
@@ -66,7 +66,7 @@ fn apply_asks_the_registry_of_the_option_only() {
 }
 
 #[test]
-fn rollback_asks_the_registry_of_the_option_only() {
+fn rollback_finds_image_in_registry_given_by_option() {
     let Some(moved) = Moved::start("image-elsewhere-back") else { return };
     let (site, place) = (&moved.site, moved.place());
     let images = [&moved.relay, &image_of(&[b"redis"])];
@@ -88,7 +88,7 @@ fn rollback_asks_the_registry_of_the_option_only() {
 }
 
 #[test]
-fn push_line_names_the_registry_of_the_option() {
+fn push_hint_names_registry_given_by_option() {
     let Some(moved) = Moved::start("image-elsewhere-push") else { return };
     let (site, place) = (&moved.site, moved.place());
     moved
@@ -105,7 +105,7 @@ fn push_line_names_the_registry_of_the_option() {
 }
 
 #[test]
-fn status_asks_the_registry_of_the_option_only() {
+fn status_finds_image_in_registry_given_by_option() {
     let Some(moved) = Moved::start("image-elsewhere-status") else { return };
     let (site, place) = (&moved.site, moved.place());
     site.applied(&moved.bundle, &["--registry", &place]);
@@ -126,7 +126,7 @@ fn build_release(helm: &Helm, registry: &str, settings: &[&str]) -> Utf8PathBuf 
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     let images: Vec<(&str, Image)> =
         listed.stdout.lines().map(|name| (name, image_of(&[name.as_bytes()]))).collect();
-    let lock = Lock {
+    let lock = ImagesLock {
         platform: Platform::default(),
         profiles: ["production".parse().unwrap()].into(),
         images: images.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
@@ -161,7 +161,7 @@ fn adoption_with_absent_image_changes_nothing() {
 }
 
 #[test]
-fn adoption_asks_the_registry_of_the_option_with_the_pull_secret() {
+fn adoption_queries_given_registry_with_pull_secret() {
     let Some(helm) = Helm::install("image-adopt-elsewhere", &[ADMIN]) else { return };
     let Some(registry) = Registry::start(Program::Distribution, Access::Basic) else { return };
     let secret = "imagePullSecrets=[{ name = \"regcred\" }]";

@@ -1,6 +1,6 @@
 //! The record of a bundle with images.
 
-use relay_bundle::rollout::packed::unpack;
+use relay_bundle::rollout::packed_bundle::unpack;
 
 use crate::carried::image_of;
 use crate::images::{build, push};
@@ -8,7 +8,7 @@ use crate::oci::registry::{Access, Program, Registry};
 use crate::site::Site;
 
 #[test]
-fn record_of_a_full_archive_has_its_manifests_only_form() {
+fn record_of_full_archive_has_its_manifests_only_form() {
     let Some(site) = Site::new("image-record") else { return };
     let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
     let images = [&image_of(&[b"layer of the relay"]), &image_of(&[b"layer of Redis"])];

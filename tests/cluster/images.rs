@@ -2,7 +2,7 @@
 //! compares them with the running ones.
 
 use camino::Utf8PathBuf;
-use relay_bundle::images::lock::{LOCK_FILE, Lock};
+use relay_bundle::images::lock::{ImagesLock, LOCK_FILE};
 use relay_bundle::images::platform::Platform;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) fn build(
     settings: &[&str],
 ) -> Utf8PathBuf {
     let named = [(RELAY, images[0]), (REDIS, images[1])];
-    let lock = Lock {
+    let lock = ImagesLock {
         platform: Platform::default(),
         profiles: ["dev".parse().unwrap()].into(),
         images: named.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
@@ -50,7 +50,7 @@ pub(crate) fn push(site: &Site, bundle: &Utf8PathBuf, options: &[&str]) {
 }
 
 #[test]
-fn apply_is_blocked_by_an_absent_image_and_goes_on_after_push() {
+fn absent_image_blocks_apply_until_it_is_pushed() {
     let Some(site) = Site::new("image-absent") else { return };
     let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
     let bundle =
@@ -75,7 +75,7 @@ fn apply_is_blocked_by_an_absent_image_and_goes_on_after_push() {
 }
 
 #[test]
-fn rollback_to_a_generation_whose_image_is_gone_replaces_no_pod() {
+fn rollback_to_generation_with_absent_image_replaces_no_pod() {
     let Some(site) = Site::new("image-gone") else { return };
     let Some(registry) = Registry::start(Program::DockerRegistry, Access::Plain) else { return };
     let (old, new, redis) = (image_of(&[b"old"]), image_of(&[b"new"]), image_of(&[b"redis"]));
@@ -102,7 +102,7 @@ fn rollback_to_a_generation_whose_image_is_gone_replaces_no_pod() {
 }
 
 #[test]
-fn registry_that_does_not_answer_blocks_only_if_that_is_asked_for() {
+fn unreachable_registry_blocks_only_with_images_check() {
     let Some(site) = Site::new("image-unknown") else { return };
     let bundle = build(&site, "127.0.0.1:1", [&image_of(&[b"relay"]), &image_of(&[b"redis"])], &[]);
 
@@ -136,7 +136,7 @@ fn registry_that_does_not_answer_blocks_only_if_that_is_asked_for() {
 }
 
 #[test]
-fn pull_secret_of_the_pods_is_shown_to_the_registry() {
+fn pull_secret_of_pods_is_sent_to_registry() {
     let Some(site) = Site::new("image-secret") else { return };
     let Some(registry) = Registry::start(Program::Distribution, Access::Basic) else { return };
     let secret = "imagePullSecrets=[{ name = \"regcred\" }]";
@@ -240,7 +240,7 @@ fn status_compares_what_pods_run_with_what_is_pinned() {
 }
 
 #[test]
-fn pod_with_an_image_of_no_entry_is_named() {
+fn pod_with_image_outside_bundle_is_named() {
     let (relay, redis) = (image_of(&[b"relay"]), image_of(&[b"redis"]));
     let Some((site, _registry)) = site_that_runs("image-unlisted", &relay, &redis) else { return };
     let pod = report(&site, &relay.manifest.digest);
@@ -257,7 +257,7 @@ fn pod_with_an_image_of_no_entry_is_named() {
 }
 
 #[test]
-fn status_asks_registries_for_the_images_of_what_runs() {
+fn status_queries_registries_for_deployed_images() {
     let relay = image_of(&[b"relay"]);
     let Some((site, registry)) = site_that_runs("image-status", &relay, &image_of(&[b"redis"]))
     else {
@@ -285,7 +285,7 @@ fn status_asks_registries_for_the_images_of_what_runs() {
 }
 
 #[test]
-fn images_without_digest_are_asked_for_by_tag_and_only_warned_of() {
+fn unpinned_images_are_checked_by_tag_and_only_warned_of() {
     let Some(site) = Site::new("image-tags") else { return };
     let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
     let settings = format!("images.registry=\"{}\"", registry.address);

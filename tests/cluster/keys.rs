@@ -28,7 +28,7 @@ fn make(site: &Site, name: &str, keys: &[&str]) {
 const OTHERS: [&str; 3] = ["admin-password", "jwt-secret", "redis-password"];
 
 #[test]
-fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_word() {
+fn existing_secrets_are_used_with_warning_on_first_install() {
     let Some(vault) = Vault::new("premade") else { return };
     let bundle = vault.build();
     make(&vault.site, KEY, &["encryption-key"]);
@@ -83,7 +83,7 @@ fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_
 }
 
 #[test]
-fn another_secret_in_the_place_of_one_that_is_known_is_told_until_it_is_taken() {
+fn replaced_secret_is_reported_until_apply_accepts_it() {
     let Some(vault) = Vault::new("swapped") else { return };
     let bundle = vault.build();
     vault.applied(&bundle, &["--first-install"]);
@@ -130,7 +130,7 @@ fn another_secret_in_the_place_of_one_that_is_known_is_told_until_it_is_taken() 
 }
 
 #[test]
-fn status_says_no_where_a_secret_is_gone_that_apply_made() {
+fn status_fails_if_generated_secret_is_missing() {
     let Some(vault) = Vault::new("gone") else { return };
     let bundle = vault.build();
     vault.applied(&bundle, &["--first-install", "--recovery-file", "gone.age"]);
@@ -169,7 +169,7 @@ fn status_says_no_where_a_secret_is_gone_that_apply_made() {
 }
 
 #[test]
-fn nothing_is_called_done_that_has_lost_a_secret_on_the_way() {
+fn apply_fails_if_secret_is_deleted_during_rollout() {
     let Some(vault) = Vault::new("on-the-way") else { return };
     let bundle = vault.build();
     vault.site.takes_away_what_pods_name();
@@ -213,7 +213,7 @@ fn nothing_is_called_done_that_has_lost_a_secret_on_the_way() {
 }
 
 #[test]
-fn who_can_recover_what_is_generated_is_part_of_the_plan() {
+fn recovery_recipients_are_part_of_plan() {
     let Some(vault) = Vault::new("recipients") else { return };
     let bundle = vault.build();
     let plan = |bundle: &camino::Utf8Path, arguments: &[&str]| {
@@ -304,7 +304,7 @@ fn published_example_key_keeps_nothing_that_is_generated() {
 }
 
 #[test]
-fn no_record_makes_a_neighbours_encryption_key_ours() {
+fn forged_record_does_not_make_foreign_encryption_key_ours() {
     let Some(vault) = Vault::new("neighbours") else { return };
     let bundle = vault.build();
     vault.applied(&bundle, &["--first-install"]);

@@ -240,22 +240,22 @@ fn disturb_all(name: &str, change: Change, when: When, disturb: Disturb) {
 }
 
 #[test]
-fn a_first_installation_that_is_killed_at_a_write_is_run_again_to_the_same_state() {
+fn first_install_killed_at_write_reaches_same_state_on_rerun() {
     disturb_writes("killed-install", Change::FirstInstall, 4, kill);
 }
 
 #[test]
-fn an_upgrade_that_is_killed_at_a_write_is_run_again_to_the_same_state() {
+fn upgrade_killed_at_write_reaches_same_state_on_rerun() {
     disturb_writes("killed-upgrade", Change::UpgradeWithPrune, 4, kill);
 }
 
 #[test]
-fn an_upgrade_that_is_asked_to_stop_gives_the_lock_back_and_can_be_run_again() {
+fn interrupted_upgrade_releases_lock_and_can_be_rerun() {
     disturb_writes("stopped-upgrade", Change::UpgradeWithPrune, 4, interrupt);
 }
 
 #[test]
-fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
+fn first_signal_lets_write_finish_and_second_aborts_it() {
     let Some(drill) = Drill::begin("stopped-twice", Change::FirstInstall) else { return };
     let is_it = |seen: &Seen| seen.is_write() && seen.path.contains("/services/");
     let proxy = Proxy::before(drill.plane(), move |seen| match seen {
@@ -294,30 +294,30 @@ fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
 
 #[test]
 #[ignore = "kills a hundred runs"]
-fn a_first_installation_is_killed_at_each_request_once_it_is_done() {
+fn first_install_recovers_from_kill_after_each_request() {
     disturb_all("kill-install-after", Change::FirstInstall, When::After, kill);
 }
 
 #[test]
 #[ignore = "kills a hundred runs"]
-fn a_first_installation_is_killed_while_each_request_is_done() {
+fn first_install_recovers_from_kill_during_each_request() {
     disturb_all("kill-install-during", Change::FirstInstall, When::During, kill);
 }
 
 #[test]
 #[ignore = "kills a hundred runs"]
-fn an_upgrade_is_killed_at_each_request_before_it_is_done() {
+fn upgrade_recovers_from_kill_before_each_request() {
     disturb_all("kill-upgrade-before", Change::UpgradeWithPrune, When::Before, kill);
 }
 
 #[test]
 #[ignore = "kills a hundred runs"]
-fn an_upgrade_is_killed_while_each_request_is_done() {
+fn upgrade_recovers_from_kill_during_each_request() {
     disturb_all("kill-upgrade-during", Change::UpgradeWithPrune, When::During, kill);
 }
 
 #[test]
 #[ignore = "stops a hundred runs"]
-fn an_upgrade_is_asked_to_stop_at_each_request() {
+fn upgrade_recovers_from_interrupt_at_each_request() {
     disturb_all("stop-upgrade", Change::UpgradeWithPrune, When::After, interrupt);
 }

@@ -42,7 +42,7 @@ fn comes_to_differ_from_nothing(site: &Site, files: &[&str], input: &str) {
 }
 
 #[test]
-fn what_verify_emits_is_applied_by_kubectl_and_then_differs_from_nothing() {
+fn emitted_manifests_have_no_diff_after_kubectl_apply() {
     let Some(site) = Site::new("emitted") else { return };
     let site = site.with_namespace();
     platform::ensure(site.plane, &site.namespace);
@@ -65,7 +65,7 @@ fn what_verify_emits_is_applied_by_kubectl_and_then_differs_from_nothing() {
 }
 
 #[test]
-fn nothing_of_an_altered_bundle_reaches_kubectl() {
+fn altered_bundle_does_not_reach_kubectl() {
     let Some(site) = Site::new("emitted-altered") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &[]);
@@ -81,7 +81,7 @@ fn nothing_of_an_altered_bundle_reaches_kubectl() {
 }
 
 #[test]
-fn kubectl_shows_what_a_rendered_folder_changes_and_nothing_once_it_is_applied() {
+fn kubectl_diff_shows_only_unapplied_changes_of_rendered_folder() {
     let Some(site) = Site::new("rendered") else { return };
     let site = site.with_namespace();
     let namespace = format!("release.namespace=\"{}\"", site.namespace);

@@ -28,7 +28,7 @@ fn is_service_write(seen: &Seen) -> bool {
 }
 
 #[test]
-fn an_object_that_somebody_makes_after_the_plan_is_not_written_to() {
+fn object_created_by_others_after_plan_is_not_written() {
     let Some(site) = Site::new("meanwhile-plan") else { return };
     let (plane, namespace, done) = (site.plane, site.namespace.clone(), AtomicBool::new(false));
     let proxy = Proxy::before(plane, move |seen| {
@@ -56,7 +56,7 @@ fn an_object_that_somebody_makes_after_the_plan_is_not_written_to() {
 }
 
 #[test]
-fn an_object_that_somebody_makes_in_the_moment_of_the_write_is_told_and_the_run_ends() {
+fn object_created_during_write_is_reported_and_ends_run() {
     let Some(site) = Site::new("meanwhile-moment") else { return };
     let (plane, namespace, done) = (site.plane, site.namespace.clone(), AtomicBool::new(false));
     let proxy = Proxy::before(plane, move |seen| {
@@ -82,7 +82,7 @@ fn an_object_that_somebody_makes_in_the_moment_of_the_write_is_told_and_the_run_
 }
 
 #[test]
-fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
+fn fields_added_by_others_are_reported_but_kept() {
     let Some(site) = Site::new("additions") else { return };
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);
@@ -134,7 +134,7 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
 }
 
 #[test]
-fn a_port_that_was_changed_by_hand_is_explained_and_nothing_else_is_said_to_change() {
+fn manual_port_change_is_explained_as_only_change() {
     let Some(site) = Site::new("port-by-hand") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let port = r#"[{"op": "replace", "path": "/spec/ports/0/port", "value": 8081}]"#;
@@ -152,7 +152,7 @@ fn a_port_that_was_changed_by_hand_is_explained_and_nothing_else_is_said_to_chan
 }
 
 #[test]
-fn a_plan_with_a_conflict_forecasts_by_what_is_live_and_not_by_what_the_bundle_leaves_open() {
+fn plan_with_conflict_forecasts_restarts_from_live_objects() {
     let Some(site) = Site::new("conflict-forecast") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let theirs = format!(
@@ -173,7 +173,7 @@ fn a_plan_with_a_conflict_forecasts_by_what_is_live_and_not_by_what_the_bundle_l
 }
 
 #[test]
-fn kubectl_and_apply_can_follow_each_other_although_a_variable_is_empty() {
+fn kubectl_and_apply_can_alternate_with_empty_variable() {
     let Some(site) = Site::new("empty-variable") else { return };
     let site = site.with_namespace();
     platform::ensure(site.plane, &site.namespace);

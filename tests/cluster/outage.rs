@@ -11,7 +11,7 @@ use crate::site::{Site, apply};
 use crate::tools::find;
 
 #[test]
-fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
+fn run_survives_etcd_outage_or_fails_and_can_be_rerun() {
     let Some(own) = own_control_plane() else { return };
     let plane = own.plane;
     let site = Site::unwatched(plane, "outage");
@@ -69,7 +69,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
 }
 
 #[test]
-fn a_server_of_another_authority_and_credentials_that_count_no_more_are_told_at_once() {
+fn wrong_ca_and_expired_credentials_are_reported_at_once() {
     let Some(site) = Site::new("other-authority") else { return };
     let Some(program) = find("openssl", "openssl") else { return };
     let bundle = site.build("dev", &[]);

@@ -41,7 +41,7 @@ fn warnings(report: &Value) -> String {
 }
 
 #[test]
-fn a_conflict_is_a_row_of_a_table_and_is_won_only_if_each_field_of_the_object_is_named() {
+fn conflict_is_tabulated_and_won_only_by_naming_each_field() {
     let Some(site) = Site::new("conflicts") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let theirs = format!(
@@ -90,7 +90,7 @@ fn a_conflict_is_a_row_of_a_table_and_is_won_only_if_each_field_of_the_object_is
 }
 
 #[test]
-fn what_somebody_else_made_is_taken_over_only_with_leave() {
+fn foreign_object_is_taken_over_only_with_consent() {
     let Some(site) = Site::new("strangers") else { return };
     let site = site.with_namespace();
     let service = format!(
@@ -119,7 +119,7 @@ fn what_somebody_else_made_is_taken_over_only_with_leave() {
 }
 
 #[test]
-fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alone() {
+fn pvc_grows_but_never_shrinks_and_keeps_manual_growth() {
     let Some(site) = Site::new("volumes") else { return };
     let claim = "persistentvolumeclaim/relay-dev-redis-data";
     let sized = |size: &str, serial: &str| {
@@ -168,7 +168,7 @@ fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alo
 }
 
 #[test]
-fn everything_that_is_in_the_way_is_named_at_once() {
+fn all_obstacles_are_reported_at_once() {
     let Some(site) = Site::new("all-at-once") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let settings = [
@@ -200,7 +200,7 @@ fn everything_that_is_in_the_way_is_named_at_once() {
 }
 
 #[test]
-fn an_immutable_object_that_somebody_has_put_in_place_is_refused_with_what_to_do() {
+fn foreign_immutable_object_is_refused_with_remedy() {
     let Some(site) = Site::new("immutable") else { return };
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);
@@ -222,7 +222,7 @@ fn an_immutable_object_that_somebody_has_put_in_place_is_refused_with_what_to_do
 }
 
 #[test]
-fn pods_that_would_not_be_admitted_are_in_the_plan() {
+fn pods_that_admission_would_reject_are_in_plan() {
     let Some(site) = Site::new("admission") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &["release.createNamespace=false"]);
@@ -275,7 +275,7 @@ fn policy(name: &str, resource: (&str, &str), expression: &str) -> String {
 }
 
 #[test]
-fn words_of_a_policy_become_no_remedy_and_no_verdict_of_another_kind() {
+fn policy_message_is_not_read_as_remedy_or_other_verdict() {
     let Some(site) = Site::new("deny-words") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let words =
@@ -327,7 +327,7 @@ fn await_policy(site: &Site, probe: &str) {
 }
 
 #[test]
-fn a_policy_that_denies_one_object_is_in_the_plan() {
+fn policy_that_denies_object_is_in_plan() {
     let Some(site) = Site::new("deny-service") else { return };
     let site = site.with_namespace();
     site.plane.ensure(&policy("deny-service", ("", "services"), "object.spec.type == 'NodePort'"));
@@ -348,7 +348,7 @@ const PROBE: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: N
                      spec: {containers: [{name: a, image: a}]}\n";
 
 #[test]
-fn a_policy_that_denies_pods_is_in_the_plan() {
+fn policy_that_denies_pods_is_in_plan() {
     let Some(site) = Site::new("deny-pods") else { return };
     let site = site.with_namespace();
     let expression =
@@ -400,13 +400,13 @@ fn denied(namespace: &str, controller: &str, set: &str) {
 }
 
 #[test]
-fn a_policy_that_denies_the_controllers_pods_alone_is_named_within_the_timeout() {
+fn denial_of_controller_pods_alone_is_named_within_timeout() {
     denied("deny-controller", "replicaset-controller", "relay-dev-claude-relay-");
     denied("deny-redis", "statefulset-controller", "relay-dev-redis: FailedCreate: ");
 }
 
 #[test]
-fn who_may_not_create_pods_is_told_that_none_was_tried() {
+fn pod_dry_run_skipped_for_lack_of_permission_is_reported() {
     let Some(site) = Site::new("no-pods") else { return };
     let site = site.with_namespace();
     let account = "
@@ -473,7 +473,7 @@ spec:
 ";
 
 #[test]
-fn a_field_that_the_server_drops_is_in_the_plan() {
+fn field_dropped_by_server_is_in_plan() {
     let Some(site) = Site::new("dropped") else { return };
     let site = site.with_namespace();
     let served = site.plane.kubectl(&[
@@ -505,7 +505,7 @@ fn a_field_that_the_server_drops_is_in_the_plan() {
 }
 
 #[test]
-fn plan_with_unserved_kind_names_its_api_once_with_a_remedy() {
+fn plan_names_unserved_api_once_with_remedy() {
     let Some(site) = Site::new("unserved") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &["serviceMonitor.enabled=true"]);

@@ -57,7 +57,7 @@ fn may(site: &Site, kubeconfig: &Utf8Path, arguments: &[&str], code: i32) -> Ran
 }
 
 #[test]
-fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
+fn printed_roles_suffice_for_every_command() {
     let Some(site) = Site::new("rbac-all") else { return };
     let site = site.with_namespace();
     platform::ensure(site.plane, &site.namespace);
@@ -92,7 +92,7 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
 }
 
 #[test]
-fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_is_made() {
+fn unchecked_volumes_are_reported_once_and_only_for_new_key() {
     let Some(site) = Site::new("rbac-volumes") else { return };
     let site = site.with_namespace();
     let first = site.build("loki-logging", &[]);
@@ -119,7 +119,7 @@ fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_
 }
 
 #[test]
-fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with_no_smaller_ones() {
+fn helm_release_is_adopted_only_with_roles_printed_for_it() {
     let values = [ADMIN, "storage.data.external.enabled=true"];
     let Some(helm) = Helm::install("rbac-adopt", &values) else { return };
     let site = &helm.site;
@@ -176,7 +176,7 @@ fn written(site: &Site) -> Vec<String> {
 }
 
 #[test]
-fn without_any_rule_of_the_roles_nothing_is_begun() {
+fn roles_without_any_one_rule_prevent_all_writes() {
     let Some(site) = Site::new("rbac-each") else { return };
     let site = site.with_namespace();
     platform::ensure(site.plane, &site.namespace);

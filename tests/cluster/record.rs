@@ -1,6 +1,6 @@
 //! Tests `status`, `history`, and that no command trusts a damaged or forged record.
 
-use relay_bundle::rollout::packed::pack;
+use relay_bundle::rollout::packed_bundle::pack;
 use serde_json::{Value, json};
 
 use crate::site::{Ran, Site};
@@ -23,7 +23,7 @@ fn standing<'a>(report: &'a Value, kind: &str) -> &'a Value {
 }
 
 #[test]
-fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready() {
+fn status_lists_objects_and_fails_if_any_is_missing_or_unready() {
     let Some(site) = Site::new("status") else { return };
     let bundle = site.build(
         "dev",
@@ -78,7 +78,7 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
 }
 
 #[test]
-fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
+fn status_names_pending_generation_and_blocking_pods() {
     let Some(site) = Site::new("status-pending") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let bad =
@@ -106,7 +106,7 @@ fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
 }
 
 #[test]
-fn status_refuses_a_deployed_bundle_that_the_policy_does_not_trust() {
+fn status_refuses_untrusted_deployed_bundle() {
     let Some(site) = Site::new("status-revoked") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let status = || site.call(&["status", "-n", "status-revoked", "--trust", "trust.toml"]);
@@ -125,7 +125,7 @@ fn status_refuses_a_deployed_bundle_that_the_policy_does_not_trust() {
 }
 
 #[test]
-fn the_only_installation_of_a_namespace_needs_no_name_and_one_of_several_does() {
+fn name_is_required_only_with_several_installations() {
     let Some(site) = Site::new("several") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let history = |more: &[&str]| site.call(&[&["history", "-n", "several"], more].concat());
@@ -145,7 +145,7 @@ fn the_only_installation_of_a_namespace_needs_no_name_and_one_of_several_does() 
 }
 
 #[test]
-fn history_lists_the_generations_newest_first() {
+fn history_lists_generations_newest_first() {
     let Some(site) = Site::new("history") else { return };
     for level in ["info", "warn", "debug"] {
         site.applied(&site.build("dev", &[&format!("config.logLevel=\"{level}\"")]), &[]);
@@ -292,7 +292,7 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
 }
 
 #[test]
-fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
+fn every_reader_refuses_damaged_or_forged_record_with_remedy() {
     let Some(site) = Site::new("forged") else { return };
     let first = site.build("dev", &[]);
     site.applied(&first, &[]);

@@ -35,7 +35,7 @@ fn is_silent(vault: &Vault) {
 }
 
 #[test]
-fn what_is_generated_is_in_the_record_and_in_a_file_for_those_who_may_recover_it() {
+fn generated_values_are_in_record_and_file_for_recipients() {
     let Some(vault) = Vault::new("recovery") else { return };
     let bundle = vault.build();
 
@@ -56,7 +56,7 @@ fn what_is_generated_is_in_the_record_and_in_a_file_for_those_who_may_recover_it
 }
 
 #[test]
-fn nothing_is_generated_that_nobody_could_recover_unless_a_person_says_so() {
+fn unrecoverable_values_are_generated_only_with_consent() {
     let Some(vault) = Vault::new("no-recovery") else { return };
     vault.profile_for(&[], &[]);
     let bundle = vault.build();
@@ -73,7 +73,7 @@ fn nothing_is_generated_that_nobody_could_recover_unless_a_person_says_so() {
 }
 
 #[test]
-fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
+fn higher_generation_needs_consent_and_lower_is_refused() {
     let Some(vault) = Vault::new("generation") else { return };
     vault.applied(&vault.build(), &["--first-install"]);
     let before = live(&vault);
@@ -127,7 +127,7 @@ fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
 }
 
 #[test]
-fn no_change_of_form_changes_the_encryption_key() {
+fn encryption_key_survives_every_change_of_form() {
     let Some(vault) = Vault::new("forms") else { return };
     vault.applied(&vault.build(), &["--first-install"]);
     let key = vault.value(KEY, "encryption-key").unwrap();
@@ -165,7 +165,7 @@ fn no_change_of_form_changes_the_encryption_key() {
 }
 
 #[test]
-fn a_literal_encryption_key_stays_the_one_that_is_live() {
+fn literal_encryption_key_keeps_its_live_value() {
     let Some(vault) = Vault::new("literal-key") else { return };
     let profile = vault.site.path().join("profiles/dev.toml");
     let text = fs_err::read_to_string(&profile).unwrap();
@@ -250,7 +250,7 @@ fn init_with(
 }
 
 #[test]
-fn killed_between_any_two_steps_and_run_again_everything_is_generated_once_and_can_be_recovered() {
+fn init_killed_at_any_step_generates_recoverable_values_once() {
     let Some(vault) = Vault::new("killed-init") else { return };
     let line = vault.seal("config.adminPassword", "an-admin-password-of-the-operator");
     vault.profile(&[&line]);
@@ -331,7 +331,7 @@ fn files(vault: &Vault) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
+fn copy_of_overtaken_values_is_deleted() {
     let Some(vault) = Vault::new("overtaken") else { return };
     let bundle = vault.build();
 
@@ -371,7 +371,7 @@ fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
 }
 
 #[test]
-fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
+fn backup_restores_every_secret_without_replacing_any() {
     let Some(vault) = Vault::new("backup") else { return };
     let line = vault.seal("config.adminPassword", "an-admin-password-of-the-operator");
     vault.profile(&[&line]);
@@ -454,7 +454,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
 }
 
 #[test]
-fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encryption_key() {
+fn recovery_drill_restores_installation_with_encryption_key() {
     let Some(plane) = control_plane() else { return };
     let Some(_) = find("bash", "bash") else { return };
     let watcher = plane.watcher();

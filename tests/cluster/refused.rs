@@ -20,7 +20,7 @@ pub(crate) fn kubeconfig(folder: &Utf8Path, listener: &TcpListener) -> Utf8PathB
 }
 
 #[test]
-fn nothing_is_asked_of_the_cluster_before_the_bundle_is_verified() {
+fn cluster_is_not_contacted_before_bundle_is_verified() {
     let home = tempfile::tempdir().unwrap();
     let folder = Utf8Path::from_path(home.path()).unwrap();
     prepare(folder);
@@ -61,7 +61,7 @@ fn nothing_is_asked_of_the_cluster_before_the_bundle_is_verified() {
 }
 
 #[test]
-fn a_bundle_for_another_cluster_is_not_applied() {
+fn bundle_for_another_cluster_is_not_applied() {
     let Some(site) = Site::new("other-cluster") else { return };
     site.trust("00000000-0000-0000-0000-000000000000");
     let bundle = site.build("dev", &[]);
@@ -74,7 +74,7 @@ fn a_bundle_for_another_cluster_is_not_applied() {
 }
 
 #[test]
-fn a_dry_run_shows_the_plan_and_writes_nothing() {
+fn dry_run_shows_plan_and_writes_nothing() {
     let Some(site) = Site::new("dry-run") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &[]);
@@ -88,7 +88,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
 }
 
 #[test]
-fn without_a_terminal_nobody_is_asked_and_nothing_is_done() {
+fn apply_without_terminal_neither_prompts_nor_writes() {
     let Some(site) = Site::new("no-terminal") else { return };
     let site = site.with_namespace();
     let before = site.versions();
@@ -100,7 +100,7 @@ fn without_a_terminal_nobody_is_asked_and_nothing_is_done() {
 }
 
 #[test]
-fn an_older_bundle_is_refused_by_the_record_alone() {
+fn older_bundle_is_refused_by_record_alone() {
     let Some(site) = Site::new("replay") else { return };
     let (old, new) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
     site.applied(&new, &[]);
@@ -117,7 +117,7 @@ fn an_older_bundle_is_refused_by_the_record_alone() {
 }
 
 #[test]
-fn an_older_bundle_that_ran_here_is_refused_with_the_command_that_goes_back_to_it() {
+fn older_bundle_that_ran_here_is_refused_with_rollback_command() {
     let Some(site) = Site::new("replay-ran") else { return };
     let (old, new) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
     site.applied(&old, &[]);
@@ -132,7 +132,7 @@ fn an_older_bundle_that_ran_here_is_refused_with_the_command_that_goes_back_to_i
 }
 
 #[test]
-fn a_field_that_somebody_else_owns_is_named_and_nothing_is_written() {
+fn field_of_another_owner_is_named_and_nothing_is_written() {
     let Some(site) = Site::new("conflict") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: relay-dev-claude-relay, namespace: conflict}\n\

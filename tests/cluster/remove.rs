@@ -25,7 +25,7 @@ fn left(site: &Site) -> Vec<String> {
 }
 
 #[test]
-fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
+fn removal_keeps_data_and_keys_for_reinstallation() {
     let Some(site) = Site::new("remove") else { return };
     let site = site.with_namespace();
     let loki = [
@@ -101,7 +101,7 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
 }
 
 #[test]
-fn what_others_made_stays_and_a_removal_that_was_killed_is_run_again() {
+fn killed_removal_can_be_rerun_and_keeps_foreign_objects() {
     let Some(site) = Site::new("remove-again") else { return };
     site.applied(&site.build("dev", &["serviceAccount.name=\"own\""]), &[]);
     // The object is deleted and recreated under the same name, and another manager has taken over
@@ -136,7 +136,7 @@ fn what_others_made_stays_and_a_removal_that_was_killed_is_run_again() {
 }
 
 #[test]
-fn a_first_installation_that_failed_is_taken_away() {
+fn failed_first_install_can_be_removed() {
     let Some(site) = Site::new("remove-failed") else { return };
     let bad =
         site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);

@@ -74,7 +74,7 @@ const ON: [&str; 4] = [
 const RELAY: &str = "deployment/relay-dev-claude-relay";
 
 #[test]
-fn an_autoscaler_comes_goes_and_comes_and_the_number_of_pods_never_drops() {
+fn pod_count_never_drops_as_autoscaler_comes_and_goes() {
     let Some(site) = Site::new("hpa-hand-over") else { return };
     site.applied(&site.build("dev", &OFF), &[]);
     let counts = Counts::of(site.plane, &site.namespace);
@@ -104,7 +104,7 @@ fn an_autoscaler_comes_goes_and_comes_and_the_number_of_pods_never_drops() {
 }
 
 #[test]
-fn what_an_autoscaler_has_made_of_the_number_is_left_to_it_and_comes_back_when_it_goes() {
+fn replicas_belong_to_autoscaler_until_it_is_removed() {
     let Some(site) = Site::new("hpa-scaled") else { return };
     site.applied(&site.build("dev", &OFF), &[]);
     let more = [

@@ -15,7 +15,7 @@ fn pods(site: &Site, workload: &str) -> Vec<String> {
 }
 
 #[test]
-fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
+fn restart_replaces_pods_once_without_later_difference() {
     let Some(site) = Site::new("restart") else { return };
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);
@@ -67,7 +67,7 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
 }
 
 #[test]
-fn only_what_is_installed_is_restarted_and_trouble_is_named() {
+fn restart_refuses_absent_workload_and_names_problem() {
     let Some(site) = Site::new("restart-not") else { return };
     let without_redis = ["redis.enabled=false", "externalRedis.host=\"redis.example.internal\""];
     site.applied(&site.build("dev", &without_redis), &[]);

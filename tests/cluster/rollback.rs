@@ -33,7 +33,7 @@ fn log_level(site: &Site) -> String {
 }
 
 #[test]
-fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
+fn rollback_works_repeatedly_on_machine_without_bundle() {
     let Some(site) = Site::new("back") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
@@ -75,7 +75,7 @@ fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
 }
 
 #[test]
-fn the_message_of_an_apply_that_failed_has_the_command_that_goes_back() {
+fn failed_apply_prints_rollback_command() {
     let Some(site) = Site::new("back-failed") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let bad =
@@ -102,7 +102,7 @@ fn the_message_of_an_apply_that_failed_has_the_command_that_goes_back() {
 }
 
 #[test]
-fn a_first_installation_that_failed_says_how_it_is_taken_away() {
+fn failed_first_install_prints_remove_command() {
     let Some(site) = Site::new("back-first") else { return };
     let bad =
         site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
@@ -116,7 +116,7 @@ fn a_first_installation_that_failed_says_how_it_is_taken_away() {
 }
 
 #[test]
-fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
+fn rollback_needs_generation_that_ran_and_lists_candidates() {
     let Some(site) = Site::new("back-which") else { return };
     let first = site.build("dev", &[]);
     site.applied(&first, &[]);
@@ -149,7 +149,8 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
 
 /// Replaces the bundle in the record of a generation, as any user who can write ConfigMaps could.
 fn replace_recorded(site: &Site, generation: u64, archive: &Utf8Path) {
-    let packed = relay_bundle::rollout::packed::pack(&fs_err::read(archive).unwrap()).unwrap();
+    let packed =
+        relay_bundle::rollout::packed_bundle::pack(&fs_err::read(archive).unwrap()).unwrap();
     let name = format!("configmap/relay-bundle.relay-dev.{generation}");
     let mut record = site.plane.get(&site.namespace, &name);
     record["binaryData"]["bundle.tar.gz"] = packed.into();
@@ -158,7 +159,7 @@ fn replace_recorded(site: &Site, generation: u64, archive: &Utf8Path) {
 }
 
 #[test]
-fn a_record_whose_bundle_was_replaced_is_not_trusted() {
+fn record_with_replaced_bundle_is_not_trusted() {
     let Some(site) = Site::new("back-forged") else { return };
     let first = site.build("dev", &[]);
     site.applied(&first, &[]);
@@ -219,7 +220,7 @@ fn a_record_whose_bundle_was_replaced_is_not_trusted() {
 }
 
 #[test]
-fn age_and_retired_keys_do_not_keep_from_going_back_and_revocation_does() {
+fn rollback_allows_age_and_retired_key_but_not_revocation() {
     let Some(site) = Site::new("back-policy") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
@@ -251,7 +252,7 @@ fn age_and_retired_keys_do_not_keep_from_going_back_and_revocation_does() {
 }
 
 #[test]
-fn what_is_for_another_environment_than_what_runs_is_gone_back_to_only_if_a_person_names_it() {
+fn rollback_to_other_environment_needs_explicit_generation() {
     let Some(site) = Site::new("back-elsewhere") else { return };
     let site = site.with_namespace();
     let credentials =

@@ -20,7 +20,7 @@ fn restarts(report: &Value) -> Vec<(&str, &str, &Value)> {
 }
 
 #[test]
-fn a_bundle_is_applied_changed_and_applied_again_and_an_unchanged_one_writes_nothing() {
+fn changed_bundle_is_reapplied_and_unchanged_writes_nothing() {
     let Some(site) = Site::new("dev-changes") else { return };
     let first = site.build("dev", &[]);
 
@@ -55,7 +55,7 @@ fn a_bundle_is_applied_changed_and_applied_again_and_an_unchanged_one_writes_not
 }
 
 #[test]
-fn what_the_new_bundle_has_not_goes_after_the_rollout_and_what_others_made_stays() {
+fn prune_runs_after_rollout_and_keeps_foreign_objects() {
     let Some(site) = Site::new("prune") else { return };
     let with = [
         "replicaCount=2",
@@ -84,7 +84,7 @@ fn what_the_new_bundle_has_not_goes_after_the_rollout_and_what_others_made_stays
 }
 
 #[test]
-fn a_pod_that_never_becomes_ready_is_named_with_its_reason_and_a_good_bundle_goes_on() {
+fn unready_pod_is_named_with_reason_and_good_bundle_succeeds() {
     let Some(site) = Site::new("never-ready") else { return };
     let bad =
         site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
@@ -105,7 +105,7 @@ fn a_pod_that_never_becomes_ready_is_named_with_its_reason_and_a_good_bundle_goe
 }
 
 #[test]
-fn what_the_pods_of_a_workload_name_goes_after_them() {
+fn objects_referenced_by_pods_are_pruned_after_them() {
     let Some(site) = Site::new("renamed") else { return };
     site.applied(&site.build("dev", &["fullnameOverride=\"proxy\""]), &[]);
     assert!(site.plane.has(&site.namespace, "secret/proxy-literal"));
@@ -118,7 +118,7 @@ fn what_the_pods_of_a_workload_name_goes_after_them() {
 }
 
 #[test]
-fn a_literal_secret_changes_and_no_report_shows_it() {
+fn changed_literal_secret_is_applied_without_being_shown() {
     let Some(site) = Site::new("literal") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let profile = site.path().join("profiles/dev.toml");
@@ -140,7 +140,7 @@ fn a_literal_secret_changes_and_no_report_shows_it() {
 }
 
 #[test]
-fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
+fn lock_of_dead_run_is_taken_and_its_generation_resumed() {
     let Some(site) = Site::new("dead-run") else { return };
     let bundle = site.build("dev", &[]);
     let report = site.applied(&bundle, &[]);
@@ -174,7 +174,7 @@ fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
 }
 
 #[test]
-fn a_damaged_record_is_an_error_and_never_an_empty_one() {
+fn damaged_record_is_error_and_not_treated_as_empty() {
     let Some(site) = Site::new("damaged") else { return };
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);

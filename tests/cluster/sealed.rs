@@ -21,7 +21,7 @@ fn vault(namespace: &str) -> Option<Vault> {
 }
 
 #[test]
-fn sealed_values_are_opened_with_the_identity_and_written_once() {
+fn sealed_values_are_decrypted_with_identity_and_written_once() {
     let Some(vault) = vault("sealed") else { return };
     let bundle = vault.build();
     let before = vault.site.versions();
@@ -50,7 +50,7 @@ fn sealed_values_are_opened_with_the_identity_and_written_once() {
 }
 
 #[test]
-fn another_value_is_written_and_restarts_the_pods_and_an_edit_by_hand_is_undone() {
+fn new_sealed_value_restarts_pods_and_manual_edit_is_undone() {
     let Some(vault) = vault("sealed-again") else { return };
     vault.applied(&vault.build(), &["--first-install", "--identity", "key"]);
     let other = "another-jwt-value-that-is-unseen";
@@ -83,7 +83,7 @@ fn another_value_is_written_and_restarts_the_pods_and_an_edit_by_hand_is_undone(
 }
 
 #[test]
-fn a_wrong_identity_and_a_swapped_file_are_refused_before_a_connection_is_made() {
+fn wrong_identity_or_swapped_file_is_refused_before_connecting() {
     let Some(vault) = vault("sealed-wrong") else { return };
     let proxy = Proxy::before_nothing();
     fs_err::write(vault.site.path().join("nowhere"), proxy.kubeconfig()).unwrap();

@@ -20,7 +20,7 @@ fn site(namespace: &str) -> Option<Site> {
 }
 
 #[test]
-fn the_encryption_key_is_generated_only_with_consent_and_never_again() {
+fn encryption_key_is_generated_once_and_only_with_consent() {
     let Some(site) = site("loki-secrets") else { return };
     let bundle = site.build("loki-logging", &[]);
 
@@ -46,7 +46,7 @@ fn the_encryption_key_is_generated_only_with_consent_and_never_again() {
 }
 
 #[test]
-fn a_lost_encryption_key_is_never_replaced() {
+fn lost_encryption_key_is_never_replaced() {
     let Some(site) = site("loki-lost") else { return };
     let bundle = site.build("loki-logging", &[]);
     site.applied(&bundle, &["--first-install", "--no-recovery"]);
@@ -95,7 +95,7 @@ fn lost_generated_values_are_made_again_only_with_consent() {
 }
 
 #[test]
-fn no_encryption_key_is_made_where_a_former_installation_has_left_its_volume() {
+fn leftover_volume_blocks_generation_of_encryption_key() {
     let Some(site) = site("loki-volume") else { return };
     let bundle = site.build("loki-logging", &[]);
     site.plane.ensure(

@@ -24,7 +24,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/snapsho
 
 /// Patterns of values that differ between runs, machines or versions of Kubernetes, and their
 /// replacements.
-const CLUSTER_FILTERS: [(&str, &str); 6] = [
+const CLUSTER_FILTERS: [(&str, &str); 8] = [
     // The holder of the lock.
     (r"\bby uid \d+ on \S+ since\b", "by uid [n] on [host] since"),
     (r"\bprocess \d+ \(", "process [n] ("),
@@ -34,6 +34,8 @@ const CLUSTER_FILTERS: [(&str, &str); 6] = [
     (r#"(?m)^ +"creationTimestamp": null,\n"#, ""),
     (r#"(?m)^ +"maxUnavailable": 1,\n( +"partition": 0)$"#, "$1"),
     (r"… \d+ more lines", "… [n] more lines"),
+    (r"\(\d+ of (\d+), \d+ s\)", "([n] of $1, [n] s)"),
+    (r"(?m)^ready after \d+ s$", "ready after [n] s"),
 ];
 
 /// Runs command lines in the site's folder and compares their output with one snapshot.
@@ -111,7 +113,7 @@ fn applied(site: &Site, archive: &str) {
 }
 
 #[test]
-fn every_snapshot_file_has_a_test() {
+fn every_snapshot_file_has_test() {
     let files = Utf8Path::new(FOLDER).read_dir_utf8().unwrap();
     let files = files.map(|entry| entry.unwrap().into_path());
     let (snapshots, sources): (Vec<_>, Vec<_>) =

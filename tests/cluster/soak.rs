@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use relay_bundle::rollout::prune::still_named;
+use relay_bundle::rollout::prune::referenced_names;
 use serde_json::Value;
 
 use crate::site::Site;
@@ -98,7 +98,7 @@ fn all_kept(report: &Value) -> BTreeSet<String> {
 
 /// Returns the ConfigMaps that revisions and pods reference.
 fn named(site: &Site) -> BTreeSet<String> {
-    still_named(
+    referenced_names(
         &site.plane.list(&site.namespace, "pods,replicasets,controllerrevisions"),
         "ConfigMap",
     )
@@ -139,7 +139,7 @@ fn nothing_is_left_over(site: &Site, wanted: &BTreeSet<String>, before: &BTreeSe
 }
 
 #[test]
-fn after_any_upgrade_and_rollback_the_cluster_equals_the_bundle_and_nothing_else() {
+fn cluster_equals_bundle_exactly_after_upgrade_or_rollback() {
     let Some(site) = Site::new("soak") else { return };
     let profile = site.path().join("profiles/dev.toml");
     let text = fs_err::read_to_string(&profile).unwrap();

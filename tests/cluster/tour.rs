@@ -11,7 +11,7 @@ use crate::platform;
 use crate::tools::find;
 
 #[test]
-fn every_command_of_the_tour_prints_what_the_readme_shows() {
+fn every_tour_command_prints_output_shown_in_readme() {
     let Some(plane) = control_plane() else { return };
     if [("bash", "bash"), ("openssl", "openssl")]
         .iter()

@@ -133,7 +133,7 @@ fn is_refused(from: &str, to: &str) {
 }
 
 #[test]
-fn an_autoscaler_that_was_still_at_work_when_it_went_does_not_have_the_last_word() {
+fn late_write_of_removed_autoscaler_is_overridden() {
     let Some(site) = place("last-word") else { return };
     site.applied(&build(&site, "production", &[]), &CONSENT);
     let bundle = build(&site, "dev", &[]);
@@ -194,7 +194,7 @@ fn production_becomes_every_other_profile() {
 }
 
 #[test]
-fn loki_logging_becomes_every_other_profile_but_for_the_class_of_a_volume() {
+fn loki_logging_becomes_any_profile_except_for_storage_class() {
     for to in ["dev", "production"] {
         becomes("loki-logging", to, &[]);
     }
@@ -203,7 +203,7 @@ fn loki_logging_becomes_every_other_profile_but_for_the_class_of_a_volume() {
 }
 
 #[test]
-fn pvc_logs_becomes_every_other_profile_but_for_the_class_of_a_volume() {
+fn pvc_logs_becomes_any_profile_except_for_storage_class() {
     for to in ["dev", "production"] {
         becomes("pvc-logs", to, &[]);
     }

@@ -47,7 +47,10 @@ impl Desk {
     fn refuses_unless_deployed(&self, bundle: &Utf8Path, why: &str) {
         let ended = start(self.folder(), &self.proxy, bundle, &[]).end();
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-        assert!(ended.stderr.starts_with(&format!("error: {why}: ")), "{}", ended.stderr);
+        // The server is silent for seconds, which is told before.
+        let error = ended.stderr.lines().find(|line| line.starts_with("error: "));
+        let is_refusal = error.is_some_and(|line| line.starts_with(&format!("error: {why}: ")));
+        assert!(is_refusal, "{}", ended.stderr);
         let asked =
             "cannot check whether the cluster runs this content: the API server did not answer";
         assert!(ended.stderr.contains(asked), "{}", ended.stderr);
@@ -63,7 +66,7 @@ impl Desk {
 }
 
 #[test]
-fn a_good_bundle_is_what_makes_the_first_connection() {
+fn good_bundle_triggers_first_connection() {
     let desk = Desk::new();
 
     let ended = start(desk.folder(), &desk.proxy, &desk.bundle, &[]).end();
@@ -73,7 +76,7 @@ fn a_good_bundle_is_what_makes_the_first_connection() {
 }
 
 #[test]
-fn a_signature_that_is_none_is_not_asked_about() {
+fn bad_signature_is_refused_without_connection() {
     let desk = Desk::new();
     let mut bytes = fs_err::read(&desk.bundle).unwrap();
     let at = bytes.windows(6).position(|window| window == b"\"sig\":").unwrap() + 12;
@@ -85,7 +88,7 @@ fn a_signature_that_is_none_is_not_asked_about() {
 }
 
 #[test]
-fn a_bundle_of_a_key_that_the_policy_has_not_is_not_asked_about() {
+fn untrusted_key_is_refused_without_connection() {
     let desk = Desk::new();
     let other = relay_bundle::trust::key::PrivateKey::from_seed(&[8; 32]);
     let ours = relay_bundle::trust::key::PrivateKey::from_seed(&[7; 32]).public();
@@ -98,7 +101,7 @@ fn a_bundle_of_a_key_that_the_policy_has_not_is_not_asked_about() {
 }
 
 #[test]
-fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
+fn revoked_content_or_low_serial_is_refused_without_connection() {
     let desk = Desk::new();
     desk.change_trust("threshold = 1", "threshold = 1\nminSerial = 6");
     desk.refuses(&desk.bundle, 3, "BELOW_MIN_SERIAL");
@@ -115,7 +118,7 @@ fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
 }
 
 #[test]
-fn a_bundle_that_is_too_old_is_refused_if_the_cluster_does_not_say_that_it_runs() {
+fn expired_bundle_is_refused_unless_cluster_reports_it_running() {
     let desk = Desk::new();
     let archive = desk.folder().join("old.tar");
     let build =
@@ -127,7 +130,7 @@ fn a_bundle_that_is_too_old_is_refused_if_the_cluster_does_not_say_that_it_runs(
 }
 
 #[test]
-fn an_older_bundle_is_refused_if_the_cluster_does_not_say_that_it_runs() {
+fn older_bundle_is_refused_unless_cluster_reports_it_running() {
     let desk = Desk::new();
     let older = build(desk.folder(), "dev", "relay-dev", 4, &["config.logLevel=\"warn\""]);
     desk.ok(&["verify", desk.bundle.as_str(), "--trust", "trust.toml", "--record"]);
@@ -136,7 +139,7 @@ fn an_older_bundle_is_refused_if_the_cluster_does_not_say_that_it_runs() {
 }
 
 #[test]
-fn without_a_policy_or_with_a_damaged_one_nothing_is_asked() {
+fn missing_or_damaged_policy_prevents_connection() {
     let desk = Desk::new();
     desk.change_trust("relay-bundle/trust/v1", "relay-bundle/trust/v9");
     desk.refuses(&desk.bundle, 2, "trust.toml");

@@ -33,7 +33,7 @@ fn unready(site: &Site, settings: &[&str], wanted: &str) {
 }
 
 #[test]
-fn a_pod_that_does_not_become_ready_is_named_with_its_container_and_its_reason() {
+fn unready_pod_is_reported_with_container_and_reason() {
     let Some(site) = Site::new("unready") else { return };
     let table = [
         ("ImagePullBackOff", "claude-relay: ImagePullBackOff: Back-off pulling image"),
@@ -60,14 +60,14 @@ fn a_pod_that_does_not_become_ready_is_named_with_its_container_and_its_reason()
 }
 
 #[test]
-fn a_pod_that_no_node_takes_is_named_with_what_the_scheduler_says() {
+fn unschedulable_pod_is_reported_with_scheduler_message() {
     let Some(site) = Site::new("unschedulable") else { return };
 
     unready(&site, &["nodeSelector={disk=\"none\"}"], ": Unschedulable: 0/3 nodes are available");
 }
 
 #[test]
-fn trouble_is_told_once_as_soon_as_it_is_there_and_a_restart_meanwhile_says_what_is_pending() {
+fn problem_is_reported_once_early_and_restart_warns_of_pending() {
     let Some(site) = Site::new("told-early") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let bundle = site.build("dev", &["nodeSelector={disk=\"none\"}"]);
@@ -102,7 +102,7 @@ fn trouble_is_told_once_as_soon_as_it_is_there_and_a_restart_meanwhile_says_what
 }
 
 #[test]
-fn a_rollout_that_was_given_up_goes_on_when_what_it_lacked_is_there() {
+fn timed_out_rollout_resumes_when_missing_node_appears() {
     let Some(site) = Site::new("given-up") else { return };
     let bundle = site.build("dev", &["nodeSelector={\"relay-bundle.test/late\"=\"yes\"}"]);
     assert_eq!(site.apply(&bundle, &["--yes", "--timeout", "1"]).code, 4);
@@ -135,7 +135,7 @@ fn a_rollout_that_was_given_up_goes_on_when_what_it_lacked_is_there() {
 }
 
 #[test]
-fn a_quota_that_does_not_let_all_pods_in_is_named_with_the_set_that_asked() {
+fn quota_that_blocks_pods_is_reported_with_replica_set() {
     let Some(site) = Site::new("no-quota") else { return };
     let site = site.with_namespace();
     site.applied(&site.build("dev", &[]), &[]);
@@ -147,7 +147,7 @@ fn a_quota_that_does_not_let_all_pods_in_is_named_with_the_set_that_asked() {
 }
 
 #[test]
-fn a_namespace_that_is_being_deleted_is_refused_before_anything_is_written() {
+fn terminating_namespace_is_refused_before_any_write() {
     let Some(site) = Site::new("going") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &[]);
@@ -169,7 +169,7 @@ fn a_namespace_that_is_being_deleted_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_namespace_that_is_deleted_meanwhile_is_told_and_the_bundle_can_be_applied_again() {
+fn namespace_deleted_during_run_is_reported_and_rerun_succeeds() {
     let Some(site) = Site::new("goes") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &[]);
@@ -194,7 +194,7 @@ fn a_namespace_that_is_deleted_meanwhile_is_told_and_the_bundle_can_be_applied_a
 }
 
 #[test]
-fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
+fn deleted_object_is_recreated_or_reported_and_fixed_by_rerun() {
     let Some(site) = Site::new("deleted") else { return };
     let plane = site.plane;
     let first = site.build("dev", &[]);

@@ -177,7 +177,7 @@ fn collect_garbage(registry: &Registry) {
 }
 
 #[test]
-fn images_go_from_a_tag_to_a_rollback_as_the_page_says() {
+fn documented_image_workflow_runs_from_tag_to_rollback() {
     let Some((builder, operator)) = gap() else { return };
     let large = vec![7; LARGE_BYTES];
     let (old, new) = (image_of(&[&large, b"old"]), image_of(&[&large, b"new"]));

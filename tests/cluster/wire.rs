@@ -32,7 +32,7 @@ fn once(
 }
 
 #[test]
-fn an_answer_without_an_end_is_cut_off_and_told() {
+fn endless_response_is_cut_off_and_reported() {
     let Some(site) = Site::new("wire-flood") else { return };
     let bundle = site.build("dev", &[]);
     let proxy = Proxy::before(site.plane, |seen| match seen.path.as_str() {
@@ -48,7 +48,7 @@ fn an_answer_without_an_end_is_cut_off_and_told() {
 }
 
 #[test]
-fn a_server_that_points_elsewhere_is_not_followed_and_that_is_told() {
+fn redirect_is_reported_and_not_followed() {
     let Some(site) = Site::new("wire-redirect") else { return };
     let bundle = site.build("dev", &[]);
     let proxy = Proxy::before(site.plane, |_| {
@@ -69,7 +69,7 @@ fn a_server_that_points_elsewhere_is_not_followed_and_that_is_told() {
 }
 
 #[test]
-fn an_answer_that_drips_is_asked_for_again() {
+fn dripping_response_is_retried() {
     let Some(site) = Site::new("wire-drip") else { return };
     let bundle = site.build("dev", &[]);
     let is_it = |seen: &Seen| seen.path == KUBE_SYSTEM;
@@ -84,7 +84,7 @@ fn an_answer_that_drips_is_asked_for_again() {
 }
 
 #[test]
-fn whoever_asks_to_stop_while_the_lock_is_written_waits_some_seconds_and_leaves_none() {
+fn stop_during_lock_write_waits_seconds_and_leaves_no_lock() {
     let Some(site) = Site::new("wire-stop") else { return };
     site.applied(&site.build("dev", &[]), &[]);
     let proxy = Proxy::before(site.plane, once(is_head, Fault::Drip));
@@ -119,7 +119,7 @@ const QUOTED: &str = r#"{"kind": "Status", "code": 422, "reason": "Invalid",
     "details": {"causes": [{"reason": "FieldValueInvalid", "message": "change-me-in-dev", "field": "change-me-in-dev"}]}}"#;
 
 #[test]
-fn nothing_of_a_literal_secret_is_shown_whoever_quotes_it() {
+fn literal_secret_is_not_shown_even_if_server_quotes_it() {
     let Some(site) = Site::new("wire-quoted") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &[]);

@@ -38,7 +38,7 @@ fn archives_with_images_of_earlier_releases_verify() {
 }
 
 #[test]
-fn archives_with_images_of_earlier_releases_are_listed_compared_and_packed() {
+fn old_archives_with_images_are_listed_compared_and_packed() {
     for release in releases() {
         let inspected = release.json(&["inspect", "full.tar"]);
         assert_eq!(counts(&inspected), (&json!(5), &json!(0)), "{inspected}");

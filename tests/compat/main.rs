@@ -89,7 +89,7 @@ fn releases() -> impl Iterator<Item = Release> {
 }
 
 #[test]
-fn archives_of_earlier_releases_verify_under_the_policy_of_their_time() {
+fn old_archives_verify_under_policy_of_their_time() {
     for release in releases() {
         for profile in PROFILES {
             let file = format!("{profile}.tar");
@@ -104,7 +104,7 @@ fn archives_of_earlier_releases_verify_under_the_policy_of_their_time() {
 }
 
 #[test]
-fn archives_of_earlier_releases_are_inspected_listed_and_compared() {
+fn old_archives_are_inspected_listed_and_compared() {
     for release in releases() {
         for profile in PROFILES {
             let file = format!("{profile}.tar");

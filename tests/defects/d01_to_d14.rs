@@ -7,7 +7,7 @@ use crate::rendered::{Rendered, load};
 use crate::{containers, items, refused, render, secret_of, warned};
 
 #[test]
-fn d01_no_secret_is_made_when_a_profile_is_rendered() {
+fn d01_rendering_profile_generates_no_secret() {
     let (first, second) = (render(""), render(""));
 
     assert_eq!(first.bundle.files.sums(), second.bundle.files.sums());
@@ -20,7 +20,7 @@ fn d01_no_secret_is_made_when_a_profile_is_rendered() {
 }
 
 #[test]
-fn d02_what_the_pods_consume_restarts_them_and_nothing_else_does() {
+fn d02_only_changes_that_pods_consume_restart_them() {
     let annotations =
         |text: &str| render(text).template("Deployment")["metadata"]["annotations"].clone();
     let password = |revision: u8| {
@@ -37,7 +37,7 @@ fn d02_what_the_pods_consume_restarts_them_and_nothing_else_does() {
 }
 
 #[test]
-fn d03_the_relay_looks_for_redis_where_its_service_is() {
+fn d03_relay_uses_host_and_port_of_redis_service() {
     let names = [
         "",
         "[release]\nname = \"prod\"",
@@ -64,7 +64,7 @@ fn d03_the_relay_looks_for_redis_where_its_service_is() {
 }
 
 #[test]
-fn d04_a_release_called_after_both_gives_every_object_a_name_of_its_own() {
+fn d04_release_named_after_both_gives_unique_object_names() {
     for name in ["claude-relay-redis", "redis-claude-relay", "redis"] {
         let rendered = render(&format!("[release]\nname = \"{name}\""));
         assert!(rendered.set.duplicates().is_empty(), "{name}");
@@ -92,7 +92,7 @@ fn d04b_names_have_room_for_their_suffixes() {
 }
 
 #[test]
-fn d05_integers_on_the_command_line_stay_integers() {
+fn d05_integers_on_command_line_stay_integers() {
     let loaded = load("", &["config.cleanupInterval=3600001", "config.logMaxFiles=7"]);
     let rendered = Rendered::of(&loaded.profile.unwrap());
     assert_eq!(rendered.data("claude-relay-config")["CLEANUP_INTERVAL"], "3600001");
@@ -117,7 +117,7 @@ fn d05b_large_numbers_are_written_with_all_their_digits() {
 }
 
 #[test]
-fn d06_a_redis_with_a_password_gives_it_to_the_relay() {
+fn d06_redis_password_is_passed_to_relay() {
     let rendered = render("[redis.auth]\nenabled = true");
     let of_redis = secret_of(rendered.container("redis"), "REDIS_PASSWORD");
     assert_eq!(*of_redis, json!({"name": "claude-relay-generated", "key": "redis-password"}));
@@ -125,7 +125,7 @@ fn d06_a_redis_with_a_password_gives_it_to_the_relay() {
 }
 
 #[test]
-fn d06b_a_new_password_reaches_both_sides_at_once() {
+fn d06b_new_password_reaches_both_sides_at_once() {
     let with = |revision: u8| {
         let secret = format!(
             "{{ existing = {{ name = \"mine\", key = \"password\", revision = {revision} }} }}"
@@ -141,7 +141,7 @@ fn d06b_a_new_password_reaches_both_sides_at_once() {
 }
 
 #[test]
-fn d07_a_setting_reaches_the_relay_once_and_no_config_map_is_idle() {
+fn d07_setting_reaches_relay_once_and_no_config_map_is_unused() {
     let rendered = render("");
     let relay = rendered.container("claude-relay");
     assert!(items(relay, "env").all(|entry| entry.get("value").is_none()), "{relay}");
@@ -164,7 +164,7 @@ fn paths(rendered: &Rendered) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn d08_an_ingress_host_without_paths_is_routed_whole() {
+fn d08_ingress_host_without_paths_routes_all_paths() {
     let rendered =
         render("[ingress]\nenabled = true\nhosts = [{ host = \"relay.example.internal\" }]");
     assert_eq!(paths(&rendered)[0].last().unwrap(), "/ Prefix claude-relay");
@@ -172,7 +172,7 @@ fn d08_an_ingress_host_without_paths_is_routed_whole() {
 }
 
 #[test]
-fn d09_blocked_paths_lead_to_a_service_of_ours_that_has_no_pods() {
+fn d09_blocked_paths_lead_to_own_service_without_pods() {
     let rendered = render(
         "[ingress]\nenabled = true\nhosts = [{ host = \"a.example\" }, { host = \"b.example\" }]",
     );
@@ -197,7 +197,7 @@ fn d09_blocked_paths_lead_to_a_service_of_ours_that_has_no_pods() {
 }
 
 #[test]
-fn d10_the_ingress_class_is_named_once() {
+fn d10_ingress_class_is_named_once() {
     let rendered = render("[ingress]\nenabled = true\nclassName = \"nginx\"");
     let ingress = rendered.one("Ingress");
     assert_eq!(ingress["spec"]["ingressClassName"], "nginx");
@@ -235,7 +235,7 @@ fn d11_no_setting_is_ignored_in_silence() {
 }
 
 #[test]
-fn d12_every_log_mode_mounts_its_volume_and_there_is_no_other_mode() {
+fn d12_every_log_mode_mounts_volume_and_other_modes_are_refused() {
     for mode in ["fluentbit", "pvc", "emptyDir"] {
         let rendered = render(&format!("[storage.logs]\nmode = \"{mode}\""));
         let mut mounts = items(rendered.container("claude-relay"), "volumeMounts");
@@ -248,7 +248,7 @@ fn d12_every_log_mode_mounts_its_volume_and_there_is_no_other_mode() {
 }
 
 #[test]
-fn d13_data_has_a_source_and_the_administrator_never_changes_by_itself() {
+fn d13_data_has_source_and_admin_never_changes_by_itself() {
     refused("[storage.data]\ntype = \"hostPath\"", "RB0004");
     let rendered = render("replicaCount = 3");
     let volumes = &rendered.template("Deployment")["spec"]["volumes"];
@@ -260,7 +260,7 @@ fn d13_data_has_a_source_and_the_administrator_never_changes_by_itself() {
 }
 
 #[test]
-fn d14_a_volume_for_one_node_is_not_shared() {
+fn d14_single_node_volume_is_not_shared() {
     let logs = "[storage.logs]\nmode = \"pvc\"\n[storage.logs.persistence]\nenabled = true\n";
     assert_eq!(render(logs).one("Deployment")["spec"]["strategy"], json!({"type": "Recreate"}));
     refused(&format!("replicaCount = 2\n{logs}"), "RB0322");

@@ -12,7 +12,7 @@ const EXTERNAL: &str =
     "[redis]\nenabled = false\n[externalRedis]\nhost = \"redis.example.internal\"\n";
 
 #[test]
-fn d15_fluent_bit_reads_what_the_relay_writes_and_forgets_nothing() {
+fn d15_fluent_bit_reads_relay_logs_and_forgets_nothing() {
     let rendered = render("");
     let config: Value = serde_saphyr::from_str(rendered.fluent_bit()).unwrap();
 
@@ -33,7 +33,7 @@ fn d15_fluent_bit_reads_what_the_relay_writes_and_forgets_nothing() {
 const HTTP: &str = "[storage.logs.fluentbit.output]\ntype = \"http\"\n[storage.logs.fluentbit.output.config]\nhost = \"a\"\n";
 
 #[test]
-fn d16_credentials_of_an_output_are_in_no_config_map() {
+fn d16_output_credentials_are_not_in_config_maps() {
     refused(&format!("{HTTP}http_passwd = \"s3cret\""), "RB0502");
 
     let existing = render(&format!(
@@ -57,7 +57,7 @@ fn d16_credentials_of_an_output_are_in_no_config_map() {
 }
 
 #[test]
-fn d16b_a_value_of_an_output_cannot_become_another_section() {
+fn d16b_output_value_cannot_inject_section() {
     for hostile in ["\"a\\n[OUTPUT]\\n Name stdout\"", "[\"/a\", \"/b\"]", "\"/${HOME}\""] {
         let found = codes(&format!("{HTTP}uri = {hostile}"), Severity::Error);
         assert!(found.contains("RB0502") || found.contains("RB0101"), "{hostile}: {found:?}");
@@ -71,7 +71,7 @@ fn d16b_a_value_of_an_output_cannot_become_another_section() {
 }
 
 #[test]
-fn d16c_options_of_another_plugin_are_refused_and_the_readmes_names_work() {
+fn d16c_foreign_plugin_option_is_refused_and_readme_names_work() {
     let loki = "[storage.logs.fluentbit.output]\ntype = \"loki\"\n[storage.logs.fluentbit.output.config]\nHost = \"a\"\n";
     for option in ["BatchWait = 1", "BatchSize = 1001024", "LineFormat = \"json\""] {
         refused(&format!("{loki}{option}"), "RB0502");
@@ -92,7 +92,7 @@ const ALL_IMAGES: &str = "imagePullSecrets = [{ name = \"mirror\" }]\n[images]\n
                           [serviceMonitor]\nenabled = true\n";
 
 #[test]
-fn d17_no_image_is_out_of_a_profiles_reach_and_every_container_is_restricted() {
+fn d17_every_image_is_configurable_and_container_restricted() {
     for text in [ALL_IMAGES.to_owned(), format!("{ALL_IMAGES}{EXTERNAL}")] {
         let rendered = render(&text);
         for template in rendered.workloads().map(|object| &object["spec"]["template"]) {
@@ -123,7 +123,7 @@ fn d17b_pull_secrets_and_placement_apply_to_redis_too() {
 }
 
 #[test]
-fn pods_go_to_nodes_with_linux_unless_the_profile_names_another_system() {
+fn pods_run_on_linux_nodes_unless_profile_names_other_system() {
     let system = |text: &str| {
         let rendered = render(text);
         ["Deployment", "StatefulSet"]
@@ -145,7 +145,7 @@ fn d18_prometheus_scrapes_what_speaks_its_language() {
 }
 
 #[test]
-fn d19_no_pod_has_a_token_of_the_api_server() {
+fn d19_no_pod_has_api_server_token() {
     let rendered = render("");
     for object in rendered.workloads() {
         assert_eq!(object["spec"]["template"]["spec"]["automountServiceAccountToken"], false);
@@ -156,7 +156,7 @@ fn d19_no_pod_has_a_token_of_the_api_server() {
 }
 
 #[test]
-fn d20_the_autoscaler_is_one_that_the_server_knows_and_that_can_work() {
+fn d20_autoscaler_uses_served_api_and_can_work() {
     let version = |version: &str| {
         format!("[kubernetes]\nversion = \"{version}\"\n[autoscaling]\nenabled = true\n")
     };
@@ -173,7 +173,7 @@ fn d20_the_autoscaler_is_one_that_the_server_knows_and_that_can_work() {
 }
 
 #[test]
-fn d21_the_administrator_has_a_name_and_a_password() {
+fn d21_administrator_has_name_and_password() {
     refused("[config]\nadminUsername = \"\"", "RB0303");
     let only_name = render("[config]\nadminUsername = \"root\"");
     assert_eq!(only_name.data("claude-relay-config")["ADMIN_USERNAME"], "root");
@@ -186,7 +186,7 @@ fn d21_the_administrator_has_a_name_and_a_password() {
 }
 
 #[test]
-fn d22_an_external_redis_has_a_host_and_a_port_is_the_same_everywhere() {
+fn d22_external_redis_has_host_and_port_is_consistent() {
     refused("[redis]\nenabled = false", "RB0301");
     for host in ["$(id)", "a b", "a;b", "redis:6379", "'"] {
         let text = format!("[redis]\nenabled = false\n[externalRedis]\nhost = \"{host}\"");
@@ -200,7 +200,7 @@ fn d22_an_external_redis_has_a_host_and_a_port_is_the_same_everywhere() {
 }
 
 #[test]
-fn d23_every_object_has_the_releases_namespace() {
+fn d23_every_object_has_release_namespace() {
     let rendered = render(
         "[release]\nnamespace = \"relays\"\ncreateNamespace = true\n[ingress]\nenabled = true\n\
          [networkPolicy]\nenabled = true\negressTo = [{}]\n[serviceMonitor]\nenabled = true",
@@ -232,7 +232,7 @@ fn d24_nothing_is_named_twice() {
 }
 
 #[test]
-fn d25_a_string_stays_a_string() {
+fn d25_string_stays_string() {
     let rendered = render(
         "[podAnnotations]\na = \"true\"\n[redis.persistence]\nstorageClass = \"123\"\n\
          [ingress]\nenabled = true\nclassName = \"1e3\"\ntls = [{ hosts = [\"claude-relay.local\"] }]",
@@ -249,7 +249,7 @@ fn d25_a_string_stays_a_string() {
 }
 
 #[test]
-fn d26_a_number_in_place_of_a_secret_is_refused_with_its_place() {
+fn d26_number_in_place_of_secret_is_refused_with_location() {
     for key in ["jwtSecret", "encryptionKey", "adminPassword"] {
         refused(&format!("[config]\n{key} = 12345678"), "RB0003");
     }
@@ -288,7 +288,7 @@ fn d28_redis_keeps_its_data_and_its_password() {
 }
 
 #[test]
-fn d29_the_volume_of_redis_can_grow_and_outlives_the_release() {
+fn d29_redis_volume_can_grow_and_outlives_release() {
     let with_size = |size: &str| render(&format!("[redis.persistence]\nsize = \"{size}\""));
     let (small, large) = (with_size("1Gi"), with_size("2Gi"));
     // A volumeClaimTemplate is immutable.
@@ -301,7 +301,7 @@ fn d29_the_volume_of_redis_can_grow_and_outlives_the_release() {
 }
 
 #[test]
-fn d30_what_the_relay_does_not_read_is_not_rendered() {
+fn d30_settings_that_relay_does_not_read_are_not_rendered() {
     warned("[config]\nrateLimitCleanupInterval = 5", "RB0404");
     let rendered = render("[config]\nrateLimitCleanupInterval = 9");
     assert!(rendered.data("claude-relay-config").get("RATE_LIMIT_CLEANUP_INTERVAL").is_none());
@@ -331,7 +331,7 @@ fn d31_labels_classes_and_ports_follow_one_rule_everywhere() {
 }
 
 #[test]
-fn d32_what_the_chart_lacks_is_there() {
+fn d32_features_missing_from_chart_are_rendered() {
     let rendered = render(
         "replicaCount = 2\npodLabels = { tier = \"edge\" }\npriorityClassName = \"high\"\n\
          topologySpreadConstraints = [{ maxSkew = 1, topologyKey = \"kubernetes.io/hostname\", whenUnsatisfiable = \"ScheduleAnyway\" }]\n\

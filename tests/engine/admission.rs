@@ -32,7 +32,7 @@ fn denial_of_webhook_is_refused_without_remedy() {
 }
 
 #[test]
-fn denied_pod_is_an_obstacle() {
+fn denied_pod_is_obstacle() {
     let scene = Scene::installed(&[]);
     answer_dry_run(&scene, "/pods", 403, WEBHOOK);
     let report = scene.planned(&scene.build(&[INFO]), &[]);
@@ -50,7 +50,7 @@ fn quota_blocks_additional_pod() {
 }
 
 #[test]
-fn quota_is_a_warning_where_the_old_pod_makes_room() {
+fn exceeded_quota_is_warning_where_old_pod_makes_room() {
     let scene = Scene::installed(&[]);
     answer_dry_run(&scene, "/pods", 403, QUOTA);
     let report = scene.planned(&scene.build(&["redis.resources.limits.memory=\"1Gi\""]), &[]);

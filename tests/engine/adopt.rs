@@ -124,7 +124,7 @@ fn adoption_takes_over_objects_without_replacing_them() {
 }
 
 #[test]
-fn adoption_starts_redis_on_the_pvc_of_the_release() {
+fn adoption_starts_redis_on_pvc_of_release() {
     let scene = released();
     let before = uid(&scene.object("PersistentVolumeClaim", CLAIM));
     assert_eq!(adopt(&scene, &CONSENT).code, 0);
@@ -143,7 +143,7 @@ fn adoption_without_consent_to_recreate_redis_is_refused() {
 }
 
 #[test]
-fn adoption_by_bundle_without_the_pvc_is_refused() {
+fn adoption_by_bundle_without_pvc_is_refused() {
     let scene = released();
     let bundle = scene.build(&[]);
     let before = scene.fake.versions();
@@ -156,7 +156,7 @@ fn adoption_by_bundle_without_the_pvc_is_refused() {
 }
 
 #[test]
-fn adoption_prunes_objects_that_the_bundle_lacks() {
+fn adoption_prunes_objects_absent_from_bundle() {
     let scene = released();
     assert_eq!(adopt(&scene, &CONSENT).code, 0);
     assert_eq!(scene.fake.get("ConfigMap", DEV, OLD), None);
@@ -227,7 +227,7 @@ fn adoption_of_forged_record_is_refused() {
 }
 
 #[test]
-fn interrupted_adoption_is_completed_by_the_next_run() {
+fn interrupted_adoption_is_completed_by_next_run() {
     for last in [1, 4, 9, 16] {
         let scene = interrupted(last);
         let ran = adopt(&scene, &[&CONSENT[..], &["--break-lock"]].concat());
@@ -249,13 +249,13 @@ fn apply_during_interrupted_adoption_is_refused() {
 }
 
 #[test]
-fn removal_during_interrupted_adoption_names_the_way_back() {
+fn removal_during_interrupted_adoption_suggests_abandon() {
     let scene = interrupted(6);
     scene.call(&["remove", "--yes", "--break-lock"]).says(4, &["remove --abandon"]);
 }
 
 #[test]
-fn abandonment_gives_the_release_back_to_helm() {
+fn abandoned_adoption_returns_release_to_helm() {
     let scene = interrupted(12);
     let ran = scene.call(&["remove", "--abandon", "--yes", "--break-lock"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

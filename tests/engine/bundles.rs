@@ -6,21 +6,22 @@ use std::sync::{Arc, LazyLock, Mutex};
 use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::media::archive;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::profile;
+use relay_bundle::profile_folder::ProfileFolder;
 use relay_bundle::render::render;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::PrivateKey;
 use relay_bundle::trust::policy::Policy;
 use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::{Predicate, Statement};
-use relay_bundle::trust::verify::{Authority, Purpose, Terms, Verified, verify};
+use relay_bundle::trust::verify::{Verified, verify};
 use serde_json::Value;
 
 use crate::fake::CLUSTER_UID;
+use relay_bundle::trust::terms::{Authority, Purpose, VerifyTerms};
 
 /// The public key of a recovery recipient.
 pub(crate) const RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
@@ -36,7 +37,7 @@ pub(crate) fn archive_of(profile: &str, settings: &[&str], serial: u64) -> Arc<V
     if let Some(known) = KNOWN.lock().unwrap().get(&key) {
         return Arc::clone(known);
     }
-    let loaded = profile::load(profile, &settings, &Folder::new(Utf8Path::new("profiles")));
+    let loaded = profile::load(profile, &settings, &ProfileFolder::new(Utf8Path::new("profiles")));
     let profile = loaded.profile.expect("the settings of a test are right");
     let assembled = assemble(&profile, &render(&profile)).unwrap();
     let statement = statement(&assembled.files, serial);
@@ -71,7 +72,7 @@ fn statement(files: &BundleFiles, serial: u64) -> Statement {
 pub(crate) fn verified(archive: &[u8]) -> Verified<relay_bundle::bundle::open::Bundle> {
     let policy = Policy::parse(&policy()).unwrap();
     let authority = Authority::Policy(&policy, &State::default());
-    let terms = Terms { authority, purpose: Purpose::Install, now: now() };
+    let terms = VerifyTerms { authority, purpose: Purpose::Install, now: now() };
     verify(archive::open(archive).unwrap(), &terms).unwrap()
 }
 

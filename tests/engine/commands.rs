@@ -24,7 +24,7 @@ fn restart_annotates_pods_as_its_own_manager() {
 }
 
 #[test]
-fn restart_survives_the_next_apply() {
+fn restart_survives_next_apply() {
     let scene = Scene::new();
     let bundle = scene.build(&[]);
     scene.applied(&bundle, &[]);
@@ -57,7 +57,7 @@ fn restart_without_permission_takes_no_lock() {
 }
 
 #[test]
-fn restart_that_is_not_ready_in_time_frees_the_lock() {
+fn timed_out_restart_releases_lock() {
     let scene = Scene::installed(&[]);
     scene.fake.set_controllers(Controllers::Absent);
     assert_eq!(restart(&scene, &["relay", "--timeout", "0"]).code, 4);
@@ -129,7 +129,7 @@ fn status_names_unready_workload() {
 }
 
 #[test]
-fn status_names_problem_of_a_pod() {
+fn status_names_pod_problem() {
     let scene = Scene::installed(&[]);
     scene.fake.put("kubelet", &json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": DEV,
         "labels": {"app.kubernetes.io/instance": DEV}}, "status": {"phase": "Failed", "reason": "Evicted"}}));
@@ -170,7 +170,7 @@ fn live_collection_removes_unreferenced_configuration() {
 }
 
 #[test]
-fn live_collection_keeps_what_a_pod_references() {
+fn live_gc_keeps_objects_referenced_by_pod() {
     let scene = Scene::installed(&[]);
     let garbage = add_garbage(&scene);
     let volume = json!({"name": "a", "configMap": {"name": garbage}});

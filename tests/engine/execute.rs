@@ -68,7 +68,7 @@ fn deployment_is_written_after_what_it_references() {
 }
 
 #[test]
-fn old_configuration_goes_after_the_deployment() {
+fn old_configuration_is_pruned_after_deployment() {
     let scene = Scene::installed(&[]);
     scene.applied(&scene.build(&[INFO]), &[]);
     let writes = scene.fake.writes();
@@ -115,7 +115,7 @@ fn account() -> Value {
 }
 
 #[test]
-fn object_that_appears_after_the_plan_is_not_written() {
+fn object_created_after_plan_is_not_written() {
     let scene = Scene::new();
     before_write(&scene, "/serviceaccounts/relay-dev-redis", |store| {
         store.put("somebody", &account());
@@ -128,7 +128,7 @@ fn object_that_appears_after_the_plan_is_not_written() {
 }
 
 #[test]
-fn object_that_is_replaced_after_the_plan_is_not_written() {
+fn object_replaced_after_plan_is_not_written() {
     let scene = Scene::installed(&[]);
     before_write(&scene, "/deployments/relay-dev-claude-relay", |store| {
         let old = store.get("Deployment", DEV, RELAY).unwrap();
@@ -146,7 +146,7 @@ fn object_that_is_replaced_after_the_plan_is_not_written() {
 }
 
 #[test]
-fn object_that_appears_with_the_write_is_given_up_again() {
+fn object_created_during_write_is_released() {
     let scene = Scene::new();
     let done = std::sync::atomic::AtomicBool::new(false);
     scene.fake.script(move |seen, store| {
@@ -165,7 +165,7 @@ fn object_that_appears_with_the_write_is_given_up_again() {
 }
 
 #[test]
-fn forced_apply_stops_at_a_new_conflict() {
+fn forced_apply_stops_at_new_conflict() {
     let scene = Scene::installed(&[]);
     let fields = |spec: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": RELAY, "namespace": DEV}, "spec": spec});
     scene.fake.put("somebody", &fields(json!({"replicas": 2})));
@@ -179,7 +179,7 @@ fn forced_apply_stops_at_a_new_conflict() {
 }
 
 #[test]
-fn object_of_the_same_name_is_not_pruned() {
+fn foreign_object_of_same_name_is_not_pruned() {
     let scene = Scene::installed(&[]);
     let old = config_of(&scene.relay());
     let path: &'static str = Box::leak(format!("/configmaps/{old}").into_boxed_str());
@@ -245,14 +245,14 @@ fn write_is_repeated_after_unavailable_server() {
 }
 
 #[test]
-fn write_is_repeated_when_a_busy_server_asks_for_it() {
+fn write_is_retried_when_busy_server_asks_for_it() {
     let start = std::time::Instant::now();
     survives(Fault::Answer(429, "retry-after: 1", "{}".to_owned()));
     assert!(start.elapsed() >= Duration::from_secs(1));
 }
 
 #[test]
-fn write_is_repeated_after_a_race_over_an_object() {
+fn write_is_retried_after_race_over_object() {
     let race =
         json!({"kind": "Status", "code": 409, "reason": "Conflict", "message": "please try again"});
     survives(Fault::Answer(409, "", race.to_string()));
@@ -273,7 +273,7 @@ fn slow_answer_is_awaited() {
 }
 
 #[test]
-fn denied_write_leaves_a_pending_generation_and_a_free_lock() {
+fn denied_write_leaves_generation_pending_and_lock_free() {
     let scene = Scene::new();
     let denied = json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no"});
     scene

@@ -119,7 +119,7 @@ fn run_that_is_killed_before_its_first_write_leaves_nothing() {
 }
 
 #[test]
-fn run_after_a_killed_one_finds_its_lock() {
+fn lock_of_killed_run_is_found_by_next_run() {
     let scene = Scene::new();
     scene.fake.script(|seen, _| {
         let is_it = seen.is_write() && seen.path.contains("/services/");

@@ -57,7 +57,7 @@ fn foreign_object_is_taken_over_with_consent() {
 }
 
 #[test]
-fn object_that_an_interrupted_run_made_is_ours() {
+fn object_created_by_interrupted_run_is_ours() {
     let labels = json!({"app.kubernetes.io/instance": DEV});
     let scene = with_foreign_service("relay-bundle", &labels);
     scene.applied(&scene.build(&[]), &[]);
@@ -113,7 +113,7 @@ fn pruned(scene: &Scene, settings: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn object_that_the_bundle_no_longer_has_is_pruned() {
+fn object_removed_from_bundle_is_pruned() {
     let scene = Scene::installed(&BUDGET);
     assert_eq!(pruned(&scene, &["replicaCount=2"]), ["PodDisruptionBudget"]);
     assert_eq!(scene.fake.all("PodDisruptionBudget"), Vec::<Value>::new());
@@ -191,7 +191,7 @@ fn add_old_replica_set(scene: &Scene) -> Value {
 }
 
 #[test]
-fn configuration_that_an_old_revision_names_is_kept() {
+fn configuration_referenced_by_old_revision_is_kept() {
     let scene = Scene::installed(&[]);
     add_old_replica_set(&scene);
     let report = scene.applied(&scene.build(&[INFO]), &[]);

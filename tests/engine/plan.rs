@@ -98,7 +98,7 @@ fn conflict_shows_manager_and_both_values() {
 }
 
 #[test]
-fn conflict_blocks_apply_without_a_write() {
+fn conflict_blocks_apply_without_any_write() {
     let scene = Scene::installed(&[]);
     take_over(&scene, &json!({"replicas": 2}));
     let before = scene.fake.versions();
@@ -149,14 +149,14 @@ fn permit_for_other_object_forces_nothing() {
 }
 
 #[test]
-fn permit_without_conflict_is_a_warning() {
+fn force_conflicts_without_conflict_yields_warning() {
     let scene = Scene::installed(&[]);
     let report = scene.planned(&scene.build(&[INFO]), &["--force-conflicts", ".spec.replicas"]);
     assert!(texts(&report, "warnings").contains("--force-conflicts .spec.replicas"), "{report}");
 }
 
 #[test]
-fn field_that_other_manager_added_is_a_warning() {
+fn field_added_by_other_manager_yields_warning() {
     let scene = Scene::installed(&[]);
     let relay = scene.relay();
     scene.fake.edit("kubectl-patch", &relay, |relay| relay["spec"]["minReadySeconds"] = 5.into());
@@ -180,7 +180,7 @@ fn fixed_selector_is_refused_with_command_that_deletes() {
 }
 
 #[test]
-fn fixed_field_of_stateful_set_is_refused_with_command_that_orphans() {
+fn immutable_stateful_set_field_is_refused_with_orphan_command() {
     let scene = Scene::installed(&[]);
     let set = scene.object("StatefulSet", REDIS);
     // As if an earlier version had rendered another one.
@@ -243,7 +243,7 @@ fn plan_hash_of_other_plan_changes_nothing() {
 const SCALED: [&str; 1] = ["autoscaling.enabled=true"];
 
 #[test]
-fn replicas_that_go_to_an_autoscaler_are_held() {
+fn replicas_handed_to_autoscaler_are_held() {
     let scene = Scene::installed(&["replicaCount=3"]);
     let report = scene.applied(&scene.build(&SCALED), &[]);
     assert_eq!(step(&report, "Deployment")["heldReplicas"], 3);
@@ -251,7 +251,7 @@ fn replicas_that_go_to_an_autoscaler_are_held() {
 }
 
 #[test]
-fn replicas_of_an_autoscaler_stay() {
+fn replicas_set_by_autoscaler_are_kept() {
     let scene = Scene::installed(&SCALED);
     scene.fake.scale(&scene.relay(), 7);
     scene.applied(&scene.build(&["autoscaling.enabled=true", INFO]), &[]);
@@ -259,7 +259,7 @@ fn replicas_of_an_autoscaler_stay() {
 }
 
 #[test]
-fn replicas_come_back_from_an_autoscaler_that_goes_first() {
+fn autoscaler_is_pruned_before_replicas_are_taken_back() {
     let scene = Scene::installed(&SCALED);
     scene.fake.scale(&scene.relay(), 7);
     let bundle = scene.build(&["replicaCount=2"]);
@@ -272,4 +272,25 @@ fn replicas_come_back_from_an_autoscaler_that_goes_first() {
     let writes = scene.fake.writes();
     let at = |text: &str| writes.iter().position(|write| write.contains(text)).unwrap();
     assert!(at("horizontalpodautoscalers") < at("/deployments/"), "{writes:?}");
+}
+
+#[test]
+fn plan_that_was_agreed_to_in_advance_is_logged_unless_quiet() {
+    let scene = Scene::new();
+    let (first, second) = (scene.build(&[]), scene.build(&[INFO]));
+    scene.apply_yes(&first, &["--json"]).says(0, &["plan for namespace", "plan hash "]);
+    for arguments in [&["--quiet"][..], &[]] {
+        let ran = scene.apply_yes(&second, arguments);
+        assert_eq!((ran.code, ran.stderr.contains("plan hash ")), (0, false), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn plan_of_new_version_is_one_line_for_all_objects() {
+    let scene = Scene::installed(&[]);
+    let next = scene.build(&["release.appVersion=\"v1.1.999\""]);
+    let plan = scene.apply(&next, &["--dry-run"]).stdout;
+    let updates: Vec<&str> = plan.lines().filter(|line| line.starts_with("update")).collect();
+    assert!(updates[0].contains(" -> v1.1.999 (ServiceAccount/"), "{plan}");
+    assert!(!plan.contains("update    Service"), "{plan}");
 }

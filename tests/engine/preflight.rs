@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use relay_bundle::install::preflight::{check_contract, check_version, lacking_rights};
-use relay_bundle::rollout::rights::Right;
+use relay_bundle::install::preflight::{check_contract, check_version, lacking_permissions};
+use relay_bundle::rollout::permissions::Permission;
 use serde_json::{Value, json};
 
 use crate::bundles::{archive_of, verified};
@@ -31,7 +31,7 @@ fn oldest_supported_server_is_accepted() {
 }
 
 #[test]
-fn version_of_a_vendor_is_understood() {
+fn vendor_version_is_parsed() {
     assert!(accepts("v1.30+") && accepts("v1.31.2-eks-1234") && !accepts("v1.28+"));
 }
 
@@ -40,13 +40,17 @@ fn unknown_version_counts_as_new() {
     assert!(accepts("v2"));
 }
 
-fn rights() -> BTreeSet<Right> {
-    [Right::to_all("create", "Secret", DEV), Right::to_one("patch", "Deployment", DEV, "a")].into()
+fn permissions() -> BTreeSet<Permission> {
+    [
+        Permission::to_all("create", "Secret", DEV),
+        Permission::to_one("patch", "Deployment", DEV, "a"),
+    ]
+    .into()
 }
 
 #[test]
-fn no_right_is_lacking_for_an_administrator() {
-    assert_eq!(lacking_rights(&Scene::new().cluster(), &rights()).unwrap(), [""; 0]);
+fn administrator_has_all_permissions() {
+    assert_eq!(lacking_permissions(&Scene::new().cluster(), &permissions()).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -54,7 +58,7 @@ fn lacking_rights_are_named() {
     let scene = Scene::new();
     scene.fake.deny("create", "secrets");
     assert_eq!(
-        lacking_rights(&scene.cluster(), &rights()).unwrap(),
+        lacking_permissions(&scene.cluster(), &permissions()).unwrap(),
         ["create Secret in relay-dev"]
     );
 }
@@ -84,7 +88,7 @@ fn apply_without_right_to_prune_changes_nothing() {
 }
 
 #[test]
-fn dry_run_without_right_to_record_is_a_warning() {
+fn dry_run_without_permission_to_record_yields_warning() {
     let scene = Scene::installed(&[]);
     scene.fake.deny("update", "configmaps");
     let report = scene.planned(&scene.build(&[INFO]), &[]);
@@ -93,7 +97,7 @@ fn dry_run_without_right_to_record_is_a_warning() {
 }
 
 #[test]
-fn object_that_must_not_be_applied_names_the_permission() {
+fn forbidden_apply_names_missing_permission() {
     let scene = Scene::installed(&[]);
     scene.fake.deny("patch", "services");
     scene
@@ -102,7 +106,7 @@ fn object_that_must_not_be_applied_names_the_permission() {
 }
 
 #[test]
-fn object_that_must_not_be_read_is_an_obstacle() {
+fn object_without_read_permission_is_obstacle() {
     let scene = Scene::installed(&[]);
     scene.fake.deny("get", "services");
     scene.apply_yes(&scene.build(&[INFO]), &[]).says(4, &["Service/relay-dev-redis"]);
@@ -169,18 +173,18 @@ fn missing_password(data: &Value) -> Vec<String> {
 }
 
 #[test]
-fn missing_key_of_a_secret_is_named() {
+fn missing_secret_key_is_named() {
     let wanted = missing_password(&json!({"other": "eA=="}));
     assert!(wanted.len() == 1 && wanted[0].contains("`password`"), "{wanted:?}");
 }
 
 #[test]
-fn existing_key_of_a_secret_is_not_missing() {
+fn existing_secret_key_is_not_missing() {
     assert_eq!(missing_password(&json!({"password": "eA=="})), [""; 0]);
 }
 
 #[test]
-fn other_cluster_than_the_policy_names_is_refused() {
+fn cluster_not_named_by_policy_is_refused() {
     let scene = Scene::new();
     let other = "11111111-1111-4111-8111-111111111111";
     let policy = scene.path().join("trust.toml");

@@ -1,9 +1,12 @@
 //! The record and its lock: each write states the version that it replaces.
 
-use relay_bundle::cluster::Cluster;
+use relay_bundle::cluster::error::CallError;
+use relay_bundle::cluster::{Cluster, Session, Write};
 use relay_bundle::failure::Failure;
-use relay_bundle::install::record::{Given, Journal, Turn, gave_back};
-use relay_bundle::rollout::lock::Lock;
+use relay_bundle::install::record::{Journal, Turn, release_after};
+use relay_bundle::model::kind::Kind;
+use relay_bundle::model::object_key::ObjectKey;
+use relay_bundle::rollout::lock::RecordLock;
 use serde_json::json;
 
 use crate::fake::{Fault, When};
@@ -17,16 +20,16 @@ fn scene() -> Scene {
     scene
 }
 
-fn holder(name: &str) -> Lock {
-    Lock { holder: name.to_owned(), heartbeat: 0, by: None }
+fn holder(name: &str) -> RecordLock {
+    RecordLock { holder: name.to_owned(), heartbeat: 0, by: None }
 }
 
 #[track_caller]
-fn lock(journal: &mut Journal<'_>, name: &str) {
+fn lock(journal: &mut Journal, name: &str) {
     journal.lock(holder(name), |_, _| {}).unwrap();
 }
 
-fn lock_fails(journal: &mut Journal<'_>, name: &str) -> Failure {
+fn lock_fails(journal: &mut Journal, name: &str) -> Failure {
     journal.lock(holder(name), |_, _| {}).unwrap_err()
 }
 
@@ -35,7 +38,7 @@ fn held_by(scene: &Scene) -> Option<String> {
     scene.head()["lock"]["holder"].as_str().map(str::to_owned)
 }
 
-fn locked(cluster: &Cluster) -> Journal<'_> {
+fn locked(cluster: &Cluster) -> Journal {
     let mut journal = journal(cluster);
     lock(&mut journal, "one");
     journal
@@ -138,7 +141,7 @@ fn update_of_deleted_record_is_refused() {
 #[test]
 fn give_back_frees_own_lock() {
     let (scene, cluster) = with_cluster();
-    assert_eq!(locked(&cluster).give_back().unwrap(), Given::Back);
+    assert!(locked(&cluster).give_back().unwrap());
     assert_eq!(held_by(&scene), None);
 }
 
@@ -149,7 +152,7 @@ fn give_back_when_lock_was_broken_leaves_new_holder() {
     let mut second = journal(&cluster);
     second.await_turn(Turn::Takes, &|_| {}).unwrap();
     lock(&mut second, "two");
-    assert_eq!(first.give_back().unwrap(), Given::NotOurs);
+    assert!(!first.give_back().unwrap());
     assert_eq!(held_by(&scene).as_deref(), Some("two"));
 }
 
@@ -158,7 +161,7 @@ fn give_back_without_lock_asks_nothing() {
     let (scene, cluster) = with_cluster();
     let mut journal = journal(&cluster);
     scene.fake.recover();
-    assert_eq!(journal.give_back().unwrap(), Given::NotOurs);
+    assert!(!journal.give_back().unwrap());
     assert!(scene.fake.seen().is_empty());
 }
 
@@ -167,7 +170,7 @@ fn give_back_when_server_denies_adds_hint() {
     let (scene, cluster) = with_cluster();
     let mut journal = locked(&cluster);
     scene.fake.script(|_, _| Fault::Answer(401, "", "{}".to_owned()));
-    let failure = gave_back(&mut journal, Failure::world("first"));
+    let failure = release_after(&mut journal, Failure::world("first"));
     assert_eq!((failure.message().as_str(), failure.hints.len()), ("first", 1));
     assert!(failure.hints[0].contains("--break-lock"), "{:?}", failure.hints);
 }
@@ -248,13 +251,24 @@ fn waiting_run_when_holder_is_alive_is_refused() {
 }
 
 #[test]
-fn write_after_deadline_of_lock_is_not_sent() {
+fn write_of_session_after_deadline_is_not_sent() {
     let (scene, cluster) = with_cluster();
-    let journal = locked(&cluster);
-    scene.fake.recover();
-    cluster.fence(Some(std::time::Instant::now()));
-    journal.keep_recovery("copy").unwrap_err();
+    let mut session = Session::begin(&cluster);
+    session.fence(Some(std::time::Instant::now()));
+    let key = ObjectKey::of(Kind::ConfigMap, DEV, "late");
+    let late = Write::create(&key, &json!({"metadata": {"name": "late"}}));
+    let why = session.write(&late).unwrap_err();
+    assert!(matches!(why, CallError::Late(_)), "{why}");
     assert!(scene.fake.writes().is_empty());
+}
+
+#[test]
+fn deadline_of_one_session_leaves_others_alone() {
+    let (scene, cluster) = with_cluster();
+    let mut late = Session::begin(&cluster);
+    late.fence(Some(std::time::Instant::now()));
+    locked(&cluster);
+    assert_eq!(held_by(&scene).as_deref(), Some("one"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn log_level(scene: &Scene) -> Value {
 }
 
 #[test]
-fn rollback_goes_to_the_content_before() {
+fn rollback_restores_previous_content() {
     let scene = upgraded();
     assert_eq!(log_level(&scene), "info");
     let report = rollback(&scene, &[]).report();
@@ -99,7 +99,7 @@ fn rollback_with_revoked_key_is_refused() {
 }
 
 #[test]
-fn older_bundle_is_refused_with_the_rollback_that_helps() {
+fn older_bundle_is_refused_with_rollback_command() {
     let scene = upgraded();
     let old = scene.path().join("dev-1.tar");
     scene.apply_yes(&old, &[]).says(3, &["rollback", "--to 1"]);

@@ -214,7 +214,7 @@ impl Scene {
 
 /// Opens the record of the installation of the profile `dev`.
 #[track_caller]
-pub(crate) fn journal(cluster: &Cluster) -> Journal<'_> {
+pub(crate) fn journal(cluster: &Cluster) -> Journal {
     Journal::open(cluster, &DEV.parse().unwrap(), DEV).unwrap()
 }
 

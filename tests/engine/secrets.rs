@@ -90,7 +90,7 @@ fn encryption_key_is_generated_immutable() {
 }
 
 #[test]
-fn generated_values_are_kept_by_a_new_bundle() {
+fn new_bundle_keeps_generated_values() {
     let vault = Vault::installed();
     let before = [KEY, GENERATED].map(|name| vault.values(name));
     vault.scene.applied(&build(&vault.scene, "info"), &[]);
@@ -151,7 +151,7 @@ fn encrypted_copy_is_written_before_values() {
 }
 
 #[test]
-fn no_copy_is_kept_if_none_is_wanted() {
+fn opting_out_of_recovery_keeps_no_copy() {
     let vault = Vault::new();
     assert_eq!(vault.apply(&["--first-install", "--no-recovery"]).code, 0);
     assert_eq!(vault.scene.fake.get("ConfigMap", NAMESPACE, RECOVERY), None);
@@ -186,7 +186,7 @@ fn lost_values_are_replaced_with_consent() {
 }
 
 #[test]
-fn encryption_key_is_not_generated_beside_an_old_volume() {
+fn encryption_key_is_not_generated_beside_old_volume() {
     let vault = Vault::new();
     vault.scene.fake.put(
         "platform",
@@ -198,7 +198,7 @@ fn encryption_key_is_not_generated_beside_an_old_volume() {
 }
 
 #[test]
-fn secret_of_others_is_used_with_a_warning() {
+fn foreign_secret_is_used_with_warning() {
     let vault = Vault::new();
     vault.scene.fake.put("platform", &secret(KEY, &["encryption-key"]));
     let report = vault.scene.applied(&vault.bundle, &[]);
@@ -233,14 +233,14 @@ fn raced(name: &'static str, keys: &'static [&'static str]) -> (Vault, Ran) {
 }
 
 #[test]
-fn secret_that_others_create_at_the_same_moment_is_kept() {
+fn secret_created_concurrently_by_others_is_kept() {
     let (vault, ran) = raced(KEY, &["encryption-key"]);
     ran.says(4, &[KEY]);
     assert_eq!(vault.values(KEY), Some(secret(KEY, &["encryption-key"])["data"].clone()));
 }
 
 #[test]
-fn copy_of_values_that_lost_a_race_is_discarded() {
+fn copy_of_values_that_lost_race_is_discarded() {
     let (vault, _) = raced(KEY, &["encryption-key"]);
     let record = vault.scene.fake.get("ConfigMap", NAMESPACE, RECOVERY);
     let copies =
@@ -252,7 +252,7 @@ fn copy_of_values_that_lost_a_race_is_discarded() {
 }
 
 #[test]
-fn run_after_a_lost_race_takes_what_is_there() {
+fn run_after_lost_race_uses_existing_secret() {
     let (vault, _) = raced(KEY, &["encryption-key"]);
     vault.scene.fake.recover();
     let ran = vault.apply(&["--first-install"]);
@@ -261,7 +261,7 @@ fn run_after_a_lost_race_takes_what_is_there() {
 }
 
 #[test]
-fn secret_that_is_taken_away_during_the_rollout_fails_it() {
+fn secret_deleted_during_rollout_fails_it() {
     let vault = Vault::new();
     vault.scene.fake.script(|seen, store| {
         if seen.is_write() && seen.path.contains("/deployments/") {

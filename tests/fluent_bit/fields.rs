@@ -77,7 +77,7 @@ fn clean(filter: &Value, records: &[Value]) -> Option<String> {
 }
 
 #[test]
-fn every_output_and_mode_has_the_same_filters() {
+fn every_output_and_mode_has_same_filters() {
     let first = filters(&CASES[0]);
     assert_eq!(first.len(), 3);
     for case in &CASES {

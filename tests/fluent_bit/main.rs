@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use relay_bundle::fluent_bit::{ConfigInput, Output, OutputValue, check, config};
+use relay_bundle::fluent_bit::{ConfigInput, OutputPlugin, PropertyValue, check, config};
 use relay_bundle::render::yaml::to_yaml;
 use serde_json::{Value, json};
 
-type Settings = BTreeMap<String, OutputValue>;
+type Settings = BTreeMap<String, PropertyValue>;
 
 /// Runs a Python script with a text on its standard input; `None` without Python and `PyYAML`.
 #[expect(clippy::disallowed_methods, reason = "a test may ask whether it runs in CI")]
@@ -40,28 +40,28 @@ fn python(script: &str, input: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).expect("UTF-8"))
 }
 
-fn settings(pairs: &[(&str, OutputValue)]) -> Settings {
+fn settings(pairs: &[(&str, PropertyValue)]) -> Settings {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
 }
 
-fn text(text: &str) -> OutputValue {
-    OutputValue::Text(text.to_owned())
+fn text(text: &str) -> PropertyValue {
+    PropertyValue::Text(text.to_owned())
 }
 
-fn secret(env: &str) -> OutputValue {
-    OutputValue::Secret(env.to_owned())
+fn secret(env: &str) -> PropertyValue {
+    PropertyValue::Secret(env.to_owned())
 }
 
 /// Returns an example of each output, with values that a careless YAML writer would change.
-fn examples() -> Vec<(Output, Settings)> {
+fn examples() -> Vec<(OutputPlugin, Settings)> {
     let host = ("host", text("logs.example.internal"));
     vec![
         (
-            Output::Stdout,
+            OutputPlugin::Stdout,
             settings(&[("json_date_key", text("yes")), ("json_date_format", text("iso8601"))]),
         ),
         (
-            Output::Forward,
+            OutputPlugin::Forward,
             settings(&[
                 host.clone(),
                 ("shared_key", secret("OUT_SHARED_KEY")),
@@ -69,10 +69,10 @@ fn examples() -> Vec<(Output, Settings)> {
             ]),
         ),
         (
-            Output::Es,
+            OutputPlugin::Es,
             settings(&[
                 host.clone(),
-                ("tls", OutputValue::Bool(true)),
+                ("tls", PropertyValue::Bool(true)),
                 ("http_passwd", secret("OUT_HTTP_PASSWD")),
                 ("logstash_prefix", text("1_000")),
                 ("time_key", text("@timestamp")),
@@ -80,23 +80,23 @@ fn examples() -> Vec<(Output, Settings)> {
             ]),
         ),
         (
-            Output::Loki,
+            OutputPlugin::Loki,
             settings(&[
                 host.clone(),
-                ("port", OutputValue::Integer(3100)),
+                ("port", PropertyValue::Integer(3100)),
                 ("labels", text("job=relay, pod=${POD_NAME}")),
                 ("tenant_id", text("007")),
                 ("label_keys", text("$level,$sub['stream']")),
             ]),
         ),
         (
-            Output::Http,
+            OutputPlugin::Http,
             settings(&[
                 host,
                 ("uri", text("/a?b=c#d: e")),
                 (
                     "header",
-                    OutputValue::List(vec![
+                    PropertyValue::List(vec![
                         text("X-Note \"it's\" \\ 100% # no: comment"),
                         secret("OUT_HEADER_1"),
                     ]),
@@ -106,16 +106,16 @@ fn examples() -> Vec<(Output, Settings)> {
             ]),
         ),
         (
-            Output::Kafka,
+            OutputPlugin::Kafka,
             settings(&[
                 ("brokers", text("k0.example.internal:9092,k1.example.internal:9092")),
-                ("rdkafka.linger.ms", OutputValue::Integer(5)),
+                ("rdkafka.linger.ms", PropertyValue::Integer(5)),
                 ("message_key", text("- not a list")),
                 ("client_id", text("+0800")),
             ]),
         ),
         (
-            Output::S3,
+            OutputPlugin::S3,
             settings(&[
                 ("bucket", text("2026-11-22")),
                 ("region", text("eu-central-1")),
@@ -126,7 +126,7 @@ fn examples() -> Vec<(Output, Settings)> {
     ]
 }
 
-fn rendered(output: Output, settings: &Settings) -> Value {
+fn rendered(output: OutputPlugin, settings: &Settings) -> Value {
     config(&ConfigInput {
         timezone_offset_hours: 8,
         output,
@@ -141,7 +141,7 @@ fn rendered(output: Output, settings: &Settings) -> Value {
 }
 
 #[test]
-fn an_independent_yaml_reader_sees_every_value_and_its_type() {
+fn independent_yaml_reader_sees_every_value_and_type() {
     let script = "import json, sys, yaml\nprint(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))";
     let meant: Vec<Value> = examples()
         .iter()
@@ -155,14 +155,14 @@ fn an_independent_yaml_reader_sees_every_value_and_its_type() {
     let Some(read) = python(script, &json!(texts).to_string()) else { return };
 
     let read: Vec<Value> = serde_json::from_str(&read).expect("JSON");
-    assert_eq!(read.len(), Output::ALL.len());
+    assert_eq!(read.len(), OutputPlugin::ALL.len());
     for (read, meant) in read.iter().zip(&meant) {
         assert_eq!(read, meant);
     }
 }
 
 #[test]
-fn the_patterns_pick_the_main_log_and_its_rotations_and_no_file_with_tokens() {
+fn patterns_match_main_log_and_rotations_but_no_token_file() {
     let script = r"
 import fnmatch, json, sys
 given = json.load(sys.stdin)
@@ -190,7 +190,7 @@ print(json.dumps([name for name in given['names'] if picked('/app/logs/' + name)
         "token-refresh-error.log",
         ".claude-relay-audit.log.json",
     ];
-    let tail = &rendered(Output::Stdout, &Settings::new())["pipeline"]["inputs"][0];
+    let tail = &rendered(OutputPlugin::Stdout, &Settings::new())["pipeline"]["inputs"][0];
     let names: Vec<&str> = wanted.iter().chain(&unwanted).copied().collect();
     let given = json!({"path": tail["path"], "exclude_path": tail["exclude_path"], "names": names});
 
@@ -201,7 +201,7 @@ print(json.dumps([name for name in given['names'] if picked('/app/logs/' + name)
 }
 
 #[test]
-fn a_line_of_the_relay_is_read_at_its_time() {
+fn relay_log_line_is_parsed_with_its_time() {
     // Fluent Bit's parser is modelled on strptime; %z reads the offset in the form of
     // `time_offset`.
     let script = r"
@@ -209,7 +209,7 @@ import datetime, json, sys
 given = json.load(sys.stdin)
 stamp = json.loads(given['line'])[given['time_key']] + given['time_offset']
 print(int(datetime.datetime.strptime(stamp, given['time_format'] + '%z').timestamp()))";
-    let mut given = rendered(Output::Stdout, &Settings::new())["parsers"][0].clone();
+    let mut given = rendered(OutputPlugin::Stdout, &Settings::new())["parsers"][0].clone();
     given["line"] = json!(r#"{"ts":"2026-11-23 05:51:31","lvl":"info","msg":"started"}"#);
 
     let Some(seconds) = python(script, &given.to_string()) else { return };

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::resolve::Profile;
 use relay_bundle::render::render;
@@ -207,7 +207,7 @@ impl Drop for Sidecar {
 }
 
 #[test]
-fn no_receiver_gets_a_secret_from_the_real_fluent_bit() {
+fn real_fluent_bit_sends_no_secret_to_any_receiver() {
     let Some(program) = fluent_bit() else { return };
     for case in &CASES {
         let receiver = Receiver::start();
@@ -231,7 +231,7 @@ fn no_receiver_gets_a_secret_from_the_real_fluent_bit() {
 }
 
 #[test]
-fn server_of_the_real_fluent_bit_answers_on_both_families() {
+fn real_fluent_bit_server_answers_on_ipv4_and_ipv6() {
     let Some(program) = fluent_bit() else { return };
     let case = Case { profile: "config.host = \"::\"", output: "stdout" };
 

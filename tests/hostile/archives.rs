@@ -62,7 +62,7 @@ impl Tar {
 }
 
 #[test]
-fn what_is_listed_must_be_a_file_of_a_bundle() {
+fn listed_path_that_bundle_cannot_have_is_refused() {
     type Files = &'static [(&'static str, &'static [u8])];
     const EVIL: &[u8] = b"evil\n";
     let Some(mut place) = Place::new() else { return };
@@ -140,7 +140,7 @@ fn image_layout_with_files_that_are_twice_or_missing_is_refused() {
 }
 
 #[test]
-fn image_layout_of_a_bundle_without_a_list_of_images_is_refused() {
+fn image_layout_without_image_list_is_refused() {
     let Some(mut place) = Place::new() else { return };
     let layout = Images::tiny().layout();
     for count in 1..=layout.len() {
@@ -152,7 +152,7 @@ fn image_layout_of_a_bundle_without_a_list_of_images_is_refused() {
 }
 
 #[test]
-fn what_is_no_archive_is_refused() {
+fn non_archive_input_is_refused() {
     let Some(mut place) = Place::new() else { return };
     let good = Tar::new().bytes();
     let program = fs_err::read(env!("CARGO_BIN_EXE_relay-bundle")).unwrap();

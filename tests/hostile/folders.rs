@@ -188,7 +188,7 @@ const HARMS: [(&str, Harm, &str); 30] = [
 ];
 
 #[test]
-fn whatever_is_not_as_it_was_laid_down_is_refused() {
+fn altered_folder_is_refused() {
     let Some(mut place) = Place::new() else { return };
     for (what, harm, why) in HARMS {
         refuses(&mut place, what, harm, why);
@@ -221,7 +221,7 @@ fn refuses(place: &mut Place, what: &str, harm: Harm, why: &str) {
 }
 
 #[test]
-fn the_folder_that_was_harmed_is_otherwise_good() {
+fn unaltered_folder_is_accepted() {
     let Some(mut place) = Place::new() else { return };
     lay_out(&place.path().join("bundle"));
 
@@ -274,7 +274,7 @@ fn pipes_and_devices_are_not_opened() {
 }
 
 #[test]
-fn a_folder_of_very_many_files_is_not_listed_to_its_end() {
+fn folder_with_very_many_files_is_not_fully_listed() {
     let Some(mut place) = Place::new() else { return };
     let root = place.path().join("bundle");
     lay_out(&root);

@@ -97,7 +97,7 @@ const NAMES: [&[u8]; 38] = [
 ];
 
 #[test]
-fn a_field_that_this_program_would_write_otherwise_is_named() {
+fn noncanonical_header_field_is_named() {
     let Some(mut place) = Place::new() else { return };
     for (field, content, complaint) in FIELDS {
         let mut tar = Tar::new();
@@ -125,7 +125,7 @@ fn only_regular_files_are_read() {
 }
 
 #[test]
-fn a_name_that_no_file_of_a_bundle_has_is_refused_wherever_it_stands() {
+fn name_foreign_to_bundle_is_refused_at_any_position() {
     let Some(mut place) = Place::new() else { return };
     for name in NAMES {
         let what = String::from_utf8_lossy(name).into_owned();
@@ -152,7 +152,7 @@ fn a_name_that_no_file_of_a_bundle_has_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn a_name_ends_at_its_first_zero_and_nothing_hides_behind_it() {
+fn bytes_hidden_after_nul_in_name_are_refused() {
     let Some(mut place) = Place::new() else { return };
     for hidden in [b"\0/../evil", b"\0\0\0\0\0\0\0\0\x01"] {
         let mut tar = Tar::new();
@@ -166,7 +166,7 @@ fn a_name_ends_at_its_first_zero_and_nothing_hides_behind_it() {
 }
 
 #[test]
-fn a_checksum_has_one_spelling() {
+fn checksum_has_only_one_spelling() {
     let Some(mut place) = Place::new() else { return };
     let good = Tar::new();
     let sum = good.files[2][range("chksum")].to_vec();
@@ -189,7 +189,7 @@ fn a_checksum_has_one_spelling() {
 }
 
 #[test]
-fn a_file_behind_the_end_or_between_is_not_skipped() {
+fn file_after_end_or_in_between_is_not_skipped() {
     let Some(mut place) = Place::new() else { return };
     let good = Tar::new().bytes();
     let zero = vec![0; BLOCK];

@@ -42,7 +42,7 @@ const WHY: [(&str, &str); 25] = [
 ];
 
 #[test]
-fn what_tarfile_can_write_beyond_a_plain_archive_is_refused() {
+fn tarfile_output_beyond_plain_archive_is_refused() {
     let (Some(mut place), Some(python)) = (Place::new(), find("python3", "python3")) else {
         return;
     };

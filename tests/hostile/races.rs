@@ -92,7 +92,7 @@ fn is_mixed(runs: &[Output]) -> bool {
 }
 
 #[test]
-fn verify_during_swaps_emits_the_signed_bytes_or_nothing() {
+fn verify_during_swaps_emits_signed_bytes_or_nothing() {
     let keep = tempfile::tempdir().unwrap();
     let folder = Utf8Path::from_path(keep.path()).unwrap();
     let bundle = build(folder);

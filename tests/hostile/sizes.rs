@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use relay_bundle::images::list::ImageList;
-use relay_bundle::images::reference::Reference;
+use relay_bundle::images::reference::ImageReference;
 use relay_bundle::model::digest::Digest;
 
 use crate::archives::Tar;
@@ -24,7 +24,7 @@ fn with_large_blob(bytes: usize) -> Vec<u8> {
     let mut image = locked(&tiny);
     let (digest, _) = image.blobs.pop_last().unwrap();
     image.blobs.insert(digest, LARGEST as u64);
-    let name = "ghcr.io/wei-shaw/claude-relay-service:v1.1.314".parse::<Reference>().unwrap();
+    let name = "ghcr.io/wei-shaw/claude-relay-service:v1.1.314".parse::<ImageReference>().unwrap();
     let list = ImageList::of([(name.pinned(image.digest), &image)]).unwrap();
     let images = Images { list, ..Images::tiny() };
     let archive = pack(&bundle_of(image), None);
@@ -36,7 +36,7 @@ fn with_large_blob(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_size_that_is_only_claimed_takes_no_memory() {
+fn claimed_size_takes_no_memory() {
     let Some(mut place) = Place::new() else { return };
     let table = [
         ("a list of 8 GiB", header("SHA256SUMS", LARGEST), "the limit is 4194304"),
@@ -76,7 +76,7 @@ fn a_size_that_is_only_claimed_takes_no_memory() {
 }
 
 #[test]
-fn a_list_of_more_files_than_allowed_is_refused_and_one_of_as_many_is_read() {
+fn list_above_file_limit_is_refused_and_list_at_limit_is_read() {
     let Some(mut place) = Place::new() else { return };
     let list = |files: usize| {
         let digest = Digest::of(b"");
@@ -114,7 +114,7 @@ impl Read for Repeated {
 }
 
 #[test]
-fn ten_million_entries_are_refused_at_the_first_that_is_too_many() {
+fn ten_million_entries_are_refused_at_first_excess_entry() {
     let Some(mut place) = Place::new() else { return };
     let good = Tar::new();
     let without_end = good.files.concat();

@@ -4,11 +4,12 @@ use std::os::unix::fs::symlink;
 
 use camino::Utf8Path;
 use fs_err as fs;
-use relay_bundle::bundle::read::{Contents, Fault, Files, Form, Opening, ReadError, SumsRead};
+use relay_bundle::bundle::read::{Contents, Files, Opening, SumsRead};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::store::folder;
 
 use crate::folders::put;
+use relay_bundle::bundle::fault::{Fault, Form, ReadError};
 
 /// The files of a bundle in reading order, and the length of each: more than one read returns.
 const FILES: [&str; 3] = ["bundle.json", "manifests/a.yaml", "recipe.json"];
@@ -42,7 +43,7 @@ fn replace(path: &Utf8Path, bytes: &[u8]) {
 type Swap = (&'static str, fn(&Utf8Path, &Utf8Path), fn(&Fault) -> bool);
 
 #[test]
-fn a_file_that_is_swapped_before_it_is_opened_is_refused() {
+fn file_swapped_before_open_is_refused() {
     let tampered = |fault: &Fault| matches!(fault, Fault::Tampered { .. });
     let table: [Swap; 9] = [
         ("other bytes in place", |file, _| put(file, &vec![b'x'; BYTES]), tampered),
@@ -93,7 +94,7 @@ fn a_file_that_is_swapped_before_it_is_opened_is_refused() {
 }
 
 #[test]
-fn a_folder_that_is_swapped_is_not_followed() {
+fn swapped_folder_is_not_followed() {
     let elsewhere = |root: &Utf8Path| {
         let aside = root.with_file_name("aside");
         fs::rename(root.join("manifests"), &aside).unwrap();
@@ -109,7 +110,7 @@ fn a_folder_that_is_swapped_is_not_followed() {
 }
 
 #[test]
-fn file_that_is_added_after_the_list_was_read_is_refused() {
+fn file_added_after_list_was_read_is_refused() {
     let fault = read(|root| put(&root.join("manifests/evil.yaml"), b"evil")).unwrap_err().fault;
 
     assert!(matches!(&fault, Fault::Extra { name } if name == "manifests/evil.yaml"), "{fault:?}");
@@ -126,7 +127,7 @@ fn list_that_is_replaced_after_it_was_read_comes_too_late() {
 
 /// Opens the bundle repeatedly while one of its files is a pipe, a link and itself in turn.
 #[test]
-fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
+fn swapped_pipe_is_never_awaited_and_link_never_followed() {
     let keep = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(keep.path()).unwrap().join("bundle");
     let line = |name: &str| format!("{}  {name}\n", Digest::of(name.as_bytes()));

@@ -5,7 +5,7 @@ use super::{release, text, what};
 use relay_bundle::helm::values::{ImportOptions, import};
 
 #[test]
-fn an_empty_text_is_refused() {
+fn empty_text_is_refused() {
     for values in [
         "",
         " \n\t\n",
@@ -22,7 +22,7 @@ fn an_empty_text_is_refused() {
 }
 
 #[test]
-fn a_release_without_values_is_imported_and_says_so_first() {
+fn release_without_values_is_imported_with_note_first() {
     for values in ["null\n", "USER-SUPPLIED VALUES:\nnull\n", "{}\n"] {
         let (profile, imported) = super::sane(values, &release("prod"));
         assert_eq!(
@@ -36,7 +36,7 @@ fn a_release_without_values_is_imported_and_says_so_first() {
 }
 
 #[test]
-fn what_helm_prints_above_the_title_is_skipped() {
+fn helm_output_above_values_header_is_skipped() {
     let values = "NAME: prod\nLAST DEPLOYED: Mon Jan  5 10:00:00 2026\nNAMESPACE: relay\nSTATUS: deployed\nREVISION: 3\n\
                   USER-SUPPLIED VALUES:\nreplicaCount: 2\n";
 

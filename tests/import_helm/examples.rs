@@ -227,7 +227,7 @@ pub(super) const README: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn every_example_of_the_charts_readme_becomes_a_profile_that_loads() {
+fn every_chart_readme_example_becomes_loadable_profile() {
     for (title, values) in README {
         for name in ["claude-relay", "my-claude-relay", "prod"] {
             let (profile, imported) = sane(values, &release(name));
@@ -246,7 +246,7 @@ fn every_example_of_the_charts_readme_becomes_a_profile_that_loads() {
 }
 
 #[test]
-fn an_example_imported_as_json_is_the_same_profile() {
+fn example_imported_as_json_gives_same_profile() {
     for (title, values) in README {
         let yaml = values.strip_prefix("USER-SUPPLIED VALUES:\n").unwrap_or(values);
         let json: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
@@ -258,7 +258,7 @@ fn an_example_imported_as_json_is_the_same_profile() {
 }
 
 #[test]
-fn the_production_example_reads_as_a_person_would_write_it() {
+fn production_example_reads_as_if_written_by_hand() {
     let options = ImportOptions {
         namespace: Some("relay".parse().unwrap()),
         kubernetes: Some("1.29".to_owned().try_into().unwrap()),
@@ -322,7 +322,7 @@ enabled = true
 }
 
 #[test]
-fn the_same_values_give_the_same_profile() {
+fn same_values_give_same_profile() {
     let profiles: BTreeSet<String> =
         (0..3).map(|_| convert(STORAGE, &release("prod")).toml).collect();
     assert_eq!(profiles.len(), 1);

@@ -8,7 +8,7 @@ mod rules;
 
 use relay_bundle::helm::values::{ImportOptions, Imported, import};
 use relay_bundle::profile::diagnostic::Severity;
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded};
 

@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_example_is_imported_or_refused(
+    fn damaged_example_is_imported_or_refused(
         example in 0..README.len(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![
             any::<char>(),

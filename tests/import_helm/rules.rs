@@ -4,10 +4,10 @@
 use super::examples::MONITOR;
 use super::{at, convert, errors, has, load, release, sane, text, what};
 use relay_bundle::helm::values::ImportOptions;
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 
 #[test]
-fn a_key_that_the_chart_generated_is_kept_and_never_made_anew() {
+fn key_generated_by_chart_is_kept_and_never_regenerated() {
     let (profile, imported) = sane("replicaCount: 1\n", &release("prod"));
     assert_eq!(text(&profile, "config.encryptionKey.existing.name"), "prod-claude-relay-secret");
     assert_eq!(text(&profile, "config.encryptionKey.existing.key"), "encryption-key");
@@ -18,7 +18,7 @@ fn a_key_that_the_chart_generated_is_kept_and_never_made_anew() {
 }
 
 #[test]
-fn names_follow_the_charts_rule() {
+fn names_follow_chart_rule() {
     for (name, values, secret, claim) in [
         ("claude-relay", "{}", "claude-relay-secret", "data-claude-relay-redis-0"),
         ("prod", "{}", "prod-claude-relay-secret", "data-prod-redis-0"),
@@ -40,7 +40,7 @@ fn names_follow_the_charts_rule() {
 }
 
 #[test]
-fn the_data_of_redis_stays_unless_there_is_none() {
+fn redis_data_is_kept_unless_absent() {
     for values in [
         "redis: {enabled: false}\nexternalRedis: {host: r}",
         "redis: {persistence: {enabled: false}}",
@@ -113,7 +113,7 @@ storage: {data: {external: {enabled: 'true', storageClass: 123, accessMode: Read
 }
 
 #[test]
-fn d08_a_host_without_paths_gets_the_whole_site() {
+fn d08_host_without_paths_gets_whole_site() {
     let (profile, imported) = sane(
         "ingress: {enabled: true, hosts: [{host: a.example.com}, b.example.com]}",
         &release("prod"),
@@ -125,7 +125,7 @@ fn d08_a_host_without_paths_gets_the_whole_site() {
 }
 
 #[test]
-fn d10_the_class_is_named_once() {
+fn d10_ingress_class_is_named_once() {
     let annotation = "kubernetes.io/ingress.class";
     for (class, written, expected) in
         [("", "nginx", "nginx"), ("nginx", "nginx", "nginx"), ("nginx", "other", "nginx")]
@@ -142,7 +142,7 @@ fn d10_the_class_is_named_once() {
 }
 
 #[test]
-fn d13_another_type_of_data_volume_goes_with_the_remedy() {
+fn d13_other_data_volume_type_is_dropped_with_remedy() {
     let (profile, imported) =
         sane("storage: {data: {type: persistentVolumeClaim, claim: x}}", &release("prod"));
     assert!(!has(&profile, "storage.data.type") && !has(&profile, "storage.data.claim"));
@@ -151,7 +151,7 @@ fn d13_another_type_of_data_volume_goes_with_the_remedy() {
 }
 
 #[test]
-fn d16_credentials_of_outputs_leave_the_profile() {
+fn d16_output_credentials_are_removed_from_profile() {
     let values = "
 storage:
   logs:
@@ -208,7 +208,7 @@ fn d16c_options_of_another_plugin_are_dropped_or_renamed() {
 }
 
 #[test]
-fn an_image_of_fluent_bit_that_is_too_old_goes_with_its_reason() {
+fn outdated_fluent_bit_image_is_dropped_with_reason() {
     let (profile, imported) =
         sane("storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}", &release("prod"));
     assert!(!has(&profile, "storage.logs.fluentbit.image.tag"));
@@ -224,14 +224,14 @@ fn an_image_of_fluent_bit_that_is_too_old_goes_with_its_reason() {
 }
 
 #[test]
-fn d11_the_mode_forward_that_forwarded_nothing_becomes_what_it_did() {
+fn d11_ineffective_forward_mode_becomes_its_actual_mode() {
     let (profile, imported) = sane("storage: {logs: {mode: forward}}", &release("prod"));
     assert_eq!(text(&profile, "storage.logs.mode"), "fluentbit");
     assert_eq!(what(&imported, "storage.logs.mode"), "changed to `fluentbit`");
 }
 
 #[test]
-fn d18_the_endpoint_that_does_not_exist_goes() {
+fn d18_nonexistent_endpoint_is_dropped() {
     let (profile, imported) = sane(MONITOR, &release("prod"));
     assert!(!has(&profile, "serviceMonitor.path"));
     assert_eq!(what(&imported, "serviceMonitor.path"), "dropped");
@@ -250,7 +250,7 @@ fn d25_scalars_in_maps_of_strings_get_their_quotes() {
 }
 
 #[test]
-fn d30_settings_without_effect_go_and_zeros_become_what_the_relay_made_of_them() {
+fn d30_ineffective_settings_drop_and_zeros_get_effective_value() {
     let (profile, imported) = sane(
         "config: {rateLimitCleanupInterval: 5, timezoneOffset: 0, logMaxFiles: 0, apiKeyPrefix: ''}",
         &release("prod"),
@@ -262,7 +262,7 @@ fn d30_settings_without_effect_go_and_zeros_become_what_the_relay_made_of_them()
 }
 
 #[test]
-fn variables_that_a_key_says_move_there_and_no_name_stands_twice() {
+fn variables_move_to_matching_keys_without_duplicate_names() {
     let values = "
 extraEnv:
 - {name: TRUST_PROXY, value: 'true'}
@@ -294,7 +294,7 @@ extraEnv:
 }
 
 #[test]
-fn limits_that_the_chart_lacked_are_told() {
+fn limits_missing_from_chart_are_reported() {
     let (_, imported) = sane("replicaCount: 1\n", &release("prod"));
     assert_eq!(what(&imported, "resources.limits.memory"), "not set");
     assert_eq!(what(&imported, "config.requestMaxSizeMb"), "not set");
@@ -304,7 +304,7 @@ fn limits_that_the_chart_lacked_are_told() {
 }
 
 #[test]
-fn images_get_the_registry_that_nodes_assumed() {
+fn images_get_registry_that_nodes_assumed() {
     let values = "image: {repository: 'ghcr.io/own/relay'}\nredis: {image: {repository: bitnami/redis, registry: r.example}}\n\
                   storage: {logs: {fluentbit: {image: {repository: fluent/fluent-bit}}}}\n";
     let (profile, imported) = sane(values, &release("prod"));
@@ -319,7 +319,7 @@ fn images_get_the_registry_that_nodes_assumed() {
 }
 
 #[test]
-fn unknown_keys_go_with_the_nearest_one() {
+fn unknown_keys_are_dropped_with_nearest_key() {
     let values = "replicaCuont: 2\nconfig: {lgoLevel: debug}\ntolerations: [{key: a, opertor: Exists}]\nglobal: {foo: 1}\nredis: {architecture: standalone}\n";
     let (profile, imported) = sane(values, &release("prod"));
     assert!(
@@ -342,7 +342,7 @@ fn unknown_keys_go_with_the_nearest_one() {
 }
 
 #[test]
-fn globals_go_where_the_chart_used_them() {
+fn globals_move_where_chart_used_them() {
     let values = "global: {imageRegistry: r.example.com, imagePullSecrets: [{name: pull}], storageClass: fast}\nredis: {image: {imagePullPolicy: Always, tag: '8.2.1@sha256:0000000000000000000000000000000000000000000000000000000000000000'}}\n";
     let (profile, _) = sane(values, &release("prod"));
     assert_eq!(text(&profile, "redis.image.registry"), "r.example.com");
@@ -354,7 +354,7 @@ fn globals_go_where_the_chart_used_them() {
 }
 
 #[test]
-fn nulls_empties_and_wrong_types_go_with_a_note() {
+fn nulls_empties_and_wrong_types_are_dropped_with_note() {
     let values = "
 replicaCount: null
 image: {pullPolicy: ''}
@@ -384,14 +384,14 @@ release: {name: x}
 }
 
 #[test]
-fn d20_the_charts_own_default_of_pods_is_written_out() {
+fn d20_chart_default_of_max_replicas_is_written_out() {
     let (profile, imported) = sane("autoscaling: {enabled: true}", &release("prod"));
     assert_eq!(at(&profile, "autoscaling.maxReplicas").as_integer(), Some(100));
     assert_eq!(what(&imported, "autoscaling.maxReplicas"), "added");
 }
 
 #[test]
-fn long_fragments_become_sections_that_mean_the_same() {
+fn long_fragments_become_equivalent_sections() {
     let values = r#"
 extraContainers:
 - name: proxy
@@ -419,7 +419,7 @@ replicaCount: 2
 }
 
 #[test]
-fn notes_stand_in_the_order_of_the_values() {
+fn notes_follow_order_of_values() {
     let values = "zzz: 1\nconfig: {aaa: 1, jwtSecret: x}\naaa: 1\n";
     let keys: Vec<String> =
         convert(values, &release("prod")).notes.into_iter().map(|note| note.key).collect();
@@ -433,7 +433,7 @@ fn notes_stand_in_the_order_of_the_values() {
 }
 
 #[test]
-fn a_section_that_has_lost_everything_is_not_written() {
+fn emptied_section_is_not_written() {
     let values =
         "storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}\nservice: {prot: 80}\nconfig: {}\n";
     let (profile, _) = sane(values, &release("prod"));
@@ -441,7 +441,7 @@ fn a_section_that_has_lost_everything_is_not_written() {
 }
 
 #[test]
-fn what_a_rule_touches_keeps_its_place() {
+fn values_changed_by_rule_keep_their_place() {
     let values = "tolerations: []\nextraEnv: [{name: A, value: b}]\nnodeSelector: {}\nstorage: {logs: {fluentbit: {output: {config: {Format: json}}}}}\nservice: {port: 8080}\n";
     let (_, imported) = sane(values, &release("prod"));
     let at = |text: &str| {
@@ -452,7 +452,7 @@ fn what_a_rule_touches_keeps_its_place() {
 }
 
 #[test]
-fn tls_to_redis_as_a_map_becomes_the_switch() {
+fn redis_tls_map_becomes_boolean() {
     for (tls, expected) in
         [("{enabled: true}", true), ("{enabled: 'true', ca: x}", true), ("{enabled: false}", false)]
     {
@@ -468,7 +468,7 @@ fn tls_to_redis_as_a_map_becomes_the_switch() {
 }
 
 #[test]
-fn number_with_leading_zero_becomes_the_mode_that_helm_reads() {
+fn number_with_leading_zero_becomes_mode_read_by_helm() {
     let values = "extraVolumes:\n  - name: ldap-tls\n    secret: {secretName: ldap-tls, defaultMode: 0400, items: [{key: a, path: a, mode: 0755}]}\n\
                   podSecurityContext: {fsGroup: 01750}\nextraVolumeMounts:\n  - {name: ldap-tls, mountPath: /etc/ldap, readOnly: true}\n";
     let (profile, imported) = sane(values, &release("prod"));
@@ -486,7 +486,7 @@ fn number_with_leading_zero_becomes_the_mode_that_helm_reads() {
 }
 
 #[test]
-fn mode_in_quotes_is_read_as_octal_and_variable_of_relay_as_decimal() {
+fn quoted_mode_is_octal_and_relay_variable_is_decimal() {
     let values = "extraVolumes:\n  - {name: a, secret: {secretName: a, defaultMode: \"0400\"}}\nconfig: {maxApiKeys: 5, port: \"03000\"}\n\
                   extraVolumeMounts:\n  - {name: a, mountPath: /etc/a}\n";
     let imported = convert(values, &release("prod"));
@@ -498,7 +498,7 @@ fn mode_in_quotes_is_read_as_octal_and_variable_of_relay_as_decimal() {
 }
 
 #[test]
-fn note_of_octal_number_names_it_unless_it_may_be_a_password() {
+fn note_names_octal_number_unless_it_may_be_password() {
     let values = "extraVolumes:\n  - {name: a, secret: {secretName: a, defaultMode: 0755}}\n  - {name: b, secret: {secretName: b, defaultMode: 400}}\n\
                   redis: {auth: {password: 0123456}}\n";
     let imported = convert(values, &release("prod"));
@@ -533,7 +533,7 @@ fn mode_that_helm_shows_as_decimal_is_written_in_octal() {
 }
 
 #[test]
-fn characters_that_a_terminal_does_not_show_are_escaped_in_the_profile() {
+fn invisible_characters_are_escaped_in_profile() {
     let values = "podAnnotations: {\"a/b\\u200Bc\": \"x\\u009B2Jy\\u202E\\uFEFF\\U000E0001\\\"\\\\\"}\ningress: {hosts: [{host: \"a\\u200Bb\"}]}\n";
     let imported = convert(values, &release("prod"));
     let profile: toml::Table = imported.toml.parse().unwrap();
@@ -549,7 +549,7 @@ fn characters_that_a_terminal_does_not_show_are_escaped_in_the_profile() {
 }
 
 #[test]
-fn password_that_yaml_takes_for_a_map_is_in_no_note() {
+fn password_parsed_as_yaml_map_is_not_in_notes() {
     let values = "config: {jwtSecret: {qvzk1}, adminPassword: {qvzk1: qvzk2}, jwtSecrt: {qvzk1}}\nredis: {auth: {enabled: true, password: {qvzk1}, existingSecret: null}}\n\
                   extraEnv: [{name: LDAP_PASSWORD, value: {qvzk1}}]\n";
     let imported = convert(values, &release("prod"));
@@ -559,7 +559,7 @@ fn password_that_yaml_takes_for_a_map_is_in_no_note() {
 }
 
 #[test]
-fn key_that_may_hold_a_secret_is_not_named() {
+fn key_that_may_hold_secret_is_not_named() {
     for values in [
         "{jwtSecret:qvzk1}",
         "config: {jwtSecret:qvzk1, logLevel: info}",
@@ -584,7 +584,7 @@ fn key_that_may_hold_a_secret_is_not_named() {
 }
 
 #[test]
-fn notes_on_values_of_a_link_name_known_keys_only() {
+fn notes_on_symlinked_values_name_only_known_keys() {
     let options = ImportOptions { visibility: Visibility::Places, ..ImportOptions::default() };
     let imported = convert("qvzk1: a\nconfig: {qvzk2: a, logLevel: true}\n", &options);
 

@@ -158,7 +158,7 @@ fn client_certificates_arrive_as_from_kubectl() {
 }
 
 #[test]
-fn credentials_of_a_plugin_arrive_as_from_kubectl() {
+fn plugin_credentials_arrive_as_from_kubectl() {
     check(&[
         row(
             r#"exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: /bin/sh, args: [-c, "printf 'apiVersion: client.authentication.k8s.io/v1\\nkind: ExecCredential\\nstatus: {token: %s}\\n' $X"], env: [{name: X, value: P}]}"#,

@@ -45,7 +45,7 @@ fn password_of_proxy_is_in_no_message() {
 }
 
 #[test]
-fn proxy_on_the_way_is_named_when_nothing_answers() {
+fn proxy_is_named_when_nothing_answers() {
     let cluster =
         "server: 'https://api.example.invalid', proxy-url: 'http://alice:EXAMPLEpw@127.0.0.1:1'";
     let Some(stderr) = said(cluster, "", &[]) else { return };
@@ -60,7 +60,7 @@ fn server_that_is_not_verified_is_warned_of() {
 }
 
 #[test]
-fn skipped_verification_beside_an_authority_is_refused() {
+fn skipped_tls_verification_with_authority_is_refused() {
     let cluster = "server: 'https://127.0.0.1:{TLS}', insecure-skip-tls-verify: true, certificate-authority: ca.crt";
     let Some(stderr) = said(cluster, "token: T", &[]) else { return };
     assert_said(
@@ -70,7 +70,7 @@ fn skipped_verification_beside_an_authority_is_refused() {
 }
 
 #[test]
-fn key_that_cannot_be_used_is_told_by_its_kind_with_a_remedy() {
+fn unusable_key_is_reported_by_kind_with_remedy() {
     for (user, words) in [
         (
             "client-certificate: p521.crt, client-key: p521.key",
@@ -105,7 +105,7 @@ fn key_that_cannot_be_used_is_told_by_its_kind_with_a_remedy() {
 }
 
 #[test]
-fn address_without_tls_of_a_server_with_tls_is_told() {
+fn plain_http_address_of_tls_server_is_reported() {
     for scheme in ["http://", ""] {
         let cluster = format!("server: '{scheme}127.0.0.1:{{TLS}}'");
         let Some(stderr) = said(&cluster, "token: T", &[]) else { return };
@@ -121,7 +121,7 @@ fn address_without_tls_of_a_server_with_tls_is_told() {
 }
 
 #[test]
-fn address_with_tls_of_a_server_without_is_told() {
+fn https_address_of_server_without_tls_is_reported() {
     let cluster = "server: 'https://127.0.0.1:{BAD}', certificate-authority: ca.crt";
     let Some(stderr) = said(cluster, "token: T", &[]) else { return };
     assert_said(&stderr, &["error: the server does not speak TLS: https://127.0.0.1:"]);
@@ -129,7 +129,7 @@ fn address_with_tls_of_a_server_without_is_told() {
 }
 
 #[test]
-fn refusal_of_a_request_without_tls_is_told() {
+fn refusal_of_request_without_tls_is_reported() {
     // The refusal of Go's servers and of nginx.
     let Some(stderr) = said("server: 'http://127.0.0.1:{BAD}'", "token: T", &[]) else { return };
     assert_said(&stderr, &["is an address without TLS, but the server seems to expect TLS"]);

@@ -129,7 +129,7 @@ fn proxy_of_environment_is_used_as_by_kubectl() {
 }
 
 #[test]
-fn no_proxy_is_read_as_by_kubectl() {
+fn no_proxy_is_interpreted_as_in_kubectl() {
     let direct = [
         "0.0.0.0",
         "0.0.0.0:{TLS}",
@@ -180,7 +180,7 @@ fn no_proxy_is_read_as_by_kubectl() {
 }
 
 #[test]
-fn no_proxy_with_the_name_of_the_server_leads_past_the_proxy() {
+fn no_proxy_with_server_name_bypasses_proxy() {
     // The name does not resolve, so nothing arrives.
     check(&[
         row(NAMED, &[PROXY, ("NO_PROXY", "example.invalid")], "nothing"),

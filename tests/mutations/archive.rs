@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Contents, ReadError};
+use relay_bundle::bundle::read::Contents;
 use relay_bundle::media::archive;
 use relay_bundle::model::safe_path::SafePath;
 
 use crate::for_all;
 use crate::shipped::pack;
+use relay_bundle::bundle::fault::ReadError;
 
 const BLOCK: usize = 512;
 const ATTESTATION: &[u8] = b"{\"payload\":\"e30=\",\"signatures\":[]}";
@@ -187,7 +188,7 @@ pub(crate) fn for_damaged(original: &'static [u8], check: impl Fn(&[u8]) -> Test
 }
 
 #[test]
-fn a_damaged_archive_is_refused_or_is_the_same_archive() {
+fn damaged_archive_is_refused_or_reads_as_same_archive() {
     for_damaged(&UNSIGNED, |bytes| {
         if let Ok((attestation, contents)) = read(bytes) {
             prop_assert_eq!(pack(&contents.files, attestation.as_deref()), bytes);
@@ -201,7 +202,7 @@ fn a_damaged_archive_is_refused_or_is_the_same_archive() {
 }
 
 #[test]
-fn a_damaged_archive_with_an_attestation_differs_in_the_attestation_or_is_refused() {
+fn damaged_signed_archive_is_refused_or_differs_in_attestation() {
     for_damaged(&SIGNED, |bytes| {
         if let Ok((attestation, contents)) = read(bytes) {
             prop_assert_eq!(pack(&contents.files, attestation.as_deref()), bytes);
@@ -213,7 +214,7 @@ fn a_damaged_archive_with_an_attestation_differs_in_the_attestation_or_is_refuse
 }
 
 #[test]
-fn bytes_that_are_no_archive_are_refused() {
+fn random_bytes_are_refused_as_archive() {
     for_all(prop::collection::vec(any::<u8>(), 0..3000), |bytes| {
         prop_assert!(read(&bytes[..]).is_err());
         Ok(())
@@ -221,7 +222,7 @@ fn bytes_that_are_no_archive_are_refused() {
 }
 
 #[test]
-fn the_size_of_the_pieces_in_which_an_archive_arrives_does_not_matter() {
+fn chunk_size_of_archive_stream_does_not_matter() {
     /// Yields at most this many bytes at a time, and is interrupted occasionally.
     struct Pieces<'a>(&'a [u8], usize, bool);
     impl Read for Pieces<'_> {
@@ -242,7 +243,7 @@ fn the_size_of_the_pieces_in_which_an_archive_arrives_does_not_matter() {
 }
 
 #[test]
-fn every_single_byte_counts() {
+fn any_flipped_byte_or_truncation_is_refused() {
     for at in 0..UNSIGNED.len() {
         let mut bytes = UNSIGNED.clone();
         bytes[at] ^= 0x20;

@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use relay_bundle::bundle::carried::hash_only;
+use relay_bundle::bundle::content::hash_only;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::images::list::ImageList;
-use relay_bundle::images::manifest::{Index, Manifest, MediaType};
+use relay_bundle::images::manifest::{ImageIndex, ImageManifest, MediaType};
 use relay_bundle::media::archive;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
@@ -63,7 +63,7 @@ fn list_that_is_taken_is_written_again_byte_for_byte() {
 }
 
 #[test]
-fn damaged_manifest_that_is_taken_is_json_that_has_all_its_blobs() {
+fn accepted_damaged_manifest_is_json_with_all_its_blobs() {
     let format = Format::Oci;
     let manifest = Image::tiny(format).manifest.bytes;
     let index = Image::index(format, "x").manifest.bytes;
@@ -71,8 +71,8 @@ fn damaged_manifest_that_is_taken_is_json_that_has_all_its_blobs() {
         for original in [&manifest, &index] {
             let mut bytes = original.clone();
             apply(&edits, &mut bytes);
-            Index::parse(&bytes, MediaType::OciIndex).ok();
-            if let Ok(read) = Manifest::parse(&bytes, MediaType::OciManifest) {
+            ImageIndex::parse(&bytes, MediaType::OciIndex).ok();
+            if let Ok(read) = ImageManifest::parse(&bytes, MediaType::OciManifest) {
                 let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
                 prop_assert_eq!(value["layers"].as_array().unwrap().len(), read.layers.len());
                 prop_assert!(value.get("manifests").is_none());
@@ -83,7 +83,7 @@ fn damaged_manifest_that_is_taken_is_json_that_has_all_its_blobs() {
 }
 
 #[test]
-fn damaged_archive_with_images_is_refused_or_carries_less_of_the_same() {
+fn damaged_image_archive_is_refused_or_carries_subset() {
     for_damaged(&CARRYING, |bytes| {
         let read =
             archive::open(bytes).and_then(|opening| opening.read_sums()?.into_files()?.read());

@@ -64,7 +64,7 @@ fn bytes<'a>(files: &'a BundleFiles, name: &str) -> &'a [u8] {
 }
 
 #[test]
-fn an_index_that_is_taken_is_written_again_byte_for_byte() {
+fn accepted_index_is_rewritten_byte_for_byte() {
     assert!(read_index(&damaged(INDEX, &[], false)).is_ok());
     for_all(edits(&WORDS), |edits| {
         let files = damaged(INDEX, &edits, false);
@@ -77,7 +77,7 @@ fn an_index_that_is_taken_is_written_again_byte_for_byte() {
 }
 
 #[test]
-fn a_recipe_is_taken_only_if_it_is_the_one_of_the_index() {
+fn recipe_is_accepted_only_if_it_matches_index() {
     for_all(edits(&WORDS), |edits| {
         let files = damaged(RECIPE, &edits, false);
         // Without manifests the bundle is always refused; the parser must not panic.
@@ -87,7 +87,7 @@ fn a_recipe_is_taken_only_if_it_is_the_one_of_the_index() {
 }
 
 #[test]
-fn an_index_that_its_bundle_confirms_differs_at_most_in_who_makes_a_secret() {
+fn confirmed_index_differs_at_most_in_source_of_secrets() {
     // The manifests confirm all the rest of the index.
     let told = |index: &Index| {
         let mut index = index.clone();

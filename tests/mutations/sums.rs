@@ -39,7 +39,7 @@ const WORDS: [&str; 24] = [
 static LIST: LazyLock<String> = LazyLock::new(|| bundle("production").sums().encode());
 
 #[test]
-fn a_list_that_is_taken_is_written_again_byte_for_byte() {
+fn accepted_list_is_rewritten_byte_for_byte() {
     assert!(Sums::parse(LIST.as_bytes()).is_ok());
     for_all(edits(&WORDS), |edits| {
         let mut bytes = LIST.as_bytes().to_vec();
@@ -52,7 +52,7 @@ fn a_list_that_is_taken_is_written_again_byte_for_byte() {
 }
 
 #[test]
-fn bytes_that_are_no_list_are_refused() {
+fn random_bytes_are_refused_as_list() {
     for_all(prop::collection::vec(any::<u8>(), 1..300), |bytes| {
         prop_assert!(Sums::parse(&bytes).is_err());
         Ok(())

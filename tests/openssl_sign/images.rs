@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use relay_bundle::images::lock::{LOCK_FILE, Lock};
+use relay_bundle::images::lock::{ImagesLock, LOCK_FILE};
 use relay_bundle::images::platform::Platform;
 use relay_bundle::model::digest::Digest;
 
@@ -47,7 +47,7 @@ fn assert_refused(home: &Home, names: &[&str]) {
 }
 
 #[test]
-fn script_counts_the_carried_blobs() {
+fn script_counts_carried_blobs() {
     let Some((home, images)) = locked_home() else { return };
     let none = fs_err::read(home.env.path().join("none.tar")).unwrap();
     home.env.ok(&["pack", &format!("@{PROFILE}"), "all.tar", "--images", "all"]);
@@ -72,7 +72,7 @@ fn script_counts_the_carried_blobs() {
 }
 
 #[test]
-fn script_derives_the_names_of_every_kind_of_reference() {
+fn script_derives_names_of_every_kind_of_reference() {
     let Some(home) = home() else { return };
     let images = lock_all(
         &home.env,
@@ -115,7 +115,7 @@ fn lock_all(env: &TestEnv, references: &[&str]) -> Images {
         write!(profile, "\n[[extraContainers]]\nname = \"c{at}\"\nimage = \"{name}\"\n").unwrap();
     }
     env.write_profile(PROFILE, &profile);
-    let lock = Lock {
+    let lock = ImagesLock {
         platform: Platform::default(),
         profiles: [PROFILE.parse().unwrap()].into(),
         images: made.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
@@ -242,7 +242,7 @@ fn script_refuses_images_of_another_form() {
 }
 
 #[test]
-fn script_refuses_a_signed_list_of_images_that_contradicts_itself() {
+fn script_refuses_signed_self_contradictory_image_list() {
     let Some((home, _)) = locked_home() else { return };
     let env = &home.env;
     let resign = format!(

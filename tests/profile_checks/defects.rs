@@ -3,7 +3,7 @@
 use super::{expect, findings, load_dev, load_strict, words};
 
 #[test]
-fn d01_the_encryption_key_has_no_generations() {
+fn d01_encryption_key_has_no_generations() {
     expect(
         load_strict,
         &[
@@ -18,7 +18,7 @@ fn d01_the_encryption_key_has_no_generations() {
 }
 
 #[test]
-fn d04_a_name_of_the_relay_is_never_that_of_redis() {
+fn d04_relay_name_never_equals_redis_name() {
     expect(
         load_dev,
         &[
@@ -36,7 +36,7 @@ fn d04_a_name_of_the_relay_is_never_that_of_redis() {
 }
 
 #[test]
-fn d04b_a_name_leaves_room_for_its_suffixes() {
+fn d04b_name_leaves_room_for_suffixes() {
     let long = |length: usize| format!("release.name = \"{}\"", "a".repeat(length));
     // `-claude-relay` has 13 characters.
     expect(load_dev, &[(&long(37), &[]), (&long(38), &["RB0310 release.name"])]);
@@ -47,7 +47,7 @@ fn d04b_a_name_leaves_room_for_its_suffixes() {
 }
 
 #[test]
-fn d06_a_password_that_redis_does_not_ask_for_is_named() {
+fn d06_password_not_required_by_redis_is_reported() {
     expect(
         load_dev,
         &[
@@ -58,7 +58,7 @@ fn d06_a_password_that_redis_does_not_ask_for_is_named() {
 }
 
 #[test]
-fn d08_an_ingress_leads_somewhere() {
+fn d08_ingress_needs_host() {
     expect(
         load_dev,
         &[
@@ -70,7 +70,7 @@ fn d08_an_ingress_leads_somewhere() {
 }
 
 #[test]
-fn d09_a_blocked_path_is_neither_everything_nor_a_route() {
+fn d09_blocked_path_is_neither_root_nor_route() {
     let with = |paths: &str| {
         format!(
             "ingress = {{ enabled = true, hosts = [{{ host = \"a.b\", paths = [{{ path = \"/api\" }}] }}], blockedPaths = {paths} }}"
@@ -92,7 +92,7 @@ fn d09_a_blocked_path_is_neither_everything_nor_a_route() {
 }
 
 #[test]
-fn d10_the_class_is_named_once() {
+fn d10_ingress_class_is_set_only_once() {
     expect(
         load_dev,
         &[
@@ -109,7 +109,7 @@ fn d10_the_class_is_named_once() {
 }
 
 #[test]
-fn d11_a_key_without_effect_is_named() {
+fn d11_key_without_effect_is_reported() {
     expect(
         load_dev,
         &[
@@ -139,17 +139,17 @@ fn d11_a_key_without_effect_is_named() {
 }
 
 #[test]
-fn d12_a_mode_of_logs_that_does_not_exist_is_refused() {
+fn d12_unknown_log_mode_is_refused() {
     expect(load_dev, &[("storage.logs.mode = \"fluent-bit\"", &["RB0004 storage.logs.mode"])]);
 }
 
 #[test]
-fn d13_data_lives_in_an_empty_dir_only() {
+fn d13_data_is_stored_in_emptydir_only() {
     expect(load_dev, &[("storage.data.type = \"pvc\"", &["RB0004 storage.data.type"])]);
 }
 
 #[test]
-fn d14_a_volume_for_one_node_is_not_shared() {
+fn d14_single_node_volume_is_not_shared() {
     let logs = |more: &str| {
         format!("storage.logs = {{ mode = \"pvc\", persistence.enabled = true }}\n{more}")
     };
@@ -182,7 +182,7 @@ fn d14_a_volume_for_one_node_is_not_shared() {
 }
 
 #[test]
-fn d15_an_image_of_fluent_bit_that_is_too_old_is_refused() {
+fn d15_outdated_fluent_bit_image_is_refused() {
     expect(
         load_dev,
         &[(
@@ -200,7 +200,7 @@ fn d16_credentials_are_never_written_out_outside_dev() {
 }
 
 #[test]
-fn d16b_no_string_has_a_line_break() {
+fn d16b_string_with_line_break_is_refused() {
     expect(
         load_dev,
         &[
@@ -224,7 +224,7 @@ fn d16c_options_of_another_plugin_are_refused() {
 }
 
 #[test]
-fn d17_no_container_leaves_the_restricted_standard() {
+fn d17_every_container_meets_restricted_standard() {
     expect(
         load_dev,
         &[
@@ -254,7 +254,7 @@ fn d17_no_container_leaves_the_restricted_standard() {
 }
 
 #[test]
-fn d18_a_target_that_prometheus_cannot_read_is_named() {
+fn d18_target_prometheus_cannot_scrape_is_reported() {
     let monitor = |more: &str| format!("serviceMonitor = {{ enabled = true, {more} }}");
     expect(
         load_dev,
@@ -269,7 +269,7 @@ fn d18_a_target_that_prometheus_cannot_read_is_named() {
 }
 
 #[test]
-fn d20_an_autoscaler_has_bounds_targets_and_requests() {
+fn d20_autoscaler_needs_valid_bounds_targets_and_requests() {
     let scaled = |more: &str| format!("autoscaling = {{ enabled = true, {more} }}");
     expect(
         load_dev,
@@ -297,7 +297,7 @@ fn d20_an_autoscaler_has_bounds_targets_and_requests() {
 }
 
 #[test]
-fn d21_the_administrator_has_a_name() {
+fn d21_administrator_needs_name() {
     expect(
         load_dev,
         &[
@@ -308,7 +308,7 @@ fn d21_the_administrator_has_a_name() {
 }
 
 #[test]
-fn d22_without_its_own_redis_the_relay_needs_the_host_of_another() {
+fn d22_relay_without_own_redis_needs_external_host() {
     expect(
         load_dev,
         &[
@@ -353,7 +353,7 @@ fn d24_no_key_and_no_variable_stands_twice() {
 }
 
 #[test]
-fn d28_redis_has_a_bound_below_its_limit() {
+fn d28_redis_has_memory_bound_below_its_limit() {
     expect(
         load_dev,
         &[
@@ -367,7 +367,7 @@ fn d28_redis_has_a_bound_below_its_limit() {
 }
 
 #[test]
-fn d30_values_that_the_relay_turns_into_others_are_refused() {
+fn d30_values_relay_would_change_are_refused() {
     expect(
         load_dev,
         &[
@@ -379,7 +379,7 @@ fn d30_values_that_the_relay_turns_into_others_are_refused() {
 }
 
 #[test]
-fn d31_fields_of_a_service_fit_its_type() {
+fn d31_service_fields_match_service_type() {
     let service = |more: &str| format!("service = {{ {more} }}");
     expect(
         load_dev,

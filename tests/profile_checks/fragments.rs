@@ -58,7 +58,7 @@ fn tolerations_tolerate_something() {
 }
 
 #[test]
-fn an_affinity_can_be_met() {
+fn unsatisfiable_affinity_is_reported() {
     let node = |text: &str| {
         format!(
             "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms = {text}"
@@ -114,7 +114,7 @@ fn an_affinity_can_be_met() {
 }
 
 #[test]
-fn a_spread_counts_something() {
+fn ineffective_topology_spread_is_reported() {
     let spread =
         |text: &str| format!("topologySpreadConstraints = [{{ topologyKey = \"zone\", {text} }}]");
     let soft = "maxSkew = 1, whenUnsatisfiable = \"ScheduleAnyway\"";
@@ -170,7 +170,7 @@ fn labels_and_annotations_have_their_form() {
 }
 
 #[test]
-fn variables_have_a_name_and_one_source() {
+fn env_vars_have_valid_name_and_single_source() {
     let variable = |text: &str| format!("extraEnv = [{{ {text} }}]");
     expect(
         load_dev,
@@ -205,7 +205,7 @@ fn variables_have_a_name_and_one_source() {
 }
 
 #[test]
-fn volumes_have_a_free_name_and_one_allowed_source() {
+fn volumes_need_free_name_and_one_allowed_source() {
     let volume = |text: &str| format!("extraVolumes = [{{ {text} }}]");
     expect(
         load_dev,
@@ -235,7 +235,7 @@ fn volumes_have_a_free_name_and_one_allowed_source() {
 }
 
 #[test]
-fn mounts_have_a_volume_and_hide_nothing() {
+fn mounts_need_volume_and_hide_nothing() {
     let mount = |text: &str| {
         format!(
             "extraVolumes = [{{ name = \"ca\", emptyDir = {{}} }}]\nextraVolumeMounts = [{{ {text} }}]"
@@ -272,7 +272,7 @@ fn mounts_have_a_volume_and_hide_nothing() {
 }
 
 #[test]
-fn containers_have_a_free_name_an_image_and_free_ports() {
+fn containers_need_free_name_image_and_free_ports() {
     let plain = |name: &str, image: &str| {
         container("").replacen("side", name, 1).replace("registry.example.internal/side:1", image)
     };
@@ -335,7 +335,7 @@ fn containers_have_a_free_name_an_image_and_free_ports() {
 }
 
 #[test]
-fn each_kind_of_container_has_its_fields() {
+fn each_container_kind_allows_only_its_fields() {
     let probe = "livenessProbe = { tcpSocket = { port = 1 } }";
     let init = |more: &str| container(more).replace("extraContainers", "initContainers");
     expect(
@@ -409,7 +409,7 @@ fn peers_and_ports_of_policies_have_their_form() {
 }
 
 #[test]
-fn the_oldest_server_must_know_every_field() {
+fn oldest_server_must_support_every_field() {
     let spread = "topologySpreadConstraints = [{ topologyKey = \"zone\", maxSkew = 1, whenUnsatisfiable = \"ScheduleAnyway\", matchLabelKeys = [\"pod-template-hash\"] }]";
     let affinity = "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution = [{ topologyKey = \"zone\", labelSelector = {}, matchLabelKeys = [\"a\"] }]";
     let at = |version: &str, text: &str| format!("kubernetes.version = \"{version}\"\n{text}");

@@ -28,7 +28,7 @@ fn own_container(key: &str, image: &str) -> String {
 }
 
 #[test]
-fn own_container_without_digest_is_in_the_warning_about_tags() {
+fn own_container_without_digest_is_in_tag_warning() {
     let pinned = format!("quay.io/a/b:1@sha256:{}", "0".repeat(64));
     let of = |key: &str, image: &str| findings(&load_strict(&own_container(key, image)));
     for key in ["initContainers", "extraContainers"] {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use relay_bundle::profile::explain;
-use relay_bundle::profile::secrets::SECRET_KEYS;
+use relay_bundle::profile::variables::SECRET_VARIABLES;
 use relay_bundle::profile::{self, Loaded};
 use relay_bundle::ui::diagnostic::{to_json, to_text};
 
@@ -203,7 +203,7 @@ fn secret_of_wrong_form_shows_neither_key_nor_value() {
         "PLACE.\"qvzk1 qvzk2\".a = 1\nPLACE.\"qvzk1 qvzk2\".qvzk3 = 2",
         "[PLACE.qvzk1]\nx = 1\n[PLACE.qvzk1.y]\nz = {}\n[[PLACE.qvzk1.u]]",
     ];
-    for place in SECRET_KEYS.into_iter().chain(OTHERS) {
+    for place in SECRET_VARIABLES.map(|(key, _)| key).into_iter().chain(OTHERS) {
         for form in FORMS {
             let text = form.replace("PLACE", place);
             assert!(load(&text, &[]).profile.is_none(), "{text}");

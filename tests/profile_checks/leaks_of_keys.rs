@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use relay_bundle::profile::masking::mask;
+use relay_bundle::model::credential::sounds_secret;
 use relay_bundle::profile::schema;
-use relay_bundle::profile::secrets::sounds_secret;
 use serde_json::Value;
 
 use super::leaks::{MARK, load, said};
+use super::masked::mask;
 
 /// A key of the schema, and how a profile sets it.
 struct Place {

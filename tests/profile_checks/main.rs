@@ -6,6 +6,8 @@ mod fragments;
 mod images;
 mod leaks;
 mod leaks_of_keys;
+#[path = "../support/masked.rs"]
+mod masked;
 mod network;
 mod robustness;
 mod rules;
@@ -17,7 +19,7 @@ mod shipped;
 use std::collections::{BTreeMap, BTreeSet};
 
 use relay_bundle::profile::diagnostic::Diagnostic;
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded};
 

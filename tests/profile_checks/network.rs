@@ -3,7 +3,7 @@
 use super::{expect, findings, load_dev, load_strict, words};
 
 #[test]
-fn the_relay_listens_where_it_is_asked() {
+fn relay_listens_on_reachable_host_and_free_port() {
     expect(
         load_dev,
         &[
@@ -21,7 +21,7 @@ fn the_relay_listens_where_it_is_asked() {
 }
 
 #[test]
-fn an_authority_is_mounted() {
+fn extra_ca_file_must_be_mounted() {
     let authority = "config.nodeExtraCaCerts = \"/etc/relay/ca.crt\"";
     let mount = "extraVolumes = [{ name = \"ca\", secret = { secretName = \"ca\" } }]\nextraVolumeMounts = [{ name = \"ca\", mountPath = \"/etc/relay\" }]";
     expect(
@@ -34,7 +34,7 @@ fn an_authority_is_mounted() {
 }
 
 #[test]
-fn an_ingress_fits_together() {
+fn ingress_hosts_paths_and_tls_are_consistent() {
     let ingress = |more: &str| format!("ingress = {{ enabled = true, {more} }}");
     let host = "hosts = [{ host = \"relay.example.internal\" }]";
     expect(
@@ -94,7 +94,7 @@ fn an_ingress_fits_together() {
 }
 
 #[test]
-fn a_route_belongs_to_a_gateway() {
+fn route_needs_gateway() {
     let gateway = |more: &str| format!("gateway = {{ enabled = true, {more} }}");
     expect(
         load_dev,
@@ -113,7 +113,7 @@ fn a_route_belongs_to_a_gateway() {
 }
 
 #[test]
-fn a_policy_lets_through_what_the_relay_needs() {
+fn network_policy_must_allow_traffic_relay_needs() {
     let policy =
         |egress: &str| format!("networkPolicy = {{ enabled = true, egressTo = {egress} }}");
     let external = |host: &str, egress: &str| {
@@ -172,7 +172,7 @@ fn a_policy_lets_through_what_the_relay_needs() {
 }
 
 #[test]
-fn a_service_monitor_finds_its_service() {
+fn service_monitor_must_find_its_service() {
     let monitor = |more: &str| format!("serviceMonitor = {{ enabled = true, {more} }}");
     expect(
         load_dev,
@@ -217,7 +217,7 @@ fn a_service_monitor_finds_its_service() {
 }
 
 #[test]
-fn proxy_for_the_whole_relay_is_refused_with_the_accounts_as_remedy() {
+fn relay_wide_proxy_is_refused_with_per_account_remedy() {
     for text in [
         "config.httpsProxy = \"http://user:hunter2@proxy:3128\"",
         "config.httpsProxy = \"\"",
@@ -241,7 +241,7 @@ fn proxy_for_the_whole_relay_is_refused_with_the_accounts_as_remedy() {
 }
 
 #[test]
-fn addresses_of_ipv6_beside_a_host_of_ipv4_are_warned_of() {
+fn ipv6_addresses_with_ipv4_host_cause_warning() {
     let balanced = "service.type = \"LoadBalancer\"\nservice.loadBalancerSourceRanges";
     let range = format!("{balanced} = [\"10.0.0.0/8\", \"fd00::/8\"]");
     let policy = "networkPolicy.enabled = true\nnetworkPolicy.egressTo = [{}]\nnetworkPolicy";
@@ -263,7 +263,7 @@ fn addresses_of_ipv6_beside_a_host_of_ipv4_are_warned_of() {
 type Item = fn(usize) -> String;
 
 #[test]
-fn routes_have_an_end() {
+fn number_of_routes_is_limited() {
     let many = |count: usize, item: fn(usize) -> String| {
         format!("[{}]", (0..count).map(item).collect::<Vec<_>>().join(", "))
     };

@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_of_the_signs_of_toml_is_loaded_or_refused(text in "[\\[\\]{}=.,'\"#\\\\\n a1é]{0,120}") {
+    fn any_text_of_toml_punctuation_is_loaded_or_refused(text in "[\\[\\]{}=.,'\"#\\\\\n a1é]{0,120}") {
         check(&load_bytes(text.as_bytes()));
     }
 }
@@ -126,7 +126,7 @@ fn refused(bytes: &[u8]) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_file_of_ten_megabytes_is_refused_by_its_size() {
+fn ten_megabyte_file_is_refused_by_size() {
     assert_eq!(refused(&b"a = 1\n".repeat((10 << 20) / 6)), ["RB0001"]);
 }
 
@@ -148,7 +148,7 @@ fn deep_nesting_is_refused_before_anything_recurses() {
 }
 
 #[test]
-fn a_megabyte_of_mistakes_is_refused_in_time() {
+fn megabyte_of_mistakes_is_refused_in_time() {
     let lines = |line: &str| line.repeat((1 << 20) / line.len());
     assert_eq!(refused(lines("= \n").as_bytes()), ["RB0001"]);
     assert_eq!(refused(lines("a = 1\n").as_bytes()), ["RB0006"]);
@@ -173,19 +173,19 @@ fn bytes_that_are_not_text_are_refused() {
 }
 
 #[test]
-fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
+fn bom_and_windows_line_endings_have_no_effect() {
     let loaded = load_bytes("\u{feff}[release]\r\nenvironment = \"dev\"\r\n".as_bytes());
     assert_eq!(findings(&loaded), Vec::<String>::new());
     assert_eq!(loaded.profile.unwrap().settings.release.environment.as_str(), "dev");
 }
 
 #[test]
-fn a_key_with_a_control_character_is_refused() {
+fn key_with_control_character_is_refused() {
     assert_eq!(findings(&load_dev("\"a\\nb\" = 1")), ["RB0101 "]);
 }
 
 #[test]
-fn a_text_that_is_not_utf_8_names_the_file_and_not_the_other_profiles() {
+fn non_utf8_error_names_file_but_not_other_profiles() {
     let loaded = load_bytes(b"a = \"\xff\"");
     let said = super::words(&loaded);
     assert!(
@@ -196,7 +196,7 @@ fn a_text_that_is_not_utf_8_names_the_file_and_not_the_other_profiles() {
 }
 
 #[test]
-fn a_set_that_is_not_toml_gets_the_remedy_for_what_was_meant() {
+fn set_with_invalid_toml_gets_remedy_for_intended_value() {
     for (set, remedy) in [
         ("redis.enabled=True", "--set redis.enabled=true"),
         ("redis.enabled=FALSE", "--set redis.enabled=false"),

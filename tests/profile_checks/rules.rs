@@ -3,7 +3,7 @@
 use super::{expect, findings, load_bytes, load_dev, load_strict, words};
 
 #[test]
-fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
+fn empty_production_profile_is_valid_with_recommendations() {
     let loaded = load_bytes(b"");
     assert!(loaded.profile.is_some(), "{}", words(&loaded));
     assert_eq!(
@@ -35,7 +35,7 @@ fn memory_is_enough_for_what_fills_it() {
 }
 
 #[test]
-fn a_budget_lets_a_node_be_drained() {
+fn pdb_must_allow_node_drain() {
     let budget = |more: &str| format!("podDisruptionBudget = {{ enabled = true, {more} }}");
     let of = |pods: u8, more: &str| format!("replicaCount = {pods}\n{}", budget(more));
     let (min, max): (&[&str], &[&str]) = (
@@ -64,7 +64,7 @@ fn a_budget_lets_a_node_be_drained() {
 }
 
 #[test]
-fn a_strategy_can_replace_pods() {
+fn strategy_must_be_able_to_replace_pods() {
     let rolling = |more: &str| {
         format!("strategy = {{ type = \"RollingUpdate\", rollingUpdate = {{ {more} }} }}")
     };
@@ -91,7 +91,7 @@ fn a_strategy_can_replace_pods() {
 }
 
 #[test]
-fn one_pod_volumes_need_a_server_that_knows_them() {
+fn read_write_once_pod_volumes_need_supporting_server() {
     let external = |mode: &str| {
         format!("storage.data.external = {{ enabled = true, accessMode = \"{mode}\" }}")
     };
@@ -109,7 +109,7 @@ fn one_pod_volumes_need_a_server_that_knows_them() {
 }
 
 #[test]
-fn redis_without_a_volume_is_for_development() {
+fn redis_without_volume_is_for_dev_only() {
     expect(load_dev, &[("redis.persistence.enabled = false", &[])]);
     expect(
         load_strict,
@@ -155,7 +155,7 @@ fn verbose_log_outside_dev_is_warned_of() {
 }
 
 #[test]
-fn large_requests_fit_into_the_memory_or_are_warned_of() {
+fn requests_too_large_for_memory_cause_warning() {
     let warned: &[&str] = &["RB0421 config.requestMaxSizeMb"];
     expect(
         load_dev,
@@ -179,7 +179,7 @@ fn large_requests_fit_into_the_memory_or_are_warned_of() {
 }
 
 #[test]
-fn fields_of_the_log_leave_the_pod_only_with_a_warning() {
+fn log_fields_leave_pod_only_with_warning() {
     expect(
         load_dev,
         &[
@@ -217,7 +217,7 @@ fn relay_whose_log_is_text_ships_nothing_and_is_warned_of() {
 }
 
 #[test]
-fn image_without_a_registry_is_warned_of() {
+fn image_without_registry_causes_warning() {
     let short = "storage.logs.fluentbit.image.repository = \"fluent/fluent-bit\"";
     expect(
         load_dev,
@@ -230,7 +230,7 @@ fn image_without_a_registry_is_warned_of() {
 }
 
 #[test]
-fn redis_is_new_enough_and_not_open_to_the_cluster() {
+fn redis_must_be_recent_and_not_open_to_cluster() {
     let image = |tag: &str| format!("redis.image.tag = \"{tag}\"");
     let old: &[&str] = &["RB0351 redis.image.tag"];
     expect(
@@ -247,13 +247,13 @@ fn redis_is_new_enough_and_not_open_to_the_cluster() {
 }
 
 #[test]
-fn a_finding_about_a_default_names_the_key() {
+fn finding_about_default_names_key() {
     let loaded = load_strict("redis.enabled = false");
     assert!(words(&loaded).contains("[RB0301] `externalRedis.host`: "), "{}", words(&loaded));
 }
 
 #[test]
-fn nothing_is_said_about_defaults_that_stand_in_for_a_line_that_could_not_be_read() {
+fn default_in_place_of_unreadable_line_is_not_reported() {
     let loaded = load_bytes(
         b"redis.enabled = false\nexternalRedis.host = redis.example.internal\nreplicaCount = 0\n",
     );
@@ -261,13 +261,13 @@ fn nothing_is_said_about_defaults_that_stand_in_for_a_line_that_could_not_be_rea
 }
 
 #[test]
-fn nothing_is_said_about_what_an_item_lacks_because_of_a_misspelt_key() {
+fn field_missing_because_of_misspelt_key_is_not_reported() {
     let loaded = load_dev("tolerations = [{ operater = \"Exists\" }, { value = \"a\" }]");
     assert_eq!(findings(&loaded), ["RB0002 tolerations[0].operater", "RB0120 tolerations[1].key"]);
 }
 
 #[test]
-fn nothing_is_said_about_a_default_that_stands_in_for_a_wrong_value() {
+fn default_in_place_of_wrong_value_is_not_reported() {
     let tls = "ingress.tls = [{ secretName = \"tls\", hosts = [\"relay.example.com\"] }]\ningress.className = \"nginx\"\ningress.enabled = true\n";
     let hosts = |hosts: &str| format!("{tls}ingress.hosts = {hosts}\n");
     for text in [

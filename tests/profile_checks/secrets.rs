@@ -17,7 +17,7 @@ fn literal_secrets_are_for_development_only_and_never_shown() {
 }
 
 #[test]
-fn an_existing_secret_is_not_one_of_the_bundle() {
+fn existing_secret_must_not_belong_to_bundle() {
     let existing = |name: &str| {
         format!("config.jwtSecret = {{ existing = {{ name = \"{name}\", key = \"k\" }} }}")
     };
@@ -32,7 +32,28 @@ fn an_existing_secret_is_not_one_of_the_bundle() {
 }
 
 #[test]
-fn a_sealed_secret_is_a_small_file_of_age_for_one_place() {
+fn existing_secret_without_key_is_one_mistake() {
+    let existing = "{ existing = { name = \"mine\" } }";
+    let http = "storage.logs.fluentbit.output.type = \"http\"\n\
+                [storage.logs.fluentbit.output.config]\nhost = \"collector\"\n";
+    expect(
+        load_strict,
+        &[
+            (&format!("config.jwtSecret = {existing}"), &["RB0005 config.jwtSecret.existing"]),
+            (
+                &format!("redis.auth.password = {existing}"),
+                &["RB0005 redis.auth.password.existing"],
+            ),
+            (
+                &format!("storage.logs.fluentbit.enabled = true\n{http}header = [{existing}]"),
+                &["RB0005 storage.logs.fluentbit.output.config.header[0].existing"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn sealed_secret_must_be_small_age_file_for_one_place() {
     let sealed = BTreeMap::from([
         ("secrets/good.age".to_owned(), sealed_for("claude-relay/claude-relay-sealed/jwt-secret")),
         ("secrets/old.age".to_owned(), without_place()),
@@ -103,7 +124,7 @@ fn sealed_secret_is_for_every_seal_recipient() {
 }
 
 #[test]
-fn a_credential_in_a_variable_is_named_outside_dev() {
+fn credential_in_env_var_is_reported_outside_dev() {
     let variable =
         |name: &str| format!("extraEnv = [{{ name = \"{name}\", value = \"hunter2\" }}]");
     expect(load_dev, &[(&variable("LDAP_BIND_PASSWORD"), &[])]);
@@ -119,7 +140,7 @@ fn a_credential_in_a_variable_is_named_outside_dev() {
 }
 
 #[test]
-fn value_that_holds_a_credential_is_refused_outside_dev() {
+fn value_with_credential_is_refused_outside_dev() {
     let variable = |value: &str| format!("extraEnv = [{{ name = \"UPSTREAM\", value = {value} }}]");
     let annotation = |value: &str| format!("service.annotations.\"x.y/z\" = {value}");
     for value in [
@@ -148,7 +169,7 @@ fn value_that_holds_a_credential_is_refused_outside_dev() {
 }
 
 #[test]
-fn a_url_of_the_config_map_holds_no_password() {
+fn config_map_url_must_not_contain_password() {
     let loaded = load_dev("config.priceMirrorBaseUrl = \"http://user:hunter2@proxy:3128\"");
     assert_eq!(findings(&loaded), ["RB0205 config.priceMirrorBaseUrl"]);
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
@@ -162,7 +183,7 @@ fn a_url_of_the_config_map_holds_no_password() {
 }
 
 #[test]
-fn a_missing_encrypted_file_gets_a_remedy_that_exists() {
+fn missing_encrypted_file_gets_usable_remedy() {
     let loaded = load_strict("config.jwtSecret = { age = \"secrets/jwt.age\" }");
     assert_eq!(findings(&loaded), ["RB0210 config.jwtSecret"]);
     let said = format!(
@@ -175,7 +196,7 @@ fn a_missing_encrypted_file_gets_a_remedy_that_exists() {
 }
 
 #[test]
-fn the_recovery_key_of_the_shipped_profiles_is_to_be_replaced() {
+fn recovery_key_of_shipped_profiles_must_be_replaced() {
     let own = "\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"";
     let example = "\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"";
     let both = format!("{own}, {example}");
@@ -197,7 +218,7 @@ fn the_recovery_key_of_the_shipped_profiles_is_to_be_replaced() {
 }
 
 #[test]
-fn encrypted_files_keep_apart_in_the_bundle() {
+fn encrypted_files_must_not_collide_in_bundle() {
     let file = || sealed_for("claude-relay/claude-relay-sealed/jwt-secret");
     for (one, other) in [("secrets/a/b.age", "secrets/a-b.age"), ("secrets/a.age", "a.age")] {
         let text = format!(

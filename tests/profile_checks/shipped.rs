@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use relay_bundle::profile;
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 
 use super::words;
@@ -31,7 +31,7 @@ impl ProfileFiles for Folder {
 }
 
 #[test]
-fn the_shipped_profiles_have_no_errors_and_no_warning_but_what_their_users_must_bring() {
+fn shipped_profiles_only_warn_about_user_supplied_values() {
     let folder = Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles"));
     for name in ["dev", "production", "loki-logging", "pvc-logs"] {
         let loaded = profile::load(name, &[], &folder);

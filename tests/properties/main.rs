@@ -25,7 +25,7 @@ fn random_profiles_reach_most_keys() {
 }
 
 #[test]
-fn a_legal_profile_renders_to_a_sound_bundle() {
+fn valid_profile_renders_to_sound_bundle() {
     let (tried, legal) = (Cell::new(0), Cell::new(0));
     let refusals = RefCell::new(BTreeMap::<&str, usize>::new());
     let mut runner =
@@ -61,7 +61,7 @@ fn a_legal_profile_renders_to_a_sound_bundle() {
 }
 
 #[test]
-fn the_content_id_does_not_depend_on_threads() {
+fn content_id_does_not_depend_on_threads() {
     let mut runner =
         TestRunner::new(Config { cases: 16, failure_persistence: None, ..Config::default() });
     let result = runner.run(&profiles(), |text| {

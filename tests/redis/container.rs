@@ -53,7 +53,7 @@ fn images() -> Vec<Image> {
 }
 
 #[test]
-fn as_first_process_of_a_restricted_container_the_server_migrates_serves_and_saves() {
+fn pid_1_in_restricted_container_migrates_serves_and_saves() {
     for image in images() {
         let (dump, before) = dump_of(&image, 1000);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
@@ -88,7 +88,7 @@ fn as_first_process_of_a_restricted_container_the_server_migrates_serves_and_sav
 }
 
 #[test]
-fn as_first_process_the_script_obeys_sigterm_while_it_migrates() {
+fn script_as_pid_1_obeys_sigterm_during_migration() {
     for image in images() {
         let (dump, _) = dump_of(&image, 5000);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);

@@ -41,7 +41,7 @@ fn survive(image: &Image, cases: usize, kill: impl Fn(&Volumes, usize) + Sync) {
 }
 
 #[test]
-fn a_kill_at_any_time_costs_no_key() {
+fn kill_at_any_time_loses_no_keys() {
     for image in Image::all() {
         survive(&image, 25, |volumes, case| {
             let server = volumes.start(&image, None);
@@ -53,7 +53,7 @@ fn a_kill_at_any_time_costs_no_key() {
 }
 
 #[test]
-fn a_kill_after_any_change_of_the_volume_costs_no_key() {
+fn kill_after_any_volume_change_loses_no_keys() {
     let Some(image) = Image::debian() else { return };
     if find("strace", "strace").is_none() {
         return;
@@ -87,7 +87,7 @@ fn a_kill_after_any_change_of_the_volume_costs_no_key() {
 }
 
 #[test]
-fn the_end_of_the_temporary_server_alone_or_of_its_writer_costs_no_key() {
+fn killing_only_temporary_server_or_writer_loses_no_keys() {
     for image in Image::all() {
         survive(&image, 12, |volumes, case| {
             volumes.tune(if case < 4 { SLOW_LOADING } else { SLOW_WRITING });
@@ -121,7 +121,7 @@ fn redis_below(process: i64) -> i64 {
 }
 
 #[test]
-fn sigterm_during_the_migration_ends_everything_at_once() {
+fn sigterm_during_migration_ends_everything_at_once() {
     for image in Image::all() {
         let (dump, before) = dump_of(&image, KEYS);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);

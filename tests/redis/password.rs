@@ -8,7 +8,7 @@ use crate::harness::{Image, Volumes, dump_of};
 use crate::support::text_of;
 
 #[test]
-fn only_the_password_of_the_environment_opens_the_server() {
+fn only_password_from_env_unlocks_server() {
     for image in Image::all() {
         let volumes = Volumes::new();
         let server = volumes.start(&image, Some("right")).ready();
@@ -23,7 +23,7 @@ fn only_the_password_of_the_environment_opens_the_server() {
 }
 
 #[test]
-fn without_a_password_in_the_environment_the_server_asks_for_none() {
+fn server_without_password_in_env_requires_none() {
     for image in Image::all() {
         let server = Volumes::new().start(&image, None).ready();
 
@@ -73,7 +73,7 @@ fn any_printable_password_works() {
 }
 
 #[test]
-fn a_password_that_would_not_reach_redis_as_it_is_stops_the_start() {
+fn password_that_would_reach_redis_altered_stops_start() {
     let empty = ("", "is empty");
     let control = [
         "hidden\n",
@@ -100,7 +100,7 @@ fn a_password_that_would_not_reach_redis_as_it_is_stops_the_start() {
 }
 
 #[test]
-fn no_process_has_the_password_in_its_arguments_and_no_file_holds_it() {
+fn password_is_in_neither_process_arguments_nor_files() {
     let password = "only-in-the-environment";
     for image in Image::all() {
         let (dump, _) = dump_of(&image, 100);

@@ -6,7 +6,7 @@ use crate::harness::{Image, SLOW_LOADING, Volumes, dump_of};
 use crate::support::{signal, wait_until};
 
 #[test]
-fn a_server_that_serves_is_ready_and_alive() {
+fn serving_server_is_ready_and_alive() {
     for image in Image::all() {
         for password in [None, Some("plain"), Some(" $(id) \"'\\ é ")] {
             let volumes = Volumes::new();
@@ -19,7 +19,7 @@ fn a_server_that_serves_is_ready_and_alive() {
 }
 
 #[test]
-fn a_server_that_loads_its_data_is_alive_but_not_ready() {
+fn loading_server_is_alive_but_not_ready() {
     for image in Image::all() {
         let (dump, _) = dump_of(&image, 2500);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
@@ -42,7 +42,7 @@ fn a_server_that_loads_its_data_is_alive_but_not_ready() {
 }
 
 #[test]
-fn a_server_that_refuses_the_password_is_alive_but_not_ready() {
+fn server_refusing_password_is_alive_but_not_ready() {
     for image in Image::all() {
         let volumes = Volumes::new();
         let _server = volumes.start(&image, Some("right")).ready();
@@ -58,7 +58,7 @@ fn a_server_that_refuses_the_password_is_alive_but_not_ready() {
 }
 
 #[test]
-fn a_server_that_runs_a_long_script_is_alive_but_not_ready() {
+fn server_running_long_script_is_alive_but_not_ready() {
     for image in Image::all() {
         let volumes = Volumes::new();
         let server = volumes.start(&image, None).ready();
@@ -81,7 +81,7 @@ fn a_server_that_runs_a_long_script_is_alive_but_not_ready() {
 }
 
 #[test]
-fn a_server_that_is_absent_or_hangs_is_neither_ready_nor_alive() {
+fn absent_or_hanging_server_is_neither_ready_nor_alive() {
     for image in Image::all() {
         let volumes = Volumes::new();
         for kind in ["ready", "alive"] {

@@ -8,7 +8,7 @@ use crate::support::text_of;
 const MIGRATED: &str = "redis-start: the append-only file is complete";
 
 #[test]
-fn the_server_runs_with_the_rendered_configuration() {
+fn server_runs_with_rendered_configuration() {
     for image in Image::all() {
         let volumes = Volumes::new();
         let server = volumes.start(&image, None).ready();
@@ -32,7 +32,7 @@ fn the_server_runs_with_the_rendered_configuration() {
 }
 
 #[test]
-fn sigterm_saves_a_dump_and_ends_the_server_with_exit_code_0() {
+fn sigterm_saves_dump_and_server_exits_with_code_0() {
     for image in Image::all() {
         let volumes = Volumes::new();
         let server = volumes.start(&image, Some("secret")).ready();
@@ -50,7 +50,7 @@ fn sigterm_saves_a_dump_and_ends_the_server_with_exit_code_0() {
 }
 
 #[test]
-fn without_the_script_redis_ignores_the_dump_of_a_volume_and_overwrites_it() {
+fn redis_without_script_ignores_and_overwrites_dump() {
     let Some(image) = Image::debian() else { return };
     let (dump, before) = dump_of(&image, 100);
     let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
@@ -66,7 +66,7 @@ fn without_the_script_redis_ignores_the_dump_of_a_volume_and_overwrites_it() {
 }
 
 #[test]
-fn a_volume_with_only_a_dump_keeps_its_keys() {
+fn volume_with_only_dump_keeps_its_keys() {
     for image in Image::all() {
         let (dump, before) = dump_of(&image, 5000);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
@@ -93,7 +93,7 @@ fn a_volume_with_only_a_dump_keeps_its_keys() {
 }
 
 #[test]
-fn a_dump_beside_an_append_only_file_is_left_to_redis() {
+fn dump_beside_append_only_file_is_left_to_redis() {
     for image in Image::all() {
         let (older_dump, _) = dump_of(&image, 10);
         let volumes = Volumes::new();
@@ -110,7 +110,7 @@ fn a_dump_beside_an_append_only_file_is_left_to_redis() {
 }
 
 #[test]
-fn the_append_only_file_of_an_older_redis_is_taken_over() {
+fn append_only_file_of_older_redis_is_adopted() {
     for image in Image::all() {
         let (dump, _) = dump_of(&image, 10);
         let old = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n";
@@ -124,7 +124,7 @@ fn the_append_only_file_of_an_older_redis_is_taken_over() {
 }
 
 #[test]
-fn what_a_killed_migration_or_server_left_is_cleared_away() {
+fn leftovers_of_killed_migration_or_server_are_removed() {
     for image in Image::all() {
         let (dump, before) = dump_of(&image, 100);
         let volumes = Volumes::with_data(&[
@@ -149,7 +149,7 @@ fn what_a_killed_migration_or_server_left_is_cleared_away() {
 }
 
 #[test]
-fn an_append_only_folder_without_its_manifest_is_not_guessed_at() {
+fn append_only_dir_without_manifest_is_refused() {
     for image in Image::all() {
         let (dump, _) = dump_of(&image, 10);
         let base = "appendonlydir/appendonly.aof.1.base.rdb";
@@ -165,7 +165,7 @@ fn an_append_only_folder_without_its_manifest_is_not_guessed_at() {
 }
 
 #[test]
-fn a_dump_that_cannot_be_read_stops_the_start_and_stays_as_it_is() {
+fn unreadable_dump_stops_start_and_stays_unchanged() {
     for image in Image::all() {
         let (dump, _) = dump_of(&image, 1000);
         let mut flipped = dump.clone();
@@ -183,7 +183,7 @@ fn a_dump_that_cannot_be_read_stops_the_start_and_stays_as_it_is() {
 }
 
 #[test]
-fn an_append_only_file_that_does_not_fit_stops_the_start_and_leaves_the_dump() {
+fn append_only_file_out_of_space_stops_start_and_keeps_dump() {
     for image in Image::all() {
         let (dump, before) = dump_of(&image, 20_000);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);

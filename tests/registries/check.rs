@@ -38,7 +38,7 @@ fn check_of_complete_lock_succeeds_without_network() {
 }
 
 #[test]
-fn lock_that_lists_no_profile_is_not_taken_for_a_new_one() {
+fn lock_without_profiles_is_not_treated_as_new() {
     let Some((place, _, _)) = locked() else { return };
     let path = place.path().join("profiles/images.lock");
     let text = fs_err::read_to_string(&path).unwrap();

@@ -83,7 +83,7 @@ fn fetch_of_stored_images_asks_no_registry() {
 }
 
 #[test]
-fn fetch_replaces_altered_blob_of_the_store() {
+fn fetch_replaces_altered_blob_in_store() {
     let Some((_registry, place, image)) = small_and_locked() else { return };
     place.ok(&["fetch", "relay"]);
     let path = place.blob(image.blobs[0].hex());
@@ -108,7 +108,7 @@ fn fetch_of_entry_brings_what_its_profile_had() {
 }
 
 #[test]
-fn fetch_from_mirror_stores_the_same_blobs() {
+fn fetch_from_mirror_stores_same_blobs() {
     each_registry(&[Access::Plain], |registry| {
         let image = Image::small(Format::Oci, "hello");
         registry.push("copies/acme/relay", "v1", &image);

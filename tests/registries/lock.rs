@@ -148,7 +148,7 @@ fn update_shows_old_and_new_digest() {
 }
 
 #[test]
-fn update_of_one_repository_leaves_the_others() {
+fn update_of_one_repository_leaves_others_unchanged() {
     each_registry(&[Access::Plain], |registry| {
         let image = |text: &str| Image::small(Format::Oci, text);
         let place = Workplace::new();

@@ -13,9 +13,9 @@ use crate::workplace::{Ran, Workplace};
 fn example(place: &Workplace) -> String {
     let help = place.ok(&["images", "--help"]);
     let lines = help.lines().map(str::trim).skip_while(|line| !line.contains("--mirror --quiet |"));
-    let example = lines.take(2).collect::<Vec<_>>().join("\n");
+    let example = lines.take(5).collect::<Vec<_>>().join("\n");
     assert!(
-        example.starts_with("relay-bundle images prod.tar --mirror --quiet | while read -r"),
+        example.starts_with("relay-bundle images prod.tar --mirror --quiet |\nwhile read -r"),
         "{help}"
     );
     assert!(example.ends_with("done"), "{help}");
@@ -71,7 +71,7 @@ fn prepared(from: &Registry, to: &Registry) -> (Workplace, Image, Image) {
 }
 
 #[test]
-fn example_copies_each_pinned_image_to_its_name_in_the_cluster() {
+fn example_copies_each_pinned_image_to_its_cluster_name() {
     if Skopeo::find().is_none() {
         return;
     }

@@ -225,7 +225,7 @@ fn page_runs_as_written() {
 
 /// A skipped block would neither run nor fail.
 #[test]
-fn blocks_are_all_those_of_the_shell() {
+fn extracted_blocks_are_all_shell_blocks() {
     let page = "text\n\n```sh\none\n```\n\n```text\ntwo\n```\n```sh\nthree \\\n  four\n```\n";
     assert_eq!(blocks(page), "one\nthree \\\n  four\n");
 }

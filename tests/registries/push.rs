@@ -137,7 +137,7 @@ fn second_push_only_asks() {
 }
 
 #[test]
-fn first_push_takes_three_requests_a_blob_and_seven_more() {
+fn first_push_takes_three_requests_per_blob_plus_seven() {
     for program in Program::ALL {
         let Some((_registry, proxy, site)) = site_behind_proxy(program) else { return };
         site.build(&[&image_of(&[b"a", b"b"])], "all.tar", "all");
@@ -251,7 +251,7 @@ fn generations_after_collection(program: Program, options: &[&str]) -> Option<(V
 }
 
 #[test]
-fn old_generation_survives_garbage_collection_when_its_tag_stays() {
+fn old_generation_survives_gc_when_its_tag_stays() {
     for program in Program::ALL {
         let Some((report, named)) = generations_after_collection(program, &[]) else { return };
         assert_eq!((&report["images"][0]["tagState"], named.as_str()), (&"left".into(), "old"));
@@ -264,7 +264,7 @@ fn old_generation_survives_garbage_collection_when_its_tag_stays() {
 }
 
 #[test]
-fn old_generation_survives_garbage_collection_when_its_tag_moves() {
+fn old_generation_survives_gc_when_its_tag_moves() {
     for program in Program::ALL {
         let Some((report, named)) = generations_after_collection(program, &["--move-tags"]) else {
             return;
@@ -274,7 +274,7 @@ fn old_generation_survives_garbage_collection_when_its_tag_moves() {
 }
 
 #[test]
-fn parts_and_entries_are_pushed_like_the_archive() {
+fn parts_and_entries_are_pushed_like_archive() {
     let Some((registry, site)) = site_of(Program::Distribution, Access::Plain) else { return };
     let image = image_of(&[&vec![1; 1_500_000], &vec![2; 1_500_000]]);
     site.build(&[&image], "all.tar", "all");

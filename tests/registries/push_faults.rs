@@ -62,7 +62,7 @@ fn push_to_distribution_killed_after_any_request_converges() {
 }
 
 #[test]
-fn push_killed_in_the_middle_of_a_layer_converges() {
+fn push_killed_mid_layer_converges() {
     for program in Program::ALL {
         let Some((registry, proxy, site)) = site_behind_proxy(program) else { return };
         let image = image_of(&[&vec![7; 8 << 20]]);
@@ -88,7 +88,7 @@ fn push_killed_in_the_middle_of_a_layer_converges() {
 }
 
 #[test]
-fn two_pushes_at_once_both_succeed() {
+fn two_concurrent_pushes_both_succeed() {
     for program in Program::ALL {
         let Some((registry, site)) = site_of(program, Access::Plain) else { return };
         let [relay, extra] = pair();
@@ -104,7 +104,7 @@ fn two_pushes_at_once_both_succeed() {
 }
 
 #[test]
-fn archive_altered_between_the_passes_is_refused() {
+fn archive_altered_between_passes_is_refused() {
     for layer in [2 << 20, 100] {
         let Some((registry, proxy, site)) = site_behind_proxy(Program::Distribution) else {
             return;
@@ -153,7 +153,7 @@ fn replaced(site: &Site, proxy: &Proxy, other: &str) -> Value {
 }
 
 #[test]
-fn archive_replaced_between_the_passes_is_refused() {
+fn archive_replaced_between_passes_is_refused() {
     let Some((_registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
     site.build(&[&image_of(&[b"other"])], "other.tar", "all");
     site.build(&[&image_of(&[b"one"])], "all.tar", "all");
@@ -203,7 +203,7 @@ fn user_who_may_only_pull_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn full_registry_is_told_and_gets_the_rest_once_there_is_room() {
+fn full_registry_is_reported_and_completed_once_it_has_room() {
     let image = image_of(&[&vec![7; 3 << 20]]);
     let begin = |program| {
         let registry = Registry::start_full(program)?;

@@ -11,7 +11,7 @@ use crate::tools::find;
 use crate::workplace::Ran;
 
 #[test]
-fn two_fetches_at_once_fetch_each_blob_once() {
+fn two_concurrent_fetches_fetch_each_blob_once() {
     let Some(scene) = scene() else { return };
     scene.tap.reset(Stop::AfterBytes(100_000));
     let mut children = [scene.fetch().spawn().unwrap(), scene.fetch().spawn().unwrap()];

@@ -65,7 +65,7 @@ fn blob_arrives_whole() {
 }
 
 #[test]
-fn download_continues_where_the_registry_says_so() {
+fn download_resumes_where_registry_says() {
     let content = bytes(1_000);
     let served = content.clone();
     let stub = Stub::start(move |seen, _| ranged(&served, seen));
@@ -78,7 +78,7 @@ fn download_continues_where_the_registry_says_so() {
 }
 
 #[test]
-fn download_starts_again_where_the_range_is_ignored() {
+fn download_restarts_when_range_is_ignored() {
     let content = bytes(1_000);
     let served = content.clone();
     let stub = Stub::start(move |_, _| Answer::new(200, served.clone()));
@@ -116,7 +116,7 @@ fn range_that_does_not_fit_is_asked_again_without() {
 }
 
 #[test]
-fn range_follows_the_redirect_to_storage() {
+fn range_follows_redirect_to_storage() {
     let content = bytes(1_000);
     let served = content.clone();
     let storage = Stub::start(move |seen, _| ranged(&served, seen));
@@ -242,7 +242,7 @@ fn lost_blob_is_named() {
 }
 
 #[test]
-fn full_disk_ends_the_download() {
+fn full_disk_ends_download() {
     let content = bytes(1_000);
     let served = content.clone();
     let stub = Stub::start(move |_, _| Answer::new(200, served.clone()));

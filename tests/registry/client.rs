@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use relay_bundle::images::reference::Reference;
+use relay_bundle::images::reference::ImageReference;
 use relay_bundle::proxy::ProxyEnvironment;
 use relay_bundle::registry::{
     BlobSink, CredentialFile, Mirror, Persistence, Presence, Registry, RegistryCredentials,
@@ -101,7 +101,7 @@ impl Client {
 }
 
 /// Returns the reference of `name` at a server, such as `a/b:1`.
-pub(crate) fn image(stub: &Stub, name: &str) -> Reference {
+pub(crate) fn image(stub: &Stub, name: &str) -> ImageReference {
     format!("{}/{name}", stub.address()).parse().unwrap()
 }
 

@@ -54,7 +54,7 @@ fn registry_without_flaw_gets_everything() {
 }
 
 #[test]
-fn blob_whose_mount_is_answered_with_an_upload_is_sent() {
+fn blob_is_sent_if_mount_is_answered_with_upload() {
     let (fake, images, ended) = pushed(Flaw::NoMounts);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     is_whole(&fake, &images);
@@ -63,7 +63,7 @@ fn blob_whose_mount_is_answered_with_an_upload_is_sent() {
 }
 
 #[test]
-fn delta_whose_mount_is_answered_with_an_upload_sends_nothing() {
+fn delta_sends_nothing_if_mount_is_answered_with_upload() {
     let fake = Fake::start(Flaw::NoMounts);
     let site = Site::new(&fake.stub.address());
     let [relay, extra] = pair();
@@ -118,7 +118,7 @@ fn moved(flaw: Flaw) -> (Fake, Image, String, Ended) {
 }
 
 #[test]
-fn tag_stays_if_nothing_would_keep_the_former_image() {
+fn tag_stays_if_nothing_would_keep_former_image() {
     let (fake, image, former, ended) = moved(Flaw::NoNewTags);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(ended.json()["images"][0]["tagState"], "left");
@@ -133,7 +133,7 @@ fn tag_stays_if_nothing_would_keep_the_former_image() {
 }
 
 #[test]
-fn tag_of_a_chart_stays_with_move_tags() {
+fn chart_tag_stays_despite_move_tags() {
     let (fake, image, former, ended) = moved(Flaw::Charts);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(ended.json()["images"][0]["tagState"], "left");
@@ -142,7 +142,7 @@ fn tag_of_a_chart_stays_with_move_tags() {
 }
 
 #[test]
-fn tag_that_another_push_set_meanwhile_is_left() {
+fn tag_set_by_concurrent_push_is_left() {
     let (fake, images, ended) = pushed(Flaw::Race);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let report = &ended.json()["images"][1];
@@ -153,7 +153,7 @@ fn tag_that_another_push_set_meanwhile_is_left() {
 }
 
 #[test]
-fn lost_layer_of_an_image_that_is_there_is_sent_for_another_one() {
+fn lost_layer_of_present_image_is_sent_for_other_image() {
     let fake = Fake::start(Flaw::None);
     let mut site = Site::new(&fake.stub.address());
     site.side = "ghcr.io/wei-shaw/claude-relay-service:v1.1.400";
@@ -170,7 +170,7 @@ fn lost_layer_of_an_image_that_is_there_is_sent_for_another_one() {
 }
 
 #[test]
-fn folder_of_a_store_entry_is_pushed_like_the_entry() {
+fn store_entry_folder_is_pushed_like_entry() {
     let image = image_of(&[b"new"]);
     let (fake, site) = site_with(Flaw::None, &image);
     let ended = site.push("bundles/tiny/", &[]);
@@ -179,7 +179,7 @@ fn folder_of_a_store_entry_is_pushed_like_the_entry() {
 }
 
 #[test]
-fn altered_blob_of_the_store_is_fetched_again() {
+fn push_of_altered_store_blob_fails_with_fetch_hint() {
     let image = image_of(&[b"new"]);
     let (fake, site) = site_with(Flaw::None, &image);
     let path = site
@@ -201,7 +201,7 @@ fn altered_blob_of_the_store_is_fetched_again() {
 }
 
 #[test]
-fn registry_that_stores_something_else_ends_the_push() {
+fn registry_storing_other_content_ends_push() {
     let (fake, _, ended) = pushed(Flaw::StoresOther);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("wrong content: expected sha256:"), "{}", ended.stderr);
@@ -210,7 +210,7 @@ fn registry_that_stores_something_else_ends_the_push() {
 }
 
 #[test]
-fn limit_of_a_proxy_ends_the_push() {
+fn proxy_limit_ends_push() {
     let (fake, _, ended) = pushed(Flaw::TooLarge);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("HTTP 413") && ended.stderr.contains("client_max_body_size"));
@@ -268,7 +268,7 @@ fn report_tells_what_would_be_done_and_what_was() {
 }
 
 #[test]
-fn quota_of_a_project_ends_the_push_with_the_words_of_the_registry() {
+fn project_quota_ends_push_with_registry_message() {
     let (fake, _, ended) = pushed(Flaw::Quota);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(

@@ -23,7 +23,7 @@ fn with_tokens(certificates: &Certificates, challenge: String) -> Stub {
 }
 
 #[test]
-fn login_is_sent_where_the_registry_asks_for_it() {
+fn login_is_sent_where_registry_requests_it() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |seen, _| match seen.header("authorization") {
         Some(BASIC) => manifest().answer(),
@@ -55,7 +55,7 @@ fn login_that_is_not_accepted_is_sent_once_and_not_shown() {
 }
 
 #[test]
-fn words_of_a_registry_that_quote_the_login_are_not_shown() {
+fn registry_message_quoting_login_is_not_shown() {
     let Some(certificates) = Certificates::get() else { return };
     for quoted in ["s3cret", LOGIN] {
         let body =
@@ -71,7 +71,7 @@ fn words_of_a_registry_that_quote_the_login_are_not_shown() {
 }
 
 #[test]
-fn missing_login_is_told_with_the_command_that_makes_one() {
+fn missing_login_is_reported_with_login_command() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
 
@@ -99,7 +99,7 @@ fn token_service_gets_login() {
 }
 
 #[test]
-fn login_is_withheld_from_token_service_without_tls_and_the_error_says_so() {
+fn login_withheld_from_plain_http_token_service_is_reported() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start(|_, _| Answer::new(401, ""));
     let realm = service.address();
@@ -120,7 +120,7 @@ fn login_is_withheld_from_token_service_without_tls_and_the_error_says_so() {
 }
 
 #[test]
-fn identity_token_is_exchanged_in_the_body_of_a_request() {
+fn identity_token_is_exchanged_in_request_body() {
     let Some(certificates) = Certificates::get() else { return };
     let service =
         Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"access_token\":\"good\"}"));
@@ -142,7 +142,7 @@ fn identity_token_is_exchanged_in_the_body_of_a_request() {
 }
 
 #[test]
-fn login_is_not_sent_in_the_clear() {
+fn login_is_not_sent_over_plain_http() {
     let stub = Stub::start(|_, _| Answer::challenge("Basic realm=\"registry\""));
     let credentials = auths(&stub.address());
     let options = || Options { credentials: Some(&credentials), ..Options::default() };
@@ -160,7 +160,7 @@ fn login_is_not_sent_in_the_clear() {
 }
 
 #[test]
-fn login_is_not_sent_to_a_token_service_in_the_clear() {
+fn login_is_not_sent_to_plain_http_token_service() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start(|_, _| Answer::new(200, "{\"token\":\"good\"}"));
     let realm = service.address();
@@ -172,7 +172,7 @@ fn login_is_not_sent_to_a_token_service_in_the_clear() {
 }
 
 #[test]
-fn redirect_to_another_host_loses_the_authorization_for_good() {
+fn cross_host_redirect_drops_authorization_permanently() {
     let Some(certificates) = Certificates::get() else { return };
     let home = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
     let back = std::sync::Arc::clone(&home);
@@ -213,7 +213,7 @@ fn challenge_of_another_host_is_not_answered() {
 }
 
 #[test]
-fn host_that_the_operator_named_is_shown_although_it_has_the_password() {
+fn operator_named_host_containing_password_is_shown() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |seen, _| match seen.header("authorization") {
         Some(_) => Answer::new(404, ""),

@@ -9,7 +9,7 @@ use crate::stub::{Answer, Stub};
 use crate::tunnel::Tunnel;
 
 #[test]
-fn image_of_docker_hub_is_asked_for_at_its_registry_with_its_login() {
+fn docker_hub_image_is_requested_at_its_registry_with_login() {
     let Some(certificates) = Certificates::get() else { return };
     for key in ["https://index.docker.io/v1/", "docker.io"] {
         let stub = Stub::start_tls(certificates, |seen, _| {

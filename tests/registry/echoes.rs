@@ -1,7 +1,7 @@
 //! Registries that repeat the credentials that they were sent: no message shows a part of them.
 
 use relay_bundle::images::platform::Platform;
-use relay_bundle::images::reference::Reference;
+use relay_bundle::images::reference::ImageReference;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::registry::error::{RegistryError, RegistryFault};
 use relay_bundle::registry::{
@@ -87,7 +87,7 @@ fn hides(error: &RegistryError) {
 }
 
 /// Asks a registry for everything that needs an image, and returns the failures.
-fn failures(client: &Client, image: &Reference) -> Vec<RegistryError> {
+fn failures(client: &Client, image: &ImageReference) -> Vec<RegistryError> {
     let registry = &client.registry;
     let Document { media_type, bytes } = manifest();
     let pushed = PulledManifest { media_type, digest: Digest::of(&bytes), bytes };
@@ -118,7 +118,7 @@ fn unknown(answer: Availability) -> Option<RegistryError> {
 }
 
 #[test]
-fn refusal_that_repeats_the_login_hides_it_for_every_request() {
+fn login_echoed_in_refusal_is_hidden_for_every_request() {
     let Some(certificates) = Certificates::get() else { return };
     for secret in [PASSWORD, LOGIN] {
         for number in 0..refusals(secret).len() {
@@ -133,7 +133,7 @@ fn refusal_that_repeats_the_login_hides_it_for_every_request() {
 }
 
 #[test]
-fn manifest_that_repeats_the_login_hides_it() {
+fn login_echoed_in_manifest_is_hidden() {
     let Some(certificates) = Certificates::get() else { return };
     for secret in [PASSWORD, LOGIN] {
         for number in 0..manifests(secret).len() {
@@ -148,7 +148,7 @@ fn manifest_that_repeats_the_login_hides_it() {
 }
 
 #[test]
-fn presence_that_repeats_the_login_hides_it() {
+fn login_echoed_in_presence_check_is_hidden() {
     let Some(certificates) = Certificates::get() else { return };
     let digests: Echoes = |secret| {
         let named = |digest: String| Answer::of(OCI, "").header("Docker-Content-Digest", &digest);
@@ -171,7 +171,7 @@ fn presence_that_repeats_the_login_hides_it() {
 }
 
 #[test]
-fn password_that_is_a_digest_is_hidden_as_one() {
+fn password_in_digest_form_is_hidden_as_digest() {
     let Some(certificates) = Certificates::get() else { return };
     let pin = Digest::of(b"password").to_string();
     let header = format!("sha256:{pin}");
@@ -203,7 +203,7 @@ fn pulled_with_service(certificates: &Certificates, realm: String) -> RegistryEr
 }
 
 #[test]
-fn token_service_whose_address_repeats_the_login_is_hidden() {
+fn token_service_address_echoing_login_is_hidden() {
     let Some(certificates) = Certificates::get() else { return };
     for scheme in ["https", "http"] {
         let realm = format!("{scheme}://{PASSWORD}.example.invalid/token");
@@ -212,7 +212,7 @@ fn token_service_whose_address_repeats_the_login_is_hidden() {
 }
 
 #[test]
-fn answer_of_a_token_service_that_repeats_the_login_is_hidden() {
+fn token_service_answer_echoing_login_is_hidden() {
     let Some(certificates) = Certificates::get() else { return };
     for status in [200, 307, 404, 500] {
         let service = Stub::start_tls(certificates, move |_, _| {
@@ -226,7 +226,7 @@ fn answer_of_a_token_service_that_repeats_the_login_is_hidden() {
 }
 
 #[test]
-fn token_and_the_login_behind_it_are_hidden() {
+fn token_and_login_behind_it_are_hidden() {
     let Some(certificates) = Certificates::get() else { return };
     for secret in ["bWU6tok3n", PASSWORD] {
         let service = Stub::start_tls(certificates, |_, _| {
@@ -276,18 +276,18 @@ fn with_archive(stub: &Stub) -> Site {
 }
 
 #[test]
-fn lock_hides_a_login_that_the_registry_repeats() {
+fn lock_hides_login_echoed_by_registry() {
     let prepare = |_: &Stub| Site::new("registry.example.internal:5000");
     command_hides(manifests, prepare, &["lock", PROFILE, "--from", "FROM"]);
     command_hides(refusals, prepare, &["lock", PROFILE, "--from", "FROM"]);
 }
 
 #[test]
-fn fetch_hides_a_login_that_the_registry_repeats() {
+fn fetch_hides_login_echoed_by_registry() {
     command_hides(refusals, with_lock, &["fetch", PROFILE, "--from", "FROM"]);
 }
 
 #[test]
-fn push_hides_a_login_that_the_registry_repeats() {
+fn push_hides_login_echoed_by_registry() {
     command_hides(refusals, with_archive, &["push", "all.tar", "--key", "key.pub.pem"]);
 }

@@ -8,7 +8,7 @@ use crate::site::carried::{PROFILE, image_of, lock, locked};
 use crate::stub::{Answer, Stub};
 
 #[test]
-fn blob_with_wrong_bytes_of_the_right_size_is_not_stored() {
+fn blob_with_right_size_but_wrong_bytes_is_not_stored() {
     let image = image_of(&[b"the layer"]);
     let is_wrong = Arc::new(AtomicBool::new(true));
     let (serves_wrong, served) = (Arc::clone(&is_wrong), image_of(&[b"the layer"]));

@@ -82,34 +82,34 @@ fn fails(ended: Option<Ended>, message: &str) {
 }
 
 #[test]
-fn helper_of_a_host_is_preferred_to_a_login_of_the_file() {
+fn host_helper_takes_precedence_over_login_in_file() {
     succeeds(lock(of_host, KNOWS, KNOWS_NOTHING));
 }
 
 #[test]
-fn helper_of_all_hosts_is_preferred_to_a_login_of_the_file() {
+fn global_helper_takes_precedence_over_login_in_file() {
     succeeds(lock(of_store, KNOWS, KNOWS_NOTHING));
 }
 
 #[test]
-fn helper_of_a_host_is_preferred_to_that_of_all_hosts() {
+fn host_helper_takes_precedence_over_global_helper() {
     succeeds(lock(of_both, KNOWS, "exit 3"));
 }
 
 #[test]
-fn helper_that_knows_nothing_is_followed_by_the_next_and_by_the_file() {
+fn helper_without_login_falls_back_to_next_and_to_file() {
     succeeds(lock(of_both, KNOWS_NOTHING, KNOWS));
     succeeds(lock(of_both, KNOWS_NOTHING, KNOWS_NOTHING));
 }
 
 #[test]
-fn helper_that_fails_is_an_error_despite_a_login_of_the_file() {
+fn failing_helper_is_error_despite_login_in_file() {
     let failed = "the credential helper `docker-credential-x` failed for `127.0.0.1:";
     fails(lock(of_both, "echo s3cret; echo s3cret >&2; exit 1", KNOWS), failed);
 }
 
 #[test]
-fn helper_that_prints_rubbish_is_an_error_despite_a_login_of_the_file() {
+fn helper_printing_garbage_is_error_despite_login_in_file() {
     let failed = "the credential helper `docker-credential-x` did not print credentials for `";
     for rubbish in ["echo s3cret", "echo '{\"s3cret\":1}'", "exec yes s3cret"] {
         fails(lock(of_both, rubbish, KNOWS), failed);
@@ -117,7 +117,7 @@ fn helper_that_prints_rubbish_is_an_error_despite_a_login_of_the_file() {
 }
 
 #[test]
-fn helper_that_hangs_is_an_error_after_its_time() {
+fn hanging_helper_is_error_after_timeout() {
     let failed = "the credential helper `docker-credential-x` did not answer within 10 s";
     fails(lock(of_both, "echo s3cret; exec sleep 60", KNOWS), failed);
 }

@@ -7,7 +7,7 @@ use crate::fake::{Fake, Flaw};
 use crate::site::{RELAY_REPOSITORY, SIDE_REPOSITORY, Site};
 
 #[test]
-fn image_from_the_registry_itself_is_left_out() {
+fn image_from_target_registry_is_left_out() {
     let (fake, images) = (Fake::start(Flaw::None), pair());
     let address = fake.stub.address();
     let mut site = Site::new(&address);

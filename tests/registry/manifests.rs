@@ -19,7 +19,7 @@ fn refused(stub: &Stub, name: &str) -> RegistryError {
 }
 
 #[test]
-fn tag_of_an_index_leads_to_the_manifest_of_the_platform() {
+fn index_tag_resolves_to_platform_manifest() {
     let (child, index) = (manifest(), index(&manifest()));
     let stub = serve(vec![index.clone(), child.clone()]);
 
@@ -47,7 +47,7 @@ fn tag_of_an_index_leads_to_the_manifest_of_the_platform() {
 }
 
 #[test]
-fn digest_of_an_index_stays_the_tagged_one() {
+fn index_digest_remains_tagged_digest() {
     let (child, index) = (manifest(), index(&manifest()));
     let stub = serve(vec![index.clone(), child.clone()]);
     let reference = image(&stub, &format!("a:1@sha256:{}", index.digest()));
@@ -59,7 +59,7 @@ fn digest_of_an_index_stays_the_tagged_one() {
 }
 
 #[test]
-fn manifest_without_an_index_is_its_own_tag() {
+fn manifest_without_index_is_tagged_digest() {
     let child = manifest();
     let stub = serve(vec![child.clone()]);
 
@@ -71,7 +71,7 @@ fn manifest_without_an_index_is_its_own_tag() {
 }
 
 #[test]
-fn image_of_another_platform_is_refused_without_an_index() {
+fn image_for_other_platform_is_refused_without_index() {
     let stub = serve(vec![manifest()]);
     let resolve = |platform: &str| {
         Client::plain(&stub)
@@ -90,7 +90,7 @@ fn image_of_another_platform_is_refused_without_an_index() {
 }
 
 #[test]
-fn pulled_manifest_is_the_bytes_of_its_digest() {
+fn pulled_manifest_matches_its_digest() {
     let child = manifest();
     let stub = serve(vec![child.clone()]);
     let reference = image(&stub, &format!("a@sha256:{}", child.digest()));
@@ -101,7 +101,7 @@ fn pulled_manifest_is_the_bytes_of_its_digest() {
 }
 
 #[test]
-fn mirror_is_asked_for_the_image_of_its_registry() {
+fn image_is_requested_from_mirror_of_its_registry() {
     let child = manifest();
     let stub = serve(vec![child]);
     let mirror = Some(format!("docker.io={}/hub", stub.address()));
@@ -224,7 +224,7 @@ fn endless_manifest_is_refused_at_its_limit() {
 }
 
 #[test]
-fn login_page_is_no_manifest() {
+fn login_page_is_refused_as_manifest() {
     let stub = Stub::start(|_, _| Answer::of("text/html", "<html>log in</html>"));
 
     let error = refused(&stub, "a:1");
@@ -237,7 +237,7 @@ fn login_page_is_no_manifest() {
 }
 
 #[test]
-fn words_of_the_registry_are_shortened() {
+fn registry_message_is_truncated() {
     let message = "x".repeat(50_000);
     let stub = Stub::start(move |_, _| {
         Answer::new(

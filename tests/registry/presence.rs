@@ -39,7 +39,7 @@ fn missing_manifest_is_absent() {
 }
 
 #[test]
-fn login_page_is_no_manifest() {
+fn login_page_does_not_count_as_manifest() {
     let (answer, _) = asked(|| Answer::of("text/html", "<html>"));
     assert!(matches!(why(answer), RegistryFault::MediaType(text) if text == "`text/html`"));
 }
@@ -59,7 +59,7 @@ fn manifest_of_another_digest_does_not_count() {
 }
 
 #[test]
-fn registry_that_denies_says_nothing_about_the_manifest() {
+fn denial_by_registry_leaves_manifest_presence_unknown() {
     for status in [401, 403] {
         let stub =
             Stub::start(move |_, _| Answer::challenge("Basic realm=\"r\"").with_status(status));
@@ -69,7 +69,7 @@ fn registry_that_denies_says_nothing_about_the_manifest() {
 }
 
 #[test]
-fn registry_that_is_down_says_nothing_about_the_manifest() {
+fn registry_outage_leaves_manifest_presence_unknown() {
     let stub = Stub::start(|_, _| Answer::new(503, ""));
     let client = Client::plain(&stub);
     let answer = client.registry.has_manifest(&image(&stub, "a:1"));
@@ -78,7 +78,7 @@ fn registry_that_is_down_says_nothing_about_the_manifest() {
 }
 
 #[test]
-fn registry_that_does_not_answer_the_first_question_is_no_interrupted_upload() {
+fn unanswered_first_request_is_not_interrupted_upload() {
     let stub = Stub::start(|_, _| Answer::new(200, ""));
     let client = Client::plain(&stub);
     let Availability::Unknown(error) =
@@ -100,7 +100,7 @@ fn impatient_client_asks_once() {
 }
 
 #[test]
-fn blob_counts_if_the_answer_names_no_size() {
+fn blob_counts_if_answer_omits_size() {
     let stub = Stub::start(|_, _| Answer::new(200, "").header("Transfer-Encoding", "chunked"));
     let client = Client::plain(&stub);
     let answer = client.registry.has_blob(&image(&stub, "a:1"), Digest::of(b"abc"), 3);

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use relay_bundle::images::reference::Reference;
+use relay_bundle::images::reference::ImageReference;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::registry::error::{RegistryError, RegistryFault};
 use relay_bundle::registry::{BlobUpload, MountAnswer, UploadFailure};
@@ -66,7 +66,7 @@ fn large_blob_is_announced_before_it_is_sent() {
 }
 
 #[test]
-fn registry_may_take_its_time_to_store_a_large_blob() {
+fn registry_may_store_large_blob_slowly() {
     let stub = registry(|_, _| {
         std::thread::sleep(std::time::Duration::from_secs(1));
         Answer::new(201, "")
@@ -77,7 +77,7 @@ fn registry_may_take_its_time_to_store_a_large_blob() {
 }
 
 #[test]
-fn small_blob_is_sent_again_after_a_failure() {
+fn small_blob_is_resent_after_failure() {
     let stub =
         registry(|_, before| if before < 4 { Answer::new(502, "") } else { Answer::new(201, "") });
     let client = Client::plain(&stub);
@@ -87,7 +87,7 @@ fn small_blob_is_sent_again_after_a_failure() {
 }
 
 #[test]
-fn large_blob_that_was_read_is_left_to_the_caller() {
+fn large_blob_already_read_is_left_to_caller() {
     let stub = registry(|_, _| Answer::new(502, ""));
     let client = Client::plain(&stub);
     let failure = push(&client, &stub, &vec![b'x'; LARGE]).unwrap_err();
@@ -135,7 +135,7 @@ fn large_blob_survives_token_that_expires_before_it_is_sent() {
 }
 
 #[test]
-fn large_blob_beyond_the_limit_of_a_proxy_is_not_sent() {
+fn large_blob_over_proxy_limit_is_not_sent() {
     let stub = registry_that_answers_early(|_| Answer::new(413, "<html>"));
     let client = Client::plain(&stub);
     let error = failed(push(&client, &stub, &vec![b'x'; LARGE]));
@@ -158,7 +158,7 @@ fn registry_that_cannot_be_reached_is_tried_again_and_named() {
     let stub = registry(|_, _| Answer::new(201, ""));
     for size in [3, LARGE] {
         let client = Client::plain(&stub);
-        let reference: Reference = format!("{free}/a:1").parse().unwrap();
+        let reference: ImageReference = format!("{free}/a:1").parse().unwrap();
         let bytes = vec![b'x'; size];
         let upload =
             BlobUpload { image: &reference, digest: Digest::of(&bytes), size: size as u64 };
@@ -192,7 +192,7 @@ fn caller_waits_longer_each_time_and_gives_up() {
 }
 
 #[test]
-fn limit_of_a_proxy_is_named() {
+fn proxy_limit_is_reported() {
     let stub = registry(|_, _| Answer::new(413, "<html>"));
     let client = Client::plain(&stub);
     let error = failed(push(&client, &stub, b"abc"));
@@ -260,7 +260,7 @@ impl Read for Broken {
 }
 
 #[test]
-fn content_that_cannot_be_read_is_no_failure_of_the_registry() {
+fn unreadable_content_is_not_registry_failure() {
     for size in [10, LARGE as u64] {
         let stub = registry(|_, _| Answer::new(201, ""));
         let (client, reference) = (Client::plain(&stub), image(&stub, "a:1"));
@@ -303,7 +303,7 @@ fn mount(stub: &Stub, from: &str) -> MountAnswer {
 }
 
 #[test]
-fn upload_that_a_mount_began_is_ended() {
+fn upload_started_by_mount_is_ended() {
     let stub = registry(|_, _| Answer::new(204, ""));
     assert_eq!(mount(&stub, "b:1"), MountAnswer::Refused);
     assert_eq!(stub.targets()[1], "DELETE /v2/a/blobs/uploads/1?_state=x");

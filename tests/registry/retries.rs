@@ -11,7 +11,7 @@ fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
 }
 
 #[test]
-fn limited_rate_is_waited_for_as_the_registry_asks() {
+fn rate_limit_is_waited_out_as_registry_requests() {
     let stub = Stub::start(|_, before| match before {
         0 => Answer::new(429, "").header("Retry-After", "7"),
         1 => Answer::new(429, "").header("Retry-After", "86400"),
@@ -76,7 +76,7 @@ fn closed_port_is_tried_again_and_named() {
 }
 
 #[test]
-fn host_without_an_address_is_tried_once_more() {
+fn host_without_address_is_retried_once() {
     let client = Client::new(Options::default());
 
     let reference = "registry.example.invalid/a:1".parse().unwrap();

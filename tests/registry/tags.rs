@@ -1,6 +1,6 @@
 //! Manifests and tags that are pushed: sent, read back, and compared.
 
-use relay_bundle::images::reference::Reference;
+use relay_bundle::images::reference::ImageReference;
 use relay_bundle::registry::error::RegistryFault;
 use relay_bundle::registry::{Persistence, PulledManifest, TagTarget};
 
@@ -16,7 +16,7 @@ fn sent(document: &Document) -> PulledManifest {
     }
 }
 
-fn pinned(stub: &Stub) -> Reference {
+fn pinned(stub: &Stub) -> ImageReference {
     image(stub, "a:1").pinned(manifest().digest())
 }
 
@@ -72,12 +72,12 @@ fn manifest_whose_digest_is_misread_is_sent_again() {
 }
 
 #[test]
-fn manifest_whose_digest_stays_misread_fails_after_two_more_attempts() {
+fn manifest_with_digest_still_misread_fails_after_two_retries() {
     assert_eq!(refused(Persistence::Retry, "DIGEST_INVALID"), (vec![1, 1], 3));
 }
 
 #[test]
-fn manifest_whose_digest_is_misread_is_sent_once_by_an_impatient_client() {
+fn impatient_client_sends_manifest_with_misread_digest_once() {
     assert_eq!(refused(Persistence::Once, "DIGEST_INVALID"), (vec![], 1));
 }
 
@@ -98,7 +98,7 @@ fn refused(persistence: Persistence, code: &'static str) -> (Vec<u64>, usize) {
 }
 
 #[test]
-fn misread_digest_and_failures_of_the_server_count_together() {
+fn misread_digest_and_server_failures_share_retry_count() {
     let stub = Stub::start(|_, before| match before {
         0 => Answer::new(400, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#),
         _ => Answer::new(503, ""),
@@ -110,7 +110,7 @@ fn misread_digest_and_failures_of_the_server_count_together() {
 }
 
 #[test]
-fn registry_that_forgets_a_manifest_is_told() {
+fn registry_losing_manifest_is_reported() {
     let stub = Stub::start(|seen, _| match seen.method.as_str() {
         "PUT" => Answer::new(201, ""),
         _ => Answer::new(404, ""),
@@ -124,7 +124,7 @@ fn registry_that_forgets_a_manifest_is_told() {
 }
 
 #[test]
-fn tag_that_must_not_move_is_a_refusal() {
+fn immovable_tag_is_reported_as_refusal() {
     for status in [400, 403, 405, 409, 412] {
         let stub = Stub::start(move |_, _| Answer::new(status, ""));
         let error = Client::plain(&stub)
@@ -142,7 +142,7 @@ fn tag_that_must_not_move_is_a_refusal() {
 }
 
 #[test]
-fn tag_names_nothing_a_manifest_or_something_else() {
+fn tag_target_is_nothing_manifest_or_other() {
     let target = |answer: fn() -> Answer| {
         let stub = Stub::start(move |_, _| answer());
         Client::plain(&stub).registry.tagged(&image(&stub, "a:1")).unwrap()

@@ -93,7 +93,7 @@ fn token_service_that_fails_is_asked_again() {
 }
 
 #[test]
-fn token_service_that_denies_is_a_denial_by_the_registry() {
+fn token_service_denial_is_denial_by_registry() {
     let service = Stub::start(|_, _| Answer::new(401, ""));
     let (stub, client) = with_service(&service);
 
@@ -135,7 +135,7 @@ fn token_service_that_points_elsewhere_is_not_followed() {
 }
 
 #[test]
-fn token_service_in_the_clear_is_not_asked() {
+fn plain_http_token_service_is_not_asked() {
     for realm in ["http://token.example.invalid/t", "http://0.0.0.0:1/t"] {
         let stub = registry(realm.to_owned());
         let error = pull(&Client::plain(&stub), &stub).unwrap_err();
@@ -144,7 +144,7 @@ fn token_service_in_the_clear_is_not_asked() {
 }
 
 #[test]
-fn token_service_at_an_odd_address_is_not_asked() {
+fn token_service_at_odd_address_is_not_asked() {
     for realm in ["", "token", "ftp://a.example/t", "https://me:s3cret@a.example/t"] {
         let stub = registry(realm.to_owned());
         let error = pull(&Client::plain(&stub), &stub).unwrap_err();
@@ -154,7 +154,7 @@ fn token_service_at_an_odd_address_is_not_asked() {
 }
 
 #[test]
-fn challenge_of_an_unknown_scheme_is_told() {
+fn challenge_with_unknown_scheme_is_reported() {
     for challenge in ["Negotiate", "Bearer", ""] {
         let stub = Stub::start(move |_, _| Answer::challenge(challenge));
         let error = pull(&Client::plain(&stub), &stub).unwrap_err();

@@ -78,7 +78,7 @@ fn pushed(serial: u64, terms: &[&str], policy: PolicyText) -> Pushed {
 }
 
 #[test]
-fn push_of_a_new_release_for_the_site_is_accepted_and_not_recorded() {
+fn push_of_new_release_for_site_is_accepted_but_not_recorded() {
     let policy = PolicyText { grant: "minSerial = 43", ..PolicyText::default() };
     let Pushed { fake, ended, states: [before, after] } = pushed(43, &["--site", SITE], policy);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
@@ -100,18 +100,18 @@ fn passes_with_note(serial: u64, terms: &[&str], policy: PolicyText, code: &str)
 }
 
 #[test]
-fn push_of_an_expired_bundle_is_noted() {
+fn push_of_expired_bundle_is_noted() {
     let terms = ["--issued", "2001-01-01T00:00:00Z", "--expires", "30d"];
     passes_with_note(43, &terms, PolicyText::default(), "EXPIRED");
 }
 
 #[test]
-fn push_of_a_bundle_below_the_recorded_serial_is_noted() {
+fn push_of_bundle_below_recorded_serial_is_noted() {
     passes_with_note(41, &[], PolicyText::default(), "ROLLBACK");
 }
 
 #[test]
-fn push_of_a_bundle_with_a_retired_key_is_noted() {
+fn push_of_bundle_with_retired_key_is_noted() {
     let policy = PolicyText { key: "status = \"retired\"", ..PolicyText::default() };
     passes_with_note(43, &[], policy, "RETIRED_KEY");
 }
@@ -127,7 +127,7 @@ fn refused(terms: &[&str], policy: PolicyText, code: &str) {
 }
 
 #[test]
-fn push_with_a_revoked_key_sends_no_request() {
+fn push_with_revoked_key_sends_no_request() {
     let policy = PolicyText { key: "status = \"revoked\"", ..PolicyText::default() };
     refused(&[], policy, "REVOKED_KEY");
 }
@@ -139,12 +139,12 @@ fn push_of_revoked_content_sends_no_request() {
 }
 
 #[test]
-fn push_below_the_serial_of_the_grant_sends_no_request() {
+fn push_below_grant_minimum_serial_sends_no_request() {
     let policy = PolicyText { grant: "minSerial = 44", ..PolicyText::default() };
     refused(&[], policy, "BELOW_MIN_SERIAL");
 }
 
 #[test]
-fn push_of_a_bundle_for_another_site_sends_no_request() {
+fn push_of_bundle_for_other_site_sends_no_request() {
     refused(&["--site", "plant-8"], PolicyText::default(), "WRONG_TARGET");
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use relay_bundle::images::reference::Reference;
+use relay_bundle::images::reference::ImageReference;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::registry::error::RegistryFault;
 use relay_bundle::registry::{BlobUpload, MountAnswer, UploadFailure};
@@ -45,7 +45,7 @@ fn is_whole(fake: &Fake, image: &Image) {
 }
 
 #[test]
-fn stream_that_breaks_off_is_sent_again_from_the_file() {
+fn interrupted_stream_is_resent_from_file() {
     let (fake, site, image) = large_for(Flaw::BreaksUpload);
 
     let ended = site.push("all.tar", &[]);
@@ -59,7 +59,7 @@ fn stream_that_breaks_off_is_sent_again_from_the_file() {
 }
 
 #[test]
-fn push_killed_in_the_middle_of_a_stream_converges() {
+fn push_killed_mid_stream_converges() {
     let (fake, site, image) = large_for(Flaw::StallsUpload);
     let mut push = site.begin_push("all.tar", &[]);
     let start = Instant::now();
@@ -128,13 +128,13 @@ fn with_uploads_at(certificates: &Certificates, location: String) -> Stub {
     })
 }
 
-fn push(client: &Client, image: &Reference, bytes: &[u8]) -> Result<(), UploadFailure> {
+fn push(client: &Client, image: &ImageReference, bytes: &[u8]) -> Result<(), UploadFailure> {
     let upload = BlobUpload { image, digest: Digest::of(bytes), size: bytes.len() as u64 };
     client.registry.push_blob(&upload, &mut &*bytes)
 }
 
 #[test]
-fn login_is_sent_with_an_upload_at_the_same_host() {
+fn login_is_sent_with_upload_to_same_host() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = with_uploads_at(certificates, "/v2/a/blobs/uploads/1".to_owned());
 
@@ -145,7 +145,7 @@ fn login_is_sent_with_an_upload_at_the_same_host() {
 }
 
 #[test]
-fn login_is_withheld_from_the_other_host_of_an_upload() {
+fn login_is_withheld_from_other_host_of_upload() {
     let Some(certificates) = Certificates::get() else { return };
     for bytes in [b"abc".to_vec(), vec![b'x'; LARGE_BYTES]] {
         let storage = Stub::start_tls(certificates, |_, _| Answer::new(201, ""));
@@ -164,7 +164,7 @@ fn login_is_withheld_from_the_other_host_of_an_upload() {
 }
 
 #[test]
-fn challenge_of_the_other_host_of_an_upload_is_not_answered() {
+fn challenge_from_other_host_of_upload_is_not_answered() {
     let Some(certificates) = Certificates::get() else { return };
     let storage =
         Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
@@ -180,7 +180,7 @@ fn challenge_of_the_other_host_of_an_upload_is_not_answered() {
 }
 
 #[test]
-fn login_is_withheld_from_the_other_host_of_an_upload_that_a_mount_began() {
+fn login_is_withheld_from_other_host_if_mount_started_upload() {
     let Some(certificates) = Certificates::get() else { return };
     let storage = Stub::start_tls(certificates, |_, _| Answer::new(204, ""));
     let stub = with_uploads_at(certificates, format!("https://{}/upload", storage.address()));

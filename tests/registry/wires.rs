@@ -100,7 +100,7 @@ fn certificate_for_another_name_is_refused() {
 }
 
 #[test]
-fn certificate_of_the_given_authority_is_accepted() {
+fn certificate_of_given_ca_is_accepted() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| manifest().answer());
 
@@ -124,7 +124,7 @@ fn certificate_of_another_authority_is_refused() {
 }
 
 #[test]
-fn redirects_in_a_circle_end() {
+fn redirect_loop_ends() {
     let stub = Stub::start(|_, before| Answer::redirect(307, &format!("/v2/again/{before}")));
 
     let error = pull(&Client::plain(&stub), &stub).unwrap_err();
@@ -170,7 +170,7 @@ fn redirect_to_no_address_is_refused() {
 }
 
 #[test]
-fn proxy_of_the_environment_leads_to_the_registry() {
+fn registry_is_reached_through_proxy_from_env() {
     let proxy = Stub::start(|_, _| Answer::new(407, ""));
     let https = Some(format!("http://me:s3cret@{}", proxy.address()));
     let proxies = ProxyEnvironment { https, ..ProxyEnvironment::default() };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 
 #[path = "../support/sealed_files.rs"]

@@ -4,26 +4,36 @@
 //! the reason.
 
 mod bases;
+#[path = "../support/committed.rs"]
+mod committed;
+mod drives;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bases::{BASES, Bases};
+use drives::Objects;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::open::Bundle;
 use relay_bundle::diff::changes::{Diff, diff};
 use relay_bundle::diff::restart::Restart;
+use relay_bundle::profile::resolve::Profile;
 use relay_bundle::profile::{self, schema};
 use relay_bundle::render::references::pod_template;
 use relay_bundle::render::render;
 use rows::{Outcome, Pods, ROWS, Row};
 
-/// Builds a profile, or returns why it is refused.
-fn build(name: &str, files: &Bases) -> Result<Bundle, String> {
+/// Loads a profile, or returns why it is refused.
+fn load(name: &str, files: &Bases) -> Result<Profile, String> {
     let loaded = profile::load(name, &[], files);
     let messages: Vec<&str> =
         loaded.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
-    let profile = loaded.profile.ok_or_else(|| messages.join("; "))?;
+    loaded.profile.ok_or_else(|| messages.join("; "))
+}
+
+/// Builds a profile, or returns why it is refused.
+fn build(name: &str, files: &Bases) -> Result<Bundle, String> {
+    let profile = load(name, files)?;
     let assembled = assemble(&profile, &render(&profile)).map_err(|error| error.to_string())?;
     Bundle::of_files(assembled.files).map_err(|error| error.to_string())
 }
@@ -76,14 +86,7 @@ fn reasons(diff: &Diff) -> String {
 
 /// Returns the mistake in a row, if there is one.
 fn mistake(row: &Row, old: &Bundle) -> Option<String> {
-    let extends = format!("extends = [{:?}]\n", row.base);
-    let text = if row.change.starts_with("extends") {
-        row.change.to_owned()
-    } else {
-        extends + row.change
-    };
-    let files = Bases::with(text);
-    let new = match (build("changed", &files), &row.outcome) {
+    let new = match (build("changed", &Bases::with(row.profile())), &row.outcome) {
         (Ok(new), _) => new,
         (Err(why), Outcome::Refused { because }) if why.contains(because) => return None,
         (Err(why), _) => return Some(format!("refused: {why}")),
@@ -118,7 +121,7 @@ fn built(base: &str) -> Bundle {
 }
 
 #[test]
-fn each_key_restarts_exactly_the_pods_that_consume_it() {
+fn each_key_restarts_exactly_its_consuming_pods() {
     let bases: BTreeMap<&str, Bundle> = BASES.into_iter().map(|base| (base, built(base))).collect();
     let told = |row: &Row| {
         Some(format!("{} (`{}`): {}", row.key, row.change, mistake(row, &bases[row.base])?))
@@ -131,7 +134,7 @@ fn each_key_restarts_exactly_the_pods_that_consume_it() {
 }
 
 #[test]
-fn every_key_of_the_schema_is_in_the_matrix() {
+fn every_schema_key_is_in_matrix() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.key).collect();
     let is_covered = |path: &String| {
         let is_table_of_rows = rows.iter().any(|row| row.starts_with(&format!("{path}.")));
@@ -151,7 +154,7 @@ fn every_key_of_the_schema_is_in_the_matrix() {
 }
 
 #[test]
-fn a_row_changes_the_key_that_it_names() {
+fn row_changes_key_it_names() {
     for row in ROWS {
         let names_it = row.change.starts_with(row.key)
             || row.change.contains(&format!("\n{}", row.key))
@@ -160,4 +163,23 @@ fn a_row_changes_the_key_that_it_names() {
             });
         assert!(names_it, "{}: {}", row.key, row.change);
     }
+}
+
+#[test]
+fn drives_are_fields_that_rows_change() {
+    let objects = |profile: &Profile| Objects::of(profile, &render(profile));
+    let base = |name: &&'static str| {
+        let profile = load(name, &Bases::with(String::new())).expect("the bases are valid");
+        (*name, objects(&profile))
+    };
+    let bases: BTreeMap<&str, Objects> = BASES.iter().map(base).collect();
+    let mut lines = BTreeSet::new();
+    for row in ROWS.iter().filter(|row| row.key != "extends") {
+        // A refused row changes nothing.
+        let Ok(profile) = load("changed", &Bases::with(row.profile())) else { continue };
+        let fields = bases[row.base].differences(&objects(&profile), row);
+        lines.extend(fields.iter().map(|field| format!("{} {field}", row.key)));
+    }
+
+    committed::check_lines("src/profile/explain/drives.txt", drives::outermost(&lines));
 }

@@ -29,6 +29,16 @@ pub(crate) struct Row {
     pub(crate) outcome: Outcome,
 }
 
+impl Row {
+    /// Returns the profile with the change.
+    pub(crate) fn profile(&self) -> String {
+        match self.key {
+            "extends" => self.change.to_owned(),
+            _ => format!("extends = [{:?}]\n{}", self.base, self.change),
+        }
+    }
+}
+
 const fn row(
     key: &'static str,
     base: &'static str,
@@ -295,6 +305,11 @@ pub(crate) const ROWS: &[Row] = &[
         "config.jwtSecret = { value = \"first-literal-value\", revision = 2 }",
         "secret jwt-secret: revision 1, now 2",
     ),
+    relay(
+        "config.jwtSecret",
+        "config.jwtSecret = { existing = { name = \"key\", key = \"key\" } }",
+        "secret jwt-secret: literal, now existing",
+    ),
     external(
         "config.jwtSecret",
         "config.jwtSecret = { age = \"secrets/one.age\" }",
@@ -437,6 +452,11 @@ pub(crate) const ROWS: &[Row] = &[
         "redis.auth.password = { generate = { generation = 2 } }",
         "secret redis-password: generation 1, now 2",
     ),
+    both(
+        "redis.auth.password",
+        "redis.auth.password = { existing = { name = \"key\", key = \"key\" } }",
+        "secret redis-password: generated, now existing",
+    ),
     redis("redis.persistence.enabled", "redis.persistence.enabled = false", "volume data changed"),
     none("redis.persistence.size", "redis.persistence.size = \"9Gi\""),
     none("redis.persistence.storageClass", "redis.persistence.storageClass = \"fast\""),
@@ -483,6 +503,11 @@ pub(crate) const ROWS: &[Row] = &[
         "externalRedis.password",
         "externalRedis.password = { existing = { name = \"redis\", key = \"password\", revision = 2 } }",
         "secret redis-password: revision 1, now 2",
+    ),
+    external(
+        "externalRedis.password",
+        "externalRedis.password = { existing = { name = \"key\", key = \"key\", revision = 1 } }",
+        "environment variable REDIS_PASSWORD of claude-relay changed",
     ),
     external("externalRedis.database", "externalRedis.database = 1", "config REDIS_DB changed"),
     external("externalRedis.tls", "externalRedis.tls = true", "config REDIS_ENABLE_TLS changed"),
@@ -626,6 +651,14 @@ pub(crate) const ROWS: &[Row] = &[
         "2 pods share this volume",
     ),
     relay("storage.logs.mode", "storage.logs.mode = \"emptyDir\"", "container fluent-bit removed"),
+    row(
+        "storage.logs.mode",
+        SINGLE,
+        "storage.logs.mode = \"pvc\"",
+        Pods::Restart,
+        Pods::Stay,
+        "volume logs changed",
+    ),
     relay(
         "storage.logs.fluentbit.enabled",
         "storage.logs.fluentbit.enabled = false",

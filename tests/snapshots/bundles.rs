@@ -31,8 +31,8 @@ const NO_BUNDLES: [&str; 14] = [
 #[test]
 fn mistakes_with_bundles_are_as_saved() {
     let home = scene::operator();
-    home.write("web.tar.gz", b"\x1f\x8b\x08\x00 not even that");
-    home.write("web.tgz", b"\x1f\x8b\x08\x00 not even that");
+    scene::write_gzipped(&home, "web.tar.gz");
+    scene::write_gzipped(&home, "web.tgz");
     home.write("text.tar", "This is a text.\n".repeat(100));
     home.write("empty.tar", "");
     scene::flip(&home, "web.tar", "altered.tar", 9000);
@@ -46,6 +46,8 @@ fn mistakes_with_bundles_are_as_saved() {
     seen.run("inspect altered.tar --json");
     seen.run("inspect web.tar dev");
     seen.run("inspect @web --store nowhere");
+    scene::unpack(&home, "unpacked");
+    seen.run("diff unpacked");
     seen.run_counted("inspect web.tar --set replicaCount=2");
     seen.run("inspect typo");
     seen.snapshot("inspect_mistakes");
@@ -152,7 +154,7 @@ fn pack_is_as_saved() {
 }
 
 #[test]
-fn gc_of_the_store_is_as_saved() {
+fn store_gc_is_as_saved() {
     let home = scene::locked_images();
     home.write("file", "");
     let lines = [

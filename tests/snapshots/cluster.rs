@@ -45,12 +45,12 @@ fn missing_arguments_of_cluster_commands_are_as_saved() {
         "diff web --live --trust trust.toml",
     ];
     let home = scene::operator();
-    home.write("web.tar.gz", b"\x1f\x8b\x08\x00 not even that");
+    scene::write_gzipped(&home, "web.tar.gz");
     snapshot("cluster_mistakes", &home, &lines);
 }
 
 #[test]
-fn missing_arguments_of_secrets_of_a_cluster_are_as_saved() {
+fn missing_arguments_of_cluster_secrets_are_as_saved() {
     let lines = [
         "secrets init",
         "secrets init web.tar",

@@ -30,7 +30,7 @@ fn colours_that_are_asked_for_are_as_saved() {
 }
 
 #[test]
-fn colours_on_a_terminal_are_as_saved() {
+fn colours_on_terminal_are_as_saved() {
     let Some(terminal) = Terminal::find() else { return };
     let home = profiles();
     scene::write_keys(&home, "signing", "builder");

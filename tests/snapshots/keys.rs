@@ -53,7 +53,7 @@ fn new_keys_of_age_are_as_saved() {
 }
 
 #[test]
-fn passphrases_on_a_terminal_are_as_saved() {
+fn passphrases_on_terminal_are_as_saved() {
     let Some(terminal) = Terminal::find() else { return };
     let home = scene::profiles();
     let mut seen = Transcript::new(&home);

@@ -100,7 +100,7 @@ fn locked_and_fetched_images_are_as_saved() {
 }
 
 #[test]
-fn images_that_the_registry_lacks_are_as_saved() {
+fn images_missing_from_registry_are_as_saved() {
     let registry = Stub::start(|_, _| Answer::new(404, ""));
     let home = scene::locked_images();
     fs_err::remove_dir_all(home.path().join("bundles/.blobs")).unwrap();
@@ -136,7 +136,7 @@ fn pushes_are_as_saved() {
 }
 
 #[test]
-fn pushes_that_the_registry_denies_are_as_saved() {
+fn pushes_denied_by_registry_are_as_saved() {
     let (_registry, home) = registry_and_archive(Flaw::ReadOnly);
     snapshot("push_denied", &home, &[PUSH, PUSH_JSON]);
 }

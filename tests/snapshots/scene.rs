@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 use crate::carried::{Images, PROFILE, SOURCE, TINY, image::Format, image::Image, lock, locked};
 use crate::env::TestEnv;
 use crate::sealing::{SITE, key, policy, policy_grant, policy_key};
+use crate::tar::BLOCK;
 
 /// A profile with mistakes of several kinds.
 const WRONG: &str = "\
@@ -61,6 +62,17 @@ pub(crate) fn write_keys(home: &TestEnv, file: &str, holder: &str) {
 pub(crate) fn write_private(home: &TestEnv, name: &str, content: &[u8]) {
     let path = home.write(name, content);
     fs_err::set_permissions(path, Permissions::from_mode(MODE_PRIVATE)).unwrap();
+}
+
+/// Writes an unsigned bundle as a folder.
+pub(crate) fn unpack(home: &TestEnv, name: &str) {
+    let entry = home.build(&["web"]);
+    fs_err::rename(entry, home.path().join(name)).unwrap();
+}
+
+/// Writes a file that starts like a compressed archive.
+pub(crate) fn write_gzipped(home: &TestEnv, name: &str) {
+    home.write(name, [b"\x1f\x8b\x08".as_slice(), &[0; 2 * BLOCK]].concat());
 }
 
 /// Returns the profiles, and the keys of the builder and of a stranger.

@@ -67,7 +67,7 @@ fn refused_bundles_are_as_saved() {
     let archive = fs_err::read(home.path().join("web.tar")).unwrap();
     home.write("cut.tar", &archive[..20_000]);
     home.write("longer.tar", [&archive[..], &[0; 512]].concat());
-    home.write("web.tar.gz", b"\x1f\x8b\x08\x00 not even that");
+    scene::write_gzipped(&home, "web.tar.gz");
     home.write("text.tar", "This is a text.\n".repeat(100));
     scene::seal(&home, "expired.tar", |predicate| {
         predicate.issued = days_from_now(-9);
@@ -126,8 +126,10 @@ fn mistakes_with_verify_are_as_saved() {
         "unknown.toml",
         format!("schema = \"relay-bundle/trust/v1\"\n[target]\nsiet = \"{SITE}\"\n"),
     );
-    home.write("web.tar.gz", b"\x1f\x8b\x08\x00 not even that");
+    scene::write_gzipped(&home, "web.tar.gz");
     fs_err::create_dir(home.path().join("folder")).unwrap();
+    scene::unpack(&home, "unpacked");
+    fs_err::copy(home.path().join("web.tar"), home.path().join("archive")).unwrap();
     let lines = [
         "verify",
         "verify web.tar",
@@ -138,6 +140,8 @@ fn mistakes_with_verify_are_as_saved() {
         "verify nosuch.tar --trust trust.toml",
         "verify web.tar.gz --trust trust.toml",
         "verify folder --trust trust.toml",
+        "verify unpacked --trust trust.toml",
+        "verify archive --trust trust.toml",
         "verify folder/ --trust trust.toml",
         "verify web.tar --trust nosuch.toml",
         "verify web.tar --trust folder",

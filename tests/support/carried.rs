@@ -13,15 +13,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::images::layout;
 use relay_bundle::images::list::ImageList;
-use relay_bundle::images::lock::{LOCK_FILE, Lock, LockedImage};
+use relay_bundle::images::lock::{ImagesLock, LOCK_FILE, LockedImage};
 use relay_bundle::images::manifest::MediaType;
 use relay_bundle::images::platform::Platform;
-use relay_bundle::images::reference::Reference;
+use relay_bundle::images::reference::ImageReference;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::profile;
+use relay_bundle::profile_folder::ProfileFolder;
 use relay_bundle::render::render;
 
 use self::image::{Format, Image, Layer};
@@ -124,8 +124,8 @@ pub(crate) fn image_of(layers: &[&[u8]]) -> Image {
     Image::of_layers(Format::Oci, image::AMD64, layers)
 }
 
-fn pinned(name: &str, image: &Image) -> Reference {
-    name.parse::<Reference>().unwrap().pinned(digest(&image.manifest.digest))
+fn pinned(name: &str, image: &Image) -> ImageReference {
+    name.parse::<ImageReference>().unwrap().pinned(digest(&image.manifest.digest))
 }
 
 /// Returns the entry of an image in a lock.
@@ -151,7 +151,7 @@ pub(crate) fn lock(profiles: &Utf8Path, image: LockedImage) {
     if !profile.exists() {
         put(&profile, TINY.as_bytes());
     }
-    let lock = Lock {
+    let lock = ImagesLock {
         platform: Platform::default(),
         profiles: [PROFILE.parse().unwrap()].into(),
         images: [(SOURCE.parse().unwrap(), image)].into(),
@@ -169,7 +169,7 @@ pub(crate) fn bundle_of(image: LockedImage) -> BundleFiles {
     let folder = tempfile::tempdir().unwrap();
     let folder = Utf8Path::from_path(folder.path()).unwrap();
     lock(folder, image);
-    let loaded = profile::load(PROFILE, &[], &Folder::new(folder));
+    let loaded = profile::load(PROFILE, &[], &ProfileFolder::new(folder));
     let profile = loaded.profile.expect("the profile has no errors");
     assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle").files
 }

@@ -1,7 +1,7 @@
 //! Profiles in memory, and their rendered objects.
 
 use relay_bundle::bundle::assemble::{Assembled, assemble};
-use relay_bundle::profile::node::Visibility;
+use relay_bundle::profile::masking::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::resolve::Profile;
 use relay_bundle::profile::{self, Loaded};

@@ -3,14 +3,14 @@
 use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::media::archive;
 use relay_bundle::profile;
+use relay_bundle::profile_folder::ProfileFolder;
 use relay_bundle::render::render;
 
 /// Builds the bundle of a profile.
 pub(crate) fn bundle(name: &str) -> BundleFiles {
-    let loaded = profile::load(name, &[], &Folder::new(Utf8Path::new("profiles")));
+    let loaded = profile::load(name, &[], &ProfileFolder::new(Utf8Path::new("profiles")));
     let profile = loaded.profile.expect("a shipped profile has no errors");
     assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle").files
 }

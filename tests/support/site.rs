@@ -7,7 +7,7 @@ pub(crate) mod carried;
 use std::process::{Child, Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use relay_bundle::images::lock::{LOCK_FILE, Lock};
+use relay_bundle::images::lock::{ImagesLock, LOCK_FILE};
 use relay_bundle::images::platform::Platform;
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ impl Site {
         let text = fs_err::read_to_string(&profile).unwrap().replace(&side, "");
         let side = if images.len() > 1 { side.as_str() } else { "" };
         put(&profile, format!("{side}{text}").as_bytes());
-        let lock = Lock {
+        let lock = ImagesLock {
             platform: Platform::default(),
             profiles: [PROFILE.parse().unwrap()].into(),
             images: named

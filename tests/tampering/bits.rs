@@ -10,7 +10,7 @@ use crate::{PROFILES, STRIDE, say};
 const BITS: usize = if cfg!(debug_assertions) { 1 } else { 8 };
 
 #[test]
-fn every_bit_of_every_byte_counts() {
+fn every_flipped_bit_of_every_byte_is_refused() {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     for profile in PROFILES {
         let (archive, door) = (sealed(profile), Door::of(profile));

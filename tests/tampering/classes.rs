@@ -82,7 +82,7 @@ fn tampering_of_every_kind_is_refused() {
 }
 
 #[test]
-fn only_a_config_or_a_layer_may_be_absent() {
+fn only_config_or_layer_may_be_absent() {
     let original = Original::of(sealed(carried::PROFILE));
     let door = Door::of(carried::PROFILE);
     let needed: Vec<usize> = original.needed().collect();
@@ -105,7 +105,7 @@ fn only_a_config_or_a_layer_may_be_absent() {
 }
 
 #[test]
-fn the_program_refuses_a_sample_of_every_kind_and_emits_nothing() {
+fn program_refuses_sample_of_every_kind_and_emits_nothing() {
     let mut tried = 0;
     for profile in ["production", carried::PROFILE] {
         let (program, original) = (Program::of(profile), Original::of(sealed(profile)));

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};
+use relay_bundle::bundle::fault::ReadError;
 use relay_bundle::bundle::open::Bundle;
-use relay_bundle::bundle::read::ReadError;
 use relay_bundle::media::archive;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::trust::envelope::Envelope;
@@ -14,10 +14,11 @@ use relay_bundle::trust::key::PrivateKey;
 use relay_bundle::trust::policy::Policy;
 use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::{Predicate, Statement};
-use relay_bundle::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, verify};
+use relay_bundle::trust::verify::{Verified, VerifyError, verify};
 
 use crate::carried::{self, Images};
 use crate::shipped::{bundle, pack};
+use relay_bundle::trust::terms::{Authority, Purpose, VerifyTerms};
 
 /// The time of issue and verification: long ago, so that the program's own clock agrees.
 const NOW: u64 = 1_700_000_000;
@@ -76,7 +77,7 @@ impl Door {
 
     /// Reads and verifies an archive.
     pub(crate) fn enter(&self, bytes: &[u8]) -> Result<Verified<Bundle>, Refusal> {
-        let terms = Terms {
+        let terms = VerifyTerms {
             authority: Authority::Policy(&self.policy, &self.state),
             purpose: Purpose::Install,
             now: Timestamp::from_seconds(NOW).unwrap(),

@@ -13,7 +13,8 @@ use relay_bundle::trust::policy::Policy;
 use relay_bundle::trust::refusal::Reason;
 use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::Statement;
-use relay_bundle::trust::verify::{Authority, Purpose, Terms, VerifyError, verify};
+use relay_bundle::trust::terms::{Authority, Purpose, VerifyTerms};
+use relay_bundle::trust::verify::{VerifyError, verify};
 use serde_json::json;
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -94,7 +95,7 @@ fn archive_of(content: &Content) -> Vec<u8> {
 }
 
 #[test]
-fn our_own_implementation_of_the_relatives_of_ed25519_is_right() {
+fn own_implementation_of_ed25519_variants_is_correct() {
     let hex = |text: &str| -> Vec<u8> {
         text.as_bytes()
             .chunks(2)
@@ -115,7 +116,7 @@ fn our_own_implementation_of_the_relatives_of_ed25519_is_right() {
 }
 
 #[test]
-fn only_a_pure_ed25519_signature_of_the_encoded_statement_is_one() {
+fn only_pure_ed25519_signature_of_encoded_statement_counts() {
     let payload = DEV.statement().to_bytes();
     let message = pae(PAYLOAD_TYPE, &payload);
     let id = DEV.statement().content_id.to_string();
@@ -170,14 +171,14 @@ fn production_signature() -> SignatureBytes {
 }
 
 #[test]
-fn an_attestation_of_another_bundle_is_none_of_this_one() {
+fn attestation_of_other_bundle_does_not_count() {
     let other = PRODUCTION.clone().signed(&PRODUCTION.statement(), &[&key(1)]);
 
     assert_eq!(outcome(&with(other.attestation.unwrap())), "TAMPERED");
 }
 
 #[test]
-fn a_good_signature_of_another_type_of_payload_is_not_looked_into() {
+fn validly_signed_payload_of_other_type_is_not_parsed() {
     let payload = DEV.statement().to_bytes();
     for kind in
         ["", "application/json", "application/vnd.in-toto+json ", "application/vnd.in-toto", "x"]
@@ -188,7 +189,7 @@ fn a_good_signature_of_another_type_of_payload_is_not_looked_into() {
 }
 
 #[test]
-fn whatever_else_a_trusted_key_has_signed_is_no_statement_about_a_bundle() {
+fn other_payload_of_trusted_key_is_not_bundle_statement() {
     let statement = String::from_utf8(DEV.statement().to_bytes()).unwrap();
     let changed = |from: &str, to: &str| {
         assert!(statement.contains(from), "{from}");
@@ -216,7 +217,7 @@ fn whatever_else_a_trusted_key_has_signed_is_no_statement_about_a_bundle() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_no_attestation_and_no_bundle() {
+fn file_of_other_kind_is_neither_attestation_nor_bundle() {
     let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
     let table = [
         ("a trust policy", Situation::default().policy_text().into_bytes()),
@@ -238,7 +239,7 @@ fn a_file_of_another_kind_is_no_attestation_and_no_bundle() {
 }
 
 #[test]
-fn nothing_of_a_bundle_is_a_policy_a_state_a_statement_or_a_key() {
+fn bundle_parts_are_not_policy_state_statement_or_key() {
     let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
     let (attestation, statement) =
         (signed.attestation.clone().unwrap(), DEV.statement().to_bytes());
@@ -259,7 +260,7 @@ fn nothing_of_a_bundle_is_a_policy_a_state_a_statement_or_a_key() {
 }
 
 #[test]
-fn an_archive_inside_an_archive_is_not_the_bundle() {
+fn nested_archive_is_not_taken_as_bundle() {
     let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
     let inner = archive_of(&signed);
     let mut outer = Content {
@@ -271,7 +272,7 @@ fn an_archive_inside_an_archive_is_not_the_bundle() {
     outer.list();
     let public = key(1).public();
     let now = time(ISSUED);
-    let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    let terms = VerifyTerms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
     let code = |bytes: &[u8]| match verify(archive::open(bytes).unwrap(), &terms) {
         Ok(_) => ACCEPTED,
         Err(VerifyError::Refused(refusal)) => refusal.reason.code(),
@@ -287,7 +288,7 @@ fn an_archive_inside_an_archive_is_not_the_bundle() {
 }
 
 #[test]
-fn a_signature_counts_under_the_name_of_its_own_key_alone() {
+fn signature_counts_only_under_id_of_its_own_key() {
     let payload = DEV.statement().to_bytes();
     let signature = key(1).sign(&pae(PAYLOAD_TYPE, &payload));
     let [own, other, unknown] = [1, 2, 77].map(|seed| key(seed).public().id());
@@ -309,7 +310,7 @@ fn a_signature_counts_under_the_name_of_its_own_key_alone() {
 }
 
 #[test]
-fn an_altered_signature_of_a_trusted_key_is_not_made_good_by_others() {
+fn altered_signature_of_trusted_key_is_not_offset_by_others() {
     let payload = DEV.statement().to_bytes();
     let by = |seed: u8| (key(seed).public().id(), key(seed).sign(&pae(PAYLOAD_TYPE, &payload)));
     let situation = Situation::default();
@@ -330,7 +331,7 @@ fn an_altered_signature_of_a_trusted_key_is_not_made_good_by_others() {
 }
 
 #[test]
-fn a_content_id_has_one_meaning() {
+fn content_id_has_one_meaning() {
     // The statement is about the list; the list's digest is that of `sha256sum`.
     let id = Digest::of(&DEV.sums);
     assert_eq!(DEV.statement().content_id, id);

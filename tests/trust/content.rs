@@ -44,14 +44,14 @@ fn cluster_role_binding() -> Value {
 }
 
 #[test]
-fn what_a_forger_does_not_touch_is_accepted() {
+fn content_untouched_by_forger_is_accepted() {
     for original in [&*DEV, &*PRODUCTION] {
         assert!(forged(original, Forger::digests).is_ok());
     }
 }
 
 #[test]
-fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
+fn only_bundle_kinds_and_namespace_are_accepted() {
     are_refused(
         &PRODUCTION,
         &[
@@ -136,7 +136,7 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
 }
 
 #[test]
-fn a_manifest_is_one_document_in_one_spelling() {
+fn manifest_must_be_one_document_in_canonical_form() {
     are_refused(
         &PRODUCTION,
         &[
@@ -214,7 +214,7 @@ fn a_manifest_is_one_document_in_one_spelling() {
 }
 
 #[test]
-fn the_index_lists_what_there_is() {
+fn index_must_match_manifests() {
     are_refused(
         &PRODUCTION,
         &[
@@ -300,7 +300,7 @@ fn the_index_lists_what_there_is() {
 }
 
 #[test]
-fn the_documents_agree_and_are_canonical() {
+fn documents_must_agree_and_be_canonical() {
     are_refused(
         &PRODUCTION,
         &[
@@ -432,7 +432,7 @@ fn recipe_with_another_envelope_is_refused() {
 }
 
 #[test]
-fn recipe_of_a_newer_release_is_accepted() {
+fn recipe_of_newer_release_is_accepted() {
     for (pointer, value) in [
         ("/renderAbi", json!(4_000_000_000_u32)),
         ("/settings/newKey", json!({"a": [1, null]})),
@@ -470,7 +470,7 @@ fn reseal(forger: &mut Forger, file: Vec<u8>) {
 }
 
 #[test]
-fn sealed_files_that_nobody_could_open_are_refused() {
+fn sealed_files_that_cannot_be_opened_are_refused() {
     are_refused(
         &sealed_bundle(),
         &[
@@ -510,7 +510,7 @@ fn sealed_files_that_nobody_could_open_are_refused() {
 }
 
 #[test]
-fn sealed_file_of_an_earlier_version_is_accepted() {
+fn sealed_file_of_earlier_version_is_accepted() {
     assert!(forged(&sealed_bundle(), |forger| reseal(forger, without_place())).is_ok());
 }
 
@@ -559,7 +559,7 @@ fn monitor_outcome(pointer: &str, value: &Value) -> String {
 }
 
 #[test]
-fn a_monitor_beside_prometheus_leads_to_the_bundle_and_nowhere_else() {
+fn monitor_beside_prometheus_leads_only_to_bundle() {
     let endpoint =
         PRODUCTION.files.iter().find(|(path, _)| path.contains("servicemonitor")).unwrap().1;
     let endpoint = from_yaml(endpoint).unwrap()["spec"]["endpoints"][0].clone();
@@ -636,7 +636,7 @@ fn a_monitor_beside_prometheus_leads_to_the_bundle_and_nowhere_else() {
 }
 
 #[test]
-fn what_a_profile_can_say_of_such_a_monitor_is_accepted() {
+fn profile_options_of_monitor_beside_prometheus_are_accepted() {
     let table = [
         ("/metadata/labels/team", json!("x")),
         ("/metadata/annotations", json!({"a": "b"})),
@@ -655,7 +655,7 @@ fn what_a_profile_can_say_of_such_a_monitor_is_accepted() {
 }
 
 #[test]
-fn a_monitor_is_accepted_as_it_is_rendered_wherever_it_is() {
+fn rendered_monitor_is_accepted_in_any_namespace() {
     for variant in ["service-monitor", "service-monitor-without-exporter"] {
         let original = Content::of_profile(&format!("tests/golden/{variant}"), "profile");
 

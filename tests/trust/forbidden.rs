@@ -7,7 +7,7 @@ use relay_bundle::model::restricted;
 use relay_bundle::trust::policy::Policy;
 use relay_bundle::trust::refusal::Refusal;
 use relay_bundle::trust::state::State;
-use relay_bundle::trust::verify::{Authority, Purpose, Terms};
+use relay_bundle::trust::terms::{Authority, Purpose, VerifyTerms};
 use serde_json::{Value, json};
 
 use super::forger::Forger;
@@ -48,8 +48,11 @@ fn forged(original: &Content, edit: impl FnOnce(&mut Forger)) -> Result<(), Refu
     let statement = content.statement_like(&DEV.statement());
     let signed = content.signed(&statement, &[&key(1)]);
     let (policy, state, now) = (dev_only(), State::default(), time(ISSUED).plus_seconds(3600));
-    let terms =
-        Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
+    let terms = VerifyTerms {
+        authority: Authority::Policy(&policy, &state),
+        purpose: Purpose::Install,
+        now,
+    };
     verify_until(&signed, &terms, Step::Files).map(|_| ())
 }
 
@@ -86,7 +89,7 @@ fn dev_bundle_that_is_not_altered_is_accepted() {
 }
 
 #[test]
-fn pod_that_reaches_the_node_is_forbidden() {
+fn pod_with_node_access_is_forbidden() {
     const SPEC: &str = "/spec/template/spec";
     let pod = |field: &str| format!("{SPEC}/{field}");
     let table = [
@@ -167,7 +170,7 @@ fn pod_that_reaches_the_node_is_forbidden() {
 }
 
 #[test]
-fn container_that_reaches_the_node_is_forbidden_in_every_list() {
+fn container_with_node_access_is_forbidden_in_every_list() {
     let table = [
         ("securityContext", json!(null), "allowPrivilegeEscalation"),
         ("securityContext/privileged", json!(true), "`securityContext.privileged`"),
@@ -263,7 +266,7 @@ fn namespace_that_opens_itself_is_forbidden() {
 }
 
 #[test]
-fn service_that_takes_the_traffic_of_others_is_forbidden() {
+fn service_taking_traffic_of_others_is_forbidden() {
     are_forbidden(
         "svc",
         &[
@@ -279,7 +282,7 @@ fn service_that_takes_the_traffic_of_others_is_forbidden() {
 }
 
 #[test]
-fn secret_that_a_controller_fills_with_a_token_is_forbidden() {
+fn secret_filled_with_token_by_controller_is_forbidden() {
     are_forbidden("secret", &[("/type", json!("kubernetes.io/service-account-token"), "`type`")]);
 }
 
@@ -321,7 +324,7 @@ fn monitor_that_sends_files_of_prometheus_is_forbidden() {
 }
 
 #[test]
-fn recorded_bundle_with_a_forbidden_object_is_read_and_not_accepted() {
+fn recorded_bundle_with_forbidden_object_is_read_not_accepted() {
     let mut forger = Forger(DEV.clone());
     forger.object("deploy", |object| set(object, "/spec/template/spec/hostPID", json!(true)));
     forger.digests();
@@ -337,7 +340,7 @@ fn recorded_bundle_with_a_forbidden_object_is_read_and_not_accepted() {
 }
 
 #[test]
-fn page_of_the_format_lists_what_an_object_may_have() {
+fn format_page_lists_allowed_object_fields() {
     let page = include_str!("../../docs/format/bundle.md");
     let lists: [&[&str]; 9] = [
         &restricted::METADATA,
@@ -358,7 +361,7 @@ fn page_of_the_format_lists_what_an_object_may_have() {
 }
 
 #[test]
-fn what_a_profile_can_say_of_pods_is_accepted() {
+fn pod_fields_settable_by_profile_are_accepted() {
     let context = |field: &str| format!("/spec/template/spec/securityContext/{field}");
     let container =
         |field: &str| format!("/spec/template/spec/containers/0/securityContext/{field}");

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use relay_bundle::trust::policy::Policy;
-use relay_bundle::trust::verify::{Purpose, Terms};
+use relay_bundle::trust::terms::{Purpose, VerifyTerms};
 
 use super::situation::{
     Before, DAY, EVERYBODY, GrantLine, HOUR, KeyLine, Situation, TRUSTED, Who, grant,
@@ -169,7 +169,7 @@ fn signer_sets() -> Vec<Vec<Who>> {
 }
 
 #[test]
-fn who_has_signed_is_judged_as_the_model_says_in_every_combination() {
+fn every_combination_of_signers_matches_model() {
     let mut trials = Trials::default();
     for signers in signer_sets() {
         for line in key_lines() {
@@ -228,7 +228,7 @@ const CLOCKS: [i64; 9] =
     [-DAY - 1, -DAY, 0, DAY - 1, DAY, DAY + 1, 2 * DAY, 2 * DAY + 1, 400 * DAY];
 
 #[test]
-fn place_time_and_what_came_before_are_judged_as_the_model_says_in_every_combination() {
+fn every_combination_of_place_time_and_history_matches_model() {
     let mut trials = Trials::default();
     for before in histories() {
         for now in CLOCKS {
@@ -309,7 +309,7 @@ fn situation() -> impl Strategy<Value = Situation> {
 }
 
 #[test]
-fn everything_together_is_judged_as_the_model_says() {
+fn everything_together_matches_model() {
     let plain = ProptestConfig::default();
     // Proptest has already read the variable into its configuration.
     let cases = if plain.cases == 256 { 4096 } else { plain.cases };
@@ -325,7 +325,7 @@ fn everything_together_is_judged_as_the_model_says() {
 }
 
 #[test]
-fn apply_accepts_what_is_new_or_may_be_gone_back_to_and_says_which() {
+fn apply_accepts_new_or_redeployable_bundle_and_says_which() {
     for before in histories() {
         for (now, status) in
             CLOCKS.into_iter().flat_map(|now| [(now, "active"), (now, "retired"), (now, "revoked")])
@@ -341,7 +341,7 @@ fn apply_accepts_what_is_new_or_may_be_gone_back_to_and_says_which() {
                 (Policy::parse(&situation.policy_text()).unwrap(), situation.state());
             let content = situation.attested(DEV.clone());
             let verified = |purpose| {
-                let terms = Terms { purpose, ..situation.terms(&policy, &state) };
+                let terms = VerifyTerms { purpose, ..situation.terms(&policy, &state) };
                 verify_until(&content, &terms, Step::Files)
             };
 

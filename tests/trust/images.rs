@@ -90,7 +90,7 @@ fn are_refused(
 }
 
 #[test]
-fn list_whose_parts_do_not_fit_together_is_refused_whoever_signed_it() {
+fn inconsistent_list_is_refused_for_any_signer() {
     let manifest = Images::tiny().manifest();
     let other = Digest::of(b"other");
     let entry = |digest: &Digest| json!({"digest": format!("sha256:{digest}"), "size": 7});
@@ -163,7 +163,7 @@ fn list_whose_parts_do_not_fit_together_is_refused_whoever_signed_it() {
 }
 
 #[test]
-fn list_with_hostile_names_and_sizes_is_refused_whoever_signed_it() {
+fn list_with_hostile_names_and_sizes_is_refused_for_any_signer() {
     let other = Digest::of(b"other");
     let table: [Edit<'_>; 10] = [
         (
@@ -308,7 +308,7 @@ fn with_blobs_of_each(list: &mut Value, number: usize) {
 }
 
 #[test]
-fn list_over_a_limit_is_refused_whoever_signed_it() {
+fn list_over_limit_is_refused_for_any_signer() {
     let blobs = |number: usize| {
         with_document(&|list| {
             list["blobs"] =
@@ -484,7 +484,7 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
 }
 
 #[test]
-fn manifest_of_another_spelling_is_taken_as_it_is_and_a_key_twice_is_refused() {
+fn noncanonical_manifest_is_accepted_but_duplicate_key_refused() {
     for format in Format::ALL {
         let text = String::from_utf8(Image::tiny(format).manifest.bytes).unwrap();
         let pretty =
@@ -517,7 +517,7 @@ fn manifest_of_another_spelling_is_taken_as_it_is_and_a_key_twice_is_refused() {
 }
 
 #[test]
-fn what_an_archive_carries_has_its_code() {
+fn each_fault_in_archive_content_has_its_code() {
     type Edit<'a> = &'a dyn Fn(&mut Vec<(String, Vec<u8>)>);
     let manifest = path_of(&Images::tiny().manifest());
     let at = |layout: &[(String, Vec<u8>)], name: &str| {

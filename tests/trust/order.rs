@@ -4,7 +4,7 @@ use relay_bundle::model::digest::Digest;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::refusal::Refusal;
 use relay_bundle::trust::statement::Statement;
-use relay_bundle::trust::verify::{Authority, Purpose, Terms};
+use relay_bundle::trust::terms::{Authority, Purpose, VerifyTerms};
 
 use super::carried::{Images, tiny_bundle};
 use super::world::{ACCEPTED, Content, DEV, ISSUED, Step, code_of, key, time, verify_until};
@@ -12,7 +12,7 @@ use super::world::{ACCEPTED, Content, DEV, ISSUED, Step, code_of, key, time, ver
 fn read_until(content: &Content, until: Step) -> Result<(), Refusal> {
     let public = key(1).public();
     let now = time(ISSUED);
-    let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    let terms = VerifyTerms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
     verify_until(content, &terms, until).map(|_| ())
 }
 
@@ -23,7 +23,7 @@ fn signed(content: Content, statement: &Statement) -> Content {
 /// Corrects a bundle with every possible fault step by step. Each step shows the next check, and
 /// how much of the medium has been read.
 #[test]
-fn a_bundle_is_refused_for_the_first_of_its_faults_in_this_order() {
+fn bundle_is_refused_for_first_fault_in_this_order() {
     let wrong_file = "manifests/00-wrong.yaml";
     let mut content = DEV.clone();
     content.files.insert(wrong_file.to_owned(), b"kind: Wrong\n".to_vec());
@@ -35,7 +35,8 @@ fn a_bundle_is_refused_for_the_first_of_its_faults_in_this_order() {
     let list = content.sums.clone();
     let good = signed(content.clone(), &statement);
     let public = key(1).public();
-    let terms = |now| Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    let terms =
+        |now| VerifyTerms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
     let is = |content: &Content, now, until, wanted: &str| {
         assert_eq!(code_of(&verify_until(content, &terms(now), until)), wanted);
     };
@@ -68,7 +69,7 @@ fn a_bundle_is_refused_for_the_first_of_its_faults_in_this_order() {
 }
 
 #[test]
-fn the_payload_is_not_parsed_before_it_is_signed() {
+fn payload_is_not_parsed_before_signature_is_trusted() {
     let bomb = "[".repeat(20_000).into_bytes();
     for payload in [b"\xff".to_vec(), bomb, Vec::new()] {
         let mut envelope = Envelope::unsigned(payload);
@@ -85,14 +86,14 @@ fn the_payload_is_not_parsed_before_it_is_signed() {
 
 #[test]
 #[should_panic(expected = "was read before the bundle was trusted that far")]
-fn the_medium_of_these_tests_notices_whoever_reads_too_early() {
+fn test_medium_notices_premature_read() {
     let content = signed(DEV.clone(), &DEV.statement());
 
     assert!(read_until(&content, Step::Sums).is_ok(), "a good bundle has its files read");
 }
 
 #[test]
-fn images_are_not_read_before_the_bundle_agrees_with_itself() {
+fn images_are_not_read_before_bundle_is_consistent() {
     let images = Images::tiny();
     let good = Content::of_files(&tiny_bundle(), images.layout());
     let statement = good.statement();

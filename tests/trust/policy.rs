@@ -1,7 +1,7 @@
 //! `trust.toml`: its valid content, and the errors for invalid content.
 
 use relay_bundle::trust::policy::{
-    KEYS_MAX, POLICY_BYTES_MAX, Pattern, Policy, SCHEMA, Status, Target,
+    KEYS_MAX, KeyStatus, POLICY_BYTES_MAX, Pattern, Policy, PolicyTarget, SCHEMA,
 };
 
 use super::world::{key, time};
@@ -59,7 +59,7 @@ fn error(text: &str) -> String {
 }
 
 #[test]
-fn a_complete_policy_is_read() {
+fn complete_policy_is_read() {
     let policy = Policy::parse(&complete()).unwrap();
 
     assert_eq!(policy.target.site.as_ref().unwrap().as_str(), "plant-7");
@@ -70,25 +70,28 @@ fn a_complete_policy_is_read() {
     );
     let (first, second) =
         (&policy.keys()[&key(1).public().id()], &policy.keys()[&key(2).public().id()]);
-    assert_eq!((first.holder.as_str(), first.status), ("build-desk", Status::Retired));
-    assert_eq!((second.not_before, second.not_after, second.status), (None, None, Status::Active));
+    assert_eq!((first.holder.as_str(), first.status), ("build-desk", KeyStatus::Retired));
+    assert_eq!(
+        (second.not_before, second.not_after, second.status),
+        (None, None, KeyStatus::Active)
+    );
     let [grant] = policy.grants() else { panic!("there is one grant") };
     assert_eq!((grant.threshold.get(), grant.min_serial, grant.keys.len()), (2, 7, 2));
     assert_eq!(policy.revoked_content().len(), 1);
 }
 
 #[test]
-fn what_is_left_out_is_not_checked() {
+fn omitted_settings_are_not_checked() {
     let policy = Policy::parse(&format!("schema = \"{SCHEMA}\"\n")).unwrap();
 
-    assert_eq!(policy.target, Target::default());
+    assert_eq!(policy.target, PolicyTarget::default());
     assert!(
         policy.max_age_days.is_none() && policy.keys().is_empty() && policy.grants().is_empty()
     );
 }
 
 #[test]
-fn every_mistake_is_named_with_its_line() {
+fn every_mistake_is_reported_with_its_line() {
     let one = key(1).public().id();
     let three = key(3).public();
     let one_public = key(1).public().to_base64();
@@ -189,7 +192,7 @@ fn every_mistake_is_named_with_its_line() {
 }
 
 #[test]
-fn keys_of_grants_are_keys_of_the_policy_each_once() {
+fn grant_keys_are_policy_keys_without_duplicates() {
     let [one, two] = [1, 2].map(|seed| key(seed).public().id());
     let keys = format!("keys = [\"{one}\", \"{two}\"]");
     let stranger = key(3).public().id();
@@ -207,7 +210,7 @@ fn keys_of_grants_are_keys_of_the_policy_each_once() {
 }
 
 #[test]
-fn a_key_is_there_once_and_there_are_not_too_many() {
+fn policy_keys_are_unique_and_limited_in_number() {
     let line = |seed: u8| {
         let public = key(seed).public();
         format!(
@@ -251,7 +254,7 @@ fn hostile_texts_are_refused_and_overflow_no_stack() {
 }
 
 #[test]
-fn a_pattern_is_a_name_or_the_beginning_of_names() {
+fn pattern_is_name_or_prefix() {
     let pattern = |text: &str| text.parse::<Pattern>();
     for (text, name, wanted) in [
         ("claude-relay", "claude-relay", true),

@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::trust::key::{KeyId, PrivateKey};
-use relay_bundle::trust::policy::{Policy, Target};
+use relay_bundle::trust::policy::{Policy, PolicyTarget};
 use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::Statement;
-use relay_bundle::trust::verify::{Authority, Purpose, Terms};
+use relay_bundle::trust::terms::{Authority, Purpose, VerifyTerms};
 
 use super::world::{ACCEPTED, Content, DEV, ISSUED, Step, code_of, key, time, verify_until};
 
@@ -196,7 +196,7 @@ impl Situation {
     pub(crate) fn state(&self) -> State {
         let mut state = State::default();
         let target =
-            Target { site: self.site.map(|site| site.parse().unwrap()), cluster_uid: None };
+            PolicyTarget { site: self.site.map(|site| site.parse().unwrap()), cluster_uid: None };
         for Before { same_place, same_content, serial, issued } in &self.before {
             let mut statement = PLAIN.clone();
             (statement.predicate.serial, statement.predicate.issued) = (*serial, at(*issued));
@@ -217,9 +217,9 @@ impl Situation {
         content.signed(&self.statement(), &keys)
     }
 
-    pub(crate) fn terms<'a>(&self, policy: &'a Policy, state: &'a State) -> Terms<'a> {
+    pub(crate) fn terms<'a>(&self, policy: &'a Policy, state: &'a State) -> VerifyTerms<'a> {
         let purpose = if self.deployed { Purpose::Deployed } else { Purpose::Install };
-        Terms { authority: Authority::Policy(policy, state), purpose, now: at(self.now) }
+        VerifyTerms { authority: Authority::Policy(policy, state), purpose, now: at(self.now) }
     }
 
     /// Returns the outcome for the whole bundle; a refused one must not be read beyond its

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
-use relay_bundle::trust::policy::Target;
+use relay_bundle::trust::policy::PolicyTarget;
 use relay_bundle::trust::state::{Elsewhere, Place, Replay, State};
 use relay_bundle::trust::statement::{SERIAL_MAX, Statement};
 
@@ -23,12 +23,12 @@ fn other_content(statement: Statement) -> Statement {
 const UIDS: [&str; 2] =
     ["0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d", "0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3e"];
 
-fn at_site(site: &str) -> Target {
-    Target { site: Some(site.parse().unwrap()), cluster_uid: None }
+fn at_site(site: &str) -> PolicyTarget {
+    PolicyTarget { site: Some(site.parse().unwrap()), cluster_uid: None }
 }
 
-fn in_cluster(target: Target, uid: &str) -> Target {
-    Target { cluster_uid: Some(uid.to_owned()), ..target }
+fn in_cluster(target: PolicyTarget, uid: &str) -> PolicyTarget {
+    PolicyTarget { cluster_uid: Some(uid.to_owned()), ..target }
 }
 
 fn now() -> Timestamp {
@@ -38,41 +38,41 @@ fn now() -> Timestamp {
 fn accepted(statements: &[Statement]) -> State {
     let mut state = State::default();
     for statement in statements {
-        state.accept(statement, &Target::default(), now());
+        state.accept(statement, &PolicyTarget::default(), now());
     }
     state
 }
 
 #[test]
-fn a_floor_rises_and_never_falls() {
+fn minimum_serial_rises_and_never_falls() {
     let mut state = accepted(&[statement(5, 0)]);
-    let place = Place::of(&statement(5, 0), &Target::default());
+    let place = Place::of(&statement(5, 0), &PolicyTarget::default());
 
-    state.accept(&other_content(statement(4, 0)), &Target::default(), now());
+    state.accept(&other_content(statement(4, 0)), &PolicyTarget::default(), now());
     assert_eq!(state, accepted(&[statement(5, 0)]));
-    state.accept(&other_content(statement(5, 0)), &Target::default(), at(99));
+    state.accept(&other_content(statement(5, 0)), &PolicyTarget::default(), at(99));
     assert_eq!(state, accepted(&[statement(5, 0)]));
-    state.accept(&other_content(statement(6, 0)), &Target::default(), at(99));
+    state.accept(&other_content(statement(6, 0)), &PolicyTarget::default(), at(99));
     let floor = &state.floors()[&place];
     assert_eq!((floor.serial, floor.content_id, floor.recorded), (6, Digest::of(b"other"), at(99)));
 }
 
 #[test]
-fn the_newest_time_of_issue_stays_whatever_the_serials_are() {
+fn newest_issue_time_stays_regardless_of_serials() {
     for later in [statement(6, -DAY), statement(5, -DAY), statement(4, -DAY)] {
         let state = accepted(&[statement(5, 2 * DAY), later.clone()]);
 
-        let refused = state.check(&statement(9, 0), &Target::default(), at(DAY - 1));
+        let refused = state.check(&statement(9, 0), &PolicyTarget::default(), at(DAY - 1));
         assert_eq!(refused, Err(Replay::ClockBehind { now: at(DAY - 1), issued: at(2 * DAY) }));
-        assert_eq!(state.check(&statement(9, 0), &Target::default(), at(DAY)), Ok(()));
+        assert_eq!(state.check(&statement(9, 0), &PolicyTarget::default(), at(DAY)), Ok(()));
     }
     // The same release, signed again later: its serial is known, its time of issue is new.
     let state = accepted(&[statement(5, 0), statement(5, 2 * DAY)]);
-    assert!(state.check(&statement(9, 0), &Target::default(), at(0)).is_err());
+    assert!(state.check(&statement(9, 0), &PolicyTarget::default(), at(0)).is_err());
 }
 
 #[test]
-fn each_place_has_its_floor() {
+fn each_place_has_its_minimum_serial() {
     let target = at_site("plant-7");
     let mut state = State::default();
     state.accept(&statement(9, 0), &target, now());
@@ -84,7 +84,7 @@ fn each_place_has_its_floor() {
     for other in &others {
         assert_eq!(state.check(other, &target, now()), Ok(()));
     }
-    assert_eq!(state.check(&statement(1, 0), &Target::default(), now()), Ok(()));
+    assert_eq!(state.check(&statement(1, 0), &PolicyTarget::default(), now()), Ok(()));
     assert!(matches!(
         state.check(&statement(8, 0), &target, now()),
         Err(Replay::Rollback { serial: 8, .. })
@@ -97,14 +97,14 @@ fn each_place_has_its_floor() {
 }
 
 #[test]
-fn a_floor_is_taken_away_with_a_line_about_it() {
+fn minimum_serial_is_removed_with_line_about_it() {
     let mut state = accepted(&[statement(SERIAL_MAX, 9 * DAY)]);
-    let place = Place::of(&statement(1, 0), &Target::default());
-    assert!(state.check(&statement(100, 0), &Target::default(), now()).is_err());
+    let place = Place::of(&statement(1, 0), &PolicyTarget::default());
+    assert!(state.check(&statement(100, 0), &PolicyTarget::default(), now()).is_err());
 
     assert!(state.reset(&place, now(), "the builder's clock was wrong"));
 
-    assert_eq!(state.check(&statement(100, 0), &Target::default(), now()), Ok(()));
+    assert_eq!(state.check(&statement(100, 0), &PolicyTarget::default(), now()), Ok(()));
     let [reset] = state.resets() else { panic!("there is one line") };
     assert_eq!((reset.floor.serial, reset.time, &reset.place), (SERIAL_MAX, now(), &place));
     assert_eq!(reset.reason, "the builder's clock was wrong");
@@ -113,11 +113,11 @@ fn a_floor_is_taken_away_with_a_line_about_it() {
 }
 
 #[test]
-fn a_state_has_one_spelling() {
+fn state_has_one_canonical_form() {
     let mut state = accepted(&[statement(5, 0)]);
     state.accept(&statement(7, 0), &at_site("plant-7"), now());
-    state.reset(&Place::of(&statement(1, 0), &Target::default()), now(), "\"why\"\n");
-    state.accept(&statement(6, 0), &Target::default(), now());
+    state.reset(&Place::of(&statement(1, 0), &PolicyTarget::default()), now(), "\"why\"\n");
+    state.accept(&statement(6, 0), &PolicyTarget::default(), now());
     let text = String::from_utf8(state.to_bytes().unwrap()).unwrap();
     assert_eq!(State::parse(text.as_bytes()).unwrap(), state);
     assert_eq!(State::parse(&State::default().to_bytes().unwrap()).unwrap(), State::default());
@@ -152,7 +152,7 @@ fn a_state_has_one_spelling() {
 // --- sites and clusters ---
 
 #[test]
-fn floor_without_site_counts_for_a_site_that_is_named_later() {
+fn minimum_serial_without_site_applies_to_site_named_later() {
     let state = accepted(&[statement(9, 0)]);
 
     for target in [at_site("plant-7"), in_cluster(at_site("plant-7"), UIDS[0])] {
@@ -165,9 +165,9 @@ fn floor_without_site_counts_for_a_site_that_is_named_later() {
 }
 
 #[test]
-fn floor_without_site_is_copied_to_the_site() {
+fn minimum_serial_without_site_is_copied_to_site() {
     let mut state = accepted(&[statement(9, 0)]);
-    let wider = Place::of(&statement(9, 0), &Target::default());
+    let wider = Place::of(&statement(9, 0), &PolicyTarget::default());
 
     state.accept(&statement(9, 0), &at_site("plant-7"), at(99));
     state.reset(&wider, now(), "why");
@@ -177,23 +177,23 @@ fn floor_without_site_is_copied_to_the_site() {
 }
 
 #[test]
-fn floor_of_a_site_counts_neither_for_another_site_nor_for_none() {
+fn minimum_serial_of_site_does_not_apply_elsewhere() {
     let mut state = State::default();
     state.accept(&statement(9, 0), &in_cluster(at_site("plant-7"), UIDS[0]), now());
 
     for target in [
-        Target::default(),
+        PolicyTarget::default(),
         at_site("plant-7"),
         at_site("plant-8"),
         in_cluster(at_site("plant-7"), UIDS[1]),
-        in_cluster(Target::default(), UIDS[0]),
+        in_cluster(PolicyTarget::default(), UIDS[0]),
     ] {
         assert_eq!(state.check(&statement(1, 0), &target, now()), Ok(()), "{target:?}");
     }
 }
 
 #[test]
-fn first_bundle_of_a_place_names_the_floors_that_do_not_count() {
+fn first_bundle_at_place_lists_inapplicable_minimum_serials() {
     let mut state = State::default();
     state.accept(&statement(9, 0), &at_site("plant-7"), now());
     state.accept(&statement(7, 0), &in_cluster(at_site("plant-7"), UIDS[0]), now());
@@ -215,12 +215,12 @@ fn first_bundle_of_a_place_names_the_floors_that_do_not_count() {
 }
 
 #[test]
-fn bundle_recorded_for_the_very_place_stays_acceptable_beside_an_equal_serial_of_a_wider_one() {
+fn exact_place_bundle_stays_accepted_beside_equal_wider_serial() {
     // The state left by two policies, one of them without a site, from a time when the minimum
     // serial of a place without a site did not count.
     let mut state = State::default();
     state.accept(&statement(9, 0), &at_site("plant-7"), now());
-    state.accept(&other_content(statement(9, 0)), &Target::default(), now());
+    state.accept(&other_content(statement(9, 0)), &PolicyTarget::default(), now());
 
     assert_eq!(state.check(&statement(9, 0), &at_site("plant-7"), now()), Ok(()));
     assert!(state.check(&other_content(statement(9, 0)), &at_site("plant-7"), now()).is_err());
@@ -252,16 +252,18 @@ fn cluster_uid_of_another_form_is_damage() {
     }
 }
 
-fn targets() -> impl Strategy<Value = Target> {
+fn targets() -> impl Strategy<Value = PolicyTarget> {
     let sites = prop::option::of(prop::sample::select(&["plant-7", "plant-8"][..]));
-    (sites, prop::option::of(prop::sample::select(&UIDS[..]))).prop_map(|(site, uid)| Target {
-        site: site.map(|site| site.parse().unwrap()),
-        cluster_uid: uid.map(str::to_owned),
+    (sites, prop::option::of(prop::sample::select(&UIDS[..]))).prop_map(|(site, uid)| {
+        PolicyTarget {
+            site: site.map(|site| site.parse().unwrap()),
+            cluster_uid: uid.map(str::to_owned),
+        }
     })
 }
 
 /// Models the rules without the code under test: an absent name covers every name.
-fn covers(wide: &Target, narrow: &Target) -> bool {
+fn covers(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
     (wide.site.is_none() || wide.site == narrow.site)
         && (wide.cluster_uid.is_none() || wide.cluster_uid == narrow.cluster_uid)
 }
@@ -270,13 +272,13 @@ proptest! {
     /// Any sequence of bundles at any places: a place accepts exactly the serials that are not
     /// below the highest one accepted at a place that covers it.
     #[test]
-    fn place_refuses_exactly_what_is_below_the_places_that_cover_it(
+    fn place_refuses_exactly_serials_below_covering_places(
         releases in prop::collection::vec((targets(), 1_u64..6), 0..20),
         asked in targets(),
         serial in 1_u64..6,
     ) {
         let mut state = State::default();
-        let mut accepted: Vec<(Target, u64)> = Vec::new();
+        let mut accepted: Vec<(PolicyTarget, u64)> = Vec::new();
         for (target, serial) in releases {
             let before = state.clone();
             if state.check(&statement(serial, 0), &target, now()).is_ok() {

@@ -164,7 +164,7 @@ fn holds(rules: &[(&str, Change, &str)]) {
 }
 
 #[test]
-fn who_signs_decides() {
+fn signers_determine_outcome() {
     holds(&WHO);
 }
 

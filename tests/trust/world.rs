@@ -7,15 +7,17 @@ use std::sync::LazyLock;
 use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::content::Content as FileContent;
+use relay_bundle::bundle::fault::{Fault, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
+use relay_bundle::bundle::medium::{Medium, SealedMedium, Unlisted};
 use relay_bundle::bundle::open::Bundle;
-use relay_bundle::bundle::read::{Fault, Medium, Opening, ReadError, SealedMedium, Unlisted};
+use relay_bundle::bundle::read::Opening;
 use relay_bundle::bundle::sums::Sums;
-use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::profile;
+use relay_bundle::profile_folder::ProfileFolder;
 use relay_bundle::render::render;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::PrivateKey;
@@ -23,7 +25,8 @@ use relay_bundle::trust::policy::Policy;
 use relay_bundle::trust::refusal::Refusal;
 use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::{Predicate, Statement};
-use relay_bundle::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, verify};
+use relay_bundle::trust::terms::{Authority, Purpose, VerifyTerms};
+use relay_bundle::trust::verify::{Verified, VerifyError, verify};
 use serde_json::Value;
 
 /// The outcome of a successful verification, among the codes of refusals.
@@ -53,7 +56,7 @@ pub(crate) struct Content {
 impl Content {
     /// Builds a profile of a folder.
     pub(crate) fn of_profile(folder: &str, name: &str) -> Self {
-        let loaded = profile::load(name, &[], &Folder::new(Utf8Path::new(folder)));
+        let loaded = profile::load(name, &[], &ProfileFolder::new(Utf8Path::new(folder)));
         let profile = loaded.profile.expect("the profiles of the repository are right");
         let bundle =
             assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle");
@@ -204,7 +207,7 @@ impl SealedMedium for Memory<'_> {
 /// Verifies a bundle that must not be read beyond `until`.
 pub(crate) fn verify_until(
     content: &Content,
-    terms: &Terms<'_>,
+    terms: &VerifyTerms<'_>,
     until: Step,
 ) -> Result<Verified<Bundle>, Refusal> {
     let opening = Opening::new(Memory::new(content, until)).unwrap();
@@ -226,7 +229,7 @@ pub(crate) fn verify_by_key(
 ) -> Result<Verified<Bundle>, Refusal> {
     let public = trusted.public();
     let now = time(ISSUED).plus_seconds(3600);
-    let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    let terms = VerifyTerms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
     verify_until(content, &terms, Step::Images)
 }
 
@@ -251,7 +254,10 @@ pub(crate) fn verify_by_policy(
 ) -> Result<Verified<Bundle>, Refusal> {
     let (policy, state) = (policy_of(trusted), State::default());
     let now = time(ISSUED).plus_seconds(3600);
-    let terms =
-        Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
+    let terms = VerifyTerms {
+        authority: Authority::Policy(&policy, &state),
+        purpose: Purpose::Install,
+        now,
+    };
     verify_until(content, &terms, Step::Images)
 }

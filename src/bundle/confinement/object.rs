@@ -3,17 +3,17 @@
 
 use serde_json::Value;
 
-use super::{Found, Rule, Violation};
+use super::violation::{Rule, Violation, Violations};
+use crate::model::label::{INSTANCE_LABEL, NAME_LABEL};
 use crate::model::restricted::{
-    METADATA, NAMESPACE, NAMESPACE_APP, NAMESPACE_LABELS, NAMESPACE_RELEASE, SECRET_TYPE, SERVICE,
-    SERVICE_TYPES,
+    METADATA, NAMESPACE, NAMESPACE_LABELS, SECRET_TYPE, SERVICE, SERVICE_TYPES,
 };
 use crate::render::manifest_set::Manifest;
 
 /// Returns the violations of an object, without those of its pods.
 pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
     let object = &manifest.object;
-    let mut found = Found::default();
+    let mut found = Violations::default();
     found.fields(object.get("metadata"), "metadata", &METADATA);
     match manifest.key.kind.as_str() {
         "Namespace" => check_namespace(object, release, &mut found),
@@ -34,17 +34,17 @@ pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
 }
 
 /// Checks that a Namespace has exactly the labels that this program renders.
-fn check_namespace(namespace: &Value, release: &str, found: &mut Found) {
+fn check_namespace(namespace: &Value, release: &str, found: &mut Violations) {
     found.fields(Some(namespace), "", &NAMESPACE);
     found.fields(namespace.get("metadata"), "metadata", &["labels", "name"]);
     let labels = &namespace["metadata"]["labels"];
-    let fixed = NAMESPACE_LABELS.into_iter().chain([(NAMESPACE_RELEASE, release)]);
+    let fixed = NAMESPACE_LABELS.into_iter().chain([(INSTANCE_LABEL, release)]);
     for (label, value) in fixed {
         let is_rendered = labels.get(label).is_some_and(|found| found == value);
         found.require(is_rendered, &format!("metadata.labels[{label}]"), Rule::Value);
     }
     let is_known = |label: &str| {
-        [NAMESPACE_APP, NAMESPACE_RELEASE].contains(&label)
+        [NAME_LABEL, INSTANCE_LABEL].contains(&label)
             || NAMESPACE_LABELS.iter().any(|(known, _)| *known == label)
     };
     for label in labels.as_object().into_iter().flat_map(|labels| labels.keys()) {
@@ -53,7 +53,7 @@ fn check_namespace(namespace: &Value, release: &str, found: &mut Found) {
 }
 
 /// Checks that a Service selects pods and uses only addresses that are allocated for it.
-fn check_service(spec: &Value, found: &mut Found) {
+fn check_service(spec: &Value, found: &mut Violations) {
     found.fields(Some(spec), "spec", &SERVICE);
     let kind = spec.get("type");
     let is_known = kind.is_none_or(|kind| SERVICE_TYPES.iter().any(|known| kind == known));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Found, Rule, Violation};
+use super::violation::{Rule, Violation, Violations};
 use crate::model::restricted::{
     CAPABILITIES_DROPPED, CAPABILITY_ADDED, CONTAINER, CONTAINER_CONTEXT, POD, POD_CONTEXT,
     PROC_MOUNT, SYSCTLS, TEMPLATE_METADATA, VOLUMES, is_app_armor, is_confining, is_seccomp,
@@ -11,7 +11,7 @@ use crate::model::restricted::{
 
 /// Returns the violations of a pod template, without those of its containers.
 pub fn pod_violations(template: &Value) -> Vec<Violation> {
-    let mut found = Found::default();
+    let mut found = Violations::default();
     found.fields(Some(template), "", &["metadata", "spec"]);
     found.fields(template.get("metadata"), "metadata", &TEMPLATE_METADATA);
     for (key, value) in
@@ -41,7 +41,7 @@ pub fn pod_violations(template: &Value) -> Vec<Violation> {
 }
 
 /// Checks that a volume has exactly one source, of an allowed type.
-fn check_volume(volume: &Value, found: &mut Found) {
+fn check_volume(volume: &Value, found: &mut Violations) {
     let name = found.text(volume, "name", "spec.volumes[]");
     let sources: Vec<&String> = volume
         .as_object()
@@ -58,7 +58,7 @@ fn check_volume(volume: &Value, found: &mut Found) {
     }
 }
 
-fn check_pod_context(context: &Value, found: &mut Found) {
+fn check_pod_context(context: &Value, found: &mut Violations) {
     const PATH: &str = "spec.securityContext";
     found.fields(Some(context), PATH, &POD_CONTEXT);
     if let Some(profile) = context.get("seccompProfile") {
@@ -75,7 +75,7 @@ fn check_pod_context(context: &Value, found: &mut Found) {
 /// Returns the violations of a container or init container.
 pub fn container_violations(template: &Value, container: &Value) -> Vec<Violation> {
     const PATH: &str = "securityContext";
-    let mut found = Found::default();
+    let mut found = Violations::default();
     found.fields(Some(container), "", &CONTAINER);
     found.fields(container.get(PATH), PATH, &CONTAINER_CONTEXT);
     let (context, pod) = (&container[PATH], &template["spec"][PATH]);
@@ -102,7 +102,7 @@ pub fn container_violations(template: &Value, container: &Value) -> Vec<Violatio
 }
 
 /// Checks the fields that the security contexts of pods and containers have in common.
-fn check_context(context: &Value, path: &str, found: &mut Found) {
+fn check_context(context: &Value, path: &str, found: &mut Violations) {
     let user = context.get("runAsUser");
     // Only an integer: YAML parsers read other spellings as 0.
     let is_user = user.is_none_or(|user| user.as_i64().is_some_and(|user| user != 0));
@@ -121,14 +121,14 @@ fn check_context(context: &Value, path: &str, found: &mut Found) {
     }
 }
 
-fn check_seccomp(profile: &Value, path: &str, found: &mut Found) {
+fn check_seccomp(profile: &Value, path: &str, found: &mut Violations) {
     let path = format!("{path}.seccompProfile");
     let kind = found.text(profile, "type", &path);
     let file = profile.get("localhostProfile").map(|file| file.as_str().unwrap_or_default());
     found.require(is_seccomp(kind, file), &path, Rule::Restricted);
 }
 
-fn check_capabilities(capabilities: &Value, found: &mut Found) {
+fn check_capabilities(capabilities: &Value, found: &mut Violations) {
     // Case-insensitive parsers would read `Add` as `add`.
     found.fields(
         Some(capabilities).filter(|map| !map.is_null()),
@@ -145,7 +145,7 @@ fn check_capabilities(capabilities: &Value, found: &mut Found) {
 }
 
 /// Rejects probes and hooks with a host: the kubelet would connect to it from the node's network.
-fn check_handlers(container: &Value, found: &mut Found) {
+fn check_handlers(container: &Value, found: &mut Violations) {
     let handlers = [
         "/livenessProbe",
         "/readinessProbe",

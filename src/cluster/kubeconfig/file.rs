@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use kube::config::Kubeconfig;
 
 use super::{blank, flags, mistakes};
-use crate::cluster::connection::ConnectError;
+use crate::cluster::connect_error::ConnectError;
 use crate::cluster::files;
 
 /// The maximum size of a kubeconfig: one with a thousand clusters has about 6 MiB.
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn kubeconfig_that_is_no_regular_file_is_refused_at_once() {
+    fn non_regular_kubeconfig_is_refused_at_once() {
         let (_keep, folder) = folder();
         let fifo = folder.join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();

@@ -8,11 +8,11 @@ use serde_json::Value;
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
-    clusters: Option<Vec<Named>>,
+    clusters: Option<Vec<NamedEntry>>,
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NamedEntry {
     #[serde(default)]
     cluster: Option<Flags>,
 }

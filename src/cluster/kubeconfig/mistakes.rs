@@ -31,7 +31,18 @@ pub(in crate::cluster) fn words(error: &(dyn Error + 'static)) -> String {
         }
         link = this.source();
     }
-    without_user_info(&with_causes(error)).into_owned()
+    without_user_info(&with_causes(without_wrappers(error))).into_owned()
+}
+
+/// Returns the first error of a chain that says more than that a request failed.
+fn without_wrappers<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let is_wrapper = |error: &(dyn Error + 'static)| {
+        error.is::<kube::Error>() || error.is::<hyper_util::client::legacy::Error>()
+    };
+    while let Some(cause) = error.source().filter(|_| is_wrapper(error)) {
+        error = cause;
+    }
+    error
 }
 
 fn of_kubeconfig(error: &KubeconfigError) -> String {

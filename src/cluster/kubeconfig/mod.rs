@@ -9,22 +9,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig};
 
-use super::connection::{Access, ConnectError};
-use super::tls;
+use super::connect_error::ConnectError;
+use super::files;
 pub(super) use mistakes::words;
 
 /// A resolved context of a kubeconfig; no value in it is empty.
-pub(super) struct Context {
+pub(super) struct KubeContext {
     pub(super) name: String,
     pub(super) namespace: String,
     pub(super) cluster: Cluster,
     pub(super) user: AuthInfo,
 }
 
-/// Merges the kubeconfigs, and returns the selected context.
-pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
+/// Merges the kubeconfigs at `paths`, and returns the selected context; `None` selects the current
+/// one.
+pub(super) fn read(paths: &[String], context: Option<&str>) -> Result<KubeContext, ConnectError> {
     let mut merged: Option<Kubeconfig> = None;
-    for path in &access.kubeconfigs {
+    for path in paths {
         let next = file::read(path)?;
         merged = Some(match merged {
             None => next,
@@ -34,8 +35,8 @@ pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
         });
     }
     let config = merged.ok_or_else(|| ConnectError::Kubeconfig("it does not exist".to_owned()))?;
-    let name =
-        access.context.clone().or_else(|| config.current_context.clone()).unwrap_or_default();
+    let name = context.map(str::to_owned).or_else(|| config.current_context.clone());
+    let name = name.unwrap_or_default();
     select(config, name)
 }
 
@@ -53,7 +54,7 @@ fn no_context(name: &str, known: &[&str]) -> String {
 
 /// Takes a context, its cluster and its user out of a kubeconfig. A missing user has no
 /// credentials.
-fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
+fn select(config: Kubeconfig, name: String) -> Result<KubeContext, ConnectError> {
     let Some(context) = config.contexts.iter().find(|known| known.name == name) else {
         let known: Vec<&str> = config.contexts.iter().map(|known| known.name.as_str()).collect();
         return Err(ConnectError::Kubeconfig(no_context(&name, &known)));
@@ -73,13 +74,13 @@ fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
         exec.cluster = Some(tell(&cluster)?);
     }
     let namespace = context.namespace.unwrap_or_else(|| "default".to_owned());
-    Ok(Context { name, namespace, cluster, user })
+    Ok(KubeContext { name, namespace, cluster, user })
 }
 
 /// Returns the cluster for a credential plugin, with the content of the certificate-authority
 /// instead of its path.
 fn tell(cluster: &Cluster) -> Result<ExecAuthCluster, ConnectError> {
-    let authority = tls::authority(cluster)?;
+    let authority = files::authority(cluster)?;
     let whole = Cluster {
         certificate_authority: None,
         certificate_authority_data: authority.map(|pem| STANDARD.encode(pem.as_slice())),
@@ -92,12 +93,13 @@ fn tell(cluster: &Cluster) -> Result<ExecAuthCluster, ConnectError> {
 mod tests {
     use super::super::client::Cluster;
     use super::*;
-    use crate::cluster::{Surroundings, Terminal};
+    use crate::cluster::{ClusterAccess, PluginEnvironment, Terminal};
 
     /// A secret that must never be shown.
     const SECRET: &str = "s3cretT0ken";
 
-    const SURROUNDINGS: Surroundings = Surroundings { terminal: Terminal::Absent, clock: || None };
+    const SURROUNDINGS: PluginEnvironment =
+        PluginEnvironment { terminal: Terminal::Absent, clock: || None };
 
     fn refused(user: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
@@ -107,7 +109,7 @@ mod tests {
              contexts: [{{name: t, context: {{cluster: t, user: t}}}}]\nusers:\n- name: t\n  user:\n{user}"
         );
         fs_err::write(&path, text).unwrap();
-        let access = Access {
+        let access = ClusterAccess {
             kubeconfigs: vec![path.clone()],
             context: None,
             proxies: crate::proxy::ProxyEnvironment::default(),
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn verification_is_turned_off_by_a_boolean_only() {
+    fn only_boolean_disables_tls_verification() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kubeconfig").to_str().unwrap().to_owned();
         let connect = |skips: &str| {
@@ -129,7 +131,7 @@ mod tests {
                  contexts: [{{name: t, context: {{cluster: t}}}}]\ncurrent-context: t\n"
             );
             fs_err::write(&path, text).unwrap();
-            let access = Access {
+            let access = ClusterAccess {
                 kubeconfigs: vec![path.clone()],
                 context: None,
                 proxies: crate::proxy::ProxyEnvironment::default(),
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_kubeconfig_is_told_by_its_place_and_kind_and_quotes_nothing() {
+    fn kubeconfig_error_has_location_and_kind_but_no_content() {
         let table = [
             (format!("    token: {SECRET}\n   other: x\n"), "`FILE`:10:"),
             (format!("    token: [{SECRET}]\n"), "`FILE`:9:12: a value has the wrong type"),
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_context_is_named_with_the_known_ones() {
+    fn missing_context_is_reported_with_known_contexts() {
         for (name, known, said) in [
             ("", &[][..], "it sets no current-context, and has no context"),
             ("", &["a", "b"], "it sets no current-context; its contexts are a, b"),

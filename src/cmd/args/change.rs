@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::installation::InstallationArgs;
+use crate::cmd::operator::Approval;
 use crate::install::record::Turn;
 
-/// What is changed, and how to go about it.
+/// The installation to change, and how.
 #[derive(Debug, clap::Args)]
 pub(in crate::cmd) struct ChangeArgs {
     /// Show what would be done, and change nothing
@@ -25,6 +26,11 @@ pub(in crate::cmd) struct ChangeArgs {
 }
 
 impl ChangeArgs {
+    /// Returns how the operator agrees to the change.
+    pub(in crate::cmd) fn approval(&self) -> Approval {
+        Approval::of(self.dry_run, self.yes)
+    }
+
     /// Returns how to proceed when another run holds the lock.
     pub(in crate::cmd) fn turn(&self) -> Turn {
         Turn::of(self.dry_run, self.break_lock)

@@ -2,9 +2,9 @@
 
 use camino::Utf8PathBuf;
 
-use crate::cmd::private_file;
 use crate::failure::Failure;
-use crate::sealed::{IDENTITIES_BYTES_MAX, Identities};
+use crate::keyring::age_key::load_identities;
+use crate::sealed::Identities;
 
 /// Where the private keys are. They are never an argument or a variable, which other processes can
 /// see.
@@ -23,13 +23,6 @@ impl IdentityArgs {
     ///
     /// When the file is unreadable, open to other users, or holds anything but age keys.
     pub fn read(&self) -> Result<Option<Identities>, Failure> {
-        let Some(path) = &self.identity else { return Ok(None) };
-        let file = private_file::read_file_or_pipe(path, IDENTITIES_BYTES_MAX)?;
-        let identities = Identities::parse(&file);
-        identities.map(Some).map_err(|error| {
-            Failure::input(format!("`{path}` cannot open secrets: {error}")).hint(
-                "create a key: relay-bundle keygen --age; secrets are sealed for its public half",
-            )
-        })
+        self.identity.as_deref().map(load_identities).transpose()
     }
 }

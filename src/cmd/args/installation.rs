@@ -3,13 +3,10 @@
 
 use super::cluster::ClusterArgs;
 use crate::cluster::Cluster;
-use crate::cluster::request::Request;
 use crate::failure::Failure;
+use crate::install::installations::InstallationName;
 use crate::install::record::Journal;
-use crate::model::kind::Kind;
-use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName};
-use crate::rollout::record_names::{bundle_of, head_labels};
 use crate::ui::printer::Printer;
 
 /// Which installation is meant.
@@ -46,55 +43,8 @@ impl InstallationArgs {
     /// # Errors
     ///
     /// When the record is missing or damaged, or several installations match.
-    pub(in crate::cmd) fn open<'a>(&self, cluster: &'a Cluster) -> Result<Journal<'a>, Failure> {
-        let namespace = self.namespace.as_ref().map_or(cluster.namespace.as_str(), Label::as_str);
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => self.only_one(cluster, namespace)?,
-        };
-        let journal = Journal::open(cluster, &name, namespace)?;
-        if journal.is_there() {
-            return Ok(journal);
-        }
-        Err(self.nowhere(cluster, &format!("{name} is not installed in namespace {namespace}")))
-    }
-
-    /// Returns the only installation that is recorded in a namespace.
-    fn only_one(&self, cluster: &Cluster, namespace: &str) -> Result<ReleaseName, Failure> {
-        let folder = ObjectKey::of(Kind::ConfigMap, namespace, "");
-        let heads = cluster.list(&Request::list(&folder, &head_labels())).map_err(|error| {
-            let may_not_list = error.code() == 403;
-            let failure = Failure::from(error);
-            if may_not_list {
-                failure.hint("or pass the installation: --name NAME")
-            } else {
-                failure
-            }
-        })?;
-        let name = |head: &serde_json::Value| bundle_of(head.pointer("/metadata/name")?.as_str()?);
-        let mut names: Vec<ReleaseName> = heads.iter().filter_map(name).collect();
-        names.sort();
-        match names.as_slice() {
-            [name] => Ok(name.clone()),
-            [] => {
-                Err(self
-                    .nowhere(cluster, &format!("nothing is installed in namespace {namespace}")))
-            }
-            several => {
-                let list: Vec<&str> = several.iter().map(ReleaseName::as_str).collect();
-                Err(Failure::input(format!("namespace {namespace} has several installations"))
-                    .hint(format!("pass one of them: --name {}", list.join(" | "))))
-            }
-        }
-    }
-
-    fn nowhere(&self, cluster: &Cluster, what: &str) -> Failure {
-        let failure = Failure::input(format!("{what} of context `{}`", cluster.context));
-        match self.namespace {
-            Some(_) => {
-                failure.hint("every installation made by `apply` has a record in its namespace")
-            }
-            None => failure.hint("pass the namespace: -n NAMESPACE"),
-        }
+    pub(in crate::cmd) fn open(&self, cluster: &Cluster) -> Result<Journal, Failure> {
+        let Self { namespace, name, .. } = self;
+        InstallationName { namespace: namespace.as_ref(), name: name.as_ref() }.open(cluster)
     }
 }

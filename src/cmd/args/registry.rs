@@ -9,12 +9,11 @@ use camino::Utf8PathBuf;
 use super::cluster::proxies;
 use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
-use crate::fsio::remedy;
-use crate::registry::error::{RegistryError, RegistryFault};
 use crate::registry::{
-    CredentialEnvironment, CredentialError, Mirror, Persistence, PlainHost, Registry,
-    RegistryCredentials, RegistrySettings, RegistrySettingsError, Timeouts,
+    CredentialEnvironment, Mirror, Persistence, PlainHost, Registry, RegistryCredentials,
+    RegistrySettings, Timeouts,
 };
+use crate::transfer::presence::RegistryReach;
 use crate::ui::printer::Printer;
 
 /// For commands that fetch.
@@ -54,18 +53,17 @@ impl RegistryArgs {
         Ok(Registry::new(self.settings(ctx)?)?)
     }
 
-    /// Returns whether the operator named the file with the credentials.
-    pub(in crate::cmd) fn names_credentials(&self) -> bool {
-        self.registry_config.is_some()
-    }
-
-    /// Returns whether the operator named a file. If such a file cannot be used, the command fails.
-    pub(in crate::cmd) fn names_file(&self) -> bool {
-        self.registry_config.is_some() || self.ca.is_some()
+    /// Returns how to reach registries, for a command that can go on without them.
+    pub(in crate::cmd) fn reach(&self, ctx: &Ctx) -> RegistryReach {
+        RegistryReach {
+            settings: self.settings(ctx),
+            names_credentials: self.registry_config.is_some(),
+            names_file: self.registry_config.is_some() || self.ca.is_some(),
+        }
     }
 
     /// Returns the client's settings: with retries, without mirrors.
-    pub(in crate::cmd) fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
+    fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
         let files = self.credentials().files();
         let (credentials, warnings) = RegistryCredentials::read(&files)?;
         for warning in warnings {
@@ -108,28 +106,4 @@ fn pause(printer: Printer) -> Box<dyn Fn(Duration) + Send + Sync> {
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where credentials are")]
 fn path(name: &str) -> Option<Utf8PathBuf> {
     env::var(name).ok().filter(|value| !value.is_empty()).map(Utf8PathBuf::from)
-}
-
-impl From<RegistryError> for Failure {
-    fn from(error: RegistryError) -> Self {
-        let disk = match &error.why {
-            RegistryFault::Sink(error) => remedy(error).map(str::to_owned),
-            _ => None,
-        };
-        let remedy = error.remedy().or(disk);
-        remedy.into_iter().fold(Self::world(error), Self::hint)
-    }
-}
-
-impl From<RegistrySettingsError> for Failure {
-    fn from(error: RegistrySettingsError) -> Self {
-        Self::input(error)
-    }
-}
-
-impl From<CredentialError> for Failure {
-    fn from(error: CredentialError) -> Self {
-        let remedy = error.remedy();
-        remedy.into_iter().fold(Self::input(error), Self::hint)
-    }
 }

@@ -2,10 +2,12 @@
 
 use camino::Utf8PathBuf;
 
+use super::trust::Trust;
 use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
 use crate::install::secrets::RecoveryPlace;
 use crate::state_file::StateFile;
+use crate::trust::state::State;
 
 /// The path of the file below the folder for states.
 const FILE: &str = "relay-bundle/state.json";
@@ -23,6 +25,18 @@ impl StateArgs {
     /// Returns the arguments of a command line that selects the same state.
     pub(in crate::cmd) fn words(&self) -> Vec<String> {
         self.state.iter().flat_map(|path| ["--state".to_owned(), path.to_string()]).collect()
+    }
+
+    /// Returns the state file of a policy, and its state; both are empty for a single key.
+    pub(in crate::cmd) fn read(
+        &self,
+        ctx: &Ctx,
+        trust: &Trust,
+    ) -> Result<(Option<StateFile>, State), Failure> {
+        let Trust::Policy(_) = trust else { return Ok(<_>::default()) };
+        let file = self.file(ctx)?;
+        let state = file.read()?;
+        Ok((Some(file), state))
     }
 
     /// Returns the named file, or the user's.

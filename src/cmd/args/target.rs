@@ -3,18 +3,18 @@
 
 use camino::Utf8PathBuf;
 
+use super::bundle::BundleArgs;
 use super::cluster::{ClusterArgs, identify};
 use super::state::StateArgs;
-use super::trust::load_policy;
-use crate::cluster::{Cluster, Identity};
+use crate::cluster::{Cluster, ClusterIdentity};
 use crate::cmd::clock;
 use crate::cmd::ctx::{Ctx, StoreArgs};
-use crate::cmd::gate::BundleArgs;
 use crate::failure::{Failure, FailureKind};
-use crate::install::checked::{Accepted, Checked, Origin};
+use crate::install::checked_bundle::{Accepted, BundleOrigin, CheckedBundle};
+use crate::keyring::policy_file::load_policy;
 use crate::signing::terms::serial_warning;
 use crate::trust::state::Place;
-use crate::trust::verify::{Authority, Purpose, Terms};
+use crate::trust::terms::{Authority, Purpose, VerifyTerms};
 use crate::ui::printer::Printer;
 use crate::ui::verify_view::not_compared;
 
@@ -23,22 +23,26 @@ use crate::ui::verify_view::not_compared;
 pub(in crate::cmd) struct TargetArgs {
     #[command(flatten)]
     bundle: BundleArgs,
-    /// The trust policy: which keys may sign which bundles, and for which place
+    /// The trust policy: which keys may sign which bundles, and for which site
     #[arg(long, value_name = "TOML")]
     trust: Utf8PathBuf,
     #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]
     store: StoreArgs,
-    // Last, because its help heading applies to all arguments after it.
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 impl TargetArgs {
     /// Verifies the bundle as far as this is possible without a cluster. Does not connect.
-    pub(in crate::cmd) fn verify(&self, ctx: &Ctx, purpose: Purpose) -> Result<Checked, Failure> {
-        self.bundle.check()?;
+    pub(in crate::cmd) fn verify(
+        &self,
+        ctx: &Ctx,
+        purpose: Purpose,
+    ) -> Result<CheckedBundle, Failure> {
+        let bundle = self.bundle.named(&self.store);
+        bundle.check_parts()?;
         let policy = load_policy(&self.trust)?;
         let now = clock::now()?;
         let state_file = self.state.file(ctx)?;
@@ -46,8 +50,8 @@ impl TargetArgs {
         // The state is written only under the lock. Checking now that it is writable lets the run
         // fail before it asks the operator.
         state_file.check_place()?;
-        let terms = Terms { authority: Authority::Policy(&policy, &state), purpose, now };
-        let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
+        let terms = VerifyTerms { authority: Authority::Policy(&policy, &state), purpose, now };
+        let (_, bundle) = bundle.verify(&terms)?;
         let statement = &bundle.voucher().statement;
         let place = Place::of(statement, &policy.target);
         if purpose == Purpose::Apply
@@ -58,8 +62,9 @@ impl TargetArgs {
         if let Some(warning) = serial_warning(&statement.predicate) {
             ctx.printer.warn(&warning);
         }
-        let origin = Origin::Brought(Accepted { file: state_file, words: self.state.words() });
-        Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
+        let origin =
+            BundleOrigin::Brought(Accepted { file: state_file, words: self.state.words() });
+        CheckedBundle::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 
     /// Connects, and refuses a cluster that the policy does not name.
@@ -69,8 +74,8 @@ impl TargetArgs {
     pub(in crate::cmd) fn connect(
         &self,
         printer: &Printer,
-        checked: &Checked,
-    ) -> Result<(Cluster, Identity), Failure> {
+        checked: &CheckedBundle,
+    ) -> Result<(Cluster, ClusterIdentity), Failure> {
         let connect = || {
             let cluster = self.cluster.connect(printer)?;
             let identity = identify(&cluster, &checked.policy)?;

@@ -1,12 +1,8 @@
 //! The terms of a release, as a signer passes them in arguments.
 
-use crate::failure::Failure;
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
-use crate::signing::terms::{ChosenTerms, Expiry};
-
-/// The variable that sets the time of reproducible builds.
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
+use crate::signing::terms::{ChosenTerms, Expiry, InvalidBuildTime};
 
 /// The terms of a release.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -34,7 +30,7 @@ impl TermsArgs {
         ChosenTerms {
             serial: self.serial,
             issued: self.issued,
-            build_time: source_date_epoch,
+            build_time: source_date_epoch(),
             expires: self.expires,
             sites: self.sites.clone(),
         }
@@ -44,13 +40,9 @@ impl TermsArgs {
 /// Returns the build time that the environment sets. Development shells set it to 1980, so it
 /// counts only with a serial.
 #[expect(clippy::disallowed_methods, reason = "commands are where the environment is read")]
-fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
-    let Some(value) = std::env::var_os(EPOCH) else { return Ok(None) };
+fn source_date_epoch() -> Result<Option<Timestamp>, InvalidBuildTime> {
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
     let text = value.to_string_lossy();
     let time = text.parse().ok().and_then(|seconds| Timestamp::from_seconds(seconds).ok());
-    let wrong = || {
-        Failure::input(format!("invalid {EPOCH} {text:?}: expected a number of seconds"))
-            .hint("unset it, or pass --issued")
-    };
-    time.ok_or_else(wrong).map(Some)
+    time.ok_or_else(|| InvalidBuildTime(text.into_owned())).map(Some)
 }

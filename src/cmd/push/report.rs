@@ -4,78 +4,54 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::plan::{ImagePlan, Way};
-use super::send::ImageOutcome;
-use super::tags::{TagOutcome, TagWay};
-use super::{Mode, Orders};
-use crate::cmd::ctx::count;
+use super::image_report::{ManifestState, PushedImage};
 use crate::model::digest::Digest;
+use crate::model::size::size;
+use crate::model::words::count;
+use crate::transfer::push::{ImageOutcome, PushMode, PushPlan};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
-use crate::ui::progress::size;
 
 /// The pushed bundle.
-pub(super) struct PushSubject {
+pub(super) struct PushSubject<'a> {
     pub(super) origin: String,
     pub(super) content_id: Digest,
     /// The images that come from the destination.
-    pub(super) left_out: Vec<String>,
+    pub(super) left_out: &'a [String],
 }
 
 /// The result of a push, or of its dry run.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PushReport {
+pub(super) struct PushReport<'a> {
     origin: String,
     content_id: String,
     dry_run: bool,
     images: Vec<PushedImage>,
-    left_out: Vec<String>,
+    left_out: &'a [String],
     sent: usize,
     sent_bytes: u64,
     mounted: usize,
     there: usize,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PushedImage {
-    reference: String,
-    /// The reference at the destination registry.
-    destination: String,
-    manifest: ManifestState,
-    /// Configs and layers, each counted for the first image of a repository that has it.
-    sent: usize,
-    sent_bytes: u64,
-    mounted: usize,
-    there: usize,
-    #[serde(flatten)]
-    tags: TagOutcome,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum ManifestState {
-    Sent,
-    There,
-}
-
-impl PushReport {
+impl<'a> PushReport<'a> {
     pub(super) fn new(
-        PushSubject { origin, content_id, left_out }: PushSubject,
-        orders: Orders,
-        plans: &[ImagePlan],
+        PushSubject { origin, content_id, left_out }: PushSubject<'a>,
+        mode: PushMode,
+        plan: &PushPlan,
         outcomes: Vec<ImageOutcome>,
     ) -> Self {
-        let images: Vec<PushedImage> = plans
+        let images: Vec<PushedImage> = plan
+            .images
             .iter()
             .zip(outcomes)
             .map(|(plan, outcome)| PushedImage::of(plan, outcome))
             .collect();
         Self {
             origin,
-            content_id: format!("sha256:{content_id}"),
-            dry_run: orders.mode == Mode::DryRun,
+            content_id: content_id.prefixed(),
+            dry_run: mode == PushMode::DryRun,
             sent: images.iter().map(|image| image.sent).sum(),
             sent_bytes: images.iter().map(|image| image.sent_bytes).sum(),
             mounted: images.iter().map(|image| image.mounted).sum(),
@@ -109,34 +85,7 @@ impl PushReport {
     }
 }
 
-impl PushedImage {
-    fn of(plan: &ImagePlan, outcome: ImageOutcome) -> Self {
-        let ImageOutcome { sent, sent_bytes, mounted, there, tags } = outcome;
-        let manifest =
-            if plan.manifest == Way::There { ManifestState::There } else { ManifestState::Sent };
-        let reference = plan.destination.listed.reference.to_string();
-        let destination = plan.destination.image.to_string();
-        Self { reference, destination, manifest, sent, sent_bytes, mounted, there, tags }
-    }
-
-    /// Returns the result for the tags, if it is worth mentioning.
-    fn tag_text(&self) -> Option<String> {
-        let TagOutcome { tag, tag_state, kept_by, former_kept_by, .. } = &self.tags;
-        let tag = tag.as_deref().unwrap_or_default();
-        let kept = kept_by.as_ref().map(|tag| format!("`{tag}` keeps this one"));
-        let former = former_kept_by.as_ref().map(|tag| format!("`{tag}` keeps the other one"));
-        let state = match tag_state {
-            None | Some(TagWay::There | TagWay::Set) => None,
-            Some(TagWay::Moved) => Some(format!("the tag `{tag}` moves here from another image")),
-            Some(TagWay::Left) => Some(format!("the tag `{tag}` names another image, and stays")),
-            Some(TagWay::Refused) => Some(format!("the registry refused the tag `{tag}`")),
-        };
-        let texts: Vec<String> = state.into_iter().chain(kept).chain(former).collect();
-        (!texts.is_empty()).then(|| texts.join("; "))
-    }
-}
-
-impl Report for PushReport {
+impl Report for PushReport<'_> {
     const SCHEMA: &'static str = "push/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {

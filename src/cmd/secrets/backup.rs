@@ -1,55 +1,55 @@
 //! `secrets backup`: writes the current secrets of an installation to one encrypted file.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
 
-use super::recipients::{openers, recipients};
+use super::openers;
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
 use crate::cluster::Cluster;
 use crate::cmd::args::cluster::identify;
 use crate::cmd::args::installation::InstallationArgs;
 use crate::cmd::args::state::StateArgs;
-use crate::cmd::args::trust::load_policy;
 use crate::cmd::clock;
 use crate::cmd::ctx::{Ctx, StoreArgs};
 use crate::cmd::exit_code::Outcome;
-use crate::cmd::gate::BundleArgs;
 use crate::failure::Failure;
-use crate::install::recovery_file::{check_place, described, saved, write_new};
+use crate::install::secrets::backup::back_up;
+use crate::install::secrets::recovery_file::check_place;
 use crate::install::verified_record::verified;
-use crate::model::kind::Kind;
-use crate::model::object_key::ObjectKey;
+use crate::keyring::policy_file::load_policy;
+use crate::media::named_bundle::NamedBundle;
 use crate::model::text::AgeRecipient;
 use crate::model::timestamp::Timestamp;
-use crate::sealed::{Recipients, Recovery, Saved};
+use crate::sealed::Recipients;
+use crate::sealing::recipients::recipients;
 use crate::trust::policy::Policy;
-use crate::trust::verify::{Authority, Purpose, Terms, Verified};
-use crate::ui::printer::Report;
+use crate::trust::terms::{Authority, Purpose, VerifyTerms};
+use crate::trust::verify::Verified;
+use crate::ui::secrets_view::BackupReport;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Saves every Secret that the bundle refers to but does not contain: generated ones, sealed ones, and
-those of other owners. Encrypts them in memory; the private key of any recipient opens the file, and
-`secrets restore` restores it. A backup of Redis is worthless without the encryption key in this
+    after_long_help = "Saves every Secret that the bundle refers to but does not contain: generated ones, sealed ones, and \
+those of other owners. Encrypts them in memory; the private key of any recipient opens the file, and \
+`secrets restore` restores it. A backup of Redis is worthless without the encryption key in this \
 file.
 
-BUNDLE is the deployed bundle, regardless of its age and of newer releases. Without BUNDLE, it is
+BUNDLE is the deployed bundle, regardless of its age and of newer releases. Without BUNDLE, it is \
 read from the record in the cluster and verified.
 
 Examples:
-  relay-bundle secrets backup -n claude-relay --trust trust.toml --recovery-file prod-secrets.age
-  relay-bundle secrets backup prod.tar --trust trust.toml --recovery-file prod-secrets.age
-  relay-bundle secrets backup prod.tar --trust trust.toml --recovery-file x.age --recipient age1…"
+  relay-bundle secrets backup -n claude-relay --trust trust.toml \\
+      --recovery-file prod-secrets.age
+  relay-bundle secrets backup prod.tar --trust trust.toml \\
+      --recovery-file prod-secrets.age --recipient age1…"
 )]
 pub(super) struct Args {
     /// The bundle, as `verify` takes it [default: the one that the record says is deployed]
     #[arg(conflicts_with_all = ["namespace", "name"])]
     bundle: Option<String>,
-    /// The trust policy: which keys may sign which bundles, and for which place
+    /// The trust policy: which keys may sign which bundles, and for which site
     #[arg(long, value_name = "TOML")]
     trust: Utf8PathBuf,
     #[command(flatten)]
@@ -67,24 +67,6 @@ pub(super) struct Args {
     recipients: Vec<String>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BackupReport {
-    path: Utf8PathBuf,
-    namespace: String,
-    /// The Secrets, with their keys.
-    secrets: Vec<String>,
-    recipients: Vec<AgeRecipient>,
-}
-
-impl Report for BackupReport {
-    const SCHEMA: &'static str = "secrets-backup/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.path)
-    }
-}
-
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
         check_place(&self.recovery_file)?;
@@ -100,19 +82,19 @@ impl Args {
         let of_release = AgeKeys::of(&bundle.recipe).recovery;
         let of_release = of_release.iter().map(|key| Recipients::parse_one(key)).collect();
         let recipients = recipients(&self.recipients, of_release, "release.recoveryRecipients")?;
-        let secrets = read_all(&cluster, &bundle)?;
-        let list = secrets.iter().map(described).collect();
-        let (name, namespace) = (bundle.index.name.to_string(), bundle.index.namespace.to_string());
-        let recovery = Recovery { bundle: name, namespace: namespace.clone(), secrets };
-        let file = recovery.seal(&recipients).map_err(Failure::world)?;
-        let path = write_new(&self.recovery_file, &file)?;
-        let recipients: Vec<AgeRecipient> = recipients.iter().cloned().collect();
-        for secret in &list {
+        let backup = back_up(&cluster, &bundle, &recipients, &self.recovery_file)?;
+        for secret in &backup.secrets {
             ctx.printer.say(&format!("saved  {secret}"));
         }
+        let recipients: Vec<AgeRecipient> = recipients.iter().cloned().collect();
         let openers = openers(recipients.len());
         ctx.printer.say(&format!("it can be opened with the private key of {openers}"));
-        ctx.printer.report(&BackupReport { path, namespace, secrets: list, recipients })?;
+        ctx.printer.report(&BackupReport {
+            path: backup.path,
+            namespace: bundle.index.namespace.to_string(),
+            secrets: backup.secrets,
+            recipients,
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -123,11 +105,16 @@ impl Args {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Option<Verified<Bundle>>, Failure> {
-        let Some(bundle) = &self.bundle else { return Ok(None) };
+        let Some(argument) = self.bundle.clone() else { return Ok(None) };
+        let store = self.store.store.clone();
+        let bundle = NamedBundle { argument, parts: Vec::new(), store };
         let state = self.state.file(ctx)?.read()?;
-        let terms =
-            Terms { authority: Authority::Policy(policy, &state), purpose: Purpose::Deployed, now };
-        let (_, bundle) = BundleArgs::of(bundle.clone()).verify(&self.store, &terms)?;
+        let terms = VerifyTerms {
+            authority: Authority::Policy(policy, &state),
+            purpose: Purpose::Deployed,
+            now,
+        };
+        let (_, bundle) = bundle.verify(&terms)?;
         Ok(Some(bundle))
     }
 
@@ -139,32 +126,8 @@ impl Args {
         now: Timestamp,
     ) -> Result<Verified<Bundle>, Failure> {
         let journal = self.installation.open(cluster)?;
-        let running = journal
-            .running()
-            .map_err(|failure| failure.hint("or pass the bundle whose secrets to back up"))?;
+        let hint = "or pass the bundle whose secrets to back up";
+        let running = journal.running().map_err(|error| Failure::from(error).hint(hint))?;
         verified(&journal, running, policy, now)
     }
-}
-
-/// Reads every Secret to which the bundle refers.
-fn read_all(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Saved>, Failure> {
-    let (mut secrets, mut missing) = (Vec::<Saved>::new(), Vec::new());
-    let namespace = bundle.index.namespace.as_str();
-    let wanted = bundle.index.contract.iter();
-    for wanted in wanted.filter(|wanted| wanted.kind == "Secret" && wanted.namespace == namespace) {
-        let key = ObjectKey::of(Kind::Secret, &wanted.namespace, &wanted.name);
-        match cluster.find_secret(&key)? {
-            Some(secret) => secrets.push(saved(&key.name, &secret)),
-            None => missing.push(format!("{key}, for {}", wanted.used_by.join(", "))),
-        }
-    }
-    if !missing.is_empty() {
-        let failure =
-            Failure::world("Secrets are missing; a backup of the others would look complete");
-        return Err(missing.into_iter().fold(failure, Failure::reason));
-    }
-    if secrets.is_empty() {
-        return Err(Failure::input("the bundle refers to no Secret: nothing to back up"));
-    }
-    Ok(secrets)
 }

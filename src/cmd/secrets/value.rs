@@ -8,8 +8,8 @@ use camino::Utf8Path;
 use zeroize::Zeroizing;
 
 use crate::age_file::VALUE_BYTES_MAX;
-use crate::cmd::private_file;
 use crate::failure::Failure;
+use crate::keyring;
 use crate::sealed::SecretBytes;
 
 /// Reads a value from a file, from stdin (`-`), or from the terminal without echo.
@@ -19,7 +19,7 @@ pub(super) fn read(from: Option<&Utf8Path>, key: &str) -> Result<SecretBytes, Fa
     let (line, origin) = match from.map(Utf8Path::as_str) {
         None => (ask(key)?, "the terminal"),
         Some("-") => (from_stdin(limit)?, "stdin"),
-        Some(path) => (private_file::read_file_or_pipe(path.into(), limit)?, path),
+        Some(path) => (keyring::read_file_or_pipe(path.into(), limit)?, path),
     };
     SecretBytes::from_line(line).map_err(|error| {
         Failure::input(format!("`{origin}`: {error}"))
@@ -35,7 +35,7 @@ fn from_stdin(limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     }
     // Reads the descriptor itself, because the buffer of `Stdin` would keep a copy.
     let file = File::from(stdin.as_fd().try_clone_to_owned()?);
-    private_file::read_opened(file, "stdin", limit)
+    keyring::read_opened(file, "stdin", limit)
 }
 
 /// Asks twice: the operator cannot see a typing mistake, and cannot check a sealed value later.

@@ -1,44 +1,30 @@
 //! `status`: shows an installation and its health.
 
-mod report;
+mod health;
 
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use self::report::{ImageReport, ObjectReport, SecretReport, SecretStanding, StatusReport};
 use super::args::cluster::identify;
 use super::args::installation::InstallationArgs;
-use super::args::trust::load_policy;
 use super::clock;
 use super::ctx::Ctx;
 use super::exit_code::{DIFFERS, Outcome};
 use super::image_presence::PresenceArgs;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::request::FIELD_MANAGER;
 use crate::diff::running::running_images;
 use crate::failure::Failure;
-use crate::install::generations::{EntryReport, Recorded, known_secrets};
-use crate::install::problems::{list_pods, troubles};
-use crate::install::record::Journal;
-use crate::install::secrets::seen;
+use crate::install::generations::known_secrets;
+use crate::install::problems::{list_pods, problems};
 use crate::install::verified_record;
-use crate::model::kind::Kind;
-use crate::model::object_key::ObjectKey;
-use crate::rollout::additions::{Others, others};
-use crate::rollout::known::{KnownSecrets, Whose};
-use crate::rollout::record::{Entry, Item, Progress};
-use crate::rollout::standing::Standing;
-
-/// The remedy for a missing Secret.
-const LOST: &str = "running pods still have it, but new pods cannot start: restore it with \
-                    `relay-bundle secrets restore` before a pod restarts (see docs/recovery.md)";
-
-/// The remedy while a run is pending.
-const NOT_MADE: &str =
-    "the pending run has not created it, or it was deleted since: run that command again";
+use crate::keyring::policy_file::load_policy;
+use crate::rollout::record::{GenerationEntry, GenerationProgress};
+use crate::ui::history_view::GenerationReport;
+use crate::ui::status_view::{ImageReport, ObjectReport, SecretReport, StatusReport};
+use health::{look, look_at_secrets};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -46,15 +32,15 @@ const NOT_MADE: &str =
     mut_arg("registry_config", |argument| argument.requires("images")),
     mut_arg("ca", |argument| argument.requires("images")),
     mut_arg("plain_http", |argument| argument.requires("images")),
-    after_help = "Exit code 0 if a generation is deployed, none is pending, no Helm release is partly taken over, and
+    after_long_help = "Exit code 0 if a generation is deployed, none is pending, no Helm release is partly taken over, and \
 all its objects are ready, including the Secrets that `apply` created for it; otherwise 1.
 
-By default, this reports the record without verification. --trust verifies the bundle that is
-recorded as deployed: its signatures, and that no key or content is revoked. It also compares the
-images of pods with the pinned ones: exit code 1 if one differs. To compare objects with a bundle
+By default, this reports the record without verification. --trust verifies the bundle that is \
+recorded as deployed: its signatures, and that no key or content is revoked. It also compares the \
+images of pods with the pinned ones: exit code 1 if one differs. To compare objects with a bundle \
 field by field, use `verify --live`.
 
---images asks the registries for each image of the bundle, as `apply` does: exit code 1 if one is
+--images asks the registries for each image of the bundle, as `apply` does: exit code 1 if one is \
 missing, because new pods could not start.
 
 Examples:
@@ -83,9 +69,11 @@ impl Args {
             identify(&cluster, policy)?;
         }
         let journal = self.installation.open(&cluster)?;
-        let recorded = journal
-            .recorded(|entry| matches!(entry.state, Progress::Deployed | Progress::Pending))?;
-        let deployed = recorded.iter().find(|recorded| recorded.entry.state == Progress::Deployed);
+        let recorded = journal.recorded(|entry| {
+            matches!(entry.state, GenerationProgress::Deployed | GenerationProgress::Pending)
+        })?;
+        let deployed =
+            recorded.iter().find(|recorded| recorded.entry.state == GenerationProgress::Deployed);
         let verified = match (&policy, deployed) {
             (Some(policy), Some(deployed)) => {
                 Some(verified_record::verified(&journal, &deployed.entry, policy, clock::now()?)?)
@@ -103,7 +91,8 @@ impl Args {
         let keys = objects.iter().map(|object| &object.key);
         let place = (journal.name(), journal.namespace());
         let pods = list_pods(&cluster, place)?;
-        let troubles = troubles(&cluster, place, &pods, keys)?;
+        let troubles = problems(&cluster, place, &pods, keys)?;
+        let troubles = troubles.iter().map(ToString::to_string).collect();
         let images =
             verified.as_ref().map(|bundle| self.look_at_images(ctx, &cluster, bundle, &pods));
         let images = images.transpose()?.unwrap_or_default();
@@ -126,8 +115,8 @@ impl Args {
             images,
         };
         ctx.printer.report(&report)?;
-        if let Some(unfinished) = journal.unfinished_adoption() {
-            ctx.printer.say(&unfinished);
+        if let Some(unfinished) = journal.adoption_obstacle() {
+            ctx.printer.say(&unfinished.to_string());
         }
         if !report.verified {
             ctx.printer.say("nothing was verified: this is what the record states; see --trust");
@@ -150,56 +139,7 @@ impl Args {
 }
 
 /// Returns the deployed generation and all later ones, newest first.
-fn current(generations: &[Entry]) -> Vec<EntryReport> {
+fn current(generations: &[GenerationEntry]) -> Vec<GenerationReport> {
     let deployed = generations.iter().rposition(|entry| entry.state.has_run());
-    generations.iter().skip(deployed.unwrap_or(0)).rev().map(EntryReport::of).collect()
-}
-
-fn look(
-    cluster: &Cluster,
-    journal: &Journal<'_>,
-    recorded: &Recorded,
-) -> Result<Vec<ObjectReport>, Failure> {
-    let keys: Vec<ObjectKey> = recorded.inventory.iter().map(|item| item.key.clone()).collect();
-    let live = cluster.find_all(&keys)?;
-    let manifests = journal.manifests(&recorded.entry)?;
-    let report = |item: &Item| {
-        let live = live.get(&item.key);
-        let manifest = manifests.iter().find(|manifest| manifest.key == item.key);
-        let beside = live
-            .zip(manifest)
-            .map(|(live, manifest)| others(&item.key, live, &manifest.object, FIELD_MANAGER));
-        let Others { changed, additions } = beside.unwrap_or_default();
-        ObjectReport {
-            standing: Standing::of(item, live),
-            key: item.key.clone(),
-            changed,
-            additions,
-        }
-    };
-    Ok(recorded.inventory.iter().map(report).collect())
-}
-
-/// Checks that the recorded Secrets exist, and that they are the same objects.
-fn look_at_secrets(
-    cluster: &Cluster,
-    journal: &Journal<'_>,
-    recorded: &Recorded,
-    known: &KnownSecrets,
-) -> Result<Vec<SecretReport>, Failure> {
-    let lost = if recorded.entry.state == Progress::Pending { NOT_MADE } else { LOST };
-    let report = |name: &String| {
-        let key = ObjectKey::of(Kind::Secret, journal.namespace(), name);
-        let (standing, why) = match cluster.find_secret(&key) {
-            Err(error) if error.code() == 403 => (SecretStanding::Unseen, None),
-            Err(error) => return Err(error.into()),
-            Ok(None) => (SecretStanding::Missing, Some(lost.to_owned())),
-            Ok(Some(secret)) => match known.whose(seen(&key, &secret)) {
-                Whose::Another(why) => (SecretStanding::Replaced, Some(why)),
-                Whose::Ours | Whose::Taken(_) => (SecretStanding::Ready, None),
-            },
-        };
-        Ok(SecretReport { name: name.clone(), standing, why })
-    };
-    recorded.secrets.iter().map(report).collect()
+    generations.iter().skip(deployed.unwrap_or(0)).rev().map(GenerationReport::of).collect()
 }

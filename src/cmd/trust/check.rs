@@ -6,16 +6,17 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use crate::cmd::args::trust::load_policy;
 use crate::cmd::clock;
-use crate::cmd::ctx::{Ctx, count};
+use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
-use crate::trust::findings::{Finding, Severity, findings};
+use crate::keyring::policy_file::load_policy;
+use crate::model::words::count;
+use crate::trust::findings::{Finding, FindingSeverity, findings};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1 if there are errors, 0 if there are only warnings or no findings, 2 if the file is not a
+    after_long_help = "Exit code 1 if there are errors, 0 if there are only warnings or no findings, 2 if the file is not a \
 policy or other users can change it.
 
 Examples:
@@ -31,19 +32,19 @@ pub(super) struct Args {
 }
 
 #[derive(Serialize)]
-struct CheckReport {
+struct PolicyCheckReport {
     path: Utf8PathBuf,
     findings: Vec<Finding>,
 }
 
-impl Report for CheckReport {
+impl Report for PolicyCheckReport {
     const SCHEMA: &'static str = "trust-check/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         for Finding { code, severity, message, remedy } in &self.findings {
             let severity = match severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
+                FindingSeverity::Error => "error",
+                FindingSeverity::Warning => "warning",
             };
             writeln!(out, "{severity}[{code}]: {message}\n  help: {remedy}")?;
         }
@@ -54,12 +55,15 @@ impl Report for CheckReport {
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
         let policy = load_policy(&self.file)?;
-        let report = CheckReport {
+        let report = PolicyCheckReport {
             findings: findings(&policy, clock::now()?, self.warn_days),
             path: self.file,
         };
-        let errors =
-            report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let errors = report
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == FindingSeverity::Error)
+            .count();
         let warnings = report.findings.len() - errors;
         ctx.printer.report(&report)?;
         let (errors_in_words, warnings) = (count(errors, "error"), count(warnings, "warning"));

@@ -12,24 +12,26 @@ use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PUBLIC, create_new};
 use crate::model::text::Label;
-use crate::trust::policy::{Policy, SCHEMA};
+use crate::trust::policy::{Policy, PolicyTarget};
+use crate::trust::template::new_policy;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The policy does not trust any key until you add a key and a grant. It belongs to the operator:
+    after_long_help = "The policy does not trust any key until you add a key and a grant. It belongs to the operator:
 transfer it separately from the bundles.
 
 Examples:
   relay-bundle trust init --site plant-7 --max-age-days 180
   relay-bundle trust init --out /etc/relay-bundle/trust.toml \\
-      --cluster-uid \"$(kubectl get namespace kube-system -o jsonpath='{.metadata.uid}')\""
+      --cluster-uid \"$(kubectl get namespace kube-system \\
+      -o jsonpath='{.metadata.uid}')\""
 )]
 pub(super) struct Args {
     /// The file to write; it must not exist
     #[arg(long, value_name = "TOML", default_value = "trust.toml")]
     out: Utf8PathBuf,
-    /// The name of this place: bundles signed for other sites are refused
+    /// The name of this site: bundles signed for other sites are refused
     #[arg(long, value_name = "NAME")]
     site: Option<Label>,
     /// The uid of the cluster's namespace kube-system
@@ -55,7 +57,8 @@ impl Report for InitReport {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let text = self.text();
+        let target = PolicyTarget { site: self.site, cluster_uid: self.cluster_uid };
+        let text = new_policy(&target, self.max_age_days);
         Policy::parse(&text).map_err(|error| Failure::input(error.message))?;
         create_new(&self.out, text.as_bytes(), MODE_PUBLIC, Durability::Synced).map_err(
             |error| match error.kind() {
@@ -76,34 +79,5 @@ impl Args {
         ));
         ctx.printer.report(&InitReport { path: self.out })?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn text(&self) -> String {
-        let line = |name: &str, value: Option<String>, example: &str| match value {
-            Some(value) => format!("{name} = {value}\n"),
-            None => format!("# {name} = {example}\n"),
-        };
-        // Quotes any text for TOML. Parsing the policy then validates it.
-        let quoted = |text: &str| toml_edit::Value::from(text).to_string();
-        let site =
-            line("site", self.site.as_ref().map(|site| quoted(site.as_str())), "\"plant-7\"");
-        let uid = line("clusterUid", self.cluster_uid.as_deref().map(quoted), "\"…\"");
-        let age = line("maxAgeDays", self.max_age_days.map(|days| days.to_string()), "180");
-        format!(
-            "# The keys that are trusted for this place, and what they may sign. Check it with `relay-bundle trust check`.\n\
-             # Only its owner may have write permission for this file.\n\
-             schema = \"{SCHEMA}\"\n\
-             \n\
-             # The identity of this place. Omitted fields are not checked.\n\
-             [target]\n\
-             # Bundles signed for other sites are refused.\n\
-             {site}\
-             # kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'\n\
-             {uid}\
-             \n\
-             [policy]\n\
-             # The maximum age of a bundle in days.\n\
-             {age}"
-        )
     }
 }

@@ -2,7 +2,6 @@
 
 mod add;
 mod check;
-mod edit;
 mod init;
 mod show;
 
@@ -17,13 +16,18 @@ use crate::trust::key::KeyId;
 use crate::trust::policy::Policy;
 
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  relay-bundle trust init --site plant-7
+  relay-bundle trust add key trust.toml --key signing.pub.pem \\
+      --holder build-desk
+  relay-bundle trust check trust.toml")]
 pub struct Args {
     #[command(subcommand)]
-    act: Act,
+    act: TrustCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Act {
+enum TrustCommand {
     /// Write a policy without keys and grants
     Init(init::Args),
     /// Add a key, a grant, or revoked content
@@ -37,10 +41,10 @@ enum Act {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         match self.act {
-            Act::Init(args) => args.run(ctx),
-            Act::Add(args) => args.run(ctx),
-            Act::Check(args) => args.run(ctx),
-            Act::Show(args) => args.run(ctx),
+            TrustCommand::Init(args) => args.run(ctx),
+            TrustCommand::Add(args) => args.run(ctx),
+            TrustCommand::Check(args) => args.run(ctx),
+            TrustCommand::Show(args) => args.run(ctx),
         }
     }
 }

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::{ConfigInput, METADATA, Output, buffer_bytes, check, config};
+use super::super::{ConfigInput, METADATA, OutputPlugin, buffer_bytes, check, config};
 use super::{Settings, secret, settings};
 
-fn rendered(output: Output, settings: &Settings, timezone_offset_hours: i32) -> Value {
+fn rendered(output: OutputPlugin, settings: &Settings, timezone_offset_hours: i32) -> Value {
     config(&ConfigInput {
         timezone_offset_hours,
         output,
@@ -19,16 +19,16 @@ fn rendered(output: Output, settings: &Settings, timezone_offset_hours: i32) -> 
     })
 }
 
-fn output_of(output: Output, settings: &Settings) -> Value {
+fn output_of(output: OutputPlugin, settings: &Settings) -> Value {
     rendered(output, settings, 8)["pipeline"]["outputs"][0].clone()
 }
 
 #[test]
-fn times_are_read_at_the_offset_that_the_relay_writes_them_in() {
+fn timestamps_are_parsed_at_offset_of_relay() {
     for (hours, offset) in
         [(8, "+0800"), (-5, "-0500"), (1, "+0100"), (-12, "-1200"), (14, "+1400"), (0, "+0000")]
     {
-        let parser = rendered(Output::Stdout, &settings! {}, hours)["parsers"][0].clone();
+        let parser = rendered(OutputPlugin::Stdout, &settings! {}, hours)["parsers"][0].clone();
 
         assert_eq!(parser["time_offset"], json!(offset));
         assert_eq!(
@@ -39,8 +39,8 @@ fn times_are_read_at_the_offset_that_the_relay_writes_them_in() {
 }
 
 #[test]
-fn the_input_survives_restarts_and_rotation_and_passes_over_files_with_tokens() {
-    let input = rendered(Output::Stdout, &settings! {}, 8)["pipeline"]["inputs"][0].clone();
+fn input_survives_restart_and_rotation_and_skips_token_files() {
+    let input = rendered(OutputPlugin::Stdout, &settings! {}, 8)["pipeline"]["inputs"][0].clone();
 
     let wanted = json!({
         "name": "tail",
@@ -62,8 +62,8 @@ fn the_input_survives_restarts_and_rotation_and_passes_over_files_with_tokens() 
 }
 
 #[test]
-fn the_service_is_probed_keeps_its_backlog_on_disk_and_does_not_reload() {
-    let service = rendered(Output::Stdout, &settings! {}, 8)["service"].clone();
+fn service_has_probe_and_disk_backlog_but_no_hot_reload() {
+    let service = rendered(OutputPlugin::Stdout, &settings! {}, 8)["service"].clone();
 
     let wanted = json!({
         "flush": 1,
@@ -83,8 +83,8 @@ fn the_service_is_probed_keeps_its_backlog_on_disk_and_does_not_reload() {
 }
 
 #[test]
-fn every_record_says_which_pod_it_is_from() {
-    let filter = rendered(Output::Stdout, &settings! {}, 8)["pipeline"]["filters"][2].clone();
+fn every_record_names_its_pod() {
+    let filter = rendered(OutputPlugin::Stdout, &settings! {}, 8)["pipeline"]["filters"][2].clone();
 
     for variable in METADATA {
         let line = json!(format!("{} ${{{variable}}}", variable.to_lowercase()));
@@ -94,7 +94,7 @@ fn every_record_says_which_pod_it_is_from() {
 
 #[test]
 fn parser_tag_and_match_agree() {
-    let all = rendered(Output::Kafka, &settings! { "brokers" = "k:9092" }, 8);
+    let all = rendered(OutputPlugin::Kafka, &settings! { "brokers" = "k:9092" }, 8);
     let pipeline = &all["pipeline"];
 
     assert_eq!(pipeline["inputs"][0]["parser"], all["parsers"][0]["name"]);
@@ -105,18 +105,22 @@ fn parser_tag_and_match_agree() {
 }
 
 #[test]
-fn each_output_loses_nothing_where_the_profile_is_silent() {
+fn outputs_lose_nothing_by_default() {
     let limit = json!({"retry_limit": "no_limits", "storage.total_limit_size": "256M"});
     let labels = "job=claude-relay,namespace=${POD_NAMESPACE},pod=${POD_NAME}";
     let cases = [
-        (Output::Stdout, &limit, json!({"format": "json_lines"})),
-        (Output::Forward, &limit, json!({"require_ack_response": "on"})),
-        (Output::Es, &limit, json!({"suppress_type_name": "on", "generate_id": "on"})),
-        (Output::Loki, &limit, json!({"line_format": "json", "labels": labels})),
-        (Output::Http, &limit, json!({"format": "json"})),
-        (Output::Kafka, &limit, json!({"format": "json", "rdkafka.log.connection.close": "false"})),
+        (OutputPlugin::Stdout, &limit, json!({"format": "json_lines"})),
+        (OutputPlugin::Forward, &limit, json!({"require_ack_response": "on"})),
+        (OutputPlugin::Es, &limit, json!({"suppress_type_name": "on", "generate_id": "on"})),
+        (OutputPlugin::Loki, &limit, json!({"line_format": "json", "labels": labels})),
+        (OutputPlugin::Http, &limit, json!({"format": "json"})),
         (
-            Output::S3,
+            OutputPlugin::Kafka,
+            &limit,
+            json!({"format": "json", "rdkafka.log.connection.close": "false"}),
+        ),
+        (
+            OutputPlugin::S3,
             &json!({"retry_limit": 5, "store_dir_limit_size": "256M"}),
             json!({"store_dir": "/fluent-bit/state/s3"}),
         ),
@@ -132,9 +136,9 @@ fn each_output_loses_nothing_where_the_profile_is_silent() {
 }
 
 #[test]
-fn what_the_profile_says_is_kept() {
+fn profile_settings_override_defaults() {
     let config = settings! { "Retry_Limit" = 5, "Suppress_Type_Name" = "Off", "GENERATE_ID" = false, "Storage.Total_Limit_Size" = "1G" };
-    let output = output_of(Output::Es, &config);
+    let output = output_of(OutputPlugin::Es, &config);
 
     assert_eq!(output["retry_limit"], json!(5));
     assert_eq!(output["suppress_type_name"], json!("off"));
@@ -148,13 +152,13 @@ fn spellings_of_one_meaning_are_written_alike() {
     let other =
         settings! { "tls" = "Yes", "port" = "443", "format" = "json", "retry_limit" = "off" };
 
-    assert_eq!(output_of(Output::Http, &one), output_of(Output::Http, &other));
+    assert_eq!(output_of(OutputPlugin::Http, &one), output_of(OutputPlugin::Http, &other));
 }
 
 #[test]
-fn a_secret_is_named_and_never_written() {
+fn secret_is_referenced_and_never_written() {
     let config = settings! { "HTTP_Passwd" = secret("OUT_HTTP_PASSWD"), "Header" = ["X-A b".into(), secret("OUT_HEADER_1")] };
-    let output = output_of(Output::Http, &config);
+    let output = output_of(OutputPlugin::Http, &config);
 
     assert_eq!(output["http_passwd"], json!("${OUT_HTTP_PASSWD}"));
     assert_eq!(output["header"], json!(["X-A b", "${OUT_HEADER_1}"]));
@@ -163,20 +167,20 @@ fn a_secret_is_named_and_never_written() {
 #[test]
 fn texts_stay_texts_and_numbers_are_integers() {
     let config = settings! { "tenant_id" = 42, "port" = "3100", "buffer_size" = 512_000, "json_date_key" = false };
-    let loki = output_of(Output::Loki, &config);
+    let loki = output_of(OutputPlugin::Loki, &config);
 
     assert_eq!(
         (&loki["tenant_id"], &loki["port"], &loki["buffer_size"]),
         (&json!("42"), &json!(3100), &json!(512_000))
     );
-    let http = output_of(Output::Http, &settings! { "json_date_key" = false });
+    let http = output_of(OutputPlugin::Http, &settings! { "json_date_key" = false });
     assert_eq!(http["json_date_key"], json!("false"));
 }
 
 #[test]
 fn librdkafkas_properties_keep_its_spelling() {
     let config = settings! { "RDKAFKA.Client.Id" = "relay", "rdkafka.enable.idempotence" = true, "rdkafka.linger.ms" = 5 };
-    let output = output_of(Output::Kafka, &config);
+    let output = output_of(OutputPlugin::Kafka, &config);
 
     assert_eq!(output["rdkafka.client.id"], json!("relay"));
     assert_eq!(output["rdkafka.enable.idempotence"], json!("true"));
@@ -184,28 +188,28 @@ fn librdkafkas_properties_keep_its_spelling() {
 }
 
 #[test]
-fn an_object_named_gz_is_compressed_and_a_single_put_is_small_enough() {
+fn gz_object_is_compressed_and_single_put_fits_size_limit() {
     let config = settings! { "use_put_object" = "On", "s3_key_format" = "/a/$UUID.gz" };
-    let output = output_of(Output::S3, &config);
+    let output = output_of(OutputPlugin::S3, &config);
 
     assert_eq!(
         (&output["compression"], &output["total_file_size"]),
         (&json!("gzip"), &json!("50M"))
     );
-    let plain = output_of(Output::S3, &settings! { "s3_key_format" = "/a/$UUID" });
+    let plain = output_of(OutputPlugin::S3, &settings! { "s3_key_format" = "/a/$UUID" });
     assert_eq!((plain.get("compression"), plain.get("total_file_size")), (None, None));
 }
 
 #[test]
-fn a_documents_id_comes_from_one_place() {
-    let output = output_of(Output::Es, &settings! { "Id_Key" = "requestId" });
+fn document_id_has_single_source() {
+    let output = output_of(OutputPlugin::Es, &settings! { "Id_Key" = "requestId" });
 
     assert_eq!(output.get("generate_id"), None);
 }
 
 #[test]
 fn our_own_defaults_pass_our_own_check() {
-    for output in Output::ALL {
+    for output in OutputPlugin::ALL {
         let rendered = output_of(output, &settings! {});
         let ours = rendered
             .as_object()
@@ -228,14 +232,14 @@ fn our_own_defaults_pass_our_own_check() {
 }
 
 #[test]
-fn the_volume_follows_the_limit_of_the_buffer() {
-    assert_eq!(buffer_bytes(Output::Http, &settings! {}), 256_000_000);
+fn volume_size_follows_buffer_limit() {
+    assert_eq!(buffer_bytes(OutputPlugin::Http, &settings! {}), 256_000_000);
     assert_eq!(
-        buffer_bytes(Output::Http, &settings! { "Storage.Total_Limit_Size" = "2G" }),
+        buffer_bytes(OutputPlugin::Http, &settings! { "Storage.Total_Limit_Size" = "2G" }),
         2_000_000_000
     );
     assert_eq!(
-        buffer_bytes(Output::S3, &settings! { "Store_Dir_Limit_Size" = 500_000_000 }),
+        buffer_bytes(OutputPlugin::S3, &settings! { "Store_Dir_Limit_Size" = 500_000_000 }),
         500_000_000
     );
 }

@@ -6,41 +6,41 @@ mod random;
 
 use std::collections::BTreeMap;
 
-use super::OutputValue;
+use super::PropertyValue;
 
-pub(super) type Settings = BTreeMap<String, OutputValue>;
+pub(super) type Settings = BTreeMap<String, PropertyValue>;
 
-impl From<&str> for OutputValue {
+impl From<&str> for PropertyValue {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<i64> for OutputValue {
+impl From<i64> for PropertyValue {
     fn from(number: i64) -> Self {
         Self::Integer(number)
     }
 }
 
-impl From<bool> for OutputValue {
+impl From<bool> for PropertyValue {
     fn from(value: bool) -> Self {
         Self::Bool(value)
     }
 }
 
-impl<const N: usize> From<[Self; N]> for OutputValue {
+impl<const N: usize> From<[Self; N]> for PropertyValue {
     fn from(items: [Self; N]) -> Self {
         Self::List(items.to_vec())
     }
 }
 
-pub(super) fn secret(env: &str) -> OutputValue {
-    OutputValue::Secret(env.to_owned())
+pub(super) fn secret(env: &str) -> PropertyValue {
+    PropertyValue::Secret(env.to_owned())
 }
 
 macro_rules! settings {
     ($($key:literal = $value:expr),* $(,)?) => {
-        $crate::fluent_bit::tests::Settings::from([$(($key.to_owned(), $crate::fluent_bit::OutputValue::from($value))),*])
+        $crate::fluent_bit::tests::Settings::from([$(($key.to_owned(), $crate::fluent_bit::PropertyValue::from($value))),*])
     };
 }
 pub(super) use settings;

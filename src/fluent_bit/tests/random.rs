@@ -2,27 +2,27 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::super::{ConfigInput, Output, OutputValue, Severity, check, config};
+use super::super::{ConfigInput, OutputPlugin, ProblemSeverity, PropertyValue, check, config};
 use crate::canonical::Canonical;
 
-fn value() -> impl Strategy<Value = OutputValue> {
+fn value() -> impl Strategy<Value = PropertyValue> {
     let text = prop_oneof![
         ".{0,20}",
         "(on|off|false|json|gzip|no_limits|[0-9]{1,20}[kKmMgGsShHdD]?[bB]?|/[a-z]{1,5}|https?://[a-z@/]{1,9}|\\$\\{[A-Z_]{0,9}\\}?)",
         "[A-Za-z-]{1,9} [a-z]{1,9}",
     ];
     let single = prop_oneof![
-        any::<bool>().prop_map(OutputValue::Bool),
-        any::<i64>().prop_map(OutputValue::Integer),
-        (-2..70_000i64).prop_map(OutputValue::Integer),
-        text.prop_map(OutputValue::Text),
-        "[A-Z_]{1,9}".prop_map(OutputValue::Secret),
+        any::<bool>().prop_map(PropertyValue::Bool),
+        any::<i64>().prop_map(PropertyValue::Integer),
+        (-2..70_000i64).prop_map(PropertyValue::Integer),
+        text.prop_map(PropertyValue::Text),
+        "[A-Z_]{1,9}".prop_map(PropertyValue::Secret),
     ];
-    prop_oneof![4 => single.clone(), 1 => vec(single, 0..3).prop_map(OutputValue::List)]
+    prop_oneof![4 => single.clone(), 1 => vec(single, 0..3).prop_map(PropertyValue::List)]
 }
 
 /// Generates mostly real keys, and some in upper case, cut off or random.
-fn key(output: Output) -> impl Strategy<Value = String> {
+fn key(output: OutputPlugin) -> impl Strategy<Value = String> {
     let names: Vec<_> =
         output.properties().iter().chain(output.generic()).map(|property| property.name).collect();
     let real = proptest::sample::select(names);
@@ -49,14 +49,14 @@ fn is_clean(value: &Value) -> bool {
 
 proptest! {
     #[test]
-    fn no_settings_make_the_check_panic_and_what_it_accepts_is_canonical_and_clean(
-        (output, settings) in proptest::sample::select(Output::ALL.to_vec())
+    fn check_never_panics_and_valid_config_is_canonical_and_clean(
+        (output, settings) in proptest::sample::select(OutputPlugin::ALL.to_vec())
             .prop_flat_map(|output| (Just(output), btree_map(key(output), value(), 0..5)))
     ) {
         let problems = check(output, None, &settings);
         prop_assert!(problems.iter().all(|problem| !problem.message.chars().any(char::is_control)));
         // An error at a missing property concerns none of the settings that are present.
-        if problems.iter().any(|problem| problem.severity() == Severity::Error && settings.contains_key(&problem.key)) {
+        if problems.iter().any(|problem| problem.severity() == ProblemSeverity::Error && settings.contains_key(&problem.key)) {
             return Ok(());
         }
 

@@ -5,12 +5,11 @@ use serde_json::Value as Schema;
 
 use super::notes::Notes;
 use super::octal::note_octal;
-use super::value::{Map, Value, switch, whole};
+use super::value::{Map, YamlValue, switch, whole};
 use crate::profile::diagnostic::{DIAGNOSTICS_MAX, Diagnostics};
 use crate::profile::node::{Path, Segment};
-use crate::profile::overlay::DEFAULTS;
 use crate::profile::settings::Settings;
-use crate::profile::{decode, parse, schema, suggest};
+use crate::profile::{decode, defaults, parse, schema, suggest};
 
 /// The properties of Fluent Bit's outputs have their own types, and `output` has converted them
 /// already.
@@ -56,7 +55,12 @@ fn unknown(
     format!("unknown key; {}", suggest::key(path, key, &beside))
 }
 
-fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Option<Value> {
+fn fit_value(
+    value: YamlValue,
+    place: &Schema,
+    path: &Path,
+    notes: &mut Notes,
+) -> Option<YamlValue> {
     if path.to_string() == OUTPUT_CONFIG || schema::definition(place) == Some("Secret") {
         return Some(value);
     }
@@ -67,13 +71,13 @@ fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Op
         return fit_quantity(value, path, notes);
     }
     match (kind.and_then(Schema::as_str), value) {
-        (Some("object"), Value::Map(map)) => {
+        (Some("object"), YamlValue::Map(map)) => {
             let was_empty = map.0.is_empty();
             let fitted = fit_map(map, schema, path, notes);
             // Drop a map that has lost all its keys.
-            (was_empty || !fitted.0.is_empty()).then_some(Value::Map(fitted))
+            (was_empty || !fitted.0.is_empty()).then_some(YamlValue::Map(fitted))
         }
-        (Some("array"), Value::List(items)) => Some(fit_list(items, schema, path, notes)),
+        (Some("array"), YamlValue::List(items)) => Some(fit_list(items, schema, path, notes)),
         (Some("boolean"), value) => fit_switch(value, path, notes),
         (Some("integer"), value) => fit_integer(&value, schema, path, notes),
         (Some("string"), value) => fit_text(value, path, notes),
@@ -82,55 +86,60 @@ fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Op
             refuse(&value, wanted, path, notes)
         }
         // Several types: a number or a name.
-        (None, value @ (Value::Integer(_) | Value::Text(_))) => Some(value),
-        (None, Value::Float(number)) if whole(number).is_some() => {
-            whole(number).map(Value::Integer)
+        (None, value @ (YamlValue::Integer(_) | YamlValue::Text(_))) => Some(value),
+        (None, YamlValue::Float(number)) if whole(number).is_some() => {
+            whole(number).map(YamlValue::Integer)
         }
         (None, value) => refuse(&value, "a number or a string", path, notes),
     }
 }
 
-fn refuse(value: &Value, wanted: &str, path: &Path, notes: &mut Notes) -> Option<Value> {
+fn refuse(value: &YamlValue, wanted: &str, path: &Path, notes: &mut Notes) -> Option<YamlValue> {
     let why = format!("the key takes {wanted}, but the value is {}", value.type_name());
     notes.add(path.to_string(), "dropped", why);
     None
 }
 
-fn changed(value: &Value, wanted: &str, path: &Path, notes: &mut Notes) {
+fn changed(value: &YamlValue, wanted: &str, path: &Path, notes: &mut Notes) {
     let why = format!("the key takes {wanted}, but the value is {}", value.type_name());
     notes.add(path.to_string(), format!("changed to {wanted}"), why);
 }
 
-fn fit_list(items: Vec<Value>, schema: &Schema, path: &Path, notes: &mut Notes) -> Value {
-    let Some(of_items) = schema.get("items") else { return Value::List(items) };
+fn fit_list(items: Vec<YamlValue>, schema: &Schema, path: &Path, notes: &mut Notes) -> YamlValue {
+    let Some(of_items) = schema.get("items") else { return YamlValue::List(items) };
     let fitted = items
         .into_iter()
         .enumerate()
         .filter_map(|(index, item)| fit_value(item, of_items, &path.index(index), notes));
-    Value::List(fitted.collect())
+    YamlValue::List(fitted.collect())
 }
 
-fn fit_switch(value: Value, path: &Path, notes: &mut Notes) -> Option<Value> {
+fn fit_switch(value: YamlValue, path: &Path, notes: &mut Notes) -> Option<YamlValue> {
     let word = match &value {
-        Value::Bool(_) => return Some(value),
-        Value::Text(text) => switch(text),
+        YamlValue::Bool(_) => return Some(value),
+        YamlValue::Text(text) => switch(text),
         _ => None,
     };
     match word {
         Some(on) => {
             changed(&value, "a boolean", path, notes);
-            Some(Value::Bool(on))
+            Some(YamlValue::Bool(on))
         }
         None => refuse(&value, "a boolean", path, notes),
     }
 }
 
-fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -> Option<Value> {
+fn fit_integer(
+    value: &YamlValue,
+    schema: &Schema,
+    path: &Path,
+    notes: &mut Notes,
+) -> Option<YamlValue> {
     let integer = match value {
-        Value::Integer(integer) => Some(*integer),
-        Value::Float(number) => round(*number, path, notes),
-        Value::Text(text) if is_octal(text) && !is_config(path) => octal_in(text, path, notes),
-        Value::Text(text) => {
+        YamlValue::Integer(integer) => Some(*integer),
+        YamlValue::Float(number) => round(*number, path, notes),
+        YamlValue::Text(text) if is_octal(text) && !is_config(path) => octal_in(text, path, notes),
+        YamlValue::Text(text) => {
             number_in(text, path).inspect(|_| changed(value, "an integer", path, notes))
         }
         _ => None,
@@ -141,7 +150,7 @@ fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -
         notes.add(path.to_string(), "dropped", "the relay replaces 0 with its own default");
         return None;
     }
-    Some(Value::Integer(integer))
+    Some(YamlValue::Integer(integer))
 }
 
 /// Returns whether a text is a number that begins with 0.
@@ -183,32 +192,32 @@ fn number_in(text: &str, path: &Path) -> Option<i64> {
     text.parse().ok().or_else(float).or_else(leading)
 }
 
-fn fit_text(value: Value, path: &Path, notes: &mut Notes) -> Option<Value> {
-    if matches!(value, Value::Text(_)) {
+fn fit_text(value: YamlValue, path: &Path, notes: &mut Notes) -> Option<YamlValue> {
+    if matches!(value, YamlValue::Text(_)) {
         return Some(value);
     }
     match value.scalar_text() {
         Some(text) => {
             let why = match &value {
-                Value::Float(_) => {
+                YamlValue::Float(_) => {
                     "the key takes a string; YAML reads this as a number and drops trailing zeros: \
                      check it"
                 }
                 _ => "the key takes a string",
             };
             notes.add(path.to_string(), "changed to a string", why);
-            Some(Value::Text(text))
+            Some(YamlValue::Text(text))
         }
         None => refuse(&value, "a string", path, notes),
     }
 }
 
-fn fit_quantity(value: Value, path: &Path, notes: &mut Notes) -> Option<Value> {
+fn fit_quantity(value: YamlValue, path: &Path, notes: &mut Notes) -> Option<YamlValue> {
     match (&value, value.scalar_text()) {
-        (Value::Text(_), _) => Some(value),
-        (Value::Integer(_) | Value::Float(_), Some(text)) => {
+        (YamlValue::Text(_), _) => Some(value),
+        (YamlValue::Integer(_) | YamlValue::Float(_), Some(text)) => {
             notes.add(path.to_string(), "changed to a string", "quantities are written as strings");
-            Some(Value::Text(text))
+            Some(YamlValue::Text(text))
         }
         _ => refuse(&value, "a quantity", path, notes),
     }
@@ -220,10 +229,10 @@ fn drop_refused_empties(mut values: Map, notes: &mut Notes) -> Map {
         return values;
     }
     let mut found = Diagnostics::default();
-    let defaults = parse::parse(0, DEFAULTS, &mut found);
+    let defaults = defaults::tree();
     let mut tree = defaults.clone();
-    tree.merge(parse::parse(1, &super::write::draft(&values), &mut found));
-    decode::decode::<Settings>(&mut tree, &defaults, &mut found);
+    tree.merge(&parse::parse(1, &super::write::draft(&values), &mut found));
+    decode::decode::<Settings>(&mut tree, defaults, &mut found);
     for path in found.iter().filter_map(|finding| finding.path.as_ref()) {
         if remove_empty(&mut values, path) {
             notes.add(path.to_string(), "dropped", "it is empty: the default applies");
@@ -233,11 +242,11 @@ fn drop_refused_empties(mut values: Map, notes: &mut Notes) -> Map {
 }
 
 fn holds_empty(map: &Map) -> bool {
-    fn is_empty(value: &Value) -> bool {
+    fn is_empty(value: &YamlValue) -> bool {
         match value {
-            Value::Text(text) => text.is_empty(),
-            Value::List(items) => items.iter().any(is_empty),
-            Value::Map(map) => holds_empty(map),
+            YamlValue::Text(text) => text.is_empty(),
+            YamlValue::List(items) => items.iter().any(is_empty),
+            YamlValue::Map(map) => holds_empty(map),
             _ => false,
         }
     }
@@ -255,13 +264,13 @@ fn remove_empty(map: &mut Map, path: &Path) -> bool {
             return false;
         };
         let mut value = value;
-        while let Value::List(items) = value {
+        while let YamlValue::List(items) = value {
             let Some(Segment::Index(index)) = segments.next() else { return false };
             let Some(item) = items.get_mut(*index) else { return false };
             value = item;
         }
         match value {
-            Value::Map(next) => at = next,
+            YamlValue::Map(next) => at = next,
             _ => return false,
         }
     }

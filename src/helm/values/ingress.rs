@@ -1,7 +1,7 @@
 //! Ingress: names the class once, and converts hosts and their paths.
 
-use super::Import;
-use super::value::{Map, Value};
+use super::import::Import;
+use super::value::{Map, YamlValue};
 
 /// The annotation that named the class before the field existed.
 const CLASS: &str = "kubernetes.io/ingress.class";
@@ -20,7 +20,7 @@ fn class(import: &mut Import<'_>) {
     let class = value.scalar_text().unwrap_or_default();
     match import.values.text("ingress.className") {
         None => {
-            import.values.set("ingress.className", Value::Text(class));
+            import.values.set("ingress.className", YamlValue::Text(class));
             import.note(key, "is now `ingress.className`", "the class is set once, by the field");
         }
         Some(field) if field == class => {
@@ -37,27 +37,29 @@ fn class(import: &mut Import<'_>) {
 }
 
 fn hosts(import: &mut Import<'_>) {
-    let Some(Value::List(hosts)) = import.values.get_mut("ingress.hosts") else { return };
+    let Some(YamlValue::List(hosts)) = import.values.get_mut("ingress.hosts") else { return };
     let mut found = Vec::new();
     for (index, host) in hosts.iter_mut().enumerate() {
         match host {
-            Value::Map(map) if map.get("host").is_none() => {
+            YamlValue::Map(map) if map.get("host").is_none() => {
                 // An empty host matches every host, in an Ingress and in a profile.
-                map.0.insert(0, ("host".into(), Value::Text(String::new())));
+                map.0.insert(0, ("host".into(), YamlValue::Text(String::new())));
                 found.push((
                     format!("ingress.hosts[{index}].host"),
                     "added",
                     "an entry without a host applies to every host",
                 ));
             }
-            Value::Map(map) if map.get("paths").is_none_or(Value::is_empty) => found.push((
-                format!("ingress.hosts[{index}].paths"),
-                "not set",
-                "the chart left a host without paths unreachable; here it gets `/`",
-            )),
-            Value::Text(name) => {
-                let name = Value::Text(std::mem::take(name));
-                *host = Value::Map(Map::of([("host", name)]));
+            YamlValue::Map(map) if map.get("paths").is_none_or(YamlValue::is_empty) => {
+                found.push((
+                    format!("ingress.hosts[{index}].paths"),
+                    "not set",
+                    "the chart left a host without paths unreachable; here it gets `/`",
+                ));
+            }
+            YamlValue::Text(name) => {
+                let name = YamlValue::Text(std::mem::take(name));
+                *host = YamlValue::Map(Map::of([("host", name)]));
                 found.push((
                     format!("ingress.hosts[{index}]"),
                     "changed to a table",
@@ -73,11 +75,11 @@ fn hosts(import: &mut Import<'_>) {
 }
 
 fn certificates(import: &mut Import<'_>) {
-    let Some(Value::List(entries)) = import.values.get_mut("ingress.tls") else { return };
+    let Some(YamlValue::List(entries)) = import.values.get_mut("ingress.tls") else { return };
     let mut found = Vec::new();
     for (index, entry) in entries.iter_mut().enumerate() {
-        let Value::Map(map) = entry else { continue };
-        if map.get("secretName").is_some_and(Value::is_empty) {
+        let YamlValue::Map(map) = entry else { continue };
+        if map.get("secretName").is_some_and(YamlValue::is_empty) {
             map.remove("secretName");
             found.push(format!("ingress.tls[{index}].secretName"));
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::value::{Map, Value};
-use crate::profile::known_words;
-use crate::profile::node::{Path, Visibility};
+use super::value::{Map, YamlValue};
+use crate::profile::key_names;
+use crate::profile::masking::Visibility;
+use crate::profile::node::Path;
 use crate::profile::secrets::refers_to_secret;
 
 /// The name in notes that concern no single key.
@@ -76,7 +77,7 @@ fn shown(key: &str, visibility: Visibility) -> &str {
         let word = part.split('[').next().unwrap_or_default().trim_matches('"');
         let is_name = visibility == Visibility::Lines
             && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/'));
-        let is_known = known_words::is_key_name(word);
+        let is_known = key_names::is_key_name(word);
         if (!is_name || is_reference) && !is_known {
             return key.get(..end).filter(|known| !known.is_empty()).unwrap_or(VALUES);
         }
@@ -104,12 +105,12 @@ fn number_keys(map: &Map, path: &Path, positions: &mut BTreeMap<String, usize>) 
     }
 }
 
-fn number(value: &Value, path: &Path, positions: &mut BTreeMap<String, usize>) {
+fn number(value: &YamlValue, path: &Path, positions: &mut BTreeMap<String, usize>) {
     let next = positions.len();
     positions.entry(path.to_string()).or_insert(next);
     match value {
-        Value::Map(map) => number_keys(map, path, positions),
-        Value::List(items) => {
+        YamlValue::Map(map) => number_keys(map, path, positions),
+        YamlValue::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 number(item, &path.index(index), positions);
             }

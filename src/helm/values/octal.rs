@@ -1,7 +1,7 @@
 //! Notes about numbers that Helm reads as octal, and modes that it reads as decimal.
 
 use super::notes::Notes;
-use super::value::{Map, Value};
+use super::value::{Map, YamlValue};
 use crate::model::credential::resembles_secret;
 use crate::profile::mode_text::{is_mode_key, meant};
 use crate::profile::node::{Path, Segment};
@@ -15,16 +15,16 @@ fn note_map(values: &Map, path: &Path, octals: &[Path], notes: &mut Notes) {
     values.0.iter().for_each(|(key, value)| note_value(value, &path.key(key), octals, notes));
 }
 
-fn note_value(value: &Value, path: &Path, octals: &[Path], notes: &mut Notes) {
+fn note_value(value: &YamlValue, path: &Path, octals: &[Path], notes: &mut Notes) {
     match value {
-        Value::Map(map) => note_map(map, path, octals, notes),
-        Value::List(items) => {
+        YamlValue::Map(map) => note_map(map, path, octals, notes),
+        YamlValue::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 note_value(item, &path.index(index), octals, notes);
             }
         }
-        Value::Integer(number) if octals.contains(path) => note_octal(*number, path, notes),
-        Value::Integer(number) if is_mode(path) => note_decimal(*number, path, notes),
+        YamlValue::Integer(number) if octals.contains(path) => note_octal(*number, path, notes),
+        YamlValue::Integer(number) if is_mode(path) => note_decimal(*number, path, notes),
         _ => {}
     }
 }

@@ -1,11 +1,12 @@
 //! Fluent Bit: selects an image that may run and options that the plugin has, and replaces
 //! credentials by references.
 
-use super::value::{Map, Value, whole};
-use super::{Import, secrets};
-use crate::fluent_bit::{Output, is_credential, parse_tag};
+use super::import::Import;
+use super::secrets;
+use super::value::{Map, YamlValue, whole};
+use crate::fluent_bit::{OutputPlugin, is_credential, parse_tag};
+use crate::model::credential::sounds_secret;
 use crate::profile::node::Path;
-use crate::profile::secrets::sounds_secret;
 
 const IMAGE_TAG: &str = "storage.logs.fluentbit.image.tag";
 const KIND: &str = "storage.logs.fluentbit.output.type";
@@ -39,18 +40,18 @@ pub(super) fn kind(values: &Map) -> String {
 
 pub(super) fn apply(import: &mut Import<'_>) {
     image(import);
-    let output = Output::parse(&kind(&import.values)).ok();
+    let output = OutputPlugin::parse(&kind(&import.values)).ok();
     if let (Some(output), Some(written)) = (output, import.values.text(KIND))
         && written != output.name()
     {
-        import.values.set(KIND, Value::Text(output.name().into()));
+        import.values.set(KIND, YamlValue::Text(output.name().into()));
         import.note(KIND, format!("changed to `{}`", output.name()), "that is the plugin's name");
     }
     match import.values.take(CONFIG) {
         None => {}
-        Some(Value::Map(config)) => {
+        Some(YamlValue::Map(config)) => {
             let config = properties(import, output, config);
-            import.values.set(CONFIG, Value::Map(config));
+            import.values.set(CONFIG, YamlValue::Map(config));
         }
         Some(other) => {
             let why = format!("the key takes a map, but the value is {}", other.type_name());
@@ -61,7 +62,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
 }
 
 fn image(import: &mut Import<'_>) {
-    let Some(tag) = import.values.get(IMAGE_TAG).and_then(Value::scalar_text) else { return };
+    let Some(tag) = import.values.get(IMAGE_TAG).and_then(YamlValue::scalar_text) else { return };
     let Err(too_old) = parse_tag(&tag) else { return };
     import.values.remove(IMAGE_TAG);
     import.values.remove("storage.logs.fluentbit.image.digest");
@@ -72,7 +73,7 @@ fn image(import: &mut Import<'_>) {
     import.note(IMAGE_TAG, "dropped", format!("{too_old}; replaced by the default{mirror}"));
 }
 
-fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> Map {
+fn properties(import: &mut Import<'_>, output: Option<OutputPlugin>, config: Map) -> Map {
     let mut kept = Map::default();
     for (key, value) in config.0 {
         let path = Path::of(CONFIG).key(key.as_str()).to_string();
@@ -91,7 +92,7 @@ fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> M
 /// Returns the name of a property; `None` if the bundle sets it, or the plugin lacks it.
 fn own_name(
     import: &mut Import<'_>,
-    output: Option<Output>,
+    output: Option<OutputPlugin>,
     path: &str,
     key: String,
 ) -> Option<String> {
@@ -104,7 +105,7 @@ fn own_name(
         );
         return None;
     }
-    if output != Some(Output::Loki) || Output::Loki.property(&lower).is_some() {
+    if output != Some(OutputPlugin::Loki) || OutputPlugin::Loki.property(&lower).is_some() {
         return Some(key);
     }
     let other = "it is an option of Grafana's plugin for Loki, not of the plugin in the image, \
@@ -121,18 +122,18 @@ fn own_name(
 }
 
 /// Returns a value in a form that a property takes.
-fn scalar_or_list(import: &mut Import<'_>, path: &str, value: Value) -> Option<Value> {
+fn scalar_or_list(import: &mut Import<'_>, path: &str, value: YamlValue) -> Option<YamlValue> {
     match value {
-        Value::Float(number) => Some(from_float(import, path, number)),
-        Value::List(items) => {
-            let texts: Vec<Value> =
-                items.iter().filter_map(Value::scalar_text).map(Value::Text).collect();
+        YamlValue::Float(number) => Some(from_float(import, path, number)),
+        YamlValue::List(items) => {
+            let texts: Vec<YamlValue> =
+                items.iter().filter_map(YamlValue::scalar_text).map(YamlValue::Text).collect();
             if texts.len() < items.len() {
                 import.note(path, "changed", "only scalars stay in the list");
             }
-            Some(Value::List(texts))
+            Some(YamlValue::List(texts))
         }
-        Value::Map(_) | Value::Null => {
+        YamlValue::Map(_) | YamlValue::Null => {
             import.note(path, "dropped", "a property is a scalar or a list of them");
             None
         }
@@ -140,37 +141,37 @@ fn scalar_or_list(import: &mut Import<'_>, path: &str, value: Value) -> Option<V
     }
 }
 
-fn from_float(import: &mut Import<'_>, path: &str, number: f64) -> Value {
+fn from_float(import: &mut Import<'_>, path: &str, number: f64) -> YamlValue {
     if let Some(integer) = whole(number) {
         import.note(path, "written as an integer", "Helm shows large integers as floats");
-        return Value::Integer(integer);
+        return YamlValue::Integer(integer);
     }
     import.note(path, "changed to a string", "properties have no fractions");
-    Value::Text(number.to_string())
+    YamlValue::Text(number.to_string())
 }
 
 /// Replaces credentials by references.
 fn conceal(
     import: &mut Import<'_>,
-    output: Option<Output>,
+    output: Option<OutputPlugin>,
     path: &str,
     key: &str,
-    value: Value,
-) -> Value {
-    let Value::List(items) = value else {
+    value: YamlValue,
+) -> YamlValue {
+    let YamlValue::List(items) = value else {
         return if holds_credential(output, key, &value) {
             refer(import, path, key, None, &value)
         } else {
             value
         };
     };
-    let conceal_one = |(index, item): (usize, Value)| {
+    let conceal_one = |(index, item): (usize, YamlValue)| {
         if !holds_credential(output, key, &item) {
             return item;
         }
         refer(import, &format!("{path}[{index}]"), key, Some(index), &item)
     };
-    Value::List(items.into_iter().enumerate().map(conceal_one).collect())
+    YamlValue::List(items.into_iter().enumerate().map(conceal_one).collect())
 }
 
 fn refer(
@@ -178,11 +179,11 @@ fn refer(
     path: &str,
     key: &str,
     index: Option<usize>,
-    value: &Value,
-) -> Value {
+    value: &YamlValue,
+) -> YamlValue {
     if import.options.keep_literals {
         import.note(path, "kept", secrets::KEPT);
-        return Value::Text(value.scalar_text().unwrap_or_default());
+        return YamlValue::Text(value.scalar_text().unwrap_or_default());
     }
     let secret = format!("{}-fluent-bit", import.chart.full);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
@@ -201,15 +202,15 @@ fn refer(
 
 /// Returns whether a property holds a credential. If the plugin does not know the property, its
 /// name decides.
-fn holds_credential(output: Option<Output>, key: &str, value: &Value) -> bool {
+fn holds_credential(output: Option<OutputPlugin>, key: &str, value: &YamlValue) -> bool {
     let Some(text) = value.scalar_text().filter(|text| !text.is_empty()) else { return false };
     match output {
         Some(output) if is_known(output, key) => is_credential(output, key, &text),
-        _ => matches!(value, Value::Text(_)) && sounds_secret(key),
+        _ => matches!(value, YamlValue::Text(_)) && sounds_secret(key),
     }
 }
 
-fn is_known(output: Output, key: &str) -> bool {
+fn is_known(output: OutputPlugin, key: &str) -> bool {
     let is_rdkafka = key.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case("rdkafka."));
-    output.property(key).is_some() || output == Output::Kafka && is_rdkafka
+    output.property(key).is_some() || output == OutputPlugin::Kafka && is_rdkafka
 }

@@ -1,10 +1,11 @@
 //! Converts `config`, and the environment variables without a key in the chart.
 
-use super::value::{Map, Value};
-use super::{Import, secrets};
+use super::import::Import;
+use super::secrets;
+use super::value::{Map, YamlValue};
 use crate::profile::removed::PROXY_WHY;
 use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT, is_proxy};
-use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
+use crate::profile::variables::{SECRET_VARIABLES, keys_of};
 
 pub(super) fn config(import: &mut Import<'_>) {
     import.drop_key(
@@ -15,7 +16,7 @@ pub(super) fn config(import: &mut Import<'_>) {
     let zero = import
         .values
         .get(offset)
-        .and_then(Value::scalar_text)
+        .and_then(YamlValue::scalar_text)
         .is_some_and(|text| text.trim() == "0");
     if zero {
         import.drop_key(
@@ -24,16 +25,16 @@ pub(super) fn config(import: &mut Import<'_>) {
         );
     }
     let prefix = "config.apiKeyPrefix";
-    if import.values.get(prefix).is_some_and(Value::is_empty) {
+    if import.values.get(prefix).is_some_and(YamlValue::is_empty) {
         import.drop_key(prefix, "the relay turns an empty prefix into `cr_`, which is the default");
     }
 }
 
 /// Tidies `extraEnv`: moves variables to the keys of a profile, and removes duplicates.
 pub(super) fn environment(import: &mut Import<'_>) {
-    let Some(Value::List(variables)) = import.values.get_mut("extraEnv") else { return };
+    let Some(YamlValue::List(variables)) = import.values.get_mut("extraEnv") else { return };
     let variables = std::mem::take(variables);
-    let mut kept: Vec<Value> = Vec::new();
+    let mut kept: Vec<YamlValue> = Vec::new();
     for (index, variable) in variables.into_iter().enumerate() {
         let path = format!("extraEnv[{index}]");
         let Some(name) = name_of(&variable).map(str::to_owned) else {
@@ -56,16 +57,21 @@ pub(super) fn environment(import: &mut Import<'_>) {
     if kept.is_empty() {
         import.values.remove("extraEnv");
     } else {
-        import.values.set("extraEnv", Value::List(kept));
+        import.values.set("extraEnv", YamlValue::List(kept));
     }
 }
 
-fn name_of(variable: &Value) -> Option<&str> {
+fn name_of(variable: &YamlValue) -> Option<&str> {
     variable.as_map()?.text("name")
 }
 
 /// Moves a variable to the equivalent key; returns the variable if no key matches.
-fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Option<Value> {
+fn into_key(
+    import: &mut Import<'_>,
+    path: &str,
+    name: &str,
+    variable: YamlValue,
+) -> Option<YamlValue> {
     if name == "RATE_LIMIT_CLEANUP_INTERVAL" {
         import.note(path, "dropped", "the relay does not read this variable");
         return None;
@@ -89,15 +95,14 @@ fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) ->
     let external = !import.values.is_on("redis.enabled", true);
     let fits =
         |key: &str| !key.starts_with("redis.") && (external || !key.starts_with("externalRedis."));
-    let plain =
-        VARIABLES.iter().find(|(key, known)| *known == name && fits(key)).map(|(key, _)| *key);
-    let secret = SECRET_VARIABLES.iter().find(|(key, known, _)| *known == name && fits(key));
-    let key = plain.or(secret.map(|(key, ..)| *key));
+    let key = keys_of(name).into_iter().find(|key| fits(key));
+    let takes_secret =
+        key.is_some_and(|key| SECRET_VARIABLES.iter().any(|(known, _)| *known == key));
     let map = variable.as_map()?;
     let value = match (map.get("value"), map.get("valueFrom.secretKeyRef")) {
         (Some(value), _) if name == "NODE_OPTIONS" => heap(value),
         (Some(value), _) => Some(value.clone()),
-        (None, Some(Value::Map(reference))) if secret.is_some() => reference
+        (None, Some(YamlValue::Map(reference))) if takes_secret => reference
             .text("name")
             .zip(reference.text("key"))
             .map(|(name, key)| secrets::existing(name, key)),
@@ -110,19 +115,19 @@ fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) ->
 }
 
 /// Returns the heap of Node.js in MiB, if it is the only option.
-fn heap(options: &Value) -> Option<Value> {
-    options.as_text()?.strip_prefix("--max-old-space-size=")?.parse().ok().map(Value::Integer)
+fn heap(options: &YamlValue) -> Option<YamlValue> {
+    options.as_text()?.strip_prefix("--max-old-space-size=")?.parse().ok().map(YamlValue::Integer)
 }
 
 /// Replaces a credential in clear text by a reference to a Secret that the operator creates.
-fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Value {
-    let Value::Map(mut map) = variable else { return variable };
-    if !is_credential(name) || map.get("value").is_none_or(Value::is_empty) {
-        return Value::Map(map);
+fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: YamlValue) -> YamlValue {
+    let YamlValue::Map(mut map) = variable else { return variable };
+    if !is_credential(name) || map.get("value").is_none_or(YamlValue::is_empty) {
+        return YamlValue::Map(map);
     }
     if import.options.keep_literals {
         import.note(path, "kept", secrets::KEPT);
-        return Value::Map(map);
+        return YamlValue::Map(map);
     }
     let secret = format!("{}-env", import.chart.full);
     let key: String = name
@@ -131,14 +136,14 @@ fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Val
         .collect();
     map.remove("value");
     let reference =
-        Map::of([("name", Value::Text(secret.clone())), ("key", Value::Text(key.clone()))]);
-    map.set("valueFrom.secretKeyRef", Value::Map(reference));
+        Map::of([("name", YamlValue::Text(secret.clone())), ("key", YamlValue::Text(key.clone()))]);
+    map.set("valueFrom.secretKeyRef", YamlValue::Map(reference));
     import.note(
         path,
         "is now a reference",
         format!("a profile holds no secret: create the Secret `{secret}` with the key `{key}` before the first apply"),
     );
-    Value::Map(map)
+    YamlValue::Map(map)
 }
 
 fn is_credential(name: &str) -> bool {

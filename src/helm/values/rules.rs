@@ -1,10 +1,11 @@
 //! Rules for the chart's keys whose meaning a profile expresses differently.
 
+use super::import::Import;
 use super::notes::VALUES;
-use super::value::{Map, Value};
-use super::{Import, ingress, output, relay, secrets};
+use super::value::{Map, YamlValue};
+use super::{ingress, output, relay, secrets};
 use crate::model::credential::resembles_secret;
-use crate::profile::known_words;
+use crate::profile::key_names;
 use crate::profile::node::{Path, Segment};
 use crate::profile::resolve::names_registry;
 use crate::profile::secrets::is_secret_path;
@@ -36,9 +37,9 @@ fn drop_nulls(map: &mut Map, path: &Path, import: &mut Import<'_>) {
     map.0.retain_mut(|(key, value)| keep(value, &path.key(key.as_str()), import));
 }
 
-fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
+fn keep(value: &mut YamlValue, path: &Path, import: &mut Import<'_>) -> bool {
     match value {
-        Value::Null => {
+        YamlValue::Null => {
             let (key, what) = name_of_null(path);
             import.note(
                 key,
@@ -50,9 +51,9 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
         }
         // In a secret, `{abc}` is a password without its quotes: a map whose key must not be
         // repeated.
-        Value::Map(_) if may_hold_secret(path) => {}
-        Value::Map(map) => drop_nulls(map, path, import),
-        Value::List(items) => {
+        YamlValue::Map(_) if may_hold_secret(path) => {}
+        YamlValue::Map(map) => drop_nulls(map, path, import),
+        YamlValue::List(items) => {
             let mut index = 0;
             items.retain_mut(|item| {
                 index += 1;
@@ -68,7 +69,7 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
 /// value, as in `{abc}`, so its parent is named instead.
 fn name_of_null(path: &Path) -> (String, &'static str) {
     match path.split_last() {
-        Some((parent, Segment::Key(key))) if !known_words::is_key_name(key) => {
+        Some((parent, Segment::Key(key))) if !key_names::is_key_name(key) => {
             let place = if parent.0.is_empty() { VALUES.to_owned() } else { parent.to_string() };
             (place, "a key without a value dropped")
         }
@@ -80,7 +81,7 @@ fn may_hold_secret(path: &Path) -> bool {
     let last = path.0.last().and_then(Segment::as_key);
     is_secret_path(path)
         || last.is_some_and(|key| {
-            key == "value" || resembles_secret(key) && !known_words::is_key_name(key)
+            key == "value" || resembles_secret(key) && !key_names::is_key_name(key)
         })
 }
 
@@ -107,7 +108,7 @@ fn globals(import: &mut Import<'_>) {
         "redis.persistence.storageClass",
         "the chart used it for Redis only",
     );
-    let Some(Value::Map(rest)) = import.values.remove("global") else { return };
+    let Some(YamlValue::Map(rest)) = import.values.remove("global") else { return };
     for (key, _) in rest.0 {
         let path = Path::default().key("global").key(key);
         import.note(path.to_string(), "dropped", "a profile has no subcharts");
@@ -130,11 +131,11 @@ fn images(import: &mut Import<'_>) {
             continue;
         };
         let (name, digest) = (name.to_owned(), digest.to_owned());
-        import.values.set(&tag, Value::Text(name));
-        import.values.set(&format!("{image}.digest"), Value::Text(digest));
+        import.values.set(&tag, YamlValue::Text(name));
+        import.values.set(&format!("{image}.digest"), YamlValue::Text(digest));
         import.note(tag, "split", format!("the digest has a key of its own, `{image}.digest`"));
     }
-    if import.values.get("image.tag").is_none_or(Value::is_empty) {
+    if import.values.get("image.tag").is_none_or(YamlValue::is_empty) {
         import.note(
             "image.tag",
             "not set",
@@ -161,7 +162,7 @@ fn name_registry(import: &mut Import<'_>, image: &str) {
         format!("is now `{full}`"),
         "nodes with CRI-O refuse an image without a registry",
     );
-    import.values.set(&key, Value::Text(full));
+    import.values.set(&key, YamlValue::Text(full));
 }
 
 /// Notes the limits of a profile that the chart did not set, or set lower: two large requests could
@@ -193,9 +194,9 @@ fn redis(import: &mut Import<'_>) {
     }
     let persistent = import.values.is_on("redis.persistence.enabled", true);
     let claim = "redis.persistence.existingClaim";
-    if persistent && import.values.get(claim).is_none_or(Value::is_empty) {
+    if persistent && import.values.get(claim).is_none_or(YamlValue::is_empty) {
         let name = format!("data-{}-0", import.chart.redis);
-        import.values.set(claim, Value::Text(name.clone()));
+        import.values.set(claim, YamlValue::Text(name.clone()));
         import.note(
             claim,
             "added",
@@ -210,17 +211,17 @@ fn redis(import: &mut Import<'_>) {
 /// Converts a map to a switch. Other charts have a map here, and users write it for this one, too.
 fn external_redis(import: &mut Import<'_>) {
     let tls = "externalRedis.tls";
-    let Some(map) = import.values.get(tls).and_then(Value::as_map) else { return };
+    let Some(map) = import.values.get(tls).and_then(YamlValue::as_map) else { return };
     let is_on = map.is_on("enabled", false);
     let others: Vec<String> =
         map.0.iter().map(|(key, _)| key.clone()).filter(|key| key != "enabled").collect();
-    import.values.set(tls, Value::Bool(is_on));
+    import.values.set(tls, YamlValue::Bool(is_on));
     import.note(
         tls,
         format!("changed to `{is_on}`"),
         "the key is a boolean, but the value is a map",
     );
-    for key in others.iter().filter(|key| known_words::is_key_name(key)) {
+    for key in others.iter().filter(|key| key_names::is_key_name(key)) {
         let path = Path::of(tls).key(key.as_str());
         import.note(path.to_string(), "dropped", "`externalRedis.tls` is a boolean");
     }
@@ -255,7 +256,7 @@ const CHART_MAX_REPLICAS: i64 = 100;
 fn autoscaling(import: &mut Import<'_>) {
     let max = "autoscaling.maxReplicas";
     if import.values.is_on("autoscaling.enabled", false) && import.values.get(max).is_none() {
-        import.values.set(max, Value::Integer(CHART_MAX_REPLICAS));
+        import.values.set(max, YamlValue::Integer(CHART_MAX_REPLICAS));
         import.note(
             max,
             "added",
@@ -275,7 +276,7 @@ fn storage(import: &mut Import<'_>) {
     }
     let mode = "storage.logs.mode";
     if import.values.text(mode) == Some("forward") && output::kind(&import.values) != "forward" {
-        import.values.set(mode, Value::Text("fluentbit".into()));
+        import.values.set(mode, YamlValue::Text("fluentbit".into()));
         import.note(
             mode,
             "changed to `fluentbit`",

@@ -1,7 +1,7 @@
 //! Literal secrets: they stay in the chart's Secret, and the profile refers to it.
 
-use super::Import;
-use super::value::{Map, Value};
+use super::import::Import;
+use super::value::{Map, YamlValue};
 use crate::model::text::{DataKey, ObjectName};
 
 /// The condition under which a literal secret may stay.
@@ -16,14 +16,15 @@ pub(super) fn apply(import: &mut Import<'_>) {
 }
 
 /// Returns the form that refers to a key of an existing Secret.
-pub(super) fn existing(name: &str, key: &str) -> Value {
-    let reference = Map::of([("name", Value::Text(name.into())), ("key", Value::Text(key.into()))]);
-    Value::Map(Map::of([("existing", Value::Map(reference))]))
+pub(super) fn existing(name: &str, key: &str) -> YamlValue {
+    let reference =
+        Map::of([("name", YamlValue::Text(name.into())), ("key", YamlValue::Text(key.into()))]);
+    YamlValue::Map(Map::of([("existing", YamlValue::Map(reference))]))
 }
 
 /// Returns whether `path` already has a reference, from a variable of `extraEnv`.
 fn has_reference(import: &mut Import<'_>, path: &str) -> bool {
-    let reference = import.values.get(path).and_then(Value::as_map).and_then(|form| {
+    let reference = import.values.get(path).and_then(YamlValue::as_map).and_then(|form| {
         let name = form.text("existing.name").filter(|name| name.parse::<ObjectName>().is_ok())?;
         let key = form.text("existing.key").filter(|key| key.parse::<DataKey>().is_ok())?;
         Some(existing(name, key))
@@ -56,8 +57,8 @@ fn has_literal(import: &mut Import<'_>, path: &str) -> bool {
 /// Replaces a literal by a reference to the chart's Secret, or keeps it as a string.
 fn refer(import: &mut Import<'_>, path: &str, key: &str) {
     if import.options.keep_literals {
-        let text = import.values.get(path).and_then(Value::scalar_text).unwrap_or_default();
-        import.values.set(path, Value::Text(text));
+        let text = import.values.get(path).and_then(YamlValue::scalar_text).unwrap_or_default();
+        import.values.set(path, YamlValue::Text(text));
         import.note(path, "kept", KEPT);
         return;
     }
@@ -105,7 +106,7 @@ fn own_keys(import: &mut Import<'_>) {
 
 fn admin(import: &mut Import<'_>) {
     let (name, password) = ("config.adminUsername", "config.adminPassword");
-    if import.values.get(name).is_some_and(Value::is_empty) {
+    if import.values.get(name).is_some_and(YamlValue::is_empty) {
         import.drop_key(name, "it is empty: the administrator is named `admin`");
     }
     let is_given = has_reference(import, password);
@@ -149,9 +150,9 @@ fn internal_redis(import: &mut Import<'_>) {
         }
         return;
     }
-    let named = named.as_ref().and_then(Value::as_text).filter(|name| !name.is_empty());
+    let named = named.as_ref().and_then(YamlValue::as_text).filter(|name| !name.is_empty());
     if let Some(name) = named {
-        let key = key.as_ref().and_then(Value::as_text).filter(|key| !key.is_empty());
+        let key = key.as_ref().and_then(YamlValue::as_text).filter(|key| !key.is_empty());
         import.values.set(path, existing(name, key.unwrap_or("redis-password")));
         import.note(
             "redis.auth.existingSecret",
@@ -174,7 +175,7 @@ fn external_redis(import: &mut Import<'_>) {
     let path = "externalRedis.password";
     if import.values.is_on("redis.enabled", true) {
         let is_given = import.values.get(path).is_some();
-        let empty = import.values.get(path).is_some_and(Value::is_empty);
+        let empty = import.values.get(path).is_some_and(YamlValue::is_empty);
         import.values.remove(path);
         if is_given && !empty {
             import.note(path, "dropped", "nothing uses it: `redis.enabled` is true");

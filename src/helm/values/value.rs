@@ -2,7 +2,7 @@
 
 /// A YAML value. It has no `Debug`, because it may hold a secret.
 #[derive(Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum YamlValue {
     Null,
     Bool(bool),
     Integer(i64),
@@ -12,7 +12,7 @@ pub(super) enum Value {
     Map(Map),
 }
 
-impl Value {
+impl YamlValue {
     /// Returns YAML's name of this type, with an article.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
@@ -74,16 +74,16 @@ pub(super) fn whole(number: f64) -> Option<i64> {
 
 /// Keys and values in the order of the file.
 #[derive(Clone, Default, PartialEq)]
-pub(super) struct Map(pub(super) Vec<(String, Value)>);
+pub(super) struct Map(pub(super) Vec<(String, YamlValue)>);
 
 impl Map {
     /// Returns a map of these entries.
-    pub(super) fn of<const N: usize>(entries: [(&str, Value); N]) -> Self {
+    pub(super) fn of<const N: usize>(entries: [(&str, YamlValue); N]) -> Self {
         Self(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
     /// Returns the value at `path`, whose keys are separated by dots.
-    pub(super) fn get(&self, path: &str) -> Option<&Value> {
+    pub(super) fn get(&self, path: &str) -> Option<&YamlValue> {
         let (first, rest) = split(path);
         let value = self.0.iter().find(|(key, _)| key == first).map(|(_, value)| value)?;
         match rest {
@@ -92,11 +92,11 @@ impl Map {
         }
     }
 
-    pub(super) fn get_mut(&mut self, path: &str) -> Option<&mut Value> {
+    pub(super) fn get_mut(&mut self, path: &str) -> Option<&mut YamlValue> {
         let (first, rest) = split(path);
         let value = self.0.iter_mut().find(|(key, _)| key == first).map(|(_, value)| value)?;
         match (rest, value) {
-            (Some(rest), Value::Map(map)) => map.get_mut(rest),
+            (Some(rest), YamlValue::Map(map)) => map.get_mut(rest),
             (Some(_), _) => None,
             (None, value) => Some(value),
         }
@@ -105,7 +105,7 @@ impl Map {
     /// Returns the map at `path`.
     pub(super) fn map_mut(&mut self, path: &str) -> Option<&mut Self> {
         match self.get_mut(path) {
-            Some(Value::Map(map)) => Some(map),
+            Some(YamlValue::Map(map)) => Some(map),
             _ => None,
         }
     }
@@ -118,18 +118,18 @@ impl Map {
     /// Returns whether a switch is on; `default` if it is not set.
     pub(super) fn is_on(&self, path: &str, default: bool) -> bool {
         match self.get(path) {
-            Some(Value::Bool(value)) => *value,
-            Some(Value::Text(text)) => switch(text).unwrap_or(default),
+            Some(YamlValue::Bool(value)) => *value,
+            Some(YamlValue::Text(text)) => switch(text).unwrap_or(default),
             _ => default,
         }
     }
 
     /// Removes the value at `path`, and parent maps that become empty.
-    pub(super) fn remove(&mut self, path: &str) -> Option<Value> {
+    pub(super) fn remove(&mut self, path: &str) -> Option<YamlValue> {
         let (first, rest) = split(path);
         let at = self.0.iter().position(|(key, _)| key == first)?;
         match (rest, &mut self.0[at].1) {
-            (Some(rest), Value::Map(map)) => {
+            (Some(rest), YamlValue::Map(map)) => {
                 let removed = map.remove(rest)?;
                 if map.0.is_empty() {
                     self.0.remove(at);
@@ -142,16 +142,16 @@ impl Map {
     }
 
     /// Takes the value at `path`, but keeps its place for [`Map::set`] or [`Map::remove`].
-    pub(super) fn take(&mut self, path: &str) -> Option<Value> {
-        self.get_mut(path).map(|value| std::mem::replace(value, Value::Null))
+    pub(super) fn take(&mut self, path: &str) -> Option<YamlValue> {
+        self.get_mut(path).map(|value| std::mem::replace(value, YamlValue::Null))
     }
 
     /// Sets the value at `path`: in the place of an existing one, or at the end. A parent that is
     /// not a map is replaced.
-    pub(super) fn set(&mut self, path: &str, value: Value) {
+    pub(super) fn set(&mut self, path: &str, value: YamlValue) {
         let (first, rest) = split(path);
         let at = self.0.iter().position(|(key, _)| key == first).unwrap_or_else(|| {
-            self.0.push((first.to_owned(), Value::Null));
+            self.0.push((first.to_owned(), YamlValue::Null));
             self.0.len() - 1
         });
         let place = &mut self.0[at].1;
@@ -159,10 +159,10 @@ impl Map {
             *place = value;
             return;
         };
-        if !matches!(place, Value::Map(_)) {
-            *place = Value::Map(Self::default());
+        if !matches!(place, YamlValue::Map(_)) {
+            *place = YamlValue::Map(Self::default());
         }
-        if let Value::Map(map) = place {
+        if let YamlValue::Map(map) = place {
             map.set(rest, value);
         }
     }

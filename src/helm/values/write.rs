@@ -3,8 +3,8 @@
 use serde_json::Value as Schema;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Key, Table};
 
-use super::value::{Map, Value};
-use super::{ImportOptions, RELEASE};
+use super::import::{ImportOptions, RELEASE};
+use super::value::{Map, YamlValue};
 use crate::model::printable::is_printable;
 use crate::model::text::ReleaseName;
 use crate::profile::mode_text::is_mode_key;
@@ -55,26 +55,26 @@ fn fill(table: &mut Table, values: &Map, schema: Option<&Schema>) {
     table.set_implicit(!table.is_empty() && table.iter().all(|(_, item)| is_section(item)));
 }
 
-fn item(value: &Value, schema: Option<&Schema>) -> Item {
+fn item(value: &YamlValue, schema: Option<&Schema>) -> Item {
     let is_ours = schema.is_some_and(|schema| schema.get("properties").is_some());
     let flat = inline(value);
     let is_long = flat.to_string().chars().count() > LINE_MAX;
     match value {
-        Value::Map(map) if is_ours || is_long && map.get("existing").is_none() => {
+        YamlValue::Map(map) if is_ours || is_long && map.get("existing").is_none() => {
             let mut table = Table::new();
             fill(&mut table, map, schema);
             Item::Table(table)
         }
-        Value::List(items) if is_long => long_list(items),
+        YamlValue::List(items) if is_long => long_list(items),
         _ => Item::Value(flat),
     }
 }
 
 /// Returns a list that is too long for a line: one item per line, or a section per map if a map is
 /// too long as well.
-fn long_list(items: &[Value]) -> Item {
-    let is_long = |item: &Value| inline(item).to_string().chars().count() > LINE_MAX;
-    let maps: Option<Vec<&Map>> = items.iter().map(Value::as_map).collect();
+fn long_list(items: &[YamlValue]) -> Item {
+    let is_long = |item: &YamlValue| inline(item).to_string().chars().count() > LINE_MAX;
+    let maps: Option<Vec<&Map>> = items.iter().map(YamlValue::as_map).collect();
     if let Some(maps) = maps.filter(|_| items.iter().any(is_long)) {
         let tables = maps.into_iter().map(|map| {
             let mut table = Table::new();
@@ -95,17 +95,17 @@ fn long_list(items: &[Value]) -> Item {
     Item::Value(array.into())
 }
 
-fn inline(value: &Value) -> toml_edit::Value {
+fn inline(value: &YamlValue) -> toml_edit::Value {
     match value {
         // Nulls were dropped before; an empty table states nothing.
-        Value::Null => InlineTable::new().into(),
-        Value::Bool(value) => (*value).into(),
-        Value::Integer(value) => (*value).into(),
-        Value::Float(value) => (*value).into(),
-        Value::Text(text) if text.chars().all(is_plain) => text.as_str().into(),
-        Value::Text(text) => quoted(text).parse().unwrap_or_else(|_| text.as_str().into()),
-        Value::List(items) => items.iter().map(inline).collect::<Array>().into(),
-        Value::Map(map) => {
+        YamlValue::Null => InlineTable::new().into(),
+        YamlValue::Bool(value) => (*value).into(),
+        YamlValue::Integer(value) => (*value).into(),
+        YamlValue::Float(value) => (*value).into(),
+        YamlValue::Text(text) if text.chars().all(is_plain) => text.as_str().into(),
+        YamlValue::Text(text) => quoted(text).parse().unwrap_or_else(|_| text.as_str().into()),
+        YamlValue::List(items) => items.iter().map(inline).collect::<Array>().into(),
+        YamlValue::Map(map) => {
             let mut table = InlineTable::new();
             for (key, value) in &map.0 {
                 let value = if is_mode(key, value) { octal(value) } else { inline(value) };
@@ -117,12 +117,12 @@ fn inline(value: &Value) -> toml_edit::Value {
 }
 
 /// Returns whether a value is a file mode, which is written in octal.
-fn is_mode(key: &str, value: &Value) -> bool {
-    is_mode_key(key) && matches!(value, Value::Integer(0..=0o7777))
+fn is_mode(key: &str, value: &YamlValue) -> bool {
+    is_mode_key(key) && matches!(value, YamlValue::Integer(0..=0o7777))
 }
 
-fn octal(value: &Value) -> toml_edit::Value {
-    let Value::Integer(mode) = value else { return inline(value) };
+fn octal(value: &YamlValue) -> toml_edit::Value {
+    let YamlValue::Integer(mode) = value else { return inline(value) };
     format!("0o{mode:o}").parse().unwrap_or_else(|_| inline(value))
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::ImportError;
-use super::value::{Map, Value};
-use crate::profile::known_words;
+use super::value::{Map, YamlValue};
+use crate::model::printable::escaped_start;
+use crate::profile::key_names;
 use crate::profile::node::Path;
 
 /// The largest text. Values of a release are a few kilobytes, and Helm itself cannot keep more than
@@ -19,6 +19,21 @@ const NODES_MAX: usize = 20_000;
 
 /// The titles that `helm get values` writes above the values.
 const TITLES: [&str; 2] = ["USER-SUPPLIED VALUES:", "COMPUTED VALUES:"];
+
+/// The reason why a text is not Helm values.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the values have {bytes} bytes; the limit is {limit}")]
+    TooLarge { bytes: usize, limit: usize },
+    #[error("the values are not UTF-8 (byte {offset})")]
+    NotUtf8 { offset: usize },
+    #[error("the values are empty")]
+    Empty,
+    #[error("the values are not YAML (line {line}): {message}")]
+    Yaml { line: usize, message: String },
+    #[error("expected a map of values, found {found}")]
+    NotValues { found: &'static str },
+}
 
 /// The values of a text, as Helm reads them.
 #[derive(Default)]
@@ -42,7 +57,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
         return Err(ImportError::Empty);
     }
     let read = |numbers| {
-        serde_saphyr::from_str_with_options::<Value>(body, options(numbers)).map_err(|error| {
+        serde_saphyr::from_str_with_options::<YamlValue>(body, options(numbers)).map_err(|error| {
             let lines_before = text[..text.len() - body.len()].matches('\n').count();
             let line = |place: serde_saphyr::Location| {
                 usize::try_from(place.line()).unwrap_or(0) + lines_before
@@ -54,8 +69,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     let mut octals = Vec::new();
     find_octals(&value, &read(Numbers::AsWritten)?, &Path::default(), &mut octals);
     match value {
-        Value::Map(map) => Ok(Values { map, octals }),
-        Value::Null => Ok(Values::default()),
+        YamlValue::Map(map) => Ok(Values { map, octals }),
+        YamlValue::Null => Ok(Values::default()),
         other => Err(ImportError::NotValues { found: other.type_name() }),
     }
 }
@@ -75,17 +90,17 @@ fn begins_with_zero(digits: &str) -> bool {
 }
 
 /// Finds the numbers of `value` that are octal: in `written`, the same text, they are texts.
-fn find_octals(value: &Value, written: &Value, path: &Path, octals: &mut Vec<Path>) {
+fn find_octals(value: &YamlValue, written: &YamlValue, path: &Path, octals: &mut Vec<Path>) {
     match (value, written) {
-        (Value::Integer(_), Value::Text(digits)) if begins_with_zero(digits) => {
+        (YamlValue::Integer(_), YamlValue::Text(digits)) if begins_with_zero(digits) => {
             octals.push(path.clone());
         }
-        (Value::List(items), Value::List(written)) => {
+        (YamlValue::List(items), YamlValue::List(written)) => {
             for (index, (item, written)) in items.iter().zip(written).enumerate() {
                 find_octals(item, written, &path.index(index), octals);
             }
         }
-        (Value::Map(map), Value::Map(written)) => {
+        (YamlValue::Map(map), YamlValue::Map(written)) => {
             for ((key, value), (_, written)) in map.0.iter().zip(&written.0) {
                 find_octals(value, written, &path.key(key), octals);
             }
@@ -149,7 +164,7 @@ fn message(error: &serde_saphyr::Error) -> String {
     let line = line.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     // A password may be written as `{a, a}`.
     let key = line.strip_prefix("duplicate mapping key: ");
-    if key.is_some_and(|key| !known_words::is_key_name(key)) {
+    if key.is_some_and(|key| !key_names::is_key_name(key)) {
         return "duplicate mapping key".to_owned();
     }
     let limits = [
@@ -161,87 +176,88 @@ fn message(error: &serde_saphyr::Error) -> String {
     if let Some((_, words)) = limits.iter().find(|(start, _)| line.starts_with(start)) {
         return (*words).to_owned();
     }
-    line.chars().take(200).flat_map(char::escape_debug).collect()
+    escaped_start(line, 200)
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for YamlValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        deserializer.deserialize_any(YamlVisitor)
     }
 }
 
-struct ValueVisitor;
+struct YamlVisitor;
 
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
+impl<'de> Visitor<'de> for YamlVisitor {
+    type Value = YamlValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value of Helm")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: de::Error>(self) -> Result<YamlValue, E> {
+        Ok(YamlValue::Null)
     }
 
-    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_none<E: de::Error>(self) -> Result<YamlValue, E> {
+        Ok(YamlValue::Null)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Value::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlValue, D::Error> {
+        YamlValue::deserialize(deserializer)
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<YamlValue, E> {
+        Ok(YamlValue::Bool(value))
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Integer(value))
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<YamlValue, E> {
+        Ok(YamlValue::Integer(value))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<YamlValue, E> {
         // A larger number is not a count; as a text it keeps its digits.
-        Ok(i64::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Integer))
+        Ok(i64::try_from(value)
+            .map_or_else(|_| YamlValue::Text(value.to_string()), YamlValue::Integer))
     }
 
-    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
-        Ok(Value::Text(value.to_string()))
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<YamlValue, E> {
+        Ok(YamlValue::Text(value.to_string()))
     }
 
-    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Value, E> {
-        Ok(Value::Text(value.to_string()))
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<YamlValue, E> {
+        Ok(YamlValue::Text(value.to_string()))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<YamlValue, E> {
         if value.is_finite() {
-            Ok(Value::Float(value))
+            Ok(YamlValue::Float(value))
         } else {
             Err(E::custom("a number that is not finite"))
         }
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<YamlValue, E> {
+        Ok(YamlValue::Text(text.to_owned()))
     }
 
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
+    fn visit_string<E: de::Error>(self, text: String) -> Result<YamlValue, E> {
+        Ok(YamlValue::Text(text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlValue, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(Value::List(list))
+        Ok(YamlValue::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<YamlValue, A::Error> {
         let mut map = Map::default();
-        while let Some((key, value)) = entries.next_entry::<String, Value>()? {
+        while let Some((key, value)) = entries.next_entry::<String, YamlValue>()? {
             map.0.push((key, value));
         }
-        Ok(Value::Map(map))
+        Ok(YamlValue::Map(map))
     }
 }
 
@@ -254,14 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_keys_is_kept() {
+    fn key_order_is_preserved() {
         let map = parse(b"b: 1\na: {d: 2, c: 3}\n").ok().unwrap().map;
         let keys: Vec<&str> = map.0.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["b", "a"]);
     }
 
     #[test]
-    fn scalars_have_the_types_that_helm_sees() {
+    fn scalars_have_same_types_as_in_helm() {
         let text = "a: 8.64e+07\nb: 0x10\nc: yes\nd: ~\ne: '3'\nf: 1.5\ng: true\nh: 2025-11-01\ni: 18446744073709551615\nj:\n1: x\n";
         let map = parse(text.as_bytes()).ok().unwrap().map;
         let shown: Vec<String> = map
@@ -304,9 +320,9 @@ mod tests {
             let values = parse(format!("a: [{{b: {text}}}]\n").as_bytes()).ok().unwrap();
             assert!(
                 values.map.get("a")
-                    == Some(&Value::List(vec![Value::Map(Map::of([(
+                    == Some(&YamlValue::List(vec![YamlValue::Map(Map::of([(
                         "b",
-                        Value::Integer(number)
+                        YamlValue::Integer(number)
                     )]))])),
                 "{text}"
             );
@@ -319,7 +335,7 @@ mod tests {
             );
         }
         let octal = parse(b"a: 0o400\n").ok().unwrap();
-        assert!(octal.map.get("a") == Some(&Value::Integer(256)));
+        assert!(octal.map.get("a") == Some(&YamlValue::Integer(256)));
     }
 
     #[test]
@@ -353,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_of_helm_get_values_and_json_are_understood() {
+    fn helm_values_header_and_json_are_parsed() {
         for text in [
             "USER-SUPPLIED VALUES:\nreplicaCount: 2\n",
             "COMPUTED VALUES:\nreplicaCount: 2\n",
@@ -411,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_line_and_not_the_text_around_it() {
+    fn error_names_line_without_surrounding_text() {
         let error = refused("USER-SUPPLIED VALUES:\npassword: s3cret\nx: [\n");
         assert!(error.contains("line ") && !error.contains("s3cret"), "{error}");
     }

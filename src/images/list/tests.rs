@@ -27,8 +27,8 @@ fn list() -> ImageList {
     .unwrap()
 }
 
-fn pinned(name: &str, image: &LockedImage) -> Reference {
-    name.parse::<Reference>().unwrap().pinned(image.digest)
+fn pinned(name: &str, image: &LockedImage) -> ImageReference {
+    name.parse::<ImageReference>().unwrap().pinned(image.digest)
 }
 
 #[test]

@@ -30,8 +30,8 @@ fn index() -> Value {
         child("a", "amd64"), child("b", "arm64"), blob(MediaType::OciManifest.as_str(), "attestation")]})
 }
 
-fn parse(document: &Value) -> Result<Manifest, BadManifest> {
-    Manifest::parse(document.to_string().as_bytes(), MediaType::OciManifest)
+fn parse(document: &Value) -> Result<ImageManifest, BadManifest> {
+    ImageManifest::parse(document.to_string().as_bytes(), MediaType::OciManifest)
 }
 
 /// Replaces one value in a document.
@@ -53,7 +53,7 @@ fn manifest_names_its_config_and_layers() {
 }
 
 #[test]
-fn manifest_with_a_second_reading_is_refused() {
+fn ambiguous_manifest_is_refused() {
     let cases = [
         ("schema 1", with(image(), "", "schemaVersion", json!(1))),
         ("no schema", with(image(), "", "schemaVersion", json!("2"))),
@@ -117,17 +117,19 @@ fn manifest_with_a_second_reading_is_refused() {
 }
 
 #[test]
-fn docker_manifest_must_state_its_type_and_an_oci_one_may() {
+fn media_type_is_required_for_docker_and_optional_for_oci() {
     let mut document = image();
     document.as_object_mut().unwrap().remove("mediaType");
     assert!(parse(&document).is_ok());
-    assert!(Manifest::parse(document.to_string().as_bytes(), MediaType::DockerManifest).is_err());
+    assert!(
+        ImageManifest::parse(document.to_string().as_bytes(), MediaType::DockerManifest).is_err()
+    );
 }
 
 #[test]
-fn index_leads_to_the_only_child_of_a_platform() {
+fn index_resolves_to_only_child_for_platform() {
     let parse =
-        |document: &Value| Index::parse(document.to_string().as_bytes(), MediaType::OciIndex);
+        |document: &Value| ImageIndex::parse(document.to_string().as_bytes(), MediaType::OciIndex);
     let found = parse(&index()).unwrap();
     assert_eq!(found.child(&Platform::default()).unwrap().size, 1);
     assert_eq!(found.child(&"linux/arm64/v8".parse().unwrap()).unwrap().digest, Digest::of(b"b"));

@@ -10,27 +10,27 @@ use serde_json::Value;
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::error::{CallError, Status};
-use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::cluster::error::{ApiStatus, CallError};
+use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::failure::Failure;
-use crate::helm::disposition::{Fate, Handed};
+use crate::helm::disposition::{AdoptedObject, Fate};
 use crate::helm::field_owners;
-use crate::install::observe::{Asked, yaml};
+use crate::install::observation::{Asked, yaml};
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::Manifest;
-use crate::rollout::plan::Tried;
+use crate::rollout::plan::DryRunAnswer;
 use crate::trust::verify::Verified;
 
 type Live = BTreeMap<ObjectKey, Value>;
 
 /// Dry-runs every manifest of the bundle.
-pub fn try_all(
+pub fn dry_run_all(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
     live: &Live,
-    handed: &[Handed],
-) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
+    handed: &[AdoptedObject],
+) -> Result<BTreeMap<ObjectKey, DryRunAnswer>, Failure> {
     let all = || bundle.index.objects.iter().zip(bundle.manifests.iter());
     let is_made_again = |manifest: &Manifest| {
         let mut made_again = handed.iter().filter(|handed| handed.fate == Fate::Recreate);
@@ -42,7 +42,7 @@ pub fn try_all(
         if is_made_again(manifest) {
             as_new(manifest)
         } else {
-            Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry)
+            Request::try_apply(&manifest.key, yaml(bundle, &object.file))
         }
     };
     let requests: Vec<Request> = all().map(request).collect();
@@ -65,7 +65,7 @@ pub fn try_all(
 /// has its own.
 fn as_new(manifest: &Manifest) -> Request {
     let object = named(manifest.object.clone(), &format!("{}-new", manifest.key.name));
-    Request::create(&manifest.key, &object, Run::Dry)
+    Request::try_create(&manifest.key, &object)
 }
 
 fn named(mut object: Value, name: &str) -> Value {
@@ -86,7 +86,7 @@ fn over_helm(
     let applied = match answer {
         Err(CallError::Status(status)) if status.is_field_conflict() => {
             without_helm(live, status)?;
-            cluster.call(&Request::apply(&manifest.key, yaml, Run::Dry).by_force())?
+            cluster.call(&Request::would_be(&manifest.key, yaml))?
         }
         answer => answer?,
     };
@@ -120,7 +120,7 @@ fn deployment(
 }
 
 /// Returns an error for conflicts with other managers than Helm.
-fn without_helm(live: &Value, mut status: Box<Status>) -> Result<(), CallError> {
+fn without_helm(live: &Value, mut status: Box<ApiStatus>) -> Result<(), CallError> {
     status.causes.retain(|cause| !field_owners::names_helm(live, &cause.message, FIELD_MANAGER));
     if status.causes.is_empty() && status.more_causes == 0 {
         Ok(())
@@ -130,7 +130,5 @@ fn without_helm(live: &Value, mut status: Box<Status>) -> Result<(), CallError> 
 }
 
 fn replaced(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<Value, CallError> {
-    let mut request = Request::replace(key, object);
-    request.path.push_str("&dryRun=All");
-    cluster.call(&request)
+    cluster.call(&Request::try_replace(key, object))
 }

@@ -1,58 +1,45 @@
-//! Copies the chart's keys to the Secrets of the bundle.
+//! Decides which keys of the chart are copied to the Secrets of the bundle.
 //!
 //! Their values must not change: this module finds the encryption key that the relay runs with, and
 //! compares it with the bundle's. Values stay in memory, and are zeroed there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::super::secrets::{Coming, Opened, note_generations};
+use super::carried_values::CarriedValue;
+use super::chart_key_error::{ChartKeyError, KeyDoubt};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
-use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::helm::encryption_key::{
-    Evidence, KnownKey, Reference, Written, oldest_start, reference, written,
+    Evidence, KeyReference, LastWriter, oldest_start, reference, written,
 };
-use crate::helm::release::{Release, Values, take_values};
-use crate::install::observe::list;
+use crate::helm::release::{HelmRelease, Values, take_values};
+use crate::install::observation::list;
+use crate::install::secrets::Opened;
 use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
-use crate::model::secret_value::SecretValue;
-use crate::rollout::live;
+use crate::rollout::live_object;
 
 /// The chart's second key: each upgrade generates it together with the encryption key.
 const JWT_SECRET: &str = "jwt-secret";
 
-/// A value to write to a Secret of the bundle.
-pub struct Carried {
-    pub secret: ObjectKey,
-    pub key: String,
-    value: Zeroizing<Vec<u8>>,
-    /// Its generation, if the bundle would otherwise generate it.
-    generation: Option<i64>,
-    /// A description of its source.
-    from: String,
-    /// Whether a Secret that is created for it is immutable.
-    immutable: bool,
-}
-
 /// The state of the chart's keys.
-struct Chart<'a> {
-    release: &'a Release,
-    reference: Reference,
+struct ChartKeys<'a> {
+    release: &'a HelmRelease,
+    reference: KeyReference,
     /// The live values of the chart's Secret.
     stored: Values,
     /// The uid and resource version of that Secret.
     version: String,
-    written: Written,
+    written: LastWriter,
     pods: Vec<Value>,
     /// The place from which the bundle reads the encryption key.
-    wanted: Reference,
+    wanted: KeyReference,
 }
 
 /// Decides which values are carried. Refuses a bundle that would give the relay another encryption
@@ -62,21 +49,19 @@ struct Chart<'a> {
 pub fn decide(
     cluster: &Cluster,
     bundle: &Bundle,
-    release: &Release,
+    release: &HelmRelease,
     revision: Option<u64>,
     opened: Option<&Opened>,
-) -> Result<(Vec<Carried>, Option<String>), Failure> {
+) -> Result<(Vec<CarriedValue>, Option<String>), Failure> {
     let wanted = bundle.manifests.iter().find_map(|manifest| reference(&manifest.object));
-    let wanted = wanted.ok_or_else(|| {
-        Failure::input("the relay of the bundle does not take its encryption key from a Secret")
-    })?;
-    let chart = Chart::read(cluster, bundle.index.namespace.as_str(), release, wanted.clone())?;
+    let wanted = wanted.ok_or(ChartKeyError::NotInBundle)?;
+    let chart = ChartKeys::read(cluster, bundle.index.namespace.as_str(), release, wanted.clone())?;
     let chosen = chart.choose(revision)?;
     let mut carried = chart.encryption_key(cluster, bundle, &chosen, opened)?;
     if wanted == chart.reference && !carried.is_empty() {
         // Both keys of a revision were generated together; with another one, every session would
         // end.
-        carried.extend(chart.at(revision, JWT_SECRET).map(|value| Carried {
+        carried.extend(chart.at(revision, JWT_SECRET).map(|value| CarriedValue {
             secret: secret(bundle, &wanted.secret),
             key: JWT_SECRET.to_owned(),
             value,
@@ -108,30 +93,25 @@ fn generation(wanted: &Wanted, key: &str) -> Option<i64> {
     wanted.keys.iter().find(|known| known.key == key)?.generation
 }
 
-impl<'a> Chart<'a> {
+impl<'a> ChartKeys<'a> {
     fn read(
         cluster: &Cluster,
         namespace: &str,
-        release: &'a Release,
-        wanted: Reference,
+        release: &'a HelmRelease,
+        wanted: KeyReference,
     ) -> Result<Self, Failure> {
-        let reference = release.of_kind("Deployment").find_map(reference).ok_or_else(|| {
-            Failure::world("no Deployment of the release takes ENCRYPTION_KEY from a Secret")
-                .hint("cannot tell which key the relay runs with: is it the chart `claude-relay`?")
-        })?;
-        let key = ObjectKey::of(Kind::Secret, namespace, &reference.secret);
-        let Some(mut live) = cluster.find(&key)? else {
-            return Err(Failure::world(format!(
-                "the chart's {key} with the encryption key does not exist"
-            ))
-            .hint("restore it from its backup"));
+        let reference = release.of_kind("Deployment").find_map(reference);
+        let reference = reference.ok_or(ChartKeyError::NotInRelease)?;
+        let secret = ObjectKey::of(Kind::Secret, namespace, &reference.secret);
+        let Some(mut live) = cluster.find(&secret)? else {
+            return Err(ChartKeyError::NoSecret(secret).into());
         };
         let written = written(&live, FIELD_MANAGER);
-        let version = format!("{}/{}", live::uid(&live), live::resource_version(&live));
+        let version =
+            format!("{}/{}", live_object::uid(&live), live_object::resource_version(&live));
         let stored = take_values(&mut live);
         if !stored.contains_key(&reference.key) {
-            return Err(Failure::world(format!("the chart's {key} has no `{}`", reference.key))
-                .hint("restore it from its backup"));
+            return Err(ChartKeyError::NoKey { secret, key: reference.key }.into());
         }
         let pods = list(cluster, Kind::Pod, namespace)?;
         Ok(Self { release, reference, stored, version, written, pods, wanted })
@@ -165,59 +145,29 @@ impl<'a> Chart<'a> {
 
     /// Returns the encryption key that the relay runs with: the stored one, or the operator's
     /// choice.
-    fn choose(&self, revision: Option<u64>) -> Result<Chosen, Failure> {
+    fn choose(&self, revision: Option<u64>) -> Result<Chosen, ChartKeyError> {
         let evidence = self.evidence();
         let stored = Chosen {
             value: Zeroizing::new(self.stored_key().to_vec()),
             // An interrupted run made the choice, and its pods run with that key.
             is_certain: !evidence.is_adopted || evidence.oldest_pod.is_some(),
         };
-        let Some(number) = revision else {
-            return if evidence.is_doubtful() {
-                Err(self.doubt(&evidence.known()))
-            } else {
-                Ok(stored)
-            };
+        let Some(revision) = revision else {
+            if !evidence.is_doubtful() {
+                return Ok(stored);
+            }
+            let started = evidence.oldest_pod;
+            let doubt = KeyDoubt { stored: self.reference.clone(), started };
+            return Err(ChartKeyError::Doubtful { doubt, known: evidence.known() });
         };
-        let Some(value) = self.at(Some(number), &self.reference.key) else {
-            let failure =
-                Failure::input(format!("Helm has no encryption key of revision {number}"));
-            return Err(lines(&evidence.known()).into_iter().fold(failure, Failure::hint));
+        let Some(value) = self.at(Some(revision), &self.reference.key) else {
+            return Err(ChartKeyError::NotInRevision { revision, known: evidence.known() });
         };
         let is_choice = evidence.is_doubtful() || evidence.oldest_pod.is_none();
         if is_choice || value == stored.value {
             return Ok(Chosen { value, is_certain: true });
         }
-        Err(Failure::input(format!(
-            "the relay runs with the stored encryption key, which differs from that of revision \
-             {number}"
-        ))
-        .hint("omit --key-from-revision"))
-    }
-
-    fn doubt(&self, known: &[KnownKey]) -> Failure {
-        let Reference { secret, key } = &self.reference;
-        let started = oldest_start(&self.pods, &self.reference);
-        let what = match started {
-            Some(time) => format!(
-                "the relay does not run with the stored encryption key: its oldest pod started at \
-                 {time}, but `{key}` of Secret {secret} is newer"
-            ),
-            None => format!(
-                "no relay is running, and `{key}` of Secret {secret} has changed: cannot tell \
-                 which key encrypts the data"
-            ),
-        };
-        let failure = Failure::world(what)
-            .hint(
-                "nothing was changed; do not restart the relay before you choose a key: a running \
-                 relay has the right one",
-            )
-            .hint(format!("the keys that Helm still has, by revision ({} in total):", known.len()));
-        lines(known)
-            .into_iter()
-            .fold(failure, Failure::hint)
-            .hint("choose the key that was stored when the pod started: --key-from-revision N")
+        Err(ChartKeyError::RunsWithStored { revision })
     }
 
     /// Returns the encryption key to carry, or nothing if it is in place already. Fails if the
@@ -228,7 +178,7 @@ impl<'a> Chart<'a> {
         bundle: &Bundle,
         chosen: &Chosen,
         opened: Option<&Opened>,
-    ) -> Result<Vec<Carried>, Failure> {
+    ) -> Result<Vec<CarriedValue>, Failure> {
         let wanted = &self.wanted;
         let target = secret(bundle, &wanted.secret);
         let source = bundle
@@ -236,7 +186,7 @@ impl<'a> Chart<'a> {
             .contract
             .iter()
             .find(|known| known.kind == "Secret" && known.name == wanted.secret);
-        let carried = |immutable| Carried {
+        let carried = |immutable| CarriedValue {
             secret: target.clone(),
             key: wanted.key.clone(),
             value: chosen.value.clone(),
@@ -260,35 +210,21 @@ impl<'a> Chart<'a> {
         let live =
             cluster.find(&target)?.and_then(|mut live| take_values(&mut live).remove(&wanted.key));
         match standing(brought.as_deref(), live.as_deref(), chosen) {
-            Standing::Runs => Ok(Vec::new()),
-            Standing::Another => Err(Failure::world(format!(
-                "the encryption key of the bundle, `{}` of Secret {}, differs from the one that \
-                 the relay runs with",
-                wanted.key, wanted.secret
-            ))
-            .hint(format!(
-                "refer to the running one: `config.encryptionKey = {{ existing = {{ name = \"{}\", key = \"{}\" }} }}`",
-                self.reference.secret, self.reference.key
-            ))),
-            Standing::Unknown if source_is(Source::Generated) => Ok(vec![carried(true)]),
-            Standing::Unknown => {
-                let failure = Failure::world(format!(
-                    "the encryption key of the bundle, `{}` of Secret {}, cannot be compared with \
-                     the running one",
-                    wanted.key, wanted.secret
-                ));
-                Err(if source_is(Source::Sealed) && opened.is_none() {
-                    failure.hint("it is sealed; pass the file with the private key: --identity \
-                                  FILE")
-                } else {
-                    failure.hint("adopt with `existing` or `generate`, and change it afterwards")
-                })
+            KeyComparison::Runs => Ok(Vec::new()),
+            KeyComparison::Another => {
+                let running = self.reference.clone();
+                Err(ChartKeyError::Differs { wanted: wanted.clone(), running }.into())
+            }
+            KeyComparison::Unknown if source_is(Source::Generated) => Ok(vec![carried(true)]),
+            KeyComparison::Unknown => {
+                let is_closed = source_is(Source::Sealed) && opened.is_none();
+                Err(ChartKeyError::Incomparable { wanted: wanted.clone(), is_closed }.into())
             }
         }
     }
 
     fn origin(&self, chosen: &Chosen) -> String {
-        let Reference { secret, key } = &self.reference;
+        let KeyReference { secret, key } = &self.reference;
         if self.stored_key() == chosen.value.as_slice() {
             return format!("`{key}` of Secret {secret}");
         }
@@ -303,7 +239,7 @@ impl<'a> Chart<'a> {
         bundle: &Bundle,
         wanted: &Wanted,
         revision: Option<u64>,
-    ) -> Result<Vec<Carried>, Failure> {
+    ) -> Result<Vec<CarriedValue>, Failure> {
         let target = secret(bundle, &wanted.name);
         let there: BTreeSet<String> = cluster
             .find(&target)?
@@ -317,7 +253,7 @@ impl<'a> Chart<'a> {
         };
         let carried = missing.filter_map(|key| {
             let from = format!("`{key}` of Secret {}", self.reference.secret);
-            Some(Carried {
+            Some(CarriedValue {
                 secret: target.clone(),
                 key: key.to_owned(),
                 value: value(key)?,
@@ -339,93 +275,21 @@ struct Chosen {
 
 /// The comparison of the key that the bundle's pods will get with the running one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum KeyComparison {
     Runs,
     Another,
     Unknown,
 }
 
 /// Compares the bundle's key, or else the live one in its place, with the running key.
-fn standing(brought: Option<&Vec<u8>>, live: Option<&Vec<u8>>, chosen: &Chosen) -> Standing {
+fn standing(brought: Option<&Vec<u8>>, live: Option<&Vec<u8>>, chosen: &Chosen) -> KeyComparison {
     // After an interrupted run, the pods run with the live key.
     let runs = if chosen.is_certain { Some(&*chosen.value) } else { live };
     match (brought.or(live), runs) {
-        (Some(comes), Some(runs)) if comes == runs => Standing::Runs,
-        (Some(_), Some(_)) => Standing::Another,
-        (None, _) | (_, None) => Standing::Unknown,
+        (Some(comes), Some(runs)) if comes == runs => KeyComparison::Runs,
+        (Some(_), Some(_)) => KeyComparison::Another,
+        (None, _) | (_, None) => KeyComparison::Unknown,
     }
-}
-
-/// Lists keys by revision and date.
-fn lines(known: &[KnownKey]) -> Vec<String> {
-    let line = |known: &KnownKey| {
-        let numbers: Vec<String> = known.revisions.iter().map(u64::to_string).collect();
-        let word = if numbers.len() == 1 { "revision" } else { "revisions" };
-        let stored = if known.stored { ": the stored one" } else { "" };
-        format!("{word} {}, of {}{stored}", numbers.join(", "), known.recorded)
-    };
-    known.iter().map(line).collect()
-}
-
-/// Describes the values to carry. Shows no value.
-pub fn describe(carried: &[Carried]) -> Vec<String> {
-    carried.iter().map(|of| format!("{}: {}, from {}", of.secret, of.key, of.from)).collect()
-}
-
-/// Returns the keys to carry, by Secret.
-pub fn coming(carried: &[Carried]) -> Coming {
-    let mut coming = Coming::new();
-    for of in carried {
-        coming.entry(of.secret.name.clone()).or_default().insert(of.key.clone());
-    }
-    coming
-}
-
-/// Writes all values of one Secret in one request: the keys of a revision belong together, and a
-/// run may be interrupted between two requests.
-pub fn carry(
-    cluster: &Cluster,
-    key: &ObjectKey,
-    carried: &[&Carried],
-    instance: &str,
-) -> Result<(), Failure> {
-    let there = cluster.find_secret(key)?;
-    let new = || Secret::new(key, instance);
-    cluster.put_secret(key, &filled(there, new, carried)?)?;
-    Ok(())
-}
-
-/// Sets values in a Secret, or in a new one.
-fn filled(
-    there: Option<Secret>,
-    new: impl Fn() -> Secret,
-    carried: &[&Carried],
-) -> Result<Secret, Failure> {
-    let new = || {
-        let mut secret = new();
-        secret.immutable = carried.iter().any(|carried| carried.immutable);
-        secret
-    };
-    let mut secret = there.unwrap_or_else(new);
-    for carried in carried {
-        secret.data.insert(carried.key.clone(), SecretValue::new(carried.value.clone()));
-    }
-    let generations =
-        carried.iter().filter_map(|carried| Some((carried.key.clone(), carried.generation?)));
-    let generations: Vec<_> = generations.collect();
-    if !generations.is_empty() {
-        note_generations(&mut secret, generations.into_iter())?;
-    }
-    Ok(secret)
-}
-
-/// Groups the values to carry by their Secret.
-pub fn by_secret(carried: &[Carried]) -> BTreeMap<&ObjectKey, Vec<&Carried>> {
-    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for carried in carried {
-        all.entry(&carried.secret).or_default().push(carried);
-    }
-    all
 }
 
 #[cfg(test)]
@@ -433,22 +297,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_bundle_brings_counts_and_not_what_lies_where_it_will_be() {
+    fn value_in_bundle_takes_precedence_over_live_value() {
         let key = |text: &str| text.as_bytes().to_vec();
         let (runs, other) = (key("runs"), key("other"));
         let chosen = |is_certain| Chosen { value: Zeroizing::new(key("runs")), is_certain };
         let table = [
-            (Some(&runs), None, true, Standing::Runs),
-            (Some(&runs), Some(&other), true, Standing::Runs),
-            (Some(&other), Some(&runs), true, Standing::Another),
-            (None, Some(&runs), true, Standing::Runs),
-            (None, Some(&other), true, Standing::Another),
-            (None, None, true, Standing::Unknown),
+            (Some(&runs), None, true, KeyComparison::Runs),
+            (Some(&runs), Some(&other), true, KeyComparison::Runs),
+            (Some(&other), Some(&runs), true, KeyComparison::Another),
+            (None, Some(&runs), true, KeyComparison::Runs),
+            (None, Some(&other), true, KeyComparison::Another),
+            (None, None, true, KeyComparison::Unknown),
             // Pods of the bundle run with the live key.
-            (None, Some(&other), false, Standing::Runs),
-            (Some(&other), Some(&other), false, Standing::Runs),
-            (Some(&runs), Some(&other), false, Standing::Another),
-            (Some(&runs), None, false, Standing::Unknown),
+            (None, Some(&other), false, KeyComparison::Runs),
+            (Some(&other), Some(&other), false, KeyComparison::Runs),
+            (Some(&runs), Some(&other), false, KeyComparison::Another),
+            (Some(&runs), None, false, KeyComparison::Unknown),
         ];
         for (brought, live, is_certain, wanted) in table {
             assert_eq!(

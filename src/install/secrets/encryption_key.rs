@@ -5,27 +5,29 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::generated::Making;
-use super::sealed::Opened;
+use super::encryption_key_error::{EncryptionKeyError, KeyNeed, NewKey};
+use super::opening::Opened;
+use super::planned_secret::PlannedSecret;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
-use crate::helm::encryption_key::{Reference, reference};
+use crate::helm::encryption_key::{KeyReference, reference};
 use crate::model::kind::Kind;
+use crate::model::label::{INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
 use crate::model::object_key::ObjectKey;
 use crate::render::references::references;
-use crate::rollout::live;
+use crate::rollout::live_object;
+use crate::rollout::permissions::ENCRYPTION_KEY_SECRETS;
 use crate::rollout::record::Item;
-use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
 
 /// The key of this value in the Secrets that apply creates.
 const KEY: &str = "encryption-key";
 
 /// Returns the Secret, and the key in it, from which the bundle's relay reads the encryption key.
-fn place(bundle: &Bundle) -> Option<Reference> {
+fn place(bundle: &Bundle) -> Option<KeyReference> {
     let mut all = bundle.manifests.iter().filter(|manifest| manifest.key.is(Kind::Deployment));
     all.find_map(|manifest| reference(&manifest.object))
 }
@@ -45,8 +47,9 @@ pub(super) fn check_change(
     let Some(wanted) = place(bundle) else { return Ok(()) };
     let namespace = bundle.index.namespace.as_str();
     let source = source(bundle, &wanted);
-    let stays =
-        |place: &Reference| *place == wanted && matches!(source, From::Cluster | From::Generated);
+    let stays = |place: &KeyReference| {
+        *place == wanted && matches!(source, KeySource::Cluster | KeySource::Generated)
+    };
     let (live, runs) = live_places(cluster, bundle, earlier)?;
     if live.iter().all(stays) {
         return Ok(());
@@ -54,14 +57,14 @@ pub(super) fn check_change(
     let secret = |name: &str| cluster.find_secret(&secret_key(namespace, name));
     let there = secret(&wanted.secret)?;
     let new = match &source {
-        From::Literal(secret) => secret.data.get(&wanted.key),
-        From::Sealed => {
+        KeySource::Literal(secret) => secret.data.get(&wanted.key),
+        KeySource::Sealed => {
             opened.and_then(|opened| opened.value(&wanted.secret, &wanted.key)).or_else(|| {
                 // An unchanged value was not opened.
                 there.as_ref()?.data.get(&wanted.key)
             })
         }
-        From::Cluster | From::Generated => {
+        KeySource::Cluster | KeySource::Generated => {
             there.as_ref().and_then(|secret| secret.data.get(&wanted.key))
         }
     };
@@ -80,42 +83,39 @@ pub(super) fn check_change(
             continue;
         }
         if new.is_none_or(|new| new != value) {
-            let failure = would_change(place, &wanted, new.is_none());
-            // Never suggest deleting a Secret of another owner.
-            return Err(if is_made_here(place, &secret, bundle) {
-                failure.hint(start_anew(place))
-            } else {
-                failure
-            });
+            let is_made_here = is_made_here(place, &secret, bundle);
+            let new = if new.is_none() { NewKey::Generated } else { NewKey::OfBundle };
+            let live = place.clone();
+            return Err(EncryptionKeyError::WouldChange { live, wanted, new, is_made_here }.into());
         }
     }
     Ok(())
 }
 
 /// The source of the key, according to the bundle.
-enum From {
+enum KeySource {
     Cluster,
     Generated,
     Sealed,
     Literal(Box<Secret>),
 }
 
-fn source(bundle: &Bundle, place: &Reference) -> From {
+fn source(bundle: &Bundle, place: &KeyReference) -> KeySource {
     let literal = bundle
         .manifests
         .iter()
         .find(|manifest| manifest.key.is(Kind::Secret) && manifest.key.name == place.secret)
         .and_then(|manifest| serde_json::from_value(manifest.object.clone()).ok());
     if let Some(secret) = literal {
-        return From::Literal(secret);
+        return KeySource::Literal(secret);
     }
     let wanted = bundle.index.contract.iter().find(|wanted| {
         wanted.kind == "Secret" && wanted.name == place.secret && wanted.source != Source::Cluster
     });
     match wanted.map(|wanted| wanted.source) {
-        Some(Source::Generated) => From::Generated,
-        Some(Source::Sealed) => From::Sealed,
-        _ => From::Cluster,
+        Some(Source::Generated) => KeySource::Generated,
+        Some(Source::Sealed) => KeySource::Sealed,
+        _ => KeySource::Cluster,
     }
 }
 
@@ -127,15 +127,16 @@ fn live_places(
     cluster: &Cluster,
     bundle: &Bundle,
     earlier: &[Item],
-) -> Result<(Vec<Reference>, bool), Failure> {
+) -> Result<(Vec<KeyReference>, bool), Failure> {
     let own: BTreeSet<&ObjectKey> = deployments(bundle).collect();
     let recorded = earlier.iter().map(|item| &item.key).filter(|key| key.is(Kind::Deployment));
     let all: BTreeSet<&ObjectKey> = own.iter().copied().chain(recorded).collect();
     let (mut live, mut ours) = (BTreeSet::new(), Vec::new());
     for deployment in all {
         let there = cluster.find(deployment)?;
-        let is_ours =
-            |object: &Value| live::is_managed_by(object, FIELD_MANAGER, bundle.index.name.as_str());
+        let is_ours = |object: &Value| {
+            live_object::is_managed_by(object, FIELD_MANAGER, bundle.index.name.as_str())
+        };
         if own.contains(deployment) || there.as_ref().is_none_or(is_ours) {
             live.extend(there.as_ref().and_then(reference));
             ours.push(deployment);
@@ -153,44 +154,22 @@ fn deployments(bundle: &Bundle) -> impl Iterator<Item = &ObjectKey> {
 }
 
 /// Returns the places of a key that apply created for the Deployment `name`.
-fn made_for(name: &str) -> [Reference; 3] {
+fn made_for(name: &str) -> [KeyReference; 3] {
     ENCRYPTION_KEY_SECRETS
-        .map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
+        .map(|end| KeyReference { secret: format!("{name}{end}"), key: KEY.to_owned() })
 }
 
 /// Returns whether a Secret has no label of another installation.
 fn may_be_ours(secret: &Secret, bundle: &Bundle) -> bool {
-    let instance = live::label(secret.metadata(), live::INSTANCE_LABEL);
+    let instance = live_object::label(secret.metadata(), INSTANCE_LABEL);
     instance.is_none_or(|instance| instance == bundle.index.name.as_str())
 }
 
 /// Returns whether this program created a Secret for the bundle's own relay.
-fn is_made_here(place: &Reference, secret: &Secret, bundle: &Bundle) -> bool {
-    live::label(secret.metadata(), live::MANAGED_BY_LABEL) == Some(FIELD_MANAGER)
+fn is_made_here(place: &KeyReference, secret: &Secret, bundle: &Bundle) -> bool {
+    live_object::label(secret.metadata(), MANAGED_BY_LABEL) == Some(MANAGED_BY)
         && may_be_ours(secret, bundle)
         && deployments(bundle).any(|deployment| made_for(&deployment.name).contains(place))
-}
-
-fn would_change(live: &Reference, wanted: &Reference, is_generated: bool) -> Failure {
-    let Reference { secret, key } = wanted;
-    let how = if is_generated {
-        "a new one would be generated"
-    } else {
-        "the bundle has a different one"
-    };
-    Failure::world(format!(
-        "the encryption key would change: the installation uses the one in Secret {}, key `{}`, \
-         but {how} for Secret {secret}, key `{key}`; every account and API key would be lost",
-        live.secret, live.key
-    ))
-    .hint(
-        "nothing was changed; keep the previous form of the secret in the profile, or provide the \
-         same value in the new form",
-    )
-}
-
-fn start_anew(live: &Reference) -> String {
-    format!("to discard the installation, delete its Redis volume and Secret {}", live.secret)
 }
 
 /// Refuses to generate the key if data may exist that another key encrypted. Returns a warning if
@@ -198,27 +177,20 @@ fn start_anew(live: &Reference) -> String {
 pub(super) fn check_making(
     cluster: &Cluster,
     bundle: &Bundle,
-    making: &Making,
+    making: &PlannedSecret,
     was_deployed: bool,
 ) -> Result<Option<String>, Failure> {
-    let lost = |why: String| {
-        Err(Failure::world(format!(
-            "the encryption key, Secret {}, is missing, and {why}: a new key would make every \
-             account and API key unusable",
-            making.key.name
-        ))
-        .hint("restore the Secret: relay-bundle secrets restore (see docs/recovery.md)"))
-    };
+    let lost = |why| Err(EncryptionKeyError::Lost { secret: making.key.name.clone(), why }.into());
     if was_deployed {
-        return lost("the relay has run here".to_owned());
+        return lost(KeyNeed::HasRun);
     }
     if making.is_there {
-        return lost("the Secret exists without it".to_owned());
+        return lost(KeyNeed::SecretExists);
     }
     let claims = redis_claims(bundle);
     for claim in &claims {
         if cluster.find(claim)?.is_some() {
-            return lost(format!("the Redis volume {claim} exists"));
+            return lost(KeyNeed::Claim(claim.clone()));
         }
     }
     if claims.is_empty() {
@@ -233,7 +205,7 @@ pub(super) fn check_making(
     let had = |claim| kept_volume(&volumes, claim).map(|volume| (volume, claim));
     match claims.iter().find_map(had) {
         Some((volume, claim)) => {
-            lost(format!("the Redis volume PersistentVolume/{volume} of {claim} exists"))
+            lost(KeyNeed::Volume { volume: volume.to_owned(), claim: claim.clone() })
         }
         None => Ok(None),
     }
@@ -275,30 +247,9 @@ fn kept_volume<'a>(volumes: &'a [Value], claim: &ObjectKey) -> Option<&'a str> {
     let had = |volume: &&'a Value| {
         text(volume, "/spec/claimRef/namespace") == claim.namespace
             && text(volume, "/spec/claimRef/name") == claim.name
-            && !live::is_ending(volume)
+            && !live_object::is_ending(volume)
     };
     volumes.iter().find(had).map(|volume| text(volume, "/metadata/name"))
-}
-
-/// Returns the error for a key that would be generated without the operator's consent.
-pub(super) fn no_consent(making: &Making) -> Failure {
-    Failure::input(format!(
-        "the encryption key, Secret {}, is missing: it is generated only at a first installation",
-        making.key.name
-    ))
-    .hint("if the relay has never run here, pass --first-install")
-    .hint("otherwise restore the Secret: relay-bundle secrets restore (see docs/recovery.md)")
-}
-
-/// Returns the error for a key that would be replaced: no option allows that.
-pub(super) fn never_again(key: &ObjectKey) -> Failure {
-    Failure::input(format!(
-        "the bundle requests a new encryption key in place of the one in {key}: every account and \
-         API key would be lost"
-    ))
-    .hint(
-        "the encryption key has no generation; remove the number from the profile, and build again",
-    )
 }
 
 fn secret_key(namespace: &str, name: &str) -> ObjectKey {

@@ -4,51 +4,64 @@
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::generated::Making;
+use super::planned_secret::PlannedSecret;
+use super::recovery_file::{RecoveryPlace, check_place, make_place, next_free, saved, write_new};
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
 use crate::install::record::Journal;
-use crate::install::recovery_file::{
-    EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new,
-};
 use crate::model::object_key::ObjectKey;
-use crate::sealed::{Recipients, Recovery};
+use crate::sealed::{EXAMPLE_RECIPIENT, Recipients, Recovery};
 
 /// A saved copy.
-pub(super) struct Kept {
+pub(super) struct KeptCopy {
     pub file: Utf8PathBuf,
     encrypted: String,
     /// The copies that were in the record before.
     before: Option<Value>,
 }
 
-/// Returns the error for generated values that could never be recovered.
-fn unrecoverable(makings: &[Making], why: &str) -> Failure {
-    let names: Vec<&str> = makings.iter().map(|making| making.key.name.as_str()).collect();
-    Failure::input(format!(
-        "the values generated into {} could not be recovered: {why}",
-        names.join(", ")
-    ))
+/// Generated values that could never be recovered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeeperError {
+    #[error(
+        "the values generated into {} could not be recovered: the bundle has no recovery \
+         recipients",
+        .secrets.join(", ")
+    )]
+    NoRecipients { secrets: Vec<String> },
+    #[error(
+        "the values generated into {} could not be recovered: {EXAMPLE_RECIPIENT}",
+        .secrets.join(", ")
+    )]
+    ExampleRecipient { secrets: Vec<String> },
+    #[error(
+        "cannot locate the folder of recovery files: neither XDG_STATE_HOME nor HOME is a path"
+    )]
+    UnknownPlace,
 }
 
-/// Where the copy of generated values is written.
-#[derive(Clone, Debug)]
-pub enum RecoveryPlace {
-    /// The operator named the file.
-    Named(Utf8PathBuf),
-    /// A file of this folder, named after the installation.
-    Folder(Utf8PathBuf),
-    /// The environment names no folder.
-    Unknown,
-}
-
-fn unknown_place() -> Failure {
-    Failure::input(
-        "cannot locate the folder of recovery files: neither XDG_STATE_HOME nor HOME is a path",
-    )
-    .hint("pass the file: --recovery-file FILE")
+impl From<KeeperError> for Failure {
+    fn from(error: KeeperError) -> Self {
+        match error {
+            KeeperError::NoRecipients { .. } => Self::input(error)
+                .hint(
+                    "set release.recoveryRecipients in the profile to an age public key, and \
+                     build again",
+                )
+                .hint(NO_RECOVERY),
+            KeeperError::ExampleRecipient { .. } => Self::input(error)
+                .hint(
+                    "set release.recoveryRecipients in the profile to your own key (create one \
+                     with `relay-bundle keygen --age`), and build again",
+                )
+                .hint(NO_RECOVERY),
+            KeeperError::UnknownPlace => {
+                Self::input(error).hint("pass the file: --recovery-file FILE")
+            }
+        }
+    }
 }
 
 fn is_dev(bundle: &Bundle) -> bool {
@@ -69,23 +82,22 @@ impl Keeper {
     /// Chooses the recipients of generated values. A development environment needs none.
     pub(super) fn of(
         bundle: &Bundle,
-        makings: &[Making],
+        secret_plan: &[PlannedSecret],
         place: &RecoveryPlace,
     ) -> Result<Option<Self>, Failure> {
         let named = AgeKeys::of(&bundle.recipe).recovery;
+        let secrets = || secret_plan.iter().map(|making| making.key.name.clone()).collect();
         if named.is_empty() && is_dev(bundle) {
             return Ok(None);
         }
         if named.is_empty() {
-            return Err(unrecoverable(makings, "the bundle has no recovery recipients")
-                .hint("set release.recoveryRecipients in the profile to an age public key, and build again")
-                .hint(NO_RECOVERY));
+            return Err(KeeperError::NoRecipients { secrets: secrets() }.into());
         }
         let recipients =
             named.iter().map(|key| Recipients::parse_one(key)).collect::<Result<Vec<_>, _>>();
         let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
         if recipients.has_example() {
-            return Err(unrecoverable(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
+            return Err(KeeperError::ExampleRecipient { secrets: secrets() }.into());
         }
         let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
         let path = match place {
@@ -94,7 +106,7 @@ impl Keeper {
                 file.clone()
             }
             RecoveryPlace::Folder(folder) => folder.join(format!("{namespace}-{name}.age")),
-            RecoveryPlace::Unknown => return Err(unknown_place()),
+            RecoveryPlace::Unknown => return Err(KeeperError::UnknownPlace.into()),
         };
         let is_named = matches!(place, RecoveryPlace::Named(_));
         Ok(Some(Self { recipients, path, is_named }))
@@ -113,9 +125,9 @@ impl Keeper {
     /// Saves copies of Secrets.
     pub(super) fn keep(
         &self,
-        journal: &Journal<'_>,
+        journal: &Journal,
         secrets: &[(ObjectKey, Secret)],
-    ) -> Result<Kept, Failure> {
+    ) -> Result<KeptCopy, Failure> {
         let secrets = secrets.iter().map(|(key, secret)| saved(&key.name, secret)).collect();
         let (bundle, namespace) = (journal.name().to_string(), journal.namespace().to_owned());
         let file = Recovery { bundle, namespace, secrets }
@@ -131,16 +143,16 @@ impl Keeper {
                 .hint(format!("the newest copy in the record is worthless ({})", why.message())),
         };
         let place = if self.is_named { Ok(()) } else { make_place(&self.path) };
-        let file =
-            place.and_then(|()| write_new(&self.path, encrypted.as_bytes())).map_err(unkept)?;
-        Ok(Kept { file, encrypted, before })
+        let file = place.and_then(|()| write_new(&self.path, encrypted.as_bytes()));
+        let file = file.map_err(|error| unkept(error.into()))?;
+        Ok(KeptCopy { file, encrypted, before })
     }
 }
 
-impl Kept {
+impl KeptCopy {
     /// Deletes the copy in the file and in the record. Its values were never written to the
     /// cluster.
-    pub(super) fn discard(&self, journal: &Journal<'_>) -> Result<(), Failure> {
+    pub(super) fn discard(&self, journal: &Journal) -> Result<(), Failure> {
         fs_err::remove_file(&self.file)?;
         journal.discard_recovery(&self.encrypted, self.before.as_ref())
     }

@@ -91,12 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_fill_the_block() {
+    fn fields_fill_block_exactly() {
         assert_eq!(FIELDS.iter().map(|(_, width, _)| width).sum::<usize>(), BLOCK_BYTES);
     }
 
     #[test]
-    fn a_header_says_its_name_and_size_again() {
+    fn header_round_trips_name_and_size() {
         let longest = "a".repeat(NAME_BYTES);
         for (name, bytes) in
             [("bundle.json", 0), ("SHA256SUMS", 511), (longest.as_str(), (8 << 30) - 1)]
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_size_takes_all_eleven_digits() {
+    fn largest_size_takes_all_eleven_digits() {
         let block = encode("a", (8 << 30) - 1);
 
         assert_eq!(&block[SIZE_AT..SIZE_AT + 12], b"77777777777\0");

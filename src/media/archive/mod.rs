@@ -7,7 +7,9 @@
 
 mod header;
 mod read;
+mod target;
 mod write;
 
 pub use self::read::{Archive, open, open_file};
+pub use self::target::{ArchiveError, ArchiveTarget};
 pub use self::write::{WriteError, Writer, size, write};

@@ -10,10 +10,13 @@ use fs_err::File;
 
 use super::header::{Block, ZERO, decode};
 use super::write::padding_after;
+use crate::bundle::compression::Compression;
 use crate::bundle::content::{Content, Hashing, Pending};
+use crate::bundle::fault::{Fault, Form, ReadError};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
-use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium, Unlisted};
+use crate::bundle::medium::{Medium, SealedMedium, Unlisted};
+use crate::bundle::read::Opening;
 use crate::bundle::sums::Sums;
 use crate::hashing::{Crew, FileContent, Stream};
 use crate::model::safe_path::SafePath;
@@ -42,7 +45,7 @@ pub fn open_file(file: File) -> Result<Opening<Archive<BufReader<FileContent>>>,
 
 fn of_content<C: Content>(input: C) -> Result<Opening<Archive<C>>, ReadError> {
     Opening::new(Archive {
-        input: Counted { input, read: 0 },
+        input: CountingReader { input, read: 0 },
         header: None,
         file_at: 0,
         padding: 0,
@@ -53,7 +56,7 @@ fn of_content<C: Content>(input: C) -> Result<Opening<Archive<C>>, ReadError> {
 /// A bundle archive, opened by [`open`] or [`open_file`].
 #[derive(Debug)]
 pub struct Archive<C> {
-    input: Counted<C>,
+    input: CountingReader<C>,
     /// A header that was read ahead and belongs to the next file.
     header: Option<Block>,
     /// The offset of the current file's header.
@@ -108,8 +111,9 @@ impl<C: Content> Archive<C> {
                 Ok((name, bytes))
             }
             Err(field) => {
-                if let Some(program) = compressed_with(block).filter(|_| self.file_at == 0) {
-                    return Err(Fault::Compressed { program }.into());
+                let compression = Compression::of_content(block).filter(|_| self.file_at == 0);
+                if let Some(compression) = compression {
+                    return Err(Fault::Compressed(compression).into());
                 }
                 let Some(name) = shown_name(block) else {
                     return Err(Fault::NoHeader { field }.at(self.file_at));
@@ -211,27 +215,14 @@ fn shown_name(block: &Block) -> Option<&str> {
     name.bytes().all(is_of_a_path).then_some(name)
 }
 
-/// Magic bytes of compressed archives, and the programs that decompress them.
-const COMPRESSED: [(&str, &[u8]); 5] = [
-    ("gzip", &[0x1f, 0x8b]),
-    ("zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
-    ("xz", b"\xfd7zXZ\0"),
-    ("bzip2", b"BZh"),
-    ("zip", b"PK\x03\x04"),
-];
-
-fn compressed_with(start: &Block) -> Option<&'static str> {
-    COMPRESSED.iter().find(|(_, magic)| start.starts_with(magic)).map(|(program, _)| *program)
-}
-
 /// Counts the bytes that were read or skipped.
 #[derive(Debug)]
-struct Counted<C> {
+struct CountingReader<C> {
     input: C,
     read: u64,
 }
 
-impl<C: Content> Read for Counted<C> {
+impl<C: Content> Read for CountingReader<C> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
         self.read += read as u64;
@@ -239,7 +230,7 @@ impl<C: Content> Read for Counted<C> {
     }
 }
 
-impl<C: Content> Content for Counted<C> {
+impl<C: Content> Content for CountingReader<C> {
     fn skip(&mut self, bytes: u64) -> io::Result<u64> {
         let skipped = self.input.skip(bytes)?;
         self.read += skipped;

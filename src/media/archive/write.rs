@@ -3,11 +3,13 @@
 use std::io::{self, Read, Write};
 
 use super::header::{BLOCK_BYTES, ZERO, encode};
-use crate::bundle::carried::{Entry, Tail};
+use crate::bundle::carried::Tail;
+use crate::bundle::content::BlobEntry;
+use crate::bundle::fault::{Fault, ReadError};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, LimitExceeded, check_size};
-use crate::bundle::read::{Fault, Medium, ReadError};
+use crate::bundle::medium::Medium;
 use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use crate::images::list::ImageList;
 
@@ -114,7 +116,7 @@ impl<'a, W: Write> Writer<'a, W> {
     /// # Errors
     ///
     /// When `content` or `out` fails.
-    pub fn carry(&mut self, entry: Entry<'_>, content: &mut dyn Read) -> io::Result<()> {
+    pub fn carry(&mut self, entry: BlobEntry<'_>, content: &mut dyn Read) -> io::Result<()> {
         if let Some(images) = self.images.filter(|_| self.carried == 0) {
             self.add(OCI_LAYOUT, OCI_LAYOUT_BYTES)?;
             self.add(INDEX, &layout::index(images))?;

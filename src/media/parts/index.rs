@@ -23,7 +23,7 @@ const HEAD: &str = "# relay-bundle/parts/v1 ";
 /// All parts have the same size, except the last one, which holds the remainder. Part names derive
 /// from the file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Index {
+pub struct PartsIndex {
     name: String,
     bytes: u64,
     part_bytes: u64,
@@ -57,7 +57,7 @@ pub enum InvalidIndex {
     Name { name: String },
 }
 
-impl Index {
+impl PartsIndex {
     /// Creates the index of a file; `parts` are the digests of its parts, in order.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// When `bytes` differ from the output of [`Index::encode`].
+    /// When `bytes` differ from the output of [`PartsIndex::encode`].
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidIndex> {
         let line = |line| InvalidIndex::Line { line };
         let text = std::str::from_utf8(bytes).map_err(|_| line(1))?;
@@ -196,16 +196,16 @@ pub fn is_part(name: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn index() -> Index {
+    fn index() -> PartsIndex {
         let digests = vec![Digest::of(b"a"), Digest::of(b"b"), Digest::of(b"c")];
-        Index::new("my file.tar", 25, 10, Digest::of(b"abc"), digests).unwrap()
+        PartsIndex::new("my file.tar", 25, 10, Digest::of(b"abc"), digests).unwrap()
     }
 
     #[test]
-    fn an_index_says_what_it_was_made_of_again() {
+    fn index_round_trips() {
         let text = index().encode();
 
-        assert_eq!(Index::parse(text.as_bytes()), Ok(index()));
+        assert_eq!(PartsIndex::parse(text.as_bytes()), Ok(index()));
         assert!(
             text.starts_with("# relay-bundle/parts/v1 bytes=25 partBytes=10 sha256=b"),
             "{text}"
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_spelling_is_refused() {
+    fn noncanonical_index_is_refused() {
         let good = index().encode();
         let edits: [fn(&str) -> String; 14] = [
             |text| text.replace("v1", "v2"),
@@ -237,10 +237,10 @@ mod tests {
         for (number, edit) in edits.into_iter().enumerate() {
             let text = edit(&good);
             assert!(text != good, "{number}");
-            assert!(Index::parse(text.as_bytes()).is_err(), "{number}: {text}");
+            assert!(PartsIndex::parse(text.as_bytes()).is_err(), "{number}: {text}");
         }
         for end in 0..good.len() {
-            assert!(Index::parse(&good.as_bytes()[..end]).is_err(), "{end}");
+            assert!(PartsIndex::parse(&good.as_bytes()[..end]).is_err(), "{end}");
         }
     }
 
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_as_many_parts_as_allowed_and_no_more() {
+    fn part_count_is_limited_to_maximum() {
         assert_eq!(count("a", PARTS_MAX, 1), Ok(PARTS_MAX));
         assert_eq!(
             count("a", PARTS_MAX + 1, 1),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_told_by_its_name() {
+    fn part_is_recognized_by_name() {
         assert_eq!(is_part("a.tar.part001"), Some("a.tar"));
         for name in ["a.tar.parts", "a.tar", "a.part1", "a.part00x", ".part001"] {
             assert_eq!(is_part(name), None, "{name}");

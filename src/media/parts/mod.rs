@@ -6,10 +6,14 @@
 
 mod index;
 mod join;
+mod part_size;
 mod set;
 mod split;
 
-pub use self::index::{INDEX_BYTES_MAX, Index, InvalidIndex, PARTS_MAX, Part, SUFFIX, is_part};
+pub use self::index::{
+    INDEX_BYTES_MAX, InvalidIndex, PARTS_MAX, Part, PartsIndex, SUFFIX, is_part,
+};
 pub use self::join::join;
+pub use self::part_size::PartSize;
 pub use self::set::{BadPart, PartFault, PartSet, Parts, PartsError};
 pub use self::split::{SplitError, split};

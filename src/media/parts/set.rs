@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::index::{INDEX_BYTES_MAX, Index, InvalidIndex, Part, SUFFIX, is_part};
+use super::index::{INDEX_BYTES_MAX, InvalidIndex, Part, PartsIndex, SUFFIX, is_part};
 use crate::bundle::content::Hashing;
 use crate::fsio::{ReadFileError, folder_of, metadata, open_named, read_bounded};
 use crate::hashing;
@@ -19,7 +19,7 @@ pub(super) const BUFFER_BYTES: usize = 256 << 10;
 /// An index with the path of each part.
 #[derive(Clone, Debug)]
 pub struct PartSet {
-    index: Index,
+    index: PartsIndex,
     files: Vec<(Part, Utf8PathBuf)>,
 }
 
@@ -92,7 +92,7 @@ impl PartSet {
     pub fn find(path: &Utf8Path) -> Result<Self, PartsError> {
         let path = index_of(path)?;
         let bytes = read_bounded(&path, INDEX_BYTES_MAX)?;
-        let index = Index::parse(&bytes)
+        let index = PartsIndex::parse(&bytes)
             .map_err(|invalid| PartsError::Index { path: path.clone(), invalid })?;
         let folder = folder_of(&path);
         let place = |part: Part| {
@@ -124,7 +124,7 @@ impl PartSet {
     }
 
     /// Returns the index.
-    pub fn index(&self) -> &Index {
+    pub fn index(&self) -> &PartsIndex {
         &self.index
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::index::{Index, InvalidIndex, SUFFIX, count, part_name};
+use super::index::{InvalidIndex, PartsIndex, SUFFIX, count, part_name};
 use super::set::BUFFER_BYTES;
 use crate::bundle::content::Hashing;
 use crate::fsio::{self, AtomicFile, Durability, MODE_PUBLIC, ReadFileError, is_there};
@@ -41,7 +41,7 @@ pub fn split(
     part_bytes: u64,
     folder: &Utf8Path,
     progress: &mut dyn FnMut(u64),
-) -> Result<(Index, Utf8PathBuf), SplitError> {
+) -> Result<(PartsIndex, Utf8PathBuf), SplitError> {
     let invalid = |invalid| SplitError::Invalid { path: path.to_owned(), invalid };
     let (file, bytes) = fsio::open_regular(path)?;
     let name = path.file_name().unwrap_or_default();
@@ -55,25 +55,25 @@ pub fn split(
             return Err(SplitError::InTheWay { path: path.clone() });
         }
     }
-    let mut source = Source { file, path, whole: hashing::start(bytes), progress };
-    let mut written = Written(Vec::new());
+    let mut source = SplitSource { file, path, whole: hashing::start(bytes), progress };
+    let mut written = WrittenParts(Vec::new());
     let mut digests = Vec::with_capacity(parts);
     for (number, part) in paths.into_iter().enumerate() {
         let before = number as u64 * part_bytes;
         digests.push(source.copy(&part, part_bytes.min(bytes - before))?);
         written.0.push(part);
     }
-    let index =
-        Index::new(name, bytes, part_bytes, source.whole.finish(), digests).map_err(invalid)?;
+    let index = PartsIndex::new(name, bytes, part_bytes, source.whole.finish(), digests)
+        .map_err(invalid)?;
     fsio::create_new(&index_path, index.encode().as_bytes(), MODE_PUBLIC, Durability::Synced)?;
     written.0.clear();
     Ok((index, index_path))
 }
 
 /// Parts that are removed on drop: this process wrote them, and no index lists them yet.
-struct Written(Vec<Utf8PathBuf>);
+struct WrittenParts(Vec<Utf8PathBuf>);
 
-impl Drop for Written {
+impl Drop for WrittenParts {
     fn drop(&mut self) {
         for path in &self.0 {
             // The error that is about to be reported matters more.
@@ -82,14 +82,14 @@ impl Drop for Written {
     }
 }
 
-struct Source<'a> {
+struct SplitSource<'a> {
     file: fs::File,
     path: &'a Utf8Path,
     whole: Box<dyn Hashing>,
     progress: &'a mut dyn FnMut(u64),
 }
 
-impl Source<'_> {
+impl SplitSource<'_> {
     /// Copies the next bytes to a part, and returns the digest of the part.
     fn copy(&mut self, part: &Utf8Path, bytes: u64) -> Result<Digest, SplitError> {
         let mut out = AtomicFile::create(part, MODE_PUBLIC, Durability::Synced)?;

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
 use crate::model::credential::holds_credential;
+use crate::model::credential::sounds_secret;
 use crate::model::text::{DataKey, is_qualified_name};
 use crate::profile::node::Path;
 use crate::profile::removed::{PROXY_HELP, PROXY_WHY};
 use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT, is_proxy};
-use crate::profile::secrets::sounds_secret;
 use crate::profile::settings::Settings;
 use crate::profile::variables::keys_of;
 

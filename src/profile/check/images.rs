@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::images::reference::{Reference, without_digest};
+use crate::images::reference::{ImageReference, without_digest};
 use crate::model::digest::Digest;
 use crate::profile::node::Path;
 use crate::profile::resolve::{ImageRef, Profile, names_registry};
@@ -82,7 +82,7 @@ fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
 /// Returns the image of one of the profile's own containers if only a tag with a version selects
 /// it. The checks of containers report `latest`, and a missing tag.
 fn tagged(path: Path, image: &ImageRef) -> Option<TaggedImage> {
-    let reference: Reference = image.source.parse().ok()?;
+    let reference: ImageReference = image.source.parse().ok()?;
     let tag = reference.tag().filter(|tag| *tag != "latest" && reference.digest().is_none())?;
     Some(TaggedImage { path, tag: tag.to_owned(), digest: None })
 }
@@ -142,7 +142,7 @@ fn digest_in_lock(
     report: &mut Report<'_>,
 ) -> Option<Digest> {
     for text in [&image.source, &image.reference] {
-        if let Err(error) = text.parse::<Reference>() {
+        if let Err(error) = text.parse::<ImageReference>() {
             let help = "a locked image has a reference in the grammar of OCI registries";
             report.error("RB0361", path.clone(), error.to_string(), help);
             return None;

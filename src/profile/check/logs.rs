@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::fluent_bit::{self, ProblemKind, Severity, TooOld, Version, parse_tag};
+use crate::fluent_bit::{self, ProblemKind, ProblemSeverity, TooOld, Version, parse_tag};
 use crate::profile::logs::{make_secret, output, output_settings};
 use crate::profile::node::Path;
-use crate::profile::resolve::Purpose;
+use crate::profile::resolve::SecretPurpose;
 use crate::profile::settings::{LogMode, OutputKind, Settings};
 
 use super::Report;
@@ -25,7 +25,7 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
         let path = Path::of(CONFIG).key(&problem.key);
         match problem.kind {
             ProblemKind::SecretLiteral if is_dev => make_secret(settings, &problem.key),
-            _ if problem.severity() == Severity::Error => {
+            _ if problem.severity() == ProblemSeverity::Error => {
                 report.error("RB0502", path, problem.message, problem.help);
             }
             _ => report.warning("RB0503", path, problem.message, problem.help),
@@ -101,7 +101,7 @@ const SECRET_NAME_MAX: usize = 63 - "secret-".len();
 fn secrets(settings: &Settings, report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
     for purpose in settings.output_secrets() {
-        let Purpose::Output { property, .. } = &purpose else { continue };
+        let SecretPurpose::Output { property, .. } = &purpose else { continue };
         let written = settings.storage.logs.fluentbit.output.config.keys();
         let written =
             written.into_iter().find(|key| key.to_lowercase() == *property).unwrap_or(property);

@@ -30,9 +30,10 @@ mod volumes;
 
 use std::collections::BTreeSet;
 
+use super::defaults::DEFAULT_SOURCE;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{Node, Path, Segment};
-use super::overlay::{DEFAULT_SOURCE, ProfileFiles};
+use super::overlay::ProfileFiles;
 use super::resolve::Profile;
 use super::settings::Settings;
 

@@ -2,14 +2,15 @@
 
 use crate::profile::diagnostic::{Diagnostic, Diagnostics};
 use crate::profile::mode_text::{MODE_MAX, is_mode_key, meant};
-use crate::profile::node::{Node, Origin, Path, Sources, Value, Way};
+use crate::profile::node::{Node, Origin, Path, PathChain, Value};
+use crate::profile::sources::Sources;
 
 /// Checks the modes in `extraVolumes`; the source shows whether a number was written in octal.
 pub(in crate::profile) fn check(tree: &Node, sources: &Sources, diagnostics: &mut Diagnostics) {
     let path = Path::of("extraVolumes");
     let Some(volumes) = tree.get(&path) else { return };
     let mut modes = Vec::new();
-    collect(volumes, Way::From(&path), &mut modes);
+    collect(volumes, PathChain::From(&path), &mut modes);
     for (path, mode, origin) in modes {
         let written = sources.get(origin.source).text.get(origin.span()).unwrap_or_default();
         if let Some((message, help)) = problem(mode, written) {
@@ -19,11 +20,11 @@ pub(in crate::profile) fn check(tree: &Node, sources: &Sources, diagnostics: &mu
     }
 }
 
-fn collect(node: &Node, way: Way<'_>, modes: &mut Vec<(Path, i64, Origin)>) {
+fn collect(node: &Node, way: PathChain<'_>, modes: &mut Vec<(Path, i64, Origin)>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                let way = Way::Key(&way, key);
+                let way = PathChain::Key(&way, key);
                 match entry.node.value {
                     Value::Integer(mode) if is_mode_key(key) => {
                         modes.push((way.path(), mode, entry.node.origin));
@@ -34,7 +35,7 @@ fn collect(node: &Node, way: Way<'_>, modes: &mut Vec<(Path, i64, Origin)>) {
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                collect(item, Way::Index(&way, index), modes);
+                collect(item, PathChain::Index(&way, index), modes);
             }
         }
         _ => {}
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimal_mode_with_octal_digits_is_a_problem() {
+    fn decimal_mode_with_octal_digits_is_reported() {
         for (mode, help) in [
             (400, "write `0o400`, or `0o620` if you mean that"),
             (440, "write `0o440`, or `0o670` if you mean that"),
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn mode_in_octal_and_decimal_value_of_a_usual_mode_are_fine() {
+    fn octal_mode_and_decimal_of_usual_mode_are_accepted() {
         for (mode, written) in [
             (0o400, "0o400"),
             (0o620, "0o620"),
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn mode_beyond_what_kubernetes_takes_is_a_problem() {
+    fn mode_out_of_kubernetes_range_is_reported() {
         for (mode, written) in [(0o1777, "0o1777"), (-1, "-1"), (1000, "1000")] {
             assert!(problem(mode, written).is_some(), "{written}");
         }

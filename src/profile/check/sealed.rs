@@ -1,7 +1,7 @@
 //! Checks that each sealed file belongs to its place, and can be opened where the bundle is
 //! applied.
 
-use crate::age_file::{Address, Form, FormError, Place, Stated};
+use crate::age_file::{Address, Form, FormError, SealedPlace, Stated};
 use crate::model::secret::sealed_path;
 use crate::model::text::{AgeRecipient, Label};
 use crate::profile::node::Path;
@@ -11,14 +11,14 @@ use crate::profile::resolve::Profile;
 use super::Report;
 
 /// A secret with its value in a sealed file.
-struct Named {
+struct SealedSecret {
     /// The profile's name.
     profile: Label,
     /// The profile key that configures the secret.
     path: Path,
     file: String,
     /// The namespace, Secret and key of its use; `None` if Kubernetes would not accept these names.
-    place: Option<Place>,
+    place: Option<SealedPlace>,
 }
 
 /// Reads the encrypted files that the profile's secrets name.
@@ -31,8 +31,8 @@ pub(super) fn read(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut
         }
         match files.file(&secret.file) {
             Ok(bytes) => {
-                if files.judges_sealed() {
-                    judge(secret, &bytes, &wanted, report);
+                if files.checks_sealed_files() {
+                    check_file(secret, &bytes, &wanted, report);
                 }
                 profile.sealed.insert(secret.file.clone(), bytes);
             }
@@ -48,23 +48,27 @@ pub(super) fn read(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut
     }
 }
 
-fn named(profile: &Profile) -> Vec<Named> {
+fn named(profile: &Profile) -> Vec<SealedSecret> {
     let namespace = profile.settings.release.namespace.as_str();
     let secrets = profile.secrets();
     let named = secrets.iter().filter_map(|secret| {
-        Some(Named {
+        Some(SealedSecret {
             profile: profile.name.clone(),
             path: profile.key_of(&secret.purpose),
             file: secret.form.age_file()?,
-            place: Place::new(namespace, &secret.object, &secret.key).ok(),
+            place: SealedPlace::new(namespace, &secret.object, &secret.key).ok(),
         })
     });
     named.collect()
 }
 
 /// Rejects a file that has the same name as an earlier one, here or in the bundle.
-fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -> bool {
-    let Named { path, file, .. } = secret;
+fn is_named_before(
+    secret: &SealedSecret,
+    earlier: &[SealedSecret],
+    report: &mut Report<'_>,
+) -> bool {
+    let SealedSecret { path, file, .. } = secret;
     if earlier.iter().any(|earlier| earlier.file == *file) {
         let message = format!(
             "`{file}` is already used for another secret; each file is sealed for one place"
@@ -85,8 +89,13 @@ fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -
 }
 
 /// Checks a file without a key.
-fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Report<'_>) {
-    let Named { profile, path, file, place } = secret;
+fn check_file(
+    secret: &SealedSecret,
+    bytes: &[u8],
+    wanted: &[AgeRecipient],
+    report: &mut Report<'_>,
+) {
+    let SealedSecret { profile, path, file, place } = secret;
     let form = match Form::of(bytes) {
         Ok(form) => form,
         Err(FormError::TooLarge(limit)) => {
@@ -126,8 +135,8 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
 }
 
 /// Returns the hint for a secret whose file is sealed for another place: give it a file of its own.
-fn own_file(secret: &Named, place: &Place) -> String {
-    let Named { profile, path, file, .. } = secret;
+fn own_file(secret: &SealedSecret, place: &SealedPlace) -> String {
+    let SealedSecret { profile, path, file, .. } = secret;
     let own = format!("secrets/{profile}-{}.age", place.key());
     let encrypt = format!("relay-bundle secrets encrypt {profile} {path}");
     if *file == own {
@@ -144,7 +153,12 @@ fn own_file(secret: &Named, place: &Place) -> String {
 
 /// Warns about an operator's key that does not open the file, because it was added after the file
 /// was sealed.
-fn recipients(secret: &Named, address: &Address, wanted: &[AgeRecipient], report: &mut Report<'_>) {
+fn recipients(
+    secret: &SealedSecret,
+    address: &Address,
+    wanted: &[AgeRecipient],
+    report: &mut Report<'_>,
+) {
     let lacking: Vec<&str> =
         address.lacking(wanted).into_iter().map(AgeRecipient::as_str).collect();
     if lacking.is_empty() {

@@ -3,7 +3,7 @@
 use crate::model::secret::SecretForm;
 use crate::model::text::AgeRecipient;
 use crate::profile::node::Path;
-use crate::profile::resolve::{Profile, Purpose, SecretRef};
+use crate::profile::resolve::{Profile, SecretPurpose, SecretRef};
 
 use super::Report;
 
@@ -18,7 +18,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             }
             SecretForm::Existing { .. } => existing(profile, &path, secret, report),
             SecretForm::Generate { generation, .. }
-                if secret.purpose == Purpose::EncryptionKey && generation.get() > 1 =>
+                if secret.purpose == SecretPurpose::EncryptionKey && generation.get() > 1 =>
             {
                 let message = "the encryption key cannot be changed: a different one makes every \
                                account and API key unreadable";

@@ -1,6 +1,6 @@
 //! Rejects control characters in all values: a newline could turn one setting into two.
 
-use crate::profile::node::{Node, Path, Value, Way};
+use crate::profile::node::{Node, Path, PathChain, Value};
 use crate::profile::secrets::is_secret_path;
 use crate::profile::settings::Settings;
 
@@ -8,7 +8,7 @@ use super::Report;
 
 pub(super) fn check(_: &Settings, report: &mut Report<'_>) {
     let mut found = Vec::new();
-    walk(report.tree, Way::From(&Path::default()), &mut found);
+    walk(report.tree, PathChain::From(&Path::default()), &mut found);
     for (path, character) in found {
         report.error(
             "RB0101",
@@ -20,16 +20,16 @@ pub(super) fn check(_: &Settings, report: &mut Report<'_>) {
     }
 }
 
-fn walk(node: &Node, way: Way<'_>, found: &mut Vec<(Path, char)>) {
+fn walk(node: &Node, way: PathChain<'_>, found: &mut Vec<(Path, char)>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                walk(&entry.node, Way::Key(&way, key), found);
+                walk(&entry.node, PathChain::Key(&way, key), found);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                walk(item, Way::Index(&way, index), found);
+                walk(item, PathChain::Index(&way, index), found);
             }
         }
         Value::Text(text) => {

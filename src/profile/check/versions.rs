@@ -2,8 +2,8 @@
 
 use crate::model::kube_version::KubeVersion;
 use crate::profile::decode::FRAGMENTS;
-use crate::profile::node::{Node, Path, Value, Way};
-use crate::profile::overlay::DEFAULT_SOURCE;
+use crate::profile::defaults::DEFAULT_SOURCE;
+use crate::profile::node::{Node, Path, PathChain, Value};
 use crate::profile::settings::Settings;
 
 use super::Report;
@@ -62,7 +62,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     for fragment in FRAGMENTS {
         let path = Path::of(fragment);
         if let Some(node) = report.tree.get(&path) {
-            walk(node, &mut fragment.to_owned(), Way::From(&path), &mut found);
+            walk(node, &mut fragment.to_owned(), PathChain::From(&path), &mut found);
         }
     }
     for (path, since) in found {
@@ -85,7 +85,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 
 /// Collects the fields with a minimum version; `names` holds the keys of the path, and is unchanged
 /// on return.
-fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8)>) {
+fn walk(node: &Node, names: &mut String, way: PathChain<'_>, found: &mut Vec<(Path, u8)>) {
     match &node.value {
         Value::Table(table) => {
             let length = names.len();
@@ -93,7 +93,7 @@ fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8
                 table.iter().filter(|(_, entry)| entry.node.origin.source != DEFAULT_SOURCE)
             {
                 names.extend([".", key]);
-                let way = Way::Key(&way, key);
+                let way = PathChain::Key(&way, key);
                 if let Some(since) = since(names) {
                     found.push((way.path(), since));
                 }
@@ -103,7 +103,7 @@ fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                walk(item, names, Way::Index(&way, index), found);
+                walk(item, names, PathChain::Index(&way, index), found);
             }
         }
         _ => {}

@@ -1,21 +1,23 @@
 //! Explains a key, finds the origin of a value, and writes the reference of all keys.
 //!
-//! All of it is derived from the schema.
+//! The schema and the rendered objects determine all of it.
 
-pub mod drives;
+mod drives;
 mod origin;
 mod reference;
+mod schema_key;
 mod words;
 
 use serde::Serialize;
-use serde_json::Value;
 
 pub use origin::{Setting, origin};
 pub use reference::reference;
+pub(super) use schema_key::is_key;
+use schema_key::{SchemaKey, find};
 
 use super::node::{Path, Segment};
-use super::schema;
-use super::{removed, suggest};
+use super::variables::variable_of;
+use super::{removed, schema, suggest};
 
 /// The documentation of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +33,7 @@ pub struct KeyDoc {
     /// Further constraints on the value.
     pub constraints: Vec<String>,
     pub description: String,
-    /// The fields of manifests that the key sets.
+    /// The fields of manifests that the key sets, or the objects that the keys of a table set.
     pub drives: Vec<String>,
     /// The environment variable that the key sets.
     pub variable: Option<String>,
@@ -39,22 +41,10 @@ pub struct KeyDoc {
     pub children: Vec<String>,
 }
 
-/// A key of the schema.
-struct Found {
-    /// The path as the reference writes it.
-    path: String,
-    /// The last key of our own in the path: the same as `path`, unless that continues inside a
-    /// Kubernetes type.
-    ours: String,
-    /// The schema at the place of use, which is more specific than the definition that it refers
-    /// to.
-    schema: &'static Value,
-}
-
 /// Returns the documentation of the key at `path`: `config.logLevel`, `ingress.hosts[0].host`,
 /// `resources.limits`.
 pub fn explain_key(path: &str) -> Option<KeyDoc> {
-    let Found { path, ours, schema } = find(&Path::of(path))?;
+    let SchemaKey { path, ours, schema } = find(&Path::of(path))?;
     let array = if schema.get("items").is_some() { "[]" } else { "" };
     Some(KeyDoc {
         kind: words::kind(schema),
@@ -62,15 +52,10 @@ pub fn explain_key(path: &str) -> Option<KeyDoc> {
         constraints: words::constraints(schema),
         description: words::description(schema).unwrap_or_default().to_owned(),
         drives: drives::fields(&ours),
-        variable: drives::variable(&path).map(str::to_owned),
+        variable: variable_of(&path).map(str::to_owned),
         children: words::keys(schema).map(|key| format!("{path}{array}.{key}")).collect(),
         path,
     })
-}
-
-/// Returns whether a profile may have a key at `path`, including names that users choose.
-pub(super) fn is_key(path: &Path) -> bool {
-    find(path).is_some()
 }
 
 /// Returns the hint for a path without a key.
@@ -93,27 +78,4 @@ pub fn unknown_key(path: &str) -> String {
         known = next;
     }
     "pass a key, such as `config.logLevel`".to_owned()
-}
-
-fn find(path: &Path) -> Option<Found> {
-    let mut found = Found { path: String::new(), ours: String::new(), schema: schema::schema() };
-    for segment in &path.0 {
-        // Indices do not count: the reference writes `hosts[].host`, users also write
-        // `hosts[0].host` and `hosts.host`.
-        let Segment::Key(key) = segment else { continue };
-        let mut table = schema::resolve(found.schema);
-        if let Some(items) = table.get("items") {
-            found.path.push_str("[]");
-            table = schema::resolve(items);
-        }
-        found.schema = words::property(table, key)?;
-        if !found.path.is_empty() {
-            found.path.push('.');
-        }
-        found.path.push_str(key);
-        if schema::key_paths().contains(&found.path) {
-            found.ours.clone_from(&found.path);
-        }
-    }
-    (!found.path.is_empty()).then_some(found)
 }

@@ -4,9 +4,11 @@ use crate::model::credential::{REDACTED, holds_credential};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::schema_key::find;
 use super::words;
-use crate::profile::Loaded;
+use crate::profile::load::Loaded;
 use crate::profile::node::{self, Node, Path, Segment};
+use crate::profile::variables::SECRET_VARIABLES;
 use crate::profile::{secret_values, secrets};
 
 /// A value of a profile and its place.
@@ -28,7 +30,7 @@ pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
         Some(node) => {
             list(node, &path, loaded, &mut settings);
             let inside = |key: &Path| key.starts_with(&path) && loaded.tree.get(key).is_none();
-            let secrets = secrets::SECRET_KEYS.iter().map(|key| Path::of(key)).filter(inside);
+            let secrets = SECRET_VARIABLES.iter().map(|(key, _)| Path::of(key)).filter(inside);
             settings.extend(secrets.filter_map(|key| unset(&key)));
             settings.sort_by(|a, b| a.path.cmp(&b.path));
         }
@@ -40,7 +42,7 @@ pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
 /// Returns a key that no layer sets, with the default of its type.
 fn unset(path: &Path) -> Option<Setting> {
     let has_index = path.0.iter().any(|segment| matches!(segment, Segment::Index(_)));
-    let found = super::find(path).filter(|_| !has_index)?;
+    let found = find(path).filter(|_| !has_index)?;
     let value = found.schema.get("default").map(words::toml);
     Some(Setting { path: path.to_string(), value, place: "default".to_owned() })
 }

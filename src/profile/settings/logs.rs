@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::{AccessMode, Image};
+use super::access_mode::AccessMode;
+use super::image::Image;
 use crate::model::number::Size;
 use crate::model::secret::SecretForm;
 use crate::model::text::{LogField, StorageClass};

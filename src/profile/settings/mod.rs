@@ -5,6 +5,8 @@
 //! reference's text. Defaults are not here but in `defaults.toml`, the lowest layer of every
 //! profile.
 
+mod access_mode;
+mod image;
 mod logs;
 mod network;
 mod redis;
@@ -20,6 +22,8 @@ use k8s_openapi::api::core::v1::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use access_mode::AccessMode;
+pub use image::{Image, PullPolicy};
 pub use logs::{FluentBit, LogMode, Logs, LogsPersistence, Output, OutputKind, OutputValue};
 pub use network::{
     Autoscaling, Dns, Exporter, Gateway, Ingress, IngressHost, IngressPath, IngressTls,
@@ -32,8 +36,7 @@ pub use relay::{Config, LogLevel, NodeEnv};
 use crate::model::kube_version::KubeVersion;
 use crate::model::number::{Bounded, Size};
 use crate::model::text::{
-    AgeRecipient, AppVersion, ImageDigest, Label, NameOverride, ObjectName, Registry, ReleaseName,
-    Repository, StorageClass, Tag,
+    AgeRecipient, AppVersion, Label, NameOverride, ObjectName, Registry, ReleaseName, StorageClass,
 };
 
 /// A deployment profile of Claude Relay Service.
@@ -154,60 +157,6 @@ pub struct Images {
     /// The pull policy of all images without their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<PullPolicy>,
-}
-
-/// A container image, in parts.
-#[derive(Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub struct Image {
-    /// The registry, unless the repository includes one.
-    pub registry: Registry,
-    /// The repository.
-    pub repository: Repository,
-    /// The tag.
-    pub tag: Tag,
-    /// The digest, which takes precedence over the tag.
-    pub digest: ImageDigest,
-    /// When a node pulls the image.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pull_policy: Option<PullPolicy>,
-}
-
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
-)]
-pub enum PullPolicy {
-    Always,
-    IfNotPresent,
-    Never,
-}
-
-impl PullPolicy {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Always => "Always",
-            Self::IfNotPresent => "IfNotPresent",
-            Self::Never => "Never",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub enum AccessMode {
-    ReadWriteOnce,
-    ReadWriteOncePod,
-    ReadWriteMany,
-}
-
-impl AccessMode {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadWriteOnce => "ReadWriteOnce",
-            Self::ReadWriteOncePod => "ReadWriteOncePod",
-            Self::ReadWriteMany => "ReadWriteMany",
-        }
-    }
 }
 
 /// The account that the relay's pods run under; it has no token.

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Image;
+use super::image::Image;
 use crate::model::number::{Bounded, HighPort, Port};
 use crate::model::text::{
     Cidr, IpAddress, Label, ObjectName, PrometheusDuration, RouteHost, UrlPath,

@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessMode, Image};
+use super::access_mode::AccessMode;
+use super::image::Image;
 use crate::model::number::{Bounded, HighPort, Port, Size};
 use crate::model::secret::SecretForm;
 use crate::model::text::{Host, ObjectName, StorageClass};

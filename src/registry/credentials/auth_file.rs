@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::error::CredentialError;
 use super::helper::{Helper, Told};
-use super::{CredentialError, LoginSecret, RegistryLogin};
-use crate::model::text::shortened;
+use super::login::{LoginSecret, RegistryLogin};
+use crate::model::printable::shortened;
 use crate::model::url::without_user_info;
 use crate::registry::host::Repository;
 
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn helpers_of_a_pull_secret_are_not_run() {
+    fn helpers_in_pull_secret_are_not_run() {
         let text = r#"{"credsStore":"evil","credHelpers":{"r.example":"evil"},"auths":{"r.example":{"auth":"bWU6cHc="}}}"#;
         assert_eq!(found(&config(text).unwrap().without_helpers(), "r.example", "a"), "me:pw");
     }
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn login_of_the_narrowest_scope_counts() {
+    fn login_with_narrowest_scope_is_used() {
         let entries = [
             ("r.example:5000", "host:1"),
             ("r.example:5000/a", "folder:2"),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{CredentialError, LoginSecret, RegistryLogin};
-use crate::command::{self, CommandError, Ending, Finished, Interaction, Limits};
+use super::error::CredentialError;
+use super::login::{LoginSecret, RegistryLogin};
+use crate::command::{self, CommandError, CommandLimits, Ending, Finished, Interaction};
 
 /// The maximum size of a helper's answer.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -48,7 +49,7 @@ impl Helper {
         let name = || self.program.clone();
         let mut program = Command::new(&self.program);
         program.arg("get").stderr(Stdio::null());
-        let limits = Limits {
+        let limits = CommandLimits {
             interaction: Interaction::Unattended(patience),
             ending: Ending::Process,
             output_bytes_max: ANSWER_BYTES_MAX,
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn helper_is_asked_for_the_registry_and_believed() {
+    fn helper_is_queried_for_registry_and_trusted() {
         let script = r#"read server; echo "{\"ServerURL\":\"x\",\"Username\":\"me $1\",\"Secret\":\"$server\"}""#;
         let Ok(Told::Login(RegistryLogin::Password { user, password })) = told(script) else {
             panic!("no login")
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn helper_that_knows_nothing_is_no_failure() {
+    fn helper_without_credentials_is_not_failure() {
         assert!(matches!(
             told("echo credentials not found in native keychain; exit 1"),
             Ok(Told::Nothing)
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_of_a_helper_is_refused_and_not_shown() {
+    fn invalid_helper_output_is_refused_and_not_shown() {
         for script in [
             "",
             "echo s3cret",
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn child_that_keeps_the_pipe_open_does_not_hold_us() {
+    fn child_that_keeps_pipe_open_does_not_block_us() {
         let script = r#"sleep 3 & echo '{"Username":"me","Secret":"pw"}'"#;
         let before = Instant::now();
         assert!(matches!(told(script), Ok(Told::Login(_))));

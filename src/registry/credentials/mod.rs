@@ -10,18 +10,17 @@
 //! credentials.
 
 mod auth_file;
+mod error;
 mod helper;
+mod login;
 mod places;
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
-use serde::Deserialize;
-use serde::de::Deserializer;
-use zeroize::Zeroizing;
-
+pub use error::{CredentialError, CredentialWarning};
+pub(super) use login::{LoginSecret, RegistryLogin};
 pub use places::{CredentialEnvironment, CredentialFile, Presence};
 
 use self::auth_file::AuthFile;
@@ -34,25 +33,6 @@ use crate::fsio::{ReadFileError, open_regular};
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The permission bits for read access by other users.
 const OTHERS_READ: u32 = 0o044;
-
-/// A secret text. It has no `Debug`, and is overwritten when dropped.
-pub(super) struct LoginSecret(pub(super) Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for LoginSecret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
-    }
-}
-
-/// A registry login. Without `Debug`.
-pub(super) enum RegistryLogin {
-    Password {
-        user: Zeroizing<String>,
-        password: Zeroizing<String>,
-    },
-    /// A token that the token service exchanges for access tokens.
-    Identity(Zeroizing<String>),
-}
 
 /// The operator's registry credentials. Without `Debug`.
 #[derive(Default)]
@@ -84,66 +64,6 @@ impl PullSecretFormat {
         match self {
             Self::ConfigJson => ".dockerconfigjson",
             Self::Dockercfg => ".dockercfg",
-        }
-    }
-}
-
-/// A risk of a usable credential file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialWarning {
-    #[error("`{path}` has mode {mode:04o}: other users can read the credentials in it")]
-    Readable { path: Utf8PathBuf, mode: u32 },
-}
-
-impl CredentialWarning {
-    pub fn remedy(&self) -> String {
-        let Self::Readable { path, .. } = self;
-        format!("chmod 600 {path}")
-    }
-}
-
-/// Why credentials cannot be used. Never quotes a file or a helper's answer.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
-    #[error("cannot read credentials: {0}")]
-    Read(String),
-    #[error("`{path}` is not a credential file of docker or podman: line {line}, column {column}")]
-    Form { path: Utf8PathBuf, line: usize, column: usize },
-    #[error("the credentials for `{key}` in `{path}` are not base64 of USER:PASSWORD")]
-    Encoding { path: Utf8PathBuf, key: String },
-    #[error(
-        "`{path}` has a credential helper with an invalid name: expected lowercase letters, digits and `-`"
-    )]
-    HelperName { path: Utf8PathBuf },
-    #[error("the credential helper `{name}` cannot be started: {why}")]
-    HelperStart { name: String, why: io::Error },
-    #[error("the credential helper `{name}` did not answer within {} s", .limit.as_secs())]
-    HelperHangs { name: String, limit: Duration },
-    #[error("the credential helper `{name}` failed for `{server}`")]
-    HelperFailed { name: String, server: String },
-    #[error("the credential helper `{name}` did not print credentials for `{server}`")]
-    HelperAnswer { name: String, server: String },
-}
-
-impl CredentialError {
-    pub fn remedy(&self) -> Option<String> {
-        match self {
-            Self::Read(_) => Some("correct it, or name a file with --registry-config FILE".to_owned()),
-            Self::Form { .. } | Self::Encoding { .. } => {
-                Some("write it again with `docker login` or `podman login`, or pass another with --registry-config FILE".to_owned())
-            }
-            Self::HelperName { .. } => {
-                Some("correct `credsStore` or `credHelpers`, or pass another file with --registry-config FILE".to_owned())
-            }
-            Self::HelperStart { name, .. } => Some(format!(
-                "install {name} on the PATH, or pass a file without it with --registry-config FILE"
-            )),
-            Self::HelperHangs { name, .. } => {
-                Some(format!("run `{name} list` to see what it waits for, or pass a file without it with --registry-config FILE"))
-            }
-            Self::HelperFailed { name, server } | Self::HelperAnswer { name, server } => {
-                Some(format!("see what it says: echo {server} | {name} get"))
-            }
         }
     }
 }

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_asked_in_the_order_of_their_settings() {
+    fn files_are_searched_in_order_of_precedence() {
         let all = CredentialEnvironment {
             registry_config: None,
             registry_auth_file: Some("/a".into()),

@@ -28,7 +28,7 @@ fn frame(place: &str, value: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_real_age_opens_what_is_sealed_here() {
+fn real_age_opens_files_sealed_here() {
     let env = place();
     seal(&env);
     let Some(program) = tools::find("age", "age") else { return };
@@ -41,7 +41,7 @@ fn the_real_age_opens_what_is_sealed_here() {
 }
 
 #[test]
-fn what_the_real_age_sealed_opens_here_if_it_is_framed_and_for_keys_that_are_taken() {
+fn file_from_real_age_opens_if_framed_and_for_accepted_keys() {
     let env = place();
     seal(&env);
     let Some(program) = tools::find("age", "age") else { return };
@@ -139,7 +139,7 @@ fn real_age_refuses_file_whose_address_was_changed() {
 }
 
 #[test]
-fn keys_of_our_keygen_are_taken_here_and_by_the_real_age() {
+fn keys_from_own_keygen_are_accepted_here_and_by_real_age() {
     let env = place();
     let made = ok(&env, "keygen --age --out made.key");
     let public = made.stdout.trim();
@@ -177,7 +177,7 @@ fn keygen_of_age_replaces_no_key_and_does_not_show_it() {
 }
 
 #[test]
-fn keys_of_the_real_keygen_are_taken() {
+fn keys_from_real_age_keygen_are_accepted() {
     let env = place();
     let Some(program) = tools::find("age-keygen", "age") else { return };
     let path = env.path().join("made");

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{KEYS, PLACE, ok, place, private, problems, run, seal};
 
 #[test]
-fn swapped_files_and_another_namespace_are_found_with_and_without_a_key() {
+fn swapped_files_or_namespace_are_found_with_or_without_key() {
     let env = place();
     seal(&env);
     let elsewhere =
@@ -37,7 +37,7 @@ fn swapped_files_and_another_namespace_are_found_with_and_without_a_key() {
 }
 
 #[test]
-fn altered_files_are_found_and_files_that_could_never_be_opened_even_without_a_key() {
+fn altered_and_unopenable_files_are_found_even_without_key() {
     let env = place();
     let file = env.path().join("profiles/secrets/jwt.age");
     seal(&env);
@@ -85,7 +85,7 @@ fn altered_files_are_found_and_files_that_could_never_be_opened_even_without_a_k
 }
 
 #[test]
-fn a_key_that_does_not_fit_or_is_none_is_told() {
+fn wrong_or_invalid_identity_is_reported() {
     let env = place();
     seal(&env);
     fs_err::write(env.path().join("open"), KEYS[0].0).unwrap();
@@ -124,7 +124,7 @@ fn sum(folder: &Utf8PathBuf) {
 }
 
 #[test]
-fn a_file_that_nothing_uses_and_a_use_without_a_file_are_not_ok() {
+fn unused_file_and_missing_file_are_not_ok() {
     let env = place();
     seal(&env);
     env.write_profile(

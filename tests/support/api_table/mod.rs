@@ -6,10 +6,10 @@ mod writes;
 
 use std::rc::Rc;
 
-use relay_bundle::cluster::error::{CallError, Status};
-use relay_bundle::cluster::request::{Method, Request, Run};
+use relay_bundle::cluster::error::{ApiStatus, CallError};
+use relay_bundle::cluster::request::{Method, Request};
 use relay_bundle::cluster::resource::path;
-use relay_bundle::cluster::{Access, Cluster, Surroundings, Terminal};
+use relay_bundle::cluster::{Cluster, ClusterAccess, PluginEnvironment, Session, Terminal, Write};
 use relay_bundle::model::object_key::ObjectKey;
 use relay_bundle::proxy::ProxyEnvironment;
 use serde_json::{Value, json};
@@ -72,11 +72,11 @@ pub(crate) use writes::*;
 
 /// Returns a client for the server of a kubeconfig.
 pub(crate) fn client(kubeconfig: &str) -> Cluster {
-    let access = Access {
+    let access = ClusterAccess {
         kubeconfigs: vec![kubeconfig.to_owned()],
         context: None,
         proxies: ProxyEnvironment::default(),
-        surroundings: Surroundings { terminal: Terminal::Absent, clock: || None },
+        surroundings: PluginEnvironment { terminal: Terminal::Absent, clock: || None },
     };
     Cluster::connect(&access).unwrap()
 }
@@ -124,11 +124,12 @@ impl Server {
     }
 
     fn create(&self, object: &Value) -> Answer {
-        self.cluster.call(&Request::create(&self.key(object), object, Run::Real))
+        Session::begin(&self.cluster).write(&Write::create(&self.key(object), object))
     }
 
     fn put(&self, manager: &str, object: &Value) -> Answer {
-        self.cluster.call(&Request::replace_as(manager, &self.key(object), object))
+        let write = Write::replace_as(manager, &self.key(object), object);
+        Session::begin(&self.cluster).write(&write)
     }
 
     fn find(&self, object: &Value) -> Option<Value> {
@@ -138,7 +139,7 @@ impl Server {
 
 /// Returns the refusal, which must have this code and reason.
 #[track_caller]
-fn refused(answer: Answer, code: u16, reason: &str) -> Status {
+fn refused(answer: Answer, code: u16, reason: &str) -> ApiStatus {
     match answer {
         Err(CallError::Status(status)) => {
             assert_eq!((status.code, status.reason.as_str()), (code, reason), "{status}");

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use relay_bundle::cluster::request::{Method, Request, Run};
+use relay_bundle::cluster::request::{Method, Request};
 use relay_bundle::cluster::resource::path;
 use relay_bundle::model::kind::Kind;
 use relay_bundle::model::object_key::ObjectKey;
@@ -25,7 +25,7 @@ pub(crate) fn apply_dry_run_stores_nothing(server: &Server) {
 
 pub(crate) fn create_dry_run_stores_nothing(server: &Server) {
     let map = map(&json!({"a": "1"}));
-    let would = server.cluster.call(&Request::create(&server.key(&map), &map, Run::Dry)).unwrap();
+    let would = server.cluster.call(&Request::try_create(&server.key(&map), &map)).unwrap();
     assert_eq!((&would["data"]["a"], server.find(&map)), (&json!("1"), None));
 }
 
