@@ -244,14 +244,21 @@ fn shipped_profiles_are_variants_and_only_others_have_input() {
 }
 
 /// Keys with one valid value, or with values that make no difference.
-const ALWAYS_THE_SAME: [&str; 7] = [
+const ALWAYS_THE_SAME: [&str; 14] = [
     "config.rateLimitCleanupInterval",
     "podSecurityContext.runAsNonRoot",
+    "redis.podSecurityContext.runAsNonRoot",
+    "redis.securityContext.allowPrivilegeEscalation",
+    "redis.securityContext.capabilities.drop",
     "schema",
     "securityContext.allowPrivilegeEscalation",
     "securityContext.capabilities.drop",
+    "serviceMonitor.exporter.securityContext.allowPrivilegeEscalation",
+    "serviceMonitor.exporter.securityContext.capabilities.drop",
     "serviceMonitor.port",
     "storage.data.type",
+    "storage.logs.fluentbit.securityContext.allowPrivilegeEscalation",
+    "storage.logs.fluentbit.securityContext.capabilities.drop",
 ];
 
 /// Returns the value of each key, by its path; Kubernetes' own types and maps count as values.

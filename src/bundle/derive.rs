@@ -24,13 +24,26 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns the images of the pods, sorted, each with its containers.
+/// Returns the images that a pod template mounts, with the names of the volumes.
+fn image_volumes(template: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let volumes = template.pointer("/spec/volumes").and_then(Value::as_array);
+    volumes.into_iter().flatten().filter_map(|volume| {
+        Some((text(volume, "name"), volume.pointer("/image/reference")?.as_str()?))
+    })
+}
+
+/// Returns the images of the pods, sorted, each with the containers and volumes that use it.
 pub fn images(set: &ManifestSet) -> Vec<PodImage> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for manifest in set.iter() {
-        for container in pod_template(&manifest.object).into_iter().flat_map(containers) {
+        let Some(template) = pod_template(&manifest.object) else { continue };
+        for container in containers(template) {
             let user = format!("{}/{}", manifest.key.name, text(container, "name"));
             users.entry(text(container, "image").to_owned()).or_default().push(user);
+        }
+        for (name, image) in image_volumes(template) {
+            let user = format!("{}/volume:{name}", manifest.key.name);
+            users.entry(image.to_owned()).or_default().push(user);
         }
     }
     users.into_iter().map(|(reference, containers)| PodImage { reference, containers }).collect()

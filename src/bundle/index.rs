@@ -74,7 +74,8 @@ impl Object {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodImage {
     pub reference: String,
-    /// `workload/container` for each container that runs the image.
+    /// `workload/container` for each container that runs the image, and `workload/volume:name` for
+    /// each volume that holds it.
     pub containers: Vec<String>,
 }
 

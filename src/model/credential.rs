@@ -146,7 +146,7 @@ fn states_secret(value: &Value) -> bool {
 
 /// Returns whether a name ends with a word for a credential. Stricter than [`sounds_secret`]:
 /// `secretName` and `tokenEndpoint` are not credentials.
-fn names_credential(name: &str) -> bool {
+pub fn names_credential(name: &str) -> bool {
     const WORDS: [&str; 9] = [
         "secret",
         "token",

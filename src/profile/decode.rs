@@ -319,7 +319,7 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
 }
 
 /// The keys whose values have Kubernetes' own types.
-pub const FRAGMENTS: [&str; 23] = [
+pub const FRAGMENTS: [&str; 27] = [
     "affinity",
     "extraContainers",
     "extraEnv",
@@ -334,12 +334,16 @@ pub const FRAGMENTS: [&str; 23] = [
     "podDisruptionBudget.minAvailable",
     "podSecurityContext",
     "redis.affinity",
+    "redis.podSecurityContext",
     "redis.resources",
+    "redis.securityContext",
     "redis.tolerations",
     "resources",
     "securityContext",
     "serviceMonitor.exporter.resources",
+    "serviceMonitor.exporter.securityContext",
     "storage.logs.fluentbit.resources",
+    "storage.logs.fluentbit.securityContext",
     "strategy",
     "tolerations",
     "topologySpreadConstraints",

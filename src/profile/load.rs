@@ -37,7 +37,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
         let lock = locked::read(&name, files, &mut diagnostics);
         let mut profile =
             Profile { name, settings, names, sealed: BTreeMap::new(), sets: sets.to_vec(), lock };
-        check::check(&mut profile, &tree, files, &mut diagnostics);
+        check::check(&mut profile, (&tree, &layers.absent), files, &mut diagnostics);
         check::modes::check(&tree, &sources, &mut diagnostics);
         Some(profile)
     });

@@ -3,11 +3,13 @@
 //! `overlay` (layers of trees) -> `decode` (typed settings) -> `check` (rules between keys) ->
 //! `resolve` (decisions).
 
+mod absent;
 pub mod check;
 pub mod codes;
 pub mod decode;
 pub mod defaults;
 pub mod diagnostic;
+pub mod env_credential;
 pub mod explain;
 pub mod key_names;
 mod key_types;

@@ -1,7 +1,7 @@
 //! Merges the layers of a profile: defaults < `extends`, from left to right < the profile <
 //! `--set`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::defaults;
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -9,7 +9,7 @@ use super::masking::Visibility;
 use super::node::{Entry, Node, Origin, Path, Table, Value};
 use super::sources::{SourceKind, Sources};
 use super::workload_image::WorkloadImage;
-use super::{explain, key_types, secrets, suggest};
+use super::{absent, explain, key_types, secrets, suggest};
 use crate::model::credential;
 use crate::model::text::Label;
 
@@ -59,6 +59,8 @@ pub trait ProfileFiles {
 pub struct Layers {
     pub defaults: &'static Node,
     pub merged: Node,
+    /// The keys that a word takes away: `merged` lacks them, and they have no default.
+    pub absent: BTreeSet<Path>,
     pub sources: Sources,
 }
 
@@ -82,7 +84,8 @@ pub fn overlay(
         }
     }
     drop_outdated_digests(&mut merged);
-    Layers { defaults, merged, sources }
+    let absent = absent::take_away(&mut merged);
+    Layers { defaults, merged, absent, sources }
 }
 
 /// Merges a layer into the layers below it.

@@ -307,7 +307,8 @@ impl Profile {
         self.pin(self.settings.relay_image())
     }
 
-    /// Returns the cluster's reference of an image that one of the profile's own containers names.
+    /// Returns the cluster's reference of an image that one of the profile's own containers or
+    /// volumes names.
     pub fn own_image(&self, source: &str) -> String {
         self.pin(self.settings.own_image(source)).reference
     }
@@ -358,7 +359,10 @@ pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
     });
     let own = ["/initContainers", "/extraContainers"].into_iter();
     let own = own.filter_map(|pointer| settings.pointer(pointer)?.as_array()).flatten();
-    let own = own.filter_map(|container| Some(container.get("image")?.as_str()?.to_owned()));
+    let own = own.filter_map(|container| container.get("image"));
+    let volumes = settings.get("extraVolumes").and_then(Value::as_array).into_iter().flatten();
+    let volumes = volumes.filter_map(|volume| volume.pointer("/image/reference"));
+    let own = own.chain(volumes).filter_map(|image| Some(image.as_str()?.to_owned()));
     let registry = text("/images/registry");
     ours.chain(own)
         .map(|source| {
@@ -379,7 +383,7 @@ impl Settings {
         ImageRef { reference: self.mirrored(&source), source, pull_policy }
     }
 
-    /// Returns an image of one of the profile's own containers after the rewrite by
+    /// Returns an image of one of the profile's own containers or volumes after the rewrite by
     /// `images.registry`.
     pub fn own_image(&self, source: &str) -> ImageRef {
         let pull_policy = self.images.pull_policy.unwrap_or(PullPolicy::IfNotPresent);
@@ -396,17 +400,26 @@ impl Settings {
         self.image_ref(&self.image, Some(&version))
     }
 
-    /// Returns the images of the profile's own containers with the path of the key that sets each.
+    /// Returns the images of the profile's own containers and volumes with the path of the key that
+    /// sets each.
     pub fn own_images(&self) -> impl Iterator<Item = (Path, ImageRef)> {
-        [("initContainers", &self.init_containers), ("extraContainers", &self.extra_containers)]
-            .into_iter()
-            .flat_map(|(key, containers)| {
-                containers
-                    .iter()
-                    .enumerate()
-                    .map(move |(index, own)| (Path::of(key).index(index).key("image"), own))
-            })
-            .filter_map(|(path, own)| Some((path, self.own_image(own.image.as_deref()?))))
+        let containers = [
+            ("initContainers", &self.init_containers),
+            ("extraContainers", &self.extra_containers),
+        ]
+        .into_iter()
+        .flat_map(|(key, containers)| {
+            containers
+                .iter()
+                .enumerate()
+                .map(move |(index, own)| (Path::of(key).index(index).key("image"), own))
+        })
+        .filter_map(|(path, own)| Some((path, own.image.as_deref()?)));
+        let volumes = self.extra_volumes.iter().enumerate().filter_map(|(index, volume)| {
+            let path = Path::of("extraVolumes").index(index).key("image").key("reference");
+            Some((path, volume.image.as_ref()?.reference.as_deref()?))
+        });
+        containers.chain(volumes).map(|(path, source)| (path, self.own_image(source)))
     }
 
     /// Returns the images of the bundle's own workloads that this profile's pods run, in the order

@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::defaults;
 use super::node::{self, Node};
 use super::settings::Settings;
+use super::{absent, defaults};
 
 /// The maximum length in characters of a description from Kubernetes, which is cut to its first
 /// sentence.
@@ -21,6 +21,9 @@ const DESCRIPTION_MAX: usize = 120;
 /// The definition of a secret: the only definition of ours that is not inlined, because several
 /// keys use it.
 const SECRET: &str = "Secret";
+
+/// The prefix of a Kubernetes type that takes the words of `absent`, too.
+pub const VARIANT: &str = "Own";
 
 const REF: &str = "#/$defs/";
 
@@ -91,6 +94,7 @@ fn build() -> Value {
     });
     definitions.values_mut().for_each(tidy);
     tidy(&mut root);
+    allow_absence(&mut root, &mut definitions);
     make_optional(&mut root);
     set_default(&mut root, defaults::tree());
     keep_used(&mut definitions, &root);
@@ -115,6 +119,55 @@ fn inline(schema: &mut Value, definitions: &Map<String, Value>) {
         *schema = Value::Object(merged);
     }
     each_child(schema, &mut |child| inline(child, definitions));
+}
+
+/// Allows the words of `absent` where a profile may take a default away: the Kubernetes types at
+/// these keys get a variant of our own.
+fn allow_absence(root: &mut Value, definitions: &mut Map<String, Value>) {
+    for path in absent::SECURITY_CONTEXTS {
+        widen(root, definitions, path, &|fields| {
+            for identity in absent::IDENTITIES {
+                if let Some(field) = fields.get_mut(identity) {
+                    or_word(field, absent::PLATFORM);
+                }
+            }
+        });
+    }
+    for path in absent::RESOURCES {
+        widen(root, definitions, path, &|fields| {
+            for amounts in absent::AMOUNTS {
+                or_word(&mut fields[amounts]["additionalProperties"], absent::NONE);
+            }
+        });
+    }
+}
+
+/// Replaces the Kubernetes type at `path` by a variant whose `properties` `change` alters.
+fn widen(
+    root: &mut Value,
+    definitions: &mut Map<String, Value>,
+    path: &str,
+    change: &dyn Fn(&mut Map<String, Value>),
+) {
+    let place = path.split('.').fold(root, |schema, key| &mut schema["properties"][key]);
+    let name = definition(place).expect("the keys with a word have a type of Kubernetes");
+    let short = name.rsplit('.').next().unwrap_or(name);
+    let mut variant = definitions[name].clone();
+    if let Some(Value::Object(fields)) = variant.get_mut("properties") {
+        change(fields);
+    }
+    let name = format!("{VARIANT}{short}");
+    place["$ref"] = json!(format!("{REF}{name}"));
+    definitions.insert(name, variant);
+}
+
+fn or_word(schema: &mut Value, word: &str) {
+    let mut known = schema.take();
+    let description = known.as_object_mut().and_then(|known| known.remove("description"));
+    *schema = json!({"anyOf": [known, {"type": "string", "enum": [word]}]});
+    if let Some(description) = description {
+        schema["description"] = description;
+    }
 }
 
 /// Calls `visit` for every direct subschema.

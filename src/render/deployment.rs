@@ -7,8 +7,8 @@ use k8s_openapi::api::apps::v1::{
 };
 use k8s_openapi::api::core::v1::{
     ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, ExecAction, HTTPGetAction,
-    Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, TCPSocketAction,
-    TopologySpreadConstraint, VolumeMount,
+    ImageVolumeSource, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe,
+    TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -60,14 +60,7 @@ pub(super) fn render(profile: &Profile, contents: &RelayConfigMaps<'_>) -> Deplo
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     annotations: Some(annotations(profile, contents)),
-                    labels: Some(
-                        settings
-                            .pod_labels
-                            .clone()
-                            .into_iter()
-                            .chain(pod_labels(profile, Component::Relay))
-                            .collect(),
-                    ),
+                    labels: Some(pod_labels(profile, Component::Relay)),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(pod_spec(profile, contents)),
@@ -156,7 +149,7 @@ fn pod_spec(profile: &Profile, contents: &RelayConfigMaps<'_>) -> PodSpec {
         volumes.push(exporter::volume(content));
     }
     containers.extend(settings.extra_containers.iter().map(|own| security::restrict(profile, own)));
-    volumes.extend(settings.extra_volumes.iter().cloned());
+    volumes.extend(settings.extra_volumes.iter().map(|own| own_volume(profile, own)));
     PodSpec {
         affinity: settings.affinity.clone(),
         automount_service_account_token: Some(false),
@@ -181,6 +174,16 @@ fn pod_spec(profile: &Profile, contents: &RelayConfigMaps<'_>) -> PodSpec {
         volumes: Some(volumes),
         ..PodSpec::default()
     }
+}
+
+/// Completes one of the profile's own volumes with its image from the mirror.
+fn own_volume(profile: &Profile, own: &Volume) -> Volume {
+    let policy = profile.settings.images.pull_policy.map(|policy| policy.as_str().to_owned());
+    let image = own.image.clone().map(|image| ImageVolumeSource {
+        reference: image.reference.map(|reference| profile.own_image(&reference)),
+        pull_policy: image.pull_policy.or(policy),
+    });
+    Volume { image, ..own.clone() }
 }
 
 /// Returns the spread constraints; those without a selector count the relay's pods.
@@ -226,7 +229,8 @@ fn prepare(profile: &Profile, environment: &ConfigMapContent) -> Container {
         env_from: Some(environment_source(environment)),
         image: Some(image.reference),
         image_pull_policy: Some(image.pull_policy.as_str().into()),
-        resources: Some(pod::resources(("50m", "64Mi"), ("500m", "128Mi"))),
+        // Its own amounts could break a LimitRange that the relay's meet, or the class Guaranteed.
+        resources: Some(settings.resources.clone()),
         security_context: Some(settings.security_context.clone()),
         volume_mounts: Some(vec![pod::mount("data", DATA_PATH)]),
         ..Container::default()

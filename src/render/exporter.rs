@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, Probe, SecurityContext, Volume,
+    ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, Probe, Volume,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 
 use super::config_map::ConfigMapContent;
-use super::{pod, security, service, yaml};
+use super::{pod, service, yaml};
 use crate::profile::resolve::Profile;
 
 /// The path at which `json_exporter` fetches and converts the figures.
@@ -23,8 +23,6 @@ pub const LIVENESS_PATH: &str = "/";
 const CONFIG_PATH: &str = "/etc/json-exporter";
 const CONFIG_FILE: &str = "config.yml";
 const VOLUME: &str = "exporter-config";
-/// The number of the image's user, because Kubernetes cannot verify that a user name is not root.
-const NOBODY: i64 = 65_534;
 
 /// The name, the path in the relay's JSON and the description of each metric. All values may fall,
 /// so all are gauges.
@@ -117,12 +115,7 @@ pub(super) fn container(profile: &Profile) -> Container {
             ..ContainerPort::default()
         }]),
         resources: Some(exporter.resources.clone()),
-        security_context: Some(SecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(NOBODY),
-            run_as_group: Some(NOBODY),
-            ..security::container()
-        }),
+        security_context: Some(exporter.security_context.clone()),
         volume_mounts: Some(vec![pod::mount_read_only(VOLUME, CONFIG_PATH)]),
         ..Container::default()
     }
@@ -141,7 +134,7 @@ mod tests {
     use crate::render::tests_support::{json, profile};
 
     #[test]
-    fn sidecar_alone_meets_restricted_standard() {
+    fn sidecar_runs_without_privileges_as_user_of_pod_unless_profile_names_one() {
         let context = json(&container(&profile("")))["securityContext"].clone();
         assert_eq!(
             context,
@@ -149,11 +142,11 @@ mod tests {
                 "allowPrivilegeEscalation": false,
                 "capabilities": {"drop": ["ALL"]},
                 "readOnlyRootFilesystem": true,
-                "runAsGroup": 65534,
-                "runAsNonRoot": true,
-                "runAsUser": 65534,
             })
         );
+        let own = "serviceMonitor.exporter.securityContext.runAsUser = 65534";
+        let context = json(&container(&profile(own)))["securityContext"].clone();
+        assert_eq!(context["runAsUser"], 65534);
     }
 
     #[test]

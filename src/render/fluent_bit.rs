@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::config_map::ConfigMapContent;
-use super::{logs, pod, security, yaml};
+use super::{logs, pod, yaml};
 use crate::fluent_bit::{self, ConfigInput, env_name};
 use crate::model::text::LogField;
 use crate::profile::logs::{output, output_settings};
@@ -68,7 +68,7 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
         }]),
         resources: Some(fluentbit.resources.clone()),
         restart_policy: native.then(|| "Always".into()),
-        security_context: Some(security::container()),
+        security_context: Some(fluentbit.security_context.clone()),
         // A startup probe of a native sidecar could keep the relay from starting, and logs do not
         // justify that.
         startup_probe: (!native).then(|| probe(2, 30)),

@@ -47,10 +47,19 @@ pub(super) fn selector(profile: &Profile, component: Component) -> LabelSelector
     }
 }
 
-/// Returns the labels of a component's pods.
+/// Returns the labels of a component's pods, the profile's included.
+pub(super) fn pod_labels(profile: &Profile, component: Component) -> Labels {
+    let own = match component {
+        Component::Relay => &profile.settings.pod_labels,
+        Component::Redis => &profile.settings.redis.pod_labels,
+    };
+    own.clone().into_iter().chain(component_labels(profile, component)).collect()
+}
+
+/// Returns the bundle's labels of a component.
 ///
 /// They have no version, because that would restart the pods with every release.
-pub(super) fn pod_labels(profile: &Profile, component: Component) -> Labels {
+fn component_labels(profile: &Profile, component: Component) -> Labels {
     let mut labels = selector_labels(profile, component);
     let role = match component {
         Component::Relay => "relay",
@@ -62,7 +71,7 @@ pub(super) fn pod_labels(profile: &Profile, component: Component) -> Labels {
 
 /// Returns the recommended labels of an object.
 pub(super) fn labels(profile: &Profile, component: Component) -> Labels {
-    let mut labels = pod_labels(profile, component);
+    let mut labels = component_labels(profile, component);
     labels.insert(MANAGED_BY_LABEL.into(), MANAGED_BY.into());
     labels.insert(PART_OF_LABEL.into(), PART_OF.into());
     let redis_tag = profile.settings.redis.image.tag.as_str();

@@ -4,27 +4,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
-    PersistentVolumeClaimVolumeSource, ResourceRequirements, SecretKeySelector, Volume,
-    VolumeMount,
+    PersistentVolumeClaimVolumeSource, SecretKeySelector, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::profile::resolve::SecretRef;
-
-/// Returns requests and limits of CPU and memory.
-pub(super) fn resources(requests: (&str, &str), limits: (&str, &str)) -> ResourceRequirements {
-    let amounts = |(cpu, memory): (&str, &str)| {
-        Some(BTreeMap::from([
-            ("cpu".to_owned(), Quantity(cpu.into())),
-            ("memory".to_owned(), Quantity(memory.into())),
-        ]))
-    };
-    ResourceRequirements {
-        requests: amounts(requests),
-        limits: amounts(limits),
-        ..ResourceRequirements::default()
-    }
-}
 
 /// Returns an amount of mebibytes in the API server's own spelling, so that no drift shows.
 pub(super) fn mebibytes(number: u64) -> String {

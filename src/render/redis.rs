@@ -1,7 +1,5 @@
 //! Renders the bundle's own Redis, a single StatefulSet.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, ContainerPort, ExecAction, PodSpec, PodTemplateSpec, Probe,
@@ -17,8 +15,6 @@ use super::{pod, pvc, scripts, security};
 use crate::model::number::quantity_milli;
 use crate::profile::resolve::{Profile, SecretPurpose};
 
-/// The user `redis` of the official image, and the group of the chart's volumes.
-const USER: i64 = 999;
 const DATA_PATH: &str = "/data";
 const CONFIG_PATH: &str = "/etc/relay-redis";
 const RUN_PATH: &str = "/run/redis";
@@ -83,8 +79,8 @@ pub(super) fn headless_service(profile: &Profile) -> Service {
 }
 
 pub(super) fn stateful_set(profile: &Profile, content: &ConfigMapContent) -> StatefulSet {
-    let mut annotations =
-        BTreeMap::from([("checksum/config".to_owned(), content.checksum.to_string())]);
+    let mut annotations = profile.settings.redis.pod_annotations.clone();
+    annotations.insert("checksum/config".to_owned(), content.checksum.to_string());
     annotations.extend(profile.secret(&SecretPurpose::RedisPassword).iter().map(pod::secret_token));
     StatefulSet {
         metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
@@ -139,7 +135,7 @@ fn pod_spec(profile: &Profile, content: &ConfigMapContent) -> PodSpec {
             .filter(|name| !name.is_empty()),
         security_context: Some(security::known_to(
             settings.kubernetes.version,
-            security::pod(USER),
+            redis.pod_security_context.clone(),
         )),
         service_account_name: Some(profile.names.redis.clone()),
         // Saving a full data set takes time; a kill during it would lose the last second.
@@ -178,7 +174,7 @@ fn container(profile: &Profile) -> Container {
         readiness_probe: Some(probe(profile, "ready", 3)),
         liveness_probe: Some(probe(profile, "alive", 6)),
         resources: Some(settings.redis.resources.clone()),
-        security_context: Some(security::container()),
+        security_context: Some(settings.redis.security_context.clone()),
         volume_mounts: Some(vec![
             pod::mount("data", DATA_PATH),
             pod::mount_read_only("config", CONFIG_PATH),

@@ -1,24 +1,9 @@
 //! Security contexts that meet the Pod Security Standard *restricted*.
 
-use k8s_openapi::api::core::v1::{
-    Capabilities, Container, PodSecurityContext, SeccompProfile, SecurityContext,
-};
+use k8s_openapi::api::core::v1::{Container, PodSecurityContext};
 
 use crate::model::kube_version::KubeVersion;
 use crate::profile::resolve::Profile;
-
-/// Returns the security context of a container without any privileges.
-pub(super) fn container() -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities {
-            drop: Some(vec!["ALL".into()]),
-            ..Capabilities::default()
-        }),
-        read_only_root_filesystem: Some(true),
-        ..SecurityContext::default()
-    }
-}
 
 /// Removes fields that servers of `version` would drop: a dropped field would be a difference at
 /// every apply.
@@ -27,29 +12,11 @@ pub(super) fn known_to(version: KubeVersion, context: PodSecurityContext) -> Pod
     PodSecurityContext { fs_group_change_policy, ..context }
 }
 
-/// Returns the security context of a pod whose processes and volumes belong to `id`.
-pub(super) fn pod(id: i64) -> PodSecurityContext {
-    PodSecurityContext {
-        run_as_non_root: Some(true),
-        run_as_user: Some(id),
-        run_as_group: Some(id),
-        fs_group: Some(id),
-        fs_group_change_policy: Some("OnRootMismatch".into()),
-        seccomp_profile: Some(SeccompProfile {
-            type_: "RuntimeDefault".into(),
-            ..SeccompProfile::default()
-        }),
-        ..PodSecurityContext::default()
-    }
-}
-
 /// Completes one of the profile's own containers with the restricted settings that it leaves open,
 /// and with its image from the mirror.
 pub(super) fn restrict(profile: &Profile, own: &Container) -> Container {
-    let restricted = container();
     let mut context = own.security_context.clone().unwrap_or_default();
-    context.allow_privilege_escalation =
-        context.allow_privilege_escalation.or(restricted.allow_privilege_escalation);
+    context.allow_privilege_escalation = context.allow_privilege_escalation.or(Some(false));
     let mut capabilities = context.capabilities.take().unwrap_or_default();
     capabilities.drop = capabilities.drop.or(Some(vec!["ALL".into()]));
     context.capabilities = Some(capabilities);

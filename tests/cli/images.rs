@@ -29,12 +29,14 @@ fn images_are_sorted_and_unique() {
 }
 
 #[test]
-fn mirror_lists_images_of_own_containers() {
+fn mirror_lists_images_of_own_containers_and_volumes() {
     let env = TestEnv::new();
     env.write_profile(
         "gap",
-        "images.registry = \"r.example.internal:5000/m\"\nstorage.logs.mode = \"emptyDir\"\nredis.image.digest = \"\"\n\
-         [[extraContainers]]\nname = \"proxy\"\nimage = \"ghcr.io/acme/proxy:1\"\n",
+        "kubernetes.version = \"1.37\"\nimages.registry = \"r.example.internal:5000/m\"\nstorage.logs.mode = \"emptyDir\"\nredis.image.digest = \"\"\n\
+         [[extraContainers]]\nname = \"proxy\"\nimage = \"ghcr.io/acme/proxy:1\"\n\
+         [[extraVolumes]]\nname = \"models\"\nimage = { reference = \"ghcr.io/acme/models:1\" }\n\
+         [[extraVolumeMounts]]\nname = \"models\"\nmountPath = \"/app/models\"\nreadOnly = true\n",
     );
 
     let copies = env.ok(&["images", "gap", "--mirror"]);
@@ -42,6 +44,7 @@ fn mirror_lists_images_of_own_containers() {
 
     let wanted = [
         "docker.io/redis:8.2.2 r.example.internal:5000/m/redis:8.2.2",
+        "ghcr.io/acme/models:1 r.example.internal:5000/m/acme/models:1",
         "ghcr.io/acme/proxy:1 r.example.internal:5000/m/acme/proxy:1",
         "ghcr.io/wei-shaw/claude-relay-service:v1.1.314 r.example.internal:5000/m/wei-shaw/claude-relay-service:v1.1.314",
     ];
@@ -54,6 +57,10 @@ fn mirror_lists_images_of_own_containers() {
     let mut listed: Vec<&str> = images.lines().collect();
     listed.sort_by_key(|image| pulled.iter().position(|pulled| pulled == image));
     assert_eq!(listed, pulled);
+    let report = env.run(&["images", "gap.tar", "--json"]).json();
+    assert_eq!(report["images"][0]["containers"][0], "claude-relay/volume:models");
+    let rendered = env.ok(&["render", "gap"]);
+    assert!(rendered.contains("reference: r.example.internal:5000/m/acme/models:1"), "{rendered}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn content_id_of_locked_bundle_is_fixed() {
     // It changes with RENDER_ABI and with the image of the test only.
     assert_eq!(
         built["bundles"][0]["contentId"],
-        "sha256:556b5f9c07deee11de4eb107c3a9e770d03f04af272337ed7f8ed7760fd2e7ee"
+        "sha256:02a3175c510fa1eb8e8668b9e6d4e4a381578d11b892a90d9d542f3c5f6286b1"
     );
 }
 

@@ -200,13 +200,23 @@ fn d16_credentials_are_never_written_out_outside_dev() {
 }
 
 #[test]
-fn d16b_string_with_line_break_is_refused() {
+fn d16b_line_break_is_refused_except_where_kubernetes_hands_text_on() {
+    let own = |key: &str| {
+        format!(
+            "extraContainers = [{{ name = \"side\", image = \"r.example/side:1\", resources = {{ limits = {{ cpu = 1, memory = \"64Mi\" }}, requests = {{ cpu = 1, memory = \"64Mi\" }} }}, {key} }}]"
+        )
+    };
     expect(
         load_dev,
         &[
-            ("podAnnotations.note = \"a\\nb\"", &["RB0101 podAnnotations.note"]),
-            ("podAnnotations.note = \"\"\"a\nb\"\"\"", &["RB0101 podAnnotations.note"]),
-            ("podAnnotations.note = \"a\\u202Eb\"", &["RB0101 podAnnotations.note"]),
+            ("podAnnotations.note = \"a\\nb\\tc\"", &[]),
+            ("ingress.annotations.note = \"\"\"a\nb\"\"\"", &[]),
+            (&own("args = [\"-c\", \"a\\n\\tb\"]"), &[]),
+            (&own("env = [{ name = \"A\", value = \"a\\nb\" }]"), &[]),
+            (&own("lifecycle = { preStop = { exec = { command = [\"a\\nb\"] } } }"), &[]),
+            (&own("workingDir = \"/a\\nb\""), &["RB0101 extraContainers[0].workingDir"]),
+            ("podAnnotations.note = \"a\\rb\"", &["RB0101 podAnnotations.note"]),
+            ("podAnnotations.note = \"a\\n\\u202Eb\"", &["RB0101 podAnnotations.note"]),
             ("extraEnv = [{ name = \"A\", value = \"a\\tb\" }]", &["RB0101 extraEnv[0].value"]),
         ],
     );

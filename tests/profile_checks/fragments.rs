@@ -272,6 +272,56 @@ fn mounts_need_volume_and_hide_nothing() {
 }
 
 #[test]
+fn word_takes_default_away_where_platform_or_profile_may_leave_it_out() {
+    let scaled = "autoscaling.enabled = true\nstorage.logs.mode = \"emptyDir\"\n";
+    expect(
+        load_dev,
+        &[
+            ("podSecurityContext.runAsUser = \"platform\"", &[]),
+            ("redis.podSecurityContext.fsGroup = \"platform\"", &[]),
+            ("storage.logs.fluentbit.securityContext.runAsGroup = \"platform\"", &[]),
+            ("resources.limits.cpu = \"none\"", &[]),
+            ("redis.resources.requests.cpu = \"none\"", &[]),
+            ("redis.resources.limits.memory = \"none\"", &["RB0371 redis.resources.limits"]),
+            ("podSecurityContext.runAsUser = \"none\"", &["RB0003 podSecurityContext.runAsUser"]),
+            ("resources.limits.cpu = \"platform\"", &["RB0110 resources.limits.cpu"]),
+            (&format!("{scaled}resources.limits.cpu = \"none\""), &[]),
+            (&format!("{scaled}resources.requests.cpu = \"none\""), &["RB0112 resources.requests"]),
+            (
+                "redis.podSecurityContext.runAsUser = 0",
+                &["RB0160 redis.podSecurityContext.runAsUser"],
+            ),
+            (
+                "serviceMonitor.exporter.securityContext.privileged = true",
+                &["RB0160 serviceMonitor.exporter.securityContext.privileged"],
+            ),
+            (
+                "redis.podLabels.\"app.kubernetes.io/name\" = \"x\"",
+                &["RB0103 redis.podLabels.\"app.kubernetes.io/name\""],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn image_volumes_need_valid_reference() {
+    let volume = |image: &str| {
+        format!(
+            "kubernetes.version = \"1.37\"\nextraVolumes = [{{ name = \"m\", image = {{ {image} }} }}]"
+        )
+    };
+    expect(
+        load_dev,
+        &[
+            (&volume("reference = \"r.example/models:1\""), &[]),
+            (&volume(""), &["RB0141 extraVolumes[0].image"]),
+            (&volume("reference = \"A B\""), &["RB0151 extraVolumes[0].image.reference"]),
+            (&volume("reference = \"b\""), &["RB0403 extraVolumes[0].image.reference"]),
+        ],
+    );
+}
+
+#[test]
 fn containers_need_free_name_image_and_free_ports() {
     let plain = |name: &str, image: &str| {
         container("").replacen("side", name, 1).replace("registry.example.internal/side:1", image)

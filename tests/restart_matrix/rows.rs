@@ -446,6 +446,22 @@ pub(crate) const ROWS: &[Row] = &[
         Pods::Added,
         "config REDIS_HOST changed",
     ),
+    redis(
+        "redis.podAnnotations",
+        "redis.podAnnotations = { team = \"b\" }",
+        "pod annotation team added",
+    ),
+    redis("redis.podLabels", "redis.podLabels = { shift = \"b\" }", "pod label shift added"),
+    redis(
+        "redis.podSecurityContext",
+        "redis.podSecurityContext.runAsUser = 2000",
+        "securityContext changed",
+    ),
+    redis(
+        "redis.securityContext",
+        "redis.securityContext.readOnlyRootFilesystem = false",
+        "securityContext of redis changed",
+    ),
     both("redis.auth.enabled", "redis.auth.enabled = false", "secret redis-password removed"),
     both(
         "redis.auth.password",
@@ -627,6 +643,11 @@ pub(crate) const ROWS: &[Row] = &[
         "serviceMonitor.exporter.resources.limits.memory = \"96Mi\"",
         "resources of",
     ),
+    relay(
+        "serviceMonitor.exporter.securityContext",
+        "serviceMonitor.exporter.securityContext.runAsUser = 2000",
+        "securityContext of json-exporter changed",
+    ),
     // Volumes and logs.
     refused("storage.data.type", "storage.data.type = \"hostPath\"", "invalid value"),
     relay("storage.data.sizeLimit", "storage.data.sizeLimit = \"2Gi\"", "volume data changed"),
@@ -673,6 +694,11 @@ pub(crate) const ROWS: &[Row] = &[
         "storage.logs.fluentbit.resources",
         "storage.logs.fluentbit.resources.limits.memory = \"160Mi\"",
         "resources of fluent-bit changed",
+    ),
+    relay(
+        "storage.logs.fluentbit.securityContext",
+        "storage.logs.fluentbit.securityContext.runAsUser = 2000",
+        "securityContext of fluent-bit changed",
     ),
     external(
         "storage.logs.fluentbit.output.type",

@@ -67,6 +67,11 @@ fn image(path: &Path, container: &Container, report: &mut Report<'_>) {
         );
         return;
     }
+    image_reference(&path.key("image"), image, report);
+}
+
+/// Checks a reference that the profile spells out, of a container or a volume.
+pub(super) fn image_reference(path: &Path, image: &str, report: &mut Report<'_>) {
     let (rest, digest) = image.split_once('@').unwrap_or((image, ""));
     let (repository, tag) = match rest.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),
@@ -78,10 +83,10 @@ fn image(path: &Path, container: &Container, report: &mut Report<'_>) {
         && !image.ends_with([':', '@']);
     if !is_valid {
         let help = "write `registry/repository:tag`, preferably with `@sha256:` and the digest";
-        report.error("RB0151", path.key("image"), "invalid image reference", help);
+        report.error("RB0151", path, "invalid image reference", help);
     } else if digest.is_empty() && matches!(tag, "" | "latest") {
         let help = "use a version, preferably with `@sha256:` and the digest";
-        report.warning("RB0403", path.key("image"), "the image can change at any time", help);
+        report.warning("RB0403", path, "the image can change at any time", help);
     }
 }
 

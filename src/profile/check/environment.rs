@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
-use crate::model::credential::holds_credential;
-use crate::model::credential::sounds_secret;
 use crate::model::text::{DataKey, is_qualified_name};
+use crate::profile::env_credential::EnvCredential;
 use crate::profile::node::Path;
 use crate::profile::removed::{PROXY_HELP, PROXY_WHY};
-use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT, is_proxy};
+use crate::profile::reserved::{POD_NAME, is_proxy};
 use crate::profile::settings::Settings;
 use crate::profile::variables::keys_of;
 
@@ -155,21 +154,19 @@ fn is_field(field: &str) -> bool {
 
 /// Reports credentials in clear text, because many users can read manifests.
 fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<'_>) {
-    if is_dev || variable.value.as_ref().is_none_or(String::is_empty) {
-        return;
-    }
+    let name = &variable.name;
+    let value = variable.value.as_deref().unwrap_or_default();
+    let found = if is_dev { None } else { EnvCredential::of(name, value) };
+    let Some(found) = found else { return };
+    let message = match found {
+        EnvCredential::Known => format!("the credential `{name}` is in clear text here"),
+        EnvCredential::ByName => {
+            format!("`{name}` looks like a credential, and its value is in clear text here")
+        }
+        EnvCredential::ByValue => {
+            format!("the value of `{name}` holds a credential in clear text")
+        }
+    };
     let help = "keep it in a Secret and write `valueFrom = { secretKeyRef = { name = \"…\", key = \"…\" } }`";
-    if SECRET_ENVIRONMENT.contains(&variable.name.as_str()) {
-        let message = format!("the credential `{}` is in clear text here", variable.name);
-        report.error("RB0204", path.key("value"), message, help);
-    } else if sounds_secret(&variable.name) {
-        let message = format!(
-            "`{}` looks like a credential, and its value is in clear text here",
-            variable.name
-        );
-        report.error("RB0204", path.key("value"), message, help);
-    } else if variable.value.as_deref().is_some_and(holds_credential) {
-        let message = format!("the value of `{}` holds a credential in clear text", variable.name);
-        report.error("RB0204", path.key("value"), message, help);
-    }
+    report.error("RB0204", path.key("value"), message, help);
 }

@@ -24,10 +24,13 @@ const VALUE_RULE: &str =
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     labels("podLabels", &settings.pod_labels, report);
+    labels("redis.podLabels", &settings.redis.pod_labels, report);
     labels("nodeSelector", &settings.node_selector, report);
     labels("redis.nodeSelector", &settings.redis.node_selector, report);
     labels("serviceMonitor.labels", &settings.service_monitor.labels, report);
     reserved_labels("podLabels", &settings.pod_labels, &reserved::POD_LABELS, report);
+    let redis = &settings.redis.pod_labels;
+    reserved_labels("redis.podLabels", redis, &reserved::POD_LABELS, report);
     reserved_labels(
         "serviceMonitor.labels",
         &settings.service_monitor.labels,
@@ -37,6 +40,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 
     let all = [
         ("podAnnotations", &settings.pod_annotations),
+        ("redis.podAnnotations", &settings.redis.pod_annotations),
         ("serviceAccount.annotations", &settings.service_account.annotations),
         ("service.annotations", &settings.service.annotations),
         ("ingress.annotations", &settings.ingress.annotations),

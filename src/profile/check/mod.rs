@@ -40,7 +40,7 @@ use super::settings::Settings;
 /// Checks a typed profile, and reads the encrypted files that it names.
 pub fn check(
     profile: &mut Profile,
-    tree: &Node,
+    (tree, absent): (&Node, &BTreeSet<Path>),
     files: &dyn ProfileFiles,
     diagnostics: &mut Diagnostics,
 ) {
@@ -52,7 +52,7 @@ pub fn check(
     let broken = broken.filter_map(|finding| innermost_item(finding.path.as_ref()?)).collect();
     let refused = diagnostics.iter().filter(|finding| REFUSED.contains(&finding.code));
     let refused = refused.filter_map(|finding| finding.path.clone()).collect();
-    let mut report = Report { tree, is_whole, broken, refused, diagnostics };
+    let mut report = Report { tree, absent, is_whole, broken, refused, diagnostics };
     // This check comes first: it turns the plain credentials of a development profile into secrets.
     logs::check(&mut profile.settings, &mut report);
     sealed::read(profile, files, &mut report);
@@ -111,6 +111,8 @@ fn stands_in(path: &Path, refused: &Path) -> bool {
 /// Collects findings, each at the origin of its key.
 struct Report<'a> {
     tree: &'a Node,
+    /// The keys that a word takes away.
+    absent: &'a BTreeSet<Path>,
     /// Whether every text was read to its end.
     is_whole: bool,
     /// Items of arrays with a key that could not be read: that key may stand for one that the item
@@ -156,6 +158,11 @@ impl Report<'_> {
             return;
         }
         self.diagnostics.push(diagnostic.at(origin).on(path).help(help));
+    }
+
+    /// Returns whether the profile takes this key away.
+    fn is_absent(&self, path: &Path) -> bool {
+        self.absent.contains(path)
     }
 
     /// Returns whether a file or an argument sets this key, not only the defaults.

@@ -3,6 +3,8 @@
 //! Missing fields need no rule: rendering lays the profile's security contexts over restricted
 //! ones.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{
     AppArmorProfile, Container, Lifecycle, LifecycleHandler, PodSecurityContext, Probe,
     SELinuxOptions, SeccompProfile, SecurityContext,
@@ -22,9 +24,24 @@ use super::Report;
 type Rule = (bool, &'static str, &'static str);
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
-    pod(&Path::of("podSecurityContext"), &settings.pod_security_context, report);
-    container_context(&Path::of("securityContext"), &settings.security_context, report);
-    annotations(settings, report);
+    let (redis, exporter) = (&settings.redis, &settings.service_monitor.exporter);
+    let fluent_bit = &settings.storage.logs.fluentbit;
+    for (key, context) in [
+        ("podSecurityContext", &settings.pod_security_context),
+        ("redis.podSecurityContext", &redis.pod_security_context),
+    ] {
+        pod(&Path::of(key), context, report);
+    }
+    for (key, context) in [
+        ("securityContext", &settings.security_context),
+        ("redis.securityContext", &redis.security_context),
+        ("serviceMonitor.exporter.securityContext", &exporter.security_context),
+        ("storage.logs.fluentbit.securityContext", &fluent_bit.security_context),
+    ] {
+        container_context(&Path::of(key), context, report);
+    }
+    annotations("podAnnotations", &settings.pod_annotations, report);
+    annotations("redis.podAnnotations", &redis.pod_annotations, report);
     for (key, containers) in [
         ("initContainers", &settings.init_containers),
         ("extraContainers", &settings.extra_containers),
@@ -45,14 +62,13 @@ fn refuse(path: &Path, rules: &[Rule], report: &mut Report<'_>) {
 
 /// Checks the pod annotations for AppArmor and seccomp, by which servers before 1.30 confine
 /// containers.
-fn annotations(settings: &Settings, report: &mut Report<'_>) {
-    for (key, _) in settings.pod_annotations.iter().filter(|(key, value)| !is_confining(key, value))
-    {
+fn annotations(path: &str, map: &BTreeMap<String, String>, report: &mut Report<'_>) {
+    for (key, _) in map.iter().filter(|(key, value)| !is_confining(key, value)) {
         let message =
             "every pod must meet Pod Security *restricted*, which does not allow this profile";
         let help =
             "remove it, or write `runtime/default` or `localhost/` and the name of a profile";
-        report.error("RB0160", Path::of("podAnnotations").key(key), message, help);
+        report.error("RB0160", Path::of(path).key(key), message, help);
     }
 }
 
@@ -69,7 +85,7 @@ fn pod(path: &Path, context: &PodSecurityContext, report: &mut Report<'_>) {
             (
                 context.run_as_user == Some(0),
                 "runAsUser",
-                "write another user than 0; the default is 1000",
+                "write another user than 0, or remove it",
             ),
             (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
             (

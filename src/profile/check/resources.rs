@@ -135,7 +135,11 @@ fn gaps(path: &Path, resources: &ResourceRequirements, scaled: bool, report: &mu
             if amounts.as_ref().is_some_and(|amounts| amounts.contains_key(name)) {
                 continue;
             }
+            let is_absent = report.is_absent(&path.key(part).key(name));
             let (path, help) = (path.key(part), format!("set `{path}.{part}.{name}`"));
+            if is_absent && !(scaled && part == "requests") {
+                continue;
+            }
             if scaled {
                 let message = format!(
                     "no {name} is set, but autoscaling needs it for every container of the pod"

@@ -14,6 +14,7 @@ use crate::profile::settings::Settings;
 use crate::profile::suggest;
 
 use super::Report;
+use super::containers::image_reference;
 use super::labels::name;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
@@ -80,11 +81,24 @@ fn source(path: &Path, volume: &Volume, report: &mut Report<'_>) {
                 "use a PersistentVolumeClaim, which an administrator can bind to such storage";
             report.error("RB0160", path.key(kind), message, help);
         }
+        ["image"] => image(path, volume, report),
         [kind] => referenced(&path.key(kind), &written[kind], report),
         _ => {
             let message = format!("the volume has the sources {}", suggest::list(&sources));
             report.error("RB0141", path, message, "keep one of them");
         }
+    }
+}
+
+fn image(path: &Path, volume: &Volume, report: &mut Report<'_>) {
+    let path = path.key("image");
+    let source = volume.image.as_ref().and_then(|image| image.reference.as_deref());
+    match source.unwrap_or_default() {
+        "" => {
+            let help = "add `reference = \"registry/repository:tag@sha256:…\"`";
+            report.error("RB0141", path, "the volume names no image", help);
+        }
+        reference => image_reference(&path.key("reference"), reference, report),
     }
 }
 

@@ -42,7 +42,10 @@ pub(super) fn kind(schema: &Value) -> String {
             "Secret" => "secret".to_owned(),
             "Quantity" => "quantity".to_owned(),
             "IntOrString" => "integer or string".to_owned(),
-            _ => format!("{short} of Kubernetes"),
+            _ => {
+                let short = short.strip_prefix(schema::VARIANT).unwrap_or(short);
+                format!("{short} of Kubernetes")
+            }
         };
     }
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{ResourceRequirements, SecurityContext};
 use schemars::JsonSchema;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -48,8 +48,10 @@ pub struct FluentBit {
     pub enabled: bool,
     /// Its image, 3.2 or newer.
     pub image: Image,
-    /// Its resources.
+    /// Its resources; `"none"` leaves an amount out.
     pub resources: ResourceRequirements,
+    /// Its security settings, merged over the restricted ones; without a user it runs as the pod's.
+    pub security_context: SecurityContext,
     pub output: Output,
     /// Further fields of the relay's log to send, as they are; `req`, `res`, `query` and `body`
     /// hold credentials.

@@ -68,11 +68,13 @@ pub struct Settings {
     pub pod_annotations: BTreeMap<String, String>,
     /// Labels of the relay's pods; a change restarts them.
     pub pod_labels: BTreeMap<String, String>,
-    /// Security settings of the relay's pods, merged over the restricted ones.
+    /// Security settings of the relay's pods, merged over the restricted ones; `"platform"` leaves a
+    /// user or group to the platform.
     pub pod_security_context: PodSecurityContext,
     /// Security settings of the relay's container, merged over the restricted ones.
     pub security_context: SecurityContext,
-    /// Resources of the relay's container.
+    /// Resources of the relay's container, and of its init container `prepare`; `"none"` leaves an
+    /// amount out.
     pub resources: ResourceRequirements,
     /// How new pods replace old ones; by default chosen by the volumes that pods share.
     #[serde(skip_serializing_if = "Option::is_none")]

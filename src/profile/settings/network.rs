@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{ResourceRequirements, SecurityContext};
 use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyPeer};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
@@ -323,6 +323,8 @@ pub struct Exporter {
     pub image: Image,
     /// Its port.
     pub port: HighPort,
-    /// Its resources.
+    /// Its resources; `"none"` leaves an amount out.
     pub resources: ResourceRequirements,
+    /// Its security settings, merged over the restricted ones; without a user it runs as the pod's.
+    pub security_context: SecurityContext,
 }

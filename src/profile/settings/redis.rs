@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, PodSecurityContext, ResourceRequirements, SecurityContext, Toleration,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +23,20 @@ pub struct Redis {
     pub enabled: bool,
     pub auth: RedisAuth,
     pub persistence: RedisPersistence,
-    /// Resources of Redis; 75 % of the memory limit become `maxmemory`.
+    /// Resources of Redis; 75 % of the memory limit become `maxmemory`. `"none"` leaves an amount out.
     pub resources: ResourceRequirements,
     /// The image of Redis.
     pub image: Image,
     pub service: RedisService,
+    /// Annotations of Redis' pod; a change restarts it.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// Labels of Redis' pod; a change restarts it.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Security settings of Redis' pod, merged over the restricted ones; `"platform"` leaves a user
+    /// or group to the platform.
+    pub pod_security_context: PodSecurityContext,
+    /// Security settings of Redis' container, merged over the restricted ones.
+    pub security_context: SecurityContext,
     /// Labels of the nodes that Redis may run on.
     pub node_selector: BTreeMap<String, String>,
     /// Taints that Redis tolerates.
