@@ -73,11 +73,18 @@ impl Args {
             keep_literals: args.keep_literals,
         };
         let imported = values::import(&values, &options).map_err(|error| {
-            let hint = match error {
+            let hint = match &error {
                 ImportError::Empty => {
                     "`helm get values RELEASE` prints `null` if no values are set: did it fail?"
+                        .to_owned()
                 }
-                _ => "pass the output of `helm get values RELEASE`",
+                ImportError::Object { places, .. } if !places.is_empty() => {
+                    format!("the object has no values at {}: pass them alone", places.join(" or "))
+                }
+                ImportError::SeveralCharts => {
+                    "pass the part with the values of the relay's chart alone".to_owned()
+                }
+                _ => "pass the output of `helm get values RELEASE`".to_owned(),
             };
             Failure::input(error).hint(hint)
         })?;

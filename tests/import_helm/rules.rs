@@ -294,6 +294,65 @@ extraEnv:
 }
 
 #[test]
+fn values_in_wrapper_are_read_and_noted() {
+    let umbrella = "global: {imagePullSecrets: [{name: pull}]}\nother: {a: 1}\nclaude-relay: {replicaCount: 2, config: {logLevel: debug}}\n";
+    let alias = "database: {size: 1}\nrelay:\n  replicaCount: 2\n  config: {logLevel: debug}\n";
+    let flux = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nspec:\n  values: {replicaCount: 2, config: {logLevel: debug}}\n";
+    let argo = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec:\n  source:\n    helm:\n      values: |\n        replicaCount: 2\n        config: {logLevel: debug}\n";
+    for (values, place) in [
+        (umbrella, "claude-relay"),
+        (alias, "relay"),
+        (flux, "spec.values"),
+        (argo, "spec.source.helm.values"),
+    ] {
+        let (profile, imported) = sane(values, &release("prod"));
+        assert_eq!(at(&profile, "replicaCount").as_integer(), Some(2), "{values}");
+        assert_eq!(text(&profile, "config.logLevel"), "debug", "{values}");
+        assert_eq!(what(&imported, "values"), format!("read below `{place}`"));
+    }
+    let (profile, _) = sane(umbrella, &release("prod"));
+    assert_eq!(text(&profile, "imagePullSecrets.0.name"), "pull");
+}
+
+#[test]
+fn object_without_values_of_chart_is_refused() {
+    for (text, wanted) in [
+        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: b}\n", "an object of the kind ConfigMap"),
+        ("apiVersion: x/v1\nkind: HelmRelease\nspec: {}\n", "an object of the kind HelmRelease"),
+        (
+            "a: {replicaCount: 1, config: {port: 1}}\nb: {replicaCount: 1, config: {port: 1}}\n",
+            "several charts",
+        ),
+    ] {
+        let error = relay_bundle::helm::values::import(text.as_bytes(), &release("prod"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn variables_that_only_sound_secret_stay_plain() {
+    let values = "
+extraEnv:
+- {name: MAX_API_KEYS_PER_USER, value: '3'}
+- {name: ALLOW_USER_DELETE_API_KEYS, value: 'false'}
+- {name: TLS_PRIVATE_KEY_FILE, value: /etc/tls/tls.key}
+- {name: SITE_API_KEY, value: qvzk1}
+- {name: BACKEND_URL, value: 'https://u:qvzk1@backend.example/'}
+";
+    let (profile, imported) = sane(values, &release("prod"));
+    assert_eq!(text(&profile, "extraEnv.0.value"), "3");
+    assert_eq!(text(&profile, "extraEnv.1.value"), "false");
+    assert_eq!(text(&profile, "extraEnv.2.value"), "/etc/tls/tls.key");
+    for index in [3, 4] {
+        let secret = format!("extraEnv.{index}.valueFrom.secretKeyRef.name");
+        assert_eq!(text(&profile, &secret), "prod-claude-relay-env");
+    }
+    assert!(!format!("{}{:?}", imported.toml, imported.notes).contains("qvzk1"));
+}
+
+#[test]
 fn limits_missing_from_chart_are_reported() {
     let (_, imported) = sane("replicaCount: 1\n", &release("prod"));
     assert_eq!(what(&imported, "resources.limits.memory"), "not set");

@@ -55,12 +55,21 @@ fn unknown(
     format!("unknown key; {}", suggest::key(path, key, &beside))
 }
 
+/// Returns the schema of a key without the word that takes its default away: no chart knows it.
+fn without_word(place: &Schema) -> &Schema {
+    match place.get("anyOf").and_then(Schema::as_array).map(Vec::as_slice) {
+        Some([known, word]) if word.get("enum").is_some() => known,
+        _ => place,
+    }
+}
+
 fn fit_value(
     value: YamlValue,
     place: &Schema,
     path: &Path,
     notes: &mut Notes,
 ) -> Option<YamlValue> {
+    let place = without_word(place);
     if path.to_string() == OUTPUT_CONFIG || schema::definition(place) == Some("Secret") {
         return Some(value);
     }

@@ -15,6 +15,7 @@ mod relay;
 mod rules;
 mod secrets;
 mod value;
+mod wrapper;
 mod write;
 mod yaml;
 
@@ -22,8 +23,10 @@ pub use import::ImportOptions;
 pub use notes::Note;
 pub use yaml::{ImportError, VALUES_BYTES_MAX};
 
+use crate::model::words::count;
 use import::{ChartNames, Import};
 use notes::{Notes, VALUES};
+use wrapper::Unwrapped;
 use yaml::Values;
 
 /// A profile, and a note for each key that differs in it.
@@ -37,8 +40,19 @@ pub struct Imported {
 
 /// Converts Helm values, or the output of `helm get values`, to a profile.
 pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
-    let Values { map: values, octals } = yaml::parse(values)?;
+    let Unwrapped { values, place, others } = wrapper::unwrap(yaml::parse(values)?)?;
+    let Values { map: values, octals } = values;
     let mut notes = Notes::new(&values, options.visibility);
+    if let Some(place) = place {
+        notes.add_first(
+            VALUES,
+            &format!("read below `{place}`"),
+            &match others {
+                0 => "they are wrapped there".to_owned(),
+                others => format!("{} beside it left out: of other charts", count(others, "key")),
+            },
+        );
+    }
     octal::note_all(&values, &octals, &mut notes);
     if values.0.is_empty() {
         notes.add_first(

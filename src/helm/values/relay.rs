@@ -3,8 +3,9 @@
 use super::import::Import;
 use super::secrets;
 use super::value::{Map, YamlValue};
+use crate::profile::env_credential::EnvCredential;
 use crate::profile::removed::PROXY_WHY;
-use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT, is_proxy};
+use crate::profile::reserved::{POD_NAME, is_proxy};
 use crate::profile::variables::{SECRET_VARIABLES, keys_of};
 
 pub(super) fn config(import: &mut Import<'_>) {
@@ -122,7 +123,8 @@ fn heap(options: &YamlValue) -> Option<YamlValue> {
 /// Replaces a credential in clear text by a reference to a Secret that the operator creates.
 fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: YamlValue) -> YamlValue {
     let YamlValue::Map(mut map) = variable else { return variable };
-    if !is_credential(name) || map.get("value").is_none_or(YamlValue::is_empty) {
+    let value = map.get("value").map(scalar).unwrap_or_default();
+    if EnvCredential::of(name, &value).is_none() {
         return YamlValue::Map(map);
     }
     if import.options.keep_literals {
@@ -146,12 +148,13 @@ fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: YamlValue) ->
     YamlValue::Map(map)
 }
 
-fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let telling = ["PASSWORD", "PASSWD", "SECRET", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY"];
-    let known = SECRET_ENVIRONMENT.contains(&name.as_str());
-    known
-        || name.ends_with("_TOKEN")
-        || name == "TOKEN"
-        || telling.iter().any(|word| name.contains(word))
+/// Returns a value as a container would read it.
+fn scalar(value: &YamlValue) -> String {
+    match value {
+        YamlValue::Text(text) => text.clone(),
+        YamlValue::Integer(number) => number.to_string(),
+        YamlValue::Float(number) => number.to_string(),
+        YamlValue::Bool(flag) => flag.to_string(),
+        YamlValue::Null | YamlValue::List(_) | YamlValue::Map(_) => String::new(),
+    }
 }

@@ -33,6 +33,14 @@ pub enum ImportError {
     Yaml { line: usize, message: String },
     #[error("expected a map of values, found {found}")]
     NotValues { found: &'static str },
+    #[error("expected values, found an object of the kind {}", escaped_start(kind, 40))]
+    Object {
+        kind: String,
+        /// The places at which such an object has the values of a chart.
+        places: &'static [&'static str],
+    },
+    #[error("the values of an umbrella chart, with several charts that may be the relay's")]
+    SeveralCharts,
 }
 
 /// The values of a text, as Helm reads them.
