@@ -1,9 +1,6 @@
 //! `fetch`: downloads the images of locked profiles from registries into the store.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
-
-use serde::Serialize;
 
 use super::args::registry::PullArgs;
 use super::args::source::SourceArgs;
@@ -12,8 +9,7 @@ use super::exit_code::Outcome;
 use crate::model::size::size;
 use crate::model::words::count;
 use crate::transfer::fetch::{Fetch, FetchList};
-use crate::ui::escape::safe;
-use crate::ui::printer::Report;
+use crate::ui::media_view::FetchReport;
 use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -35,27 +31,6 @@ pub struct Args {
     source: SourceArgs,
     #[command(flatten)]
     registry: PullArgs,
-}
-
-/// The report of a fetch.
-#[derive(Serialize)]
-struct FetchReport {
-    /// The image references, without duplicates.
-    images: Vec<String>,
-    /// The number of fetched manifests, configs and layers.
-    fetched: usize,
-    /// Their total size.
-    bytes: u64,
-    /// The number of those that the store had already.
-    there: usize,
-}
-
-impl Report for FetchReport {
-    const SCHEMA: &'static str = "fetch/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.images.iter().try_for_each(|image| writeln!(out, "{}", safe(image)))
-    }
 }
 
 impl Args {

@@ -1,10 +1,7 @@
 //! `gc`: removes bundles from the store that no link and no pin reaches, and with `--live`
 //! unreferenced ConfigMaps from the cluster.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
-
-use serde::Serialize;
 
 use super::args::installation::InstallationArgs;
 use super::ctx::{Ctx, StoreArgs};
@@ -12,7 +9,7 @@ use super::exit_code::Outcome;
 use super::gc_live::{How, collect};
 use crate::model::words::count;
 use crate::store::GarbageScope;
-use crate::ui::printer::Report;
+use crate::ui::gc_view::{GcReport, UnlistedBlob, UnusedEntry};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -59,43 +56,6 @@ pub struct Args {
     installation: InstallationArgs,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct GcReport {
-    /// Whether the garbage was removed: false in a dry run.
-    removed: bool,
-    entries: Vec<EntryReport>,
-    /// Bytes left over by killed builds.
-    leftover_bytes: u64,
-    /// Image blobs; only with `--blobs`.
-    blobs: Vec<Blob>,
-    /// Bytes of unfinished fetches; only with `--blobs`.
-    partial_blob_bytes: u64,
-    /// The total of all bytes.
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Blob {
-    digest: String,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct EntryReport {
-    name: String,
-    bytes: u64,
-}
-
-impl Report for GcReport {
-    const SCHEMA: &'static str = "gc/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.entries.iter().try_for_each(|entry| writeln!(out, "{}", entry.name))?;
-        self.blobs.iter().try_for_each(|blob| writeln!(out, "{}", blob.digest))
-    }
-}
-
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         if self.live {
@@ -110,14 +70,14 @@ impl Args {
         let report = GcReport {
             removed: !self.dry_run,
             entries: entries
-                .map(|entry| EntryReport { name: entry.entry.to_string(), bytes: entry.bytes })
+                .map(|entry| UnusedEntry { name: entry.entry.to_string(), bytes: entry.bytes })
                 .collect(),
             leftover_bytes: garbage.leftover_bytes,
             blobs: garbage
                 .blobs
                 .blobs
                 .iter()
-                .map(|(digest, bytes)| Blob { digest: digest.prefixed(), bytes: *bytes })
+                .map(|(digest, bytes)| UnlistedBlob { digest: digest.prefixed(), bytes: *bytes })
                 .collect(),
             partial_blob_bytes: garbage.blobs.partial_bytes,
             bytes: garbage.bytes(),

@@ -1,19 +1,16 @@
 //! `join`: reassembles a file from its parts.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
 
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{folder_of, is_there};
 use crate::media::parts::{PartSet, join};
-use crate::model::digest::Digest;
 use crate::model::words::count;
-use crate::ui::printer::Report;
+use crate::ui::media_view::JoinReport;
 use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -38,23 +35,6 @@ pub struct Args {
     /// A part that was copied again to another folder, with its original name; repeatable
     #[arg(long, value_name = "FILE")]
     part: Vec<Utf8PathBuf>,
-}
-
-/// The report of a join.
-#[derive(Serialize)]
-struct JoinReport {
-    path: Utf8PathBuf,
-    bytes: u64,
-    sha256: Digest,
-    parts: usize,
-}
-
-impl Report for JoinReport {
-    const SCHEMA: &'static str = "join/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.path)
-    }
 }
 
 impl Args {

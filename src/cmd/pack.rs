@@ -1,10 +1,8 @@
 //! `pack`: writes a bundle as one file.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Serialize;
 
 use super::ctx::{Ctx, StoreArgs};
 use super::exit_code::Outcome;
@@ -13,7 +11,7 @@ use crate::model::words::count;
 use crate::transfer::cargo::ImageSelection;
 use crate::transfer::event::TransferEvent;
 use crate::transfer::pack::{PackSource, Packed, Packing};
-use crate::ui::printer::Report;
+use crate::ui::media_view::PackReport;
 use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -42,28 +40,6 @@ pub struct Args {
     store: StoreArgs,
 }
 
-/// The result of `pack`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PackReport {
-    path: Utf8PathBuf,
-    /// The size of the archive.
-    bytes: u64,
-    content_id: String,
-    files: usize,
-    /// The number of manifests, configs and layers of images in the archive.
-    blobs: usize,
-    signed: bool,
-}
-
-impl Report for PackReport {
-    const SCHEMA: &'static str = "pack/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.path)
-    }
-}
-
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let target = ArchiveTarget { path: &self.file, option: "", example: "bundle.tar" };
@@ -75,22 +51,9 @@ impl Args {
         let packed = packing.write(&target, &ctx.waits(), &mut |bytes| progress.advance(bytes));
         drop(progress);
         let packed = packed?;
-        ctx.printer.report(&PackReport::of(&packed, &self.file))?;
+        ctx.printer.report(&report(&packed, &self.file))?;
         ctx.printer.say(&summary(&packed));
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-impl PackReport {
-    fn of(packed: &Packed, path: &Utf8Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            bytes: packed.bytes,
-            content_id: packed.content_id.prefixed(),
-            files: packed.files,
-            blobs: packed.blobs,
-            signed: packed.is_signed,
-        }
     }
 }
 
@@ -103,4 +66,15 @@ fn summary(packed: &Packed) -> String {
         (true, _) => format!(", {} of images", count(*blobs, "blob")),
     };
     format!("packed {}: {bytes} bytes{images}, {signature}", content_id.prefixed())
+}
+
+fn report(packed: &Packed, path: &Utf8Path) -> PackReport {
+    PackReport {
+        path: path.to_owned(),
+        bytes: packed.bytes,
+        content_id: packed.content_id.prefixed(),
+        files: packed.files,
+        blobs: packed.blobs,
+        signed: packed.is_signed,
+    }
 }

@@ -1,10 +1,6 @@
 //! `restart`: replaces the pods of a workload with new ones from the same template, like
 //! `kubectl rollout restart`.
 
-use std::io::{self, Write};
-
-use serde::Serialize;
-
 use super::args::change::ChangeArgs;
 use super::confirm::place;
 use super::ctx::Ctx;
@@ -14,11 +10,9 @@ use super::operator::{View, carry_through};
 use crate::cluster::{Cluster, ClusterIdentity};
 use crate::install::event::Event;
 use crate::install::restart::RestartChange;
-use crate::model::object_key::ObjectKey;
 use crate::model::text::ObjectName;
 use crate::model::timestamp::Timestamp;
-use crate::ui::escape::safe;
-use crate::ui::printer::Report;
+use crate::ui::restart_view::RestartReport;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -35,32 +29,6 @@ pub struct Args {
     workload: ObjectName,
     #[command(flatten)]
     change: ChangeArgs,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RestartReport<'a> {
-    context: &'a str,
-    cluster_uid: &'a str,
-    /// The restarted workload.
-    #[serde(flatten)]
-    key: &'a ObjectKey,
-    /// Absent in a dry run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    restarted_at: Option<Timestamp>,
-}
-
-impl Report for RestartReport<'_> {
-    const SCHEMA: &'static str = "restart/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let place =
-            format!("{} in namespace {} of context {}", self.key, self.key.namespace, self.context);
-        match self.restarted_at {
-            None => writeln!(out, "restart   {}", safe(&place)),
-            Some(at) => writeln!(out, "{} was restarted at {at}, and is ready", safe(&place)),
-        }
-    }
 }
 
 impl Args {

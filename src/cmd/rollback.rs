@@ -6,13 +6,13 @@
 
 use camino::Utf8PathBuf;
 
-use super::args::cluster::identify;
 use super::args::installation::InstallationArgs;
 use super::clock;
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use super::install::{InstallArgs, install, open_sealed};
 use crate::install::checked_bundle::{BundleOrigin, CheckedBundle};
+use crate::install::preflight::identify;
 use crate::install::rollback::{RestoredBundle, restored_bundle};
 use crate::keyring::policy_file::load_policy;
 

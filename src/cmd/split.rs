@@ -1,18 +1,15 @@
 //! `split`: splits a file into parts.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
 
 use super::ctx::Ctx;
 use super::exit_code::Outcome;
 use crate::fsio::folder_of;
-use crate::media::parts::{PartSize, PartsIndex, split};
-use crate::model::digest::Digest;
+use crate::media::parts::{Part, PartSize, PartsIndex, split};
 use crate::model::words::count;
-use crate::ui::printer::Report;
+use crate::ui::media_view::{PartLine, SplitReport};
 use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -38,49 +35,6 @@ pub struct Args {
     out: Option<Utf8PathBuf>,
 }
 
-/// The report of a split.
-#[derive(Serialize)]
-struct SplitReport {
-    /// The path of the index.
-    index: Utf8PathBuf,
-    name: String,
-    bytes: u64,
-    sha256: Digest,
-    parts: Vec<PartLine>,
-}
-
-#[derive(Serialize)]
-struct PartLine {
-    name: String,
-    bytes: u64,
-    sha256: Digest,
-}
-
-impl Report for SplitReport {
-    const SCHEMA: &'static str = "split/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.index)
-    }
-}
-
-impl SplitReport {
-    fn of(path: Utf8PathBuf, index: &PartsIndex) -> Self {
-        let line = |part: crate::media::parts::Part| PartLine {
-            name: part.name,
-            bytes: part.bytes,
-            sha256: part.digest,
-        };
-        Self {
-            index: path,
-            name: index.name().to_owned(),
-            bytes: index.bytes(),
-            sha256: index.digest(),
-            parts: index.parts().map(line).collect(),
-        }
-    }
-}
-
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let folder = self.out.as_deref().unwrap_or_else(|| folder_of(&self.file));
@@ -93,7 +47,7 @@ impl Args {
             split(&self.file, self.size.bytes(), folder, &mut |bytes| progress.advance(bytes));
         drop(progress);
         let (index, path) = split?;
-        let report = SplitReport::of(path, &index);
+        let report = report(path, &index);
         ctx.printer.report(&report)?;
         let parts = count(report.parts.len(), "part");
         ctx.printer.say(&format!(
@@ -101,5 +55,16 @@ impl Args {
             self.file, report.bytes, report.sha256
         ));
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn report(path: Utf8PathBuf, index: &PartsIndex) -> SplitReport {
+    let line = |part: Part| PartLine { name: part.name, bytes: part.bytes, sha256: part.digest };
+    SplitReport {
+        index: path,
+        name: index.name().to_owned(),
+        bytes: index.bytes(),
+        sha256: index.digest(),
+        parts: index.parts().map(line).collect(),
     }
 }

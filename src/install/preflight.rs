@@ -1,4 +1,4 @@
-//! Checks the preconditions of a change: the server's version, the permissions, and the contract.
+//! Checks the preconditions of a change: the cluster's identity, the server's version, the permissions, and the contract.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,13 @@ use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
 use crate::cluster::{Cluster, ClusterIdentity};
 use crate::failure::Failure;
+use crate::failure::refused::untrusted;
 use crate::model::kind::Kind;
 use crate::model::kube_version::KubeVersion;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::obstacle::{MissingGroup, Obstacle, Roles};
 use crate::rollout::permissions::Permission;
+use crate::trust::policy::Policy;
 
 /// A precondition that the cluster does not meet.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,26 @@ impl From<PreflightError> for Failure {
             }
         };
         Self::world(error).hint(hint)
+    }
+}
+
+/// Reads the cluster's identity, and refuses if the policy is for another cluster.
+///
+/// # Errors
+///
+/// When the cluster does not answer, or does not match the policy.
+pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<ClusterIdentity, Failure> {
+    let identity = cluster.identity()?;
+    match &policy.target.cluster_uid {
+        Some(wanted) if *wanted != identity.uid => Err(untrusted(
+            "WRONG_TARGET",
+            format!(
+                "context `{}` is cluster {}, but the policy is for {wanted}",
+                cluster.context, identity.uid
+            ),
+        )
+        .hint("pass another context with --context, or the policy of this cluster")),
+        _ => Ok(identity),
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod draft;
 pub mod entry;
 mod error;
+pub mod offline_files;
 pub mod releases;
 pub mod seen;
 pub mod target;

@@ -11,6 +11,7 @@ use crate::model::digest::Digest;
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 use crate::trust::findings::holders;
+use crate::trust::findings::{Finding, FindingSeverity};
 use crate::trust::key::KeyId;
 use crate::trust::policy::{Grant, KeyStatus, Pattern, Policy, PolicyTarget, TrustedKey};
 
@@ -144,4 +145,56 @@ fn or_any(value: Option<String>) -> String {
 
 fn names(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A new policy.
+#[derive(Serialize)]
+pub struct InitReport {
+    pub path: Utf8PathBuf,
+}
+
+impl Report for InitReport {
+    const SCHEMA: &'static str = "trust-init/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.path)
+    }
+}
+
+/// An entry added to a policy.
+#[derive(Serialize)]
+pub struct AddReport {
+    pub path: Utf8PathBuf,
+    /// The appended text.
+    pub added: String,
+}
+
+impl Report for AddReport {
+    const SCHEMA: &'static str = "trust-add/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, "{}", self.added)
+    }
+}
+
+/// The findings of `trust check`.
+#[derive(Serialize)]
+pub struct PolicyCheckReport {
+    pub path: Utf8PathBuf,
+    pub findings: Vec<Finding>,
+}
+
+impl Report for PolicyCheckReport {
+    const SCHEMA: &'static str = "trust-check/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for Finding { code, severity, message, remedy } in &self.findings {
+            let severity = match severity {
+                FindingSeverity::Error => "error",
+                FindingSeverity::Warning => "warning",
+            };
+            writeln!(out, "{severity}[{code}]: {message}\n  help: {remedy}")?;
+        }
+        Ok(())
+    }
 }

@@ -97,3 +97,40 @@ impl Report for BackupReport {
         writeln!(out, "{}", self.path)
     }
 }
+
+/// The Secrets of a recovery file, restored or planned.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreReport<'a> {
+    pub context: &'a str,
+    pub cluster_uid: &'a str,
+    pub namespace: &'a str,
+    /// Secrets to create, with their keys.
+    pub restored: &'a [String],
+    /// Existing Secrets with the same values.
+    pub unchanged: &'a [String],
+    /// Secrets in the file to which the bundle does not refer.
+    pub left_out: &'a [String],
+    /// Secrets to which the bundle refers and which the file lacks.
+    pub lacking: &'a [String],
+    /// Whether the Secrets were created: false in a dry run.
+    pub done: bool,
+}
+
+impl Report for RestoreReport<'_> {
+    const SCHEMA: &'static str = "secrets-restore/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let verb = if self.done { "restored " } else { "restore  " };
+        let lists =
+            [(verb, self.restored), ("unchanged", self.unchanged), ("left out ", self.left_out)];
+        for (verb, secrets) in lists {
+            for secret in secrets {
+                writeln!(out, "{verb}  {}", safe(secret))?;
+            }
+        }
+        self.lacking
+            .iter()
+            .try_for_each(|secret| writeln!(out, "lacking    {}: not in the file", safe(secret)))
+    }
+}

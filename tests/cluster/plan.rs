@@ -317,6 +317,61 @@ fn policy_message_is_not_read_as_remedy_or_other_verdict() {
     }
 }
 
+/// Denies pods whose users and groups are outside of the namespace's range, as OpenShift's
+/// restricted-v2 does.
+const RANGE: &str = "[object.spec.?securityContext.?runAsUser, object.spec.?securityContext.?fsGroup]\
+    .all(id, !id.hasValue() || (id.value() >= 1000680000 && id.value() < 1000690000)) && \
+    (object.spec.containers + object.spec.?initContainers.orValue([])).all(c, \
+    !c.?securityContext.?runAsUser.hasValue() || (c.securityContext.runAsUser >= 1000680000 && \
+    c.securityContext.runAsUser < 1000690000))";
+
+#[test]
+fn pods_pass_policy_by_user_range_with_users_in_it_or_of_platform() {
+    let Some(site) = Site::new("user-range") else { return };
+    let site = site.with_namespace();
+    site.plane.ensure(&policy("user-range", ("", "pods"), RANGE));
+    let fixed = PROBE.replace("NAMESPACE", "user-range");
+    await_policy(&site, &fixed.replace("spec: {", "spec: {securityContext: {runAsUser: 999}, "));
+    let own = "release.createNamespace=false";
+    let exporter = "serviceMonitor.enabled=true";
+    let users = |user: &str| {
+        ["podSecurityContext", "redis.podSecurityContext"]
+            .map(|key| format!("{key}={{runAsUser={user},runAsGroup={user},fsGroup={user}}}"))
+    };
+    refused(&site, &site.build("dev", &[own, exporter]), &[], &["the platform says no"]);
+
+    for user in ["1000680001", "\"platform\""] {
+        let [relay, redis] = users(user);
+        let bundle = site.build("dev", &[own, exporter, &relay, &redis]);
+        let (code, _, stderr) = planned(&site, &bundle, &[]);
+        assert_eq!(code, 0, "{user}: {stderr}");
+    }
+}
+
+#[test]
+fn every_container_can_meet_minimum_and_ratio_of_limit_range() {
+    let Some(site) = Site::new("limit-range") else { return };
+    let site = site.with_namespace();
+    let limits = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: fair, namespace: limit-range}\n\
+                  spec: {limits: [{type: Container, min: {cpu: 60m, memory: 32Mi}, maxLimitRequestRatio: {cpu: '2'}}]}\n";
+    site.plane.ensure(limits);
+    let amounts = |key: &str, cpu: &str, memory: &str| {
+        let amounts = format!("{{cpu=\"{cpu}\",memory=\"{memory}\"}}");
+        format!("{key}={{limits={amounts},requests={amounts}}}")
+    };
+    let settings = [
+        amounts("resources", "500m", "1Gi"),
+        amounts("redis.resources", "200m", "256Mi"),
+        amounts("storage.logs.fluentbit.resources", "60m", "128Mi"),
+    ];
+    let mut all = vec!["release.createNamespace=false"];
+    all.extend(settings.iter().map(String::as_str));
+
+    let (code, _, stderr) = planned(&site, &site.build("dev", &all), &[]);
+
+    assert_eq!(code, 0, "{stderr}");
+}
+
 /// Waits until a policy is active: the API server loads it some time after it is stored.
 fn await_policy(site: &Site, probe: &str) {
     let start = std::time::Instant::now();

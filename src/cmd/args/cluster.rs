@@ -5,14 +5,10 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 
-use crate::cluster::{
-    Cluster, ClusterAccess, ClusterIdentity, Outage, PluginEnvironment, Terminal,
-};
+use crate::cluster::{Cluster, ClusterAccess, Outage, PluginEnvironment, Terminal};
 use crate::cmd::clock;
 use crate::failure::Failure;
-use crate::failure::refused::untrusted;
 use crate::proxy::ProxyEnvironment;
-use crate::trust::policy::Policy;
 use crate::ui::printer::Printer;
 
 const HEADING: &str = "Cluster";
@@ -62,26 +58,6 @@ impl ClusterArgs {
             printer.warn(UNVERIFIED);
         }
         Ok(cluster)
-    }
-}
-
-/// Reads the cluster's identity, and refuses if the policy is for another cluster.
-///
-/// # Errors
-///
-/// When the cluster does not answer, or does not match the policy.
-pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<ClusterIdentity, Failure> {
-    let identity = cluster.identity()?;
-    match &policy.target.cluster_uid {
-        Some(wanted) if *wanted != identity.uid => Err(untrusted(
-            "WRONG_TARGET",
-            format!(
-                "context `{}` is cluster {}, but the policy is for {wanted}",
-                cluster.context, identity.uid
-            ),
-        )
-        .hint("pass another context with --context, or the policy of this cluster")),
-        _ => Ok(identity),
     }
 }
 

@@ -4,13 +4,14 @@
 use camino::Utf8PathBuf;
 
 use super::bundle::BundleArgs;
-use super::cluster::{ClusterArgs, identify};
+use super::cluster::ClusterArgs;
 use super::state::StateArgs;
 use crate::cluster::{Cluster, ClusterIdentity};
 use crate::cmd::clock;
 use crate::cmd::ctx::{Ctx, StoreArgs};
 use crate::failure::{Failure, FailureKind};
 use crate::install::checked_bundle::{Accepted, BundleOrigin, CheckedBundle};
+use crate::install::preflight::identify;
 use crate::keyring::policy_file::load_policy;
 use crate::signing::terms::serial_warning;
 use crate::trust::state::Place;

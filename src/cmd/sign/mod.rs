@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::media::argument::{BundleArgument, check_not_stdin, not_built};
 use crate::model::words::count;
 use crate::signing::draft::{Discarded, Draft, Signed};
+use crate::signing::offline_files::write_payload;
 use crate::signing::releases::NewTerms;
 use crate::signing::seen::SeenAttestation;
 use crate::signing::target::SigningTarget;
@@ -73,7 +74,7 @@ impl Args {
             ctx.printer.warn(&warning);
         }
         if let Some(payload) = self.offline.payload_to_write() {
-            offline::write_payload(&place, payload, &draft.signed_bytes())?;
+            write_payload(&place, payload, &draft.signed_bytes())?;
             ctx.printer
                 .say(&format!("wrote the bytes to sign to {payload}; the bundle is unchanged"));
             let report = SignReport::of(path, draft.statement.clone(), draft.signers());

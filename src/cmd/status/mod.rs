@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::args::cluster::identify;
 use super::args::installation::InstallationArgs;
 use super::clock;
 use super::ctx::Ctx;
@@ -18,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::diff::running::running_images;
 use crate::failure::Failure;
 use crate::install::generations::known_secrets;
+use crate::install::preflight::identify;
 use crate::install::problems::{list_pods, problems};
 use crate::install::verified_record;
 use crate::keyring::policy_file::load_policy;

@@ -1,18 +1,16 @@
 //! `trust check`: finds mistakes and risks in a policy.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
 
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::keyring::policy_file::load_policy;
 use crate::model::words::count;
-use crate::trust::findings::{Finding, FindingSeverity, findings};
-use crate::ui::printer::Report;
+use crate::trust::findings::{FindingSeverity, findings};
+use crate::ui::policy_view::PolicyCheckReport;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -29,27 +27,6 @@ pub(super) struct Args {
     /// Warn of keys that expire within so many days
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     warn_days: u32,
-}
-
-#[derive(Serialize)]
-struct PolicyCheckReport {
-    path: Utf8PathBuf,
-    findings: Vec<Finding>,
-}
-
-impl Report for PolicyCheckReport {
-    const SCHEMA: &'static str = "trust-check/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        for Finding { code, severity, message, remedy } in &self.findings {
-            let severity = match severity {
-                FindingSeverity::Error => "error",
-                FindingSeverity::Warning => "warning",
-            };
-            writeln!(out, "{severity}[{code}]: {message}\n  help: {remedy}")?;
-        }
-        Ok(())
-    }
 }
 
 impl Args {

@@ -1,11 +1,10 @@
 //! `trust init`: writes an initial policy.
 
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
 
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
@@ -14,7 +13,7 @@ use crate::fsio::{Durability, MODE_PUBLIC, create_new};
 use crate::model::text::Label;
 use crate::trust::policy::{Policy, PolicyTarget};
 use crate::trust::template::new_policy;
-use crate::ui::printer::Report;
+use crate::ui::policy_view::InitReport;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -40,19 +39,6 @@ pub(super) struct Args {
     /// The maximum age of a bundle in days
     #[arg(long, value_name = "DAYS", value_parser = super::count)]
     max_age_days: Option<NonZeroU32>,
-}
-
-#[derive(Serialize)]
-struct InitReport {
-    path: Utf8PathBuf,
-}
-
-impl Report for InitReport {
-    const SCHEMA: &'static str = "trust-init/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.path)
-    }
 }
 
 impl Args {

@@ -2,7 +2,6 @@
 
 use super::{Args, RequiredImages};
 use crate::bundle::open::Bundle;
-use crate::cmd::args::cluster::identify;
 use crate::cmd::args::trust::Trust;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
@@ -10,6 +9,7 @@ use crate::failure::Failure;
 use crate::failure::refused::Refused;
 use crate::images::summary::ImagesSummary;
 use crate::install::comparison;
+use crate::install::preflight::identify;
 use crate::media::emission::check_secrets;
 use crate::media::images_at::Counting;
 use crate::media::named_bundle::NamedBundle;

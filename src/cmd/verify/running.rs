@@ -1,10 +1,10 @@
 //! Verifies the deployed bundle from the record, and compares the cluster with it.
 
 use super::Args;
-use crate::cmd::args::cluster::identify;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
 use crate::install::comparison;
+use crate::install::preflight::identify;
 use crate::install::verified_record::verified;
 use crate::model::timestamp::Timestamp;
 use crate::trust::policy::Policy;

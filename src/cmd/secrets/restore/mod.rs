@@ -1,10 +1,7 @@
 //! `secrets restore`: recreates the Secrets of a recovery file in the cluster.
 
-mod report;
-
 use camino::Utf8PathBuf;
 
-use self::report::RestoreReport;
 use crate::bundle::open::Bundle;
 use crate::cmd::args::identity::IdentityArgs;
 use crate::cmd::args::target::TargetArgs;
@@ -17,6 +14,7 @@ use crate::install::secrets::backup::open_backup;
 use crate::install::secrets::restore::Restoration;
 use crate::sealed::Recovery;
 use crate::trust::terms::Purpose;
+use crate::ui::secrets_view::RestoreReport;
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -4,17 +4,15 @@ mod content;
 mod grant;
 mod key;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use serde::Serialize;
+use camino::Utf8Path;
 
 use crate::cmd::ctx::Ctx;
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::keyring::policy_file::PolicyEdit;
-use crate::ui::printer::Report;
+use crate::ui::policy_view::AddReport;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -43,21 +41,6 @@ enum What {
     Grant(grant::Args),
     /// Revoke content, so that it is never accepted
     RevokedContent(content::Args),
-}
-
-#[derive(Serialize)]
-struct AddReport {
-    path: Utf8PathBuf,
-    /// The appended text.
-    added: String,
-}
-
-impl Report for AddReport {
-    const SCHEMA: &'static str = "trust-add/v1";
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        write!(out, "{}", self.added)
-    }
 }
 
 impl Args {
