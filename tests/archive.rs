@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use relay_bundle::bundle::fault::{Fault, Form, ReadError};
+use relay_bundle::bundle::fault::{Fault, FormFault, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::Contents;
 use relay_bundle::media::archive::{self, WriteError};
@@ -145,7 +145,7 @@ fn archive_from_other_gnu_tar_options_is_refused() {
     let folder = folder();
     let names = lay_out(&folder.path, &small(), None);
     let header =
-        |field| Fault::Form { name: "SHA256SUMS".to_owned(), form: Form::Header { field } };
+        |field| Fault::Form { name: "SHA256SUMS".to_owned(), form: FormFault::Header { field } };
     let table: [(&[&str], Fault); 9] = [
         (&["--format=gnu", "-b1"], header("magic")),
         (&["--format=v7", "-b1"], header("typeflag")),
@@ -157,7 +157,7 @@ fn archive_from_other_gnu_tar_options_is_refused() {
         (&["--format=posix", "-b1", "--pax-option=comment:=a"], header("typeflag")),
         (
             &["--format=ustar"],
-            Fault::Form { name: "recipe.json".to_owned(), form: Form::TrailingData },
+            Fault::Form { name: "recipe.json".to_owned(), form: FormFault::TrailingData },
         ),
     ];
     for (options, wanted) in table {
@@ -181,7 +181,7 @@ fn links_folders_and_devices_are_refused() {
     fs::remove_file(folder.path.join("recipe.json")).unwrap();
     let options = ["--format=ustar", "-b1"];
     let typeflag = |bytes: &[u8]| match refused(bytes).0 {
-        Fault::Form { name, form: Form::Header { field } } => format!("{name} {field}"),
+        Fault::Form { name, form: FormFault::Header { field } } => format!("{name} {field}"),
         other => panic!("{other:?}"),
     };
 

@@ -69,7 +69,7 @@ fn table_names_its_keys_and_kubernetes_fragment_is_followed() {
     let doc = explain_key("redis.auth").unwrap();
     assert_eq!((doc.kind.as_str(), doc.children.len()), ("table", 2));
     let doc = explain_key("resources.limits.memory").unwrap();
-    assert_eq!((doc.kind.as_str(), doc.drives.len()), ("quantity", 2));
+    assert_eq!((doc.kind.as_str(), doc.drives.len()), ("quantity or one of `none`", 3));
     let doc = explain_key("redis.persistence").unwrap();
     assert_eq!(doc.drives, ["PersistentVolumeClaim <redis>-data", "StatefulSet <redis>"]);
     let doc = explain_key("affinity.nodeAffinity").unwrap();

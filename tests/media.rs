@@ -15,7 +15,7 @@ use relay_bundle::model::safe_path::SafePath;
 use self::carried::{Images, carry, image_of, path_of};
 use self::tar_records::records;
 use relay_bundle::bundle::content::hash_only;
-use relay_bundle::bundle::fault::{Fault, Form, ReadError};
+use relay_bundle::bundle::fault::{Fault, FormFault, ReadError};
 use relay_bundle::bundle::medium::SealedMedium;
 
 #[path = "support/carried.rs"]
@@ -323,5 +323,5 @@ fn archive_that_grows_while_it_is_read_is_refused() {
 
     let error = changed(&media, 0, false, &grow).unwrap_err();
 
-    assert!(matches!(error.fault, Fault::Form { form: Form::TrailingData, .. }), "{error}");
+    assert!(matches!(error.fault, Fault::Form { form: FormFault::TrailingData, .. }), "{error}");
 }

@@ -8,12 +8,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use camino::Utf8Path;
 use fs_err as fs;
-use relay_bundle::bundle::fault::{Fault, Form, ReadError};
+use relay_bundle::bundle::fault::{Fault, FormFault, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, SumsRead};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
-use relay_bundle::store::{EntryName, GarbageScope, Outcome, Registered, Store, StoreError};
+use relay_bundle::store::{EntryName, EntryOutcome, GarbageScope, Registered, Store, StoreError};
 use store_home::{Home, home};
 
 fn bundle(text: &str) -> BundleFiles {
@@ -79,7 +79,7 @@ fn bundle_is_stored_under_name_that_proves_its_content() {
 
     let registered = store.register(&files, "relay", "production").unwrap();
 
-    assert!(matches!(registered.outcome, Outcome::New));
+    assert!(matches!(registered.outcome, EntryOutcome::New));
     assert_eq!(registered.content_id, files.sums().content_id());
     let name = format!("{}-relay-production", registered.content_id.short(32));
     assert_eq!(registered.path, root.join(&name));
@@ -145,9 +145,9 @@ fn rebuild_changes_nothing_and_other_build_moves_link() {
     let again = register(&store, "one");
     let other = register(&store, "two");
 
-    assert!(matches!(again.outcome, Outcome::Existed));
+    assert!(matches!(again.outcome, EntryOutcome::Existed));
     assert_eq!(fs::metadata(again.path.join("bundle.json")).unwrap().ino(), inode);
-    assert!(matches!(other.outcome, Outcome::New));
+    assert!(matches!(other.outcome, EntryOutcome::New));
     assert_eq!(store.find("production").unwrap(), other.entry);
     assert_eq!(store.entries().unwrap().len(), 2);
     // The older one is kept, and becomes the newest when it is built again.
@@ -247,7 +247,7 @@ fn link_leading_elsewhere_is_not_followed() {
     }
     fs::remove_dir_all(&one.path).unwrap();
     assert!(matches!(store.find("production"), Err(StoreError::BadLink { .. })));
-    assert!(matches!(register(&store, "one").outcome, Outcome::New));
+    assert!(matches!(register(&store, "one").outcome, EntryOutcome::New));
 }
 
 #[test]
@@ -306,7 +306,7 @@ const HARMS: [(&str, Harm, Complaint); 18] = [
     (
         "an empty folder",
         |entry| fs::create_dir_all(entry.join("other/empty")).unwrap(),
-        |fault| matches!(fault, Fault::Form { name, form: Form::StrayFolder } if name == "other"),
+        |fault| matches!(fault, Fault::Form { name, form: FormFault::StrayFolder } if name == "other"),
     ),
     (
         "the folder of an image layout",
@@ -324,7 +324,7 @@ const HARMS: [(&str, Harm, Complaint); 18] = [
             fs::rename(entry.join("recipe.json"), entry.parent().unwrap().join("aside")).unwrap();
             symlink("../aside", entry.join("recipe.json")).unwrap();
         },
-        |fault| matches!(fault, Fault::Form { form: Form::Symlink, .. }),
+        |fault| matches!(fault, Fault::Form { form: FormFault::Symlink, .. }),
     ),
     (
         "a symbolic link in place of a folder",
@@ -332,7 +332,7 @@ const HARMS: [(&str, Harm, Complaint); 18] = [
             fs::rename(entry.join("manifests"), entry.parent().unwrap().join("aside")).unwrap();
             symlink("../aside", entry.join("manifests")).unwrap();
         },
-        |fault| matches!(fault, Fault::Form { form: Form::Symlink, .. }),
+        |fault| matches!(fault, Fault::Form { form: FormFault::Symlink, .. }),
     ),
     (
         "a second name of a file",
@@ -340,7 +340,7 @@ const HARMS: [(&str, Harm, Complaint); 18] = [
             fs::hard_link(entry.join("recipe.json"), entry.parent().unwrap().join("aside"))
                 .unwrap();
         },
-        |fault| matches!(fault, Fault::Form { form: Form::HardLinked { links: 2 }, .. }),
+        |fault| matches!(fault, Fault::Form { form: FormFault::HardLinked { links: 2 }, .. }),
     ),
     (
         "a pipe",
@@ -348,7 +348,7 @@ const HARMS: [(&str, Harm, Complaint); 18] = [
             fs::remove_file(entry.join("recipe.json")).unwrap();
             assert_cmd::Command::new("mkfifo").arg(entry.join("recipe.json")).assert().success();
         },
-        |fault| matches!(fault, Fault::Form { form: Form::NotRegular, .. }),
+        |fault| matches!(fault, Fault::Form { form: FormFault::NotRegular, .. }),
     ),
     (
         "a pipe in place of the list",
@@ -356,12 +356,12 @@ const HARMS: [(&str, Harm, Complaint); 18] = [
             fs::remove_file(entry.join("SHA256SUMS")).unwrap();
             assert_cmd::Command::new("mkfifo").arg(entry.join("SHA256SUMS")).assert().success();
         },
-        |fault| matches!(fault, Fault::Form { form: Form::NotRegular, .. }),
+        |fault| matches!(fault, Fault::Form { form: FormFault::NotRegular, .. }),
     ),
     (
         "a file that others may write",
         |entry| chmod(&entry.join("recipe.json"), 0o666),
-        |fault| matches!(fault, Fault::Form { form: Form::Mode { mode: 0o666 }, .. }),
+        |fault| matches!(fault, Fault::Form { form: FormFault::Mode { mode: 0o666 }, .. }),
     ),
     (
         "a list cut short",
@@ -398,11 +398,11 @@ fn altered_entry_is_found_when_read_and_remade_by_next_build() {
         assert!(complaint(&fault), "{what}: {fault:?}");
         let again = register(&store, "one");
         assert!(
-            matches!(&again.outcome, Outcome::Replaced { reason } if complaint(&reason.fault)),
+            matches!(&again.outcome, EntryOutcome::Replaced { reason } if complaint(&reason.fault)),
             "{what}"
         );
         assert_eq!(read(&store, "production").sums, bundle("one").sums(), "{what}");
-        assert!(matches!(register(&store, "one").outcome, Outcome::Existed), "{what}");
+        assert!(matches!(register(&store, "one").outcome, EntryOutcome::Existed), "{what}");
         assert_eq!(names(&root.join(".tmp")), [""; 0], "{what}");
     }
 }
@@ -422,7 +422,7 @@ fn anything_in_place_of_entry_is_replaced() {
 
         let again = register(&store, "one");
 
-        assert!(matches!(again.outcome, Outcome::Replaced { .. }));
+        assert!(matches!(again.outcome, EntryOutcome::Replaced { .. }));
         assert_eq!(read(&store, "production").sums, bundle("one").sums());
     }
 }
@@ -439,14 +439,14 @@ fn attestation_is_set_atomically_and_survives_build_and_repair() {
     store.attach(&registered.entry, b"second").unwrap();
 
     assert_eq!(attestation(&store), Some(b"second".to_vec()));
-    assert!(matches!(register(&store, "one").outcome, Outcome::Existed));
+    assert!(matches!(register(&store, "one").outcome, EntryOutcome::Existed));
     assert_eq!(attestation(&store), Some(b"second".to_vec()));
     put(registered.path.join("bundle.json"), "altered");
-    assert!(matches!(register(&store, "one").outcome, Outcome::Replaced { .. }));
+    assert!(matches!(register(&store, "one").outcome, EntryOutcome::Replaced { .. }));
     assert_eq!(attestation(&store), Some(b"second".to_vec()));
     // A mode that is wrong for a bundle's file is repaired like any other damage.
     chmod(&registered.path.join("attestation.dsse.json"), 0o600);
-    assert!(matches!(register(&store, "one").outcome, Outcome::Replaced { .. }));
+    assert!(matches!(register(&store, "one").outcome, EntryOutcome::Replaced { .. }));
     assert_eq!(attestation(&store), Some(b"second".to_vec()));
 }
 

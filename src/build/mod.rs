@@ -38,7 +38,7 @@ use crate::render::references::pod_template;
 use crate::rollout::packed_bundle::{COMPRESSED_BYTES_MAX, pack};
 use crate::signing::entry::{BuildSigner, EntrySignatures, existing_signatures, sign_entry};
 use crate::signing::target::SigningTarget;
-use crate::store::{EntryName, Outcome, Store, StoreLock};
+use crate::store::{EntryName, EntryOutcome, Store, StoreLock};
 use crate::transfer::cargo::{self, ImageSelection};
 
 /// Builds bundles into a store.
@@ -66,7 +66,7 @@ pub struct BuiltEntry {
     pub index: Index,
     pub path: Utf8PathBuf,
     pub content_id: Digest,
-    pub outcome: Outcome,
+    pub outcome: EntryOutcome,
     pub signatures: EntrySignatures,
     entry: EntryName,
     selected: SelectedImages,
@@ -111,7 +111,7 @@ impl Builder<'_> {
         // to the same build.
         let serials = self.signer.map(|_| self.store.lock_serials()).transpose()?;
         let registered = self.store.register(&files, index.name.as_str(), name)?;
-        if let Outcome::Replaced { reason } = &registered.outcome {
+        if let EntryOutcome::Replaced { reason } = &registered.outcome {
             (self.observe)(&BuildEvent::EntryReplaced { reason });
         }
         let entry = registered.entry;

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::content::{
-    BUFFER_BYTES, Beside, BlobEntry, Content, Pending, Visitor, read_whole, visit_checked,
+    BUFFER_BYTES, Beside, BlobEntry, BlobVisitor, Content, Pending, read_whole, visit_checked,
 };
-use super::fault::{Fault, Form, ReadError};
+use super::fault::{Fault, FormFault, ReadError};
 use super::medium::{Medium, Unlisted};
 use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use crate::images::list::{Carryable, ImageList, ListedManifest};
@@ -84,7 +84,7 @@ impl<M: Medium> Tail<M> {
     pub fn check(
         mut self,
         images: Option<&ImageList>,
-        visit: &mut Visitor<'_>,
+        visit: &mut BlobVisitor<'_>,
     ) -> Result<Carried, ReadError> {
         let mut hashing =
             HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
@@ -106,7 +106,7 @@ impl<M: Medium> Tail<M> {
         mut self,
         images: Option<&ImageList>,
         wanted: &BTreeSet<Digest>,
-        visit: &mut Visitor<'_>,
+        visit: &mut BlobVisitor<'_>,
     ) -> Result<Carried, ReadError> {
         let hashing =
             HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
@@ -147,9 +147,8 @@ impl<M: Medium> Tail<M> {
         }
         let carried = self.read_blobs(images, reading)?;
         if images.blobs().all(|(digest, _)| !carried.contains(&digest)) {
-            return Err(
-                self.error(Fault::Form { name: OCI_LAYOUT.to_owned(), form: Form::EmptyLayout })
-            );
+            return Err(self
+                .error(Fault::Form { name: OCI_LAYOUT.to_owned(), form: FormFault::EmptyLayout }));
         }
         Ok(carried)
     }
@@ -188,11 +187,11 @@ impl<M: Medium> Tail<M> {
         let fault = if file.name != name {
             Fault::Extra { name: file.name }
         } else if file.bytes != wanted.len() as u64 {
-            Fault::Form { name: name.to_owned(), form: Form::Layout }
+            Fault::Form { name: name.to_owned(), form: FormFault::Layout }
         } else {
             match read_whole(name, file.bytes, file.content) {
                 Ok(found) if found == wanted => return Ok(true),
-                Ok(_) => Fault::Form { name: name.to_owned(), form: Form::Layout },
+                Ok(_) => Fault::Form { name: name.to_owned(), form: FormFault::Layout },
                 Err(fault) => fault,
             }
         };
@@ -303,7 +302,7 @@ trait Reading {
 }
 
 struct HashingReader<'a, 'v> {
-    visit: &'a mut Visitor<'v>,
+    visit: &'a mut BlobVisitor<'v>,
     beside: Beside,
     buffer: Vec<u8>,
 }

@@ -77,7 +77,7 @@ pub struct BlobEntry<'a> {
 }
 
 /// A callback for the bytes of each manifest, config and layer.
-pub type Visitor<'a> = dyn FnMut(BlobEntry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
+pub type BlobVisitor<'a> = dyn FnMut(BlobEntry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
 
 /// A visitor that ignores the bytes; they are verified nevertheless.
 pub fn hash_only(_: BlobEntry<'_>, _: &mut dyn Read) -> io::Result<()> {
@@ -110,7 +110,7 @@ pub(super) fn read_whole(
 pub fn visit_file(
     entry: BlobEntry<'_>,
     content: &mut dyn Content,
-    visit: &mut Visitor<'_>,
+    visit: &mut BlobVisitor<'_>,
 ) -> Result<(), Fault> {
     match visit_checked(entry, content, visit, &mut vec![0; BUFFER_BYTES])? {
         None => Ok(()),
@@ -125,7 +125,7 @@ pub fn visit_file(
 pub(super) fn visit_checked(
     entry: BlobEntry<'_>,
     content: &mut dyn Content,
-    visit: &mut Visitor<'_>,
+    visit: &mut BlobVisitor<'_>,
     buffer: &mut [u8],
 ) -> Result<Option<Pending>, Fault> {
     let mut file = CheckedReader {

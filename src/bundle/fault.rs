@@ -64,7 +64,7 @@ pub enum Fault {
     )]
     NoHeader { field: &'static str },
     #[error("`{}` {form}", name.escape_debug())]
-    Form { name: String, form: Form },
+    Form { name: String, form: FormFault },
     #[error(transparent)]
     Io(io::Error),
     /// Copying the files elsewhere failed; the bundle itself is not at fault.
@@ -74,7 +74,7 @@ pub enum Fault {
 
 /// How a file, or the end of an archive, deviates from the form that this program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Form {
+pub enum FormFault {
     #[error("has a header whose field `{field}` is not what this program writes")]
     Header { field: &'static str },
     #[error("is followed by non-zero padding")]

@@ -80,7 +80,7 @@ pub enum Way {
 /// Returns the effects of the objects beyond `namespace`, in apply order.
 pub fn reach(manifests: &ManifestSet, namespace: &str) -> Vec<Reach> {
     let of_manifest = |manifest: &Manifest| {
-        let mut found = Found { manifest, namespace, reach: Vec::new() };
+        let mut found = ReachSearch { manifest, namespace, reach: Vec::new() };
         found.object();
         if let Some(limit) = eviction::blocked_by(manifest, manifests) {
             found.add(Way::Eviction, &limit);
@@ -93,14 +93,14 @@ pub fn reach(manifests: &ManifestSet, namespace: &str) -> Vec<Reach> {
 /// The label prefixes that this program uses itself.
 const OWN_PREFIXES: [&str; 2] = ["app.kubernetes.io", "pod-security.kubernetes.io"];
 
-struct Found<'a> {
+struct ReachSearch<'a> {
     manifest: &'a Manifest,
     /// The bundle's namespace.
     namespace: &'a str,
     reach: Vec<Reach>,
 }
 
-impl Found<'_> {
+impl ReachSearch<'_> {
     /// Adds all effects of the object.
     fn object(&mut self) {
         let Manifest { key, object, .. } = self.manifest;

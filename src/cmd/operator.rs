@@ -86,13 +86,13 @@ pub(super) trait View<C: Change> {
 }
 
 /// An operator who reads the output of this program, and answers at a terminal or with flags.
-struct Terminal<'a, V> {
+struct TerminalOperator<'a, V> {
     ctx: &'a Ctx,
     approval: Approval,
     view: &'a V,
 }
 
-impl<C: Change, V: View<C>> Operator<C> for Terminal<'_, V> {
+impl<C: Change, V: View<C>> Operator<C> for TerminalOperator<'_, V> {
     fn is_dry_run(&self) -> bool {
         self.approval.is_dry_run()
     }
@@ -130,7 +130,7 @@ pub(super) fn carry_through<C: Change, V: View<C>>(
     if is_unseen || change.is_over() && !approval.is_dry_run() {
         view.warnings(change).iter().for_each(|warning| ctx.printer.warn(warning));
     }
-    let end = make(change, &Terminal { ctx, approval, view })?;
+    let end = make(change, &TerminalOperator { ctx, approval, view })?;
     if let ChangeEnd::AnotherPlan = end {
         ctx.printer.tell("the plan differs from the approved one; nothing was changed");
     }

@@ -56,7 +56,7 @@ pub struct Side {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectChange {
-    pub change: Change,
+    pub change: ChangeKind,
     pub kind: String,
     pub namespace: String,
     /// Without the hash at the end of the names of ConfigMaps and NetworkPolicies.
@@ -72,7 +72,7 @@ pub struct ObjectChange {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Change {
+pub enum ChangeKind {
     Added,
     Removed,
     Changed,
@@ -142,11 +142,11 @@ fn configs(old: &ManifestSet, new: &ManifestSet) -> Configs {
 
 fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
     let (change, fields) = match (pair.old, pair.new) {
-        (Some(old), Some(new)) => (Change::Changed, compare(&old.object, &new.object)),
-        (None, _) => (Change::Added, Vec::new()),
-        (_, None) => (Change::Removed, Vec::new()),
+        (Some(old), Some(new)) => (ChangeKind::Changed, compare(&old.object, &new.object)),
+        (None, _) => (ChangeKind::Added, Vec::new()),
+        (_, None) => (ChangeKind::Removed, Vec::new()),
     };
-    if change == Change::Changed && fields.is_empty() {
+    if change == ChangeKind::Changed && fields.is_empty() {
         return None;
     }
     let key = &pair.any().key;
@@ -181,8 +181,9 @@ fn refusals(object: &ObjectChange) -> impl Iterator<Item = Warning> {
 
 /// Warns about changed literal values, because a new value alone does not restart pods.
 fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
-    let secrets =
-        objects.iter().filter(|object| object.kind == "Secret" && object.change == Change::Changed);
+    let secrets = objects
+        .iter()
+        .filter(|object| object.kind == "Secret" && object.change == ChangeKind::Changed);
     secrets.flat_map(|object| {
         let values = object.fields.iter().filter(|field| field.verb() == "changed");
         values.filter(|field| field.path.starts_with(&["data"])).map(|field| {
@@ -199,7 +200,7 @@ fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
 /// Warns about PVCs that the new set lacks: they are neither deleted nor used.
 fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
     let gone = |object: &&ObjectChange| {
-        object.kind == "PersistentVolumeClaim" && object.change == Change::Removed
+        object.kind == "PersistentVolumeClaim" && object.change == ChangeKind::Removed
     };
     objects.iter().filter(gone).map(|object| {
         let text = "it stays in the cluster with its data, but is no longer used";

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::changes::{Change, ObjectChange};
+use super::changes::{ChangeKind, ObjectChange};
 use super::fields::FieldChange;
 use crate::images::reference::ImageReference;
 use crate::model::label::VERSION_LABEL;
@@ -25,7 +25,7 @@ impl<'a> VersionBump<'a> {
             is_version(field) && texts(field) == Some((old, new)) || bump.is_of_image(field)
         };
         let is_renamed = object.old_name.is_some();
-        let is_bump = object.change == Change::Changed && !is_renamed;
+        let is_bump = object.change == ChangeKind::Changed && !is_renamed;
         (is_bump && object.fields.iter().all(is_part)).then_some(bump)
     }
 

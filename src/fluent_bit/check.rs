@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::output::OutputPlugin;
 use super::problem::{Problem, ProblemKind};
 use super::property::{Property, PropertyKind, Since, nearest};
-use super::rules::{self, Settings};
+use super::rules::{self, PropertyValues};
 use super::table::{INT_MAX, SIZE_MAX};
 use super::value::{PropertyValue, parse_integer, parse_size, parse_switch, parse_time, variables};
 use super::version::{DESCRIBED, Version};
@@ -22,7 +22,7 @@ pub fn check(
     config: &BTreeMap<String, PropertyValue>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut settings = Settings::new();
+    let mut settings = PropertyValues::new();
     for (key, value) in config {
         if let Some((first, _)) = settings.get(&key.to_ascii_lowercase()) {
             let message = format!(

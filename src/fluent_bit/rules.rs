@@ -17,10 +17,10 @@ const S3_PART_MAX: i64 = 50_000_000;
 const S3_COMPRESSED_PART_MAX: i64 = 5_000_000_000;
 
 /// The settings by lower-case property name, each with its key as written.
-pub(super) type Settings<'a> = BTreeMap<String, (&'a str, &'a PropertyValue)>;
+pub(super) type PropertyValues<'a> = BTreeMap<String, (&'a str, &'a PropertyValue)>;
 
 /// Returns the problems between the settings of an output.
-pub(super) fn check(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
+pub(super) fn check(output: OutputPlugin, settings: &PropertyValues) -> Vec<Problem> {
     let of_output = match output {
         OutputPlugin::Stdout => Vec::new(),
         OutputPlugin::Forward | OutputPlugin::Loki | OutputPlugin::Http => {
@@ -37,12 +37,12 @@ pub(super) fn check(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
         .collect()
 }
 
-fn has(settings: &Settings, name: &str) -> bool {
+fn has(settings: &PropertyValues, name: &str) -> bool {
     settings.contains_key(name)
 }
 
 /// Returns the value of a property that is set to a boolean.
-pub(super) fn switch(settings: &Settings, name: &str) -> Option<bool> {
+pub(super) fn switch(settings: &PropertyValues, name: &str) -> Option<bool> {
     match settings.get(name)?.1 {
         PropertyValue::Bool(value) => Some(*value),
         PropertyValue::Text(text) => parse_switch(text),
@@ -50,7 +50,7 @@ pub(super) fn switch(settings: &Settings, name: &str) -> Option<bool> {
     }
 }
 
-fn bytes(settings: &Settings, name: &str) -> Option<i64> {
+fn bytes(settings: &PropertyValues, name: &str) -> Option<i64> {
     match settings.get(name)?.1 {
         PropertyValue::Integer(number) => Some(*number),
         PropertyValue::Text(text) => parse_size(text),
@@ -60,7 +60,7 @@ fn bytes(settings: &Settings, name: &str) -> Option<i64> {
 
 /// Returns a problem at a property, if the property is set.
 fn at(
-    settings: &Settings,
+    settings: &PropertyValues,
     name: &str,
     kind: ProblemKind,
     message: &str,
@@ -75,7 +75,7 @@ fn missing(name: &str, message: String, help: &str) -> Problem {
 
 /// Returns a problem if an output lacks a receiver: without a host, Fluent Bit sends to 127.0.0.1,
 /// the pod itself.
-fn host(output: OutputPlugin, settings: &Settings) -> Option<Problem> {
+fn host(output: OutputPlugin, settings: &PropertyValues) -> Option<Problem> {
     let elsewhere = match output {
         OutputPlugin::Forward => &["host", "upstream", "unix_path"][..],
         OutputPlugin::Es => &["host", "upstream", "cloud_id"],
@@ -89,7 +89,7 @@ fn host(output: OutputPlugin, settings: &Settings) -> Option<Problem> {
     (!elsewhere.iter().any(|name| has(settings, name))).then(|| missing("host", message, help))
 }
 
-fn es(settings: &Settings) -> Vec<Problem> {
+fn es(settings: &PropertyValues) -> Vec<Problem> {
     use ProblemKind::{Conflict, NoEffect};
     let mut problems: Vec<_> = host(OutputPlugin::Es, settings).into_iter().collect();
     if switch(settings, "suppress_type_name") != Some(false) {
@@ -131,7 +131,7 @@ fn es(settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-fn kafka(settings: &Settings) -> Vec<Problem> {
+fn kafka(settings: &PropertyValues) -> Vec<Problem> {
     let mut problems = Vec::new();
     if !has(settings, "brokers") {
         let help = "add them, for example `brokers = \"kafka-0.example.internal:9092\"`";
@@ -156,7 +156,7 @@ fn kafka(settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-fn s3(settings: &Settings) -> Vec<Problem> {
+fn s3(settings: &PropertyValues) -> Vec<Problem> {
     use ProblemKind::{NoEffect, Risky};
     let mut problems = Vec::new();
     if !has(settings, "bucket") {
@@ -199,7 +199,7 @@ fn s3(settings: &Settings) -> Vec<Problem> {
 }
 
 /// Repeats the plugin's own start-up checks, which no dry run makes.
-fn s3_sizes(settings: &Settings) -> Option<Problem> {
+fn s3_sizes(settings: &PropertyValues) -> Option<Problem> {
     let conflict =
         |name, message: &str, help: &str| at(settings, name, ProblemKind::Conflict, message, help);
     let puts = switch(settings, "use_put_object") == Some(true);
@@ -225,7 +225,7 @@ fn s3_sizes(settings: &Settings) -> Option<Problem> {
     None
 }
 
-fn tls(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
+fn tls(output: OutputPlugin, settings: &PropertyValues) -> Vec<Problem> {
     let options = settings.iter().filter(|(name, _)| name.starts_with("tls."));
     let is_on = output == OutputPlugin::S3 || switch(settings, "tls") == Some(true);
     let mut problems = Vec::new();
@@ -255,7 +255,7 @@ fn tls(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
 ///
 /// Fluent Bit accepts them for every output, and ignores them if the plugin does not use its
 /// connections.
-fn without_network(output: OutputPlugin, settings: &Settings) -> Vec<Problem> {
+fn without_network(output: OutputPlugin, settings: &PropertyValues) -> Vec<Problem> {
     if output.is_network() {
         return Vec::new();
     }

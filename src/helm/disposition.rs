@@ -60,7 +60,8 @@ const FIXED: [&str; 4] = [
     "/spec/volumeClaimTemplates",
 ];
 
-type Live = BTreeMap<ObjectKey, Value>;
+/// The live objects, by key.
+pub type LiveObjects = BTreeMap<ObjectKey, Value>;
 
 /// The facts that decisions are based on.
 #[derive(Clone, Copy)]
@@ -70,7 +71,7 @@ pub struct AdoptionScope<'a> {
     pub namespace: &'a str,
     pub release: &'a HelmRelease,
     pub bundle: &'a ManifestSet,
-    pub live: &'a Live,
+    pub live: &'a LiveObjects,
     /// The uids of objects that an earlier run took over and that are not in the bundle. They no
     /// longer have the annotations of the release.
     pub taken: &'a BTreeSet<String>,
@@ -195,7 +196,7 @@ fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {
     FIXED.iter().any(|pointer| field(live, pointer) != field(manifest, pointer))
 }
 
-fn selector(manifest: &Manifest, live: &Live) -> Option<AdoptionObstacle> {
+fn selector(manifest: &Manifest, live: &LiveObjects) -> Option<AdoptionObstacle> {
     let labels = |object: &Value| object.pointer("/spec/selector/matchLabels").cloned();
     let key = &manifest.key;
     let is_workload = key.known_kind().is_some_and(Kind::has_pods);
@@ -239,7 +240,7 @@ pub(crate) mod tests {
     fn scope<'a>(
         release: &'a HelmRelease,
         bundle: &'a ManifestSet,
-        live: &'a Live,
+        live: &'a LiveObjects,
         taken: &'a BTreeSet<String>,
     ) -> AdoptionScope<'a> {
         AdoptionScope { name: "first", namespace: "ns", release, bundle, live, taken }
@@ -249,7 +250,7 @@ pub(crate) mod tests {
         found.iter().map(|handed| format!("{} {:?}", handed.key, handed.fate)).collect()
     }
 
-    fn live(objects: &[Value]) -> Live {
+    fn live(objects: &[Value]) -> LiveObjects {
         let mut set = ManifestSet::default();
         objects
             .iter()

@@ -36,7 +36,7 @@ const OBJECTS_MAX: usize = 1_000;
 const SOURCE_BYTES_MAX: usize = 256;
 
 /// The values of a Secret, by key.
-pub type Values = BTreeMap<String, Zeroizing<Vec<u8>>>;
+pub type SecretValues = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// A release that was read from its records.
 pub struct HelmRelease {
@@ -53,7 +53,7 @@ pub struct Revision {
     /// The time when it was recorded, by the server's clock.
     pub recorded: Timestamp,
     /// By name.
-    pub secrets: BTreeMap<String, Values>,
+    pub secrets: BTreeMap<String, SecretValues>,
 }
 
 /// The reason why a Secret is not a valid record of a release. It quotes nothing that may be a
@@ -296,8 +296,8 @@ fn options() -> serde_saphyr::Options {
 }
 
 /// Takes the values out of a Secret, of a chart or live, and wipes them there.
-pub fn take_values(secret: &mut Value) -> Values {
-    let mut values = Values::new();
+pub fn take_values(secret: &mut Value) -> SecretValues {
+    let mut values = SecretValues::new();
     for (field, is_encoded) in [("data", true), ("stringData", false)] {
         let fields = secret.get_mut(field).map(Value::take);
         let Some(Value::Object(fields)) = fields else { continue };

@@ -44,7 +44,7 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     report(source, text, &errors, diagnostics);
-    let keys = if errors.is_empty() { Keys::All } else { Keys::Known };
+    let keys = if errors.is_empty() { KeptKeys::All } else { KeptKeys::Known };
     let span = table.span();
     Node {
         value: Value::Table(Converter { source, keys, diagnostics }.table(table.into_inner())),
@@ -54,7 +54,7 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
 
 /// The keys of a text that become keys of the tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keys {
+enum KeptKeys {
     All,
     /// Keys that a profile may have anywhere, because the text has errors.
     Known,
@@ -106,7 +106,7 @@ fn refused_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> 
 
 struct Converter<'a> {
     source: usize,
-    keys: Keys,
+    keys: KeptKeys,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -119,7 +119,7 @@ impl Converter<'_> {
                 self.diagnostics.push(Diagnostic::error(code, message).at(origin).help(help));
                 continue;
             }
-            if self.keys == Keys::Known && !key_names::is_key_name(key.get_ref()) {
+            if self.keys == KeptKeys::Known && !key_names::is_key_name(key.get_ref()) {
                 continue;
             }
             let node = self.value(value);

@@ -9,11 +9,11 @@ pub struct Variable {
     pub name: &'static str,
     /// The keys that set it.
     pub keys: &'static [&'static str],
-    source: Source,
+    source: ValueSource,
 }
 
 /// The source of a variable's value.
-enum Source {
+enum ValueSource {
     /// One setting of the relay.
     Config(fn(&Config) -> String),
     /// The whole profile, in which the variable may have no value.
@@ -26,7 +26,7 @@ impl Variable {
         keys: &'static [&'static str],
         value: fn(&Config) -> String,
     ) -> Self {
-        Self { name, keys, source: Source::Config(value) }
+        Self { name, keys, source: ValueSource::Config(value) }
     }
 
     const fn of_profile(
@@ -34,14 +34,14 @@ impl Variable {
         keys: &'static [&'static str],
         value: fn(&Profile) -> Option<String>,
     ) -> Self {
-        Self { name, keys, source: Source::Profile(value) }
+        Self { name, keys, source: ValueSource::Profile(value) }
     }
 
     /// Returns the value with the settings of `profile`, if the relay gets the variable.
     pub fn value(&self, profile: &Profile) -> Option<String> {
         match self.source {
-            Source::Config(value) => Some(value(&profile.settings.config)),
-            Source::Profile(value) => value(profile),
+            ValueSource::Config(value) => Some(value(&profile.settings.config)),
+            ValueSource::Profile(value) => value(profile),
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
 
 /// A single profile in memory.
-struct Text<'a>(&'a str);
+struct ProfileText<'a>(&'a str);
 
-impl ProfileFiles for Text<'_> {
+impl ProfileFiles for ProfileText<'_> {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         Ok((format!("profiles/{name}.toml"), self.0.as_bytes().to_vec()))
     }
@@ -33,7 +33,7 @@ impl ProfileFiles for Text<'_> {
 
 /// Returns the profile that `text` describes.
 pub(super) fn profile(text: &str) -> Profile {
-    let loaded = profile::load("test", &[], &Text(text));
+    let loaded = profile::load("test", &[], &ProfileText(text));
     let findings: Vec<String> =
         loaded.diagnostics.iter().map(|finding| finding.message.clone()).collect();
     loaded.profile.unwrap_or_else(|| panic!("the profile has errors: {findings:#?}"))

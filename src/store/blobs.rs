@@ -18,7 +18,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::layout::{check_own_folder, make_store_folder, read_folder, utf8};
 use super::lock::StoreLock;
-use crate::bundle::content::{BlobEntry, Visitor};
+use crate::bundle::content::{BlobEntry, BlobVisitor};
 use crate::bundle::content::{Content, visit_file};
 use crate::bundle::fault::Fault;
 use crate::fsio::{Sharing, Waits, lock_file, open_named};
@@ -151,7 +151,7 @@ impl Blobs {
         &self,
         digest: Digest,
         size: u64,
-        visit: &mut Visitor<'_>,
+        visit: &mut BlobVisitor<'_>,
     ) -> Result<(), BlobVisitError> {
         let bad = |state| BlobVisitError::Bad(BadBlob { path: self.path_of(&digest), state });
         let opened = self.open(&digest, size).map_err(BlobVisitError::Read)?;

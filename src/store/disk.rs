@@ -47,16 +47,16 @@ pub enum StoreChange {
 }
 
 /// Called with each change and its path before the change is made.
-pub type Observer = Arc<dyn Fn(StoreChange, &Utf8Path) + Send + Sync>;
+pub type StoreObserver = Arc<dyn Fn(StoreChange, &Utf8Path) + Send + Sync>;
 
 /// The disk, with an optional observer.
 #[derive(Clone, Default)]
 pub(super) struct Disk {
-    observer: Option<Observer>,
+    observer: Option<StoreObserver>,
 }
 
 impl Disk {
-    pub(super) fn observed(observer: Observer) -> Self {
+    pub(super) fn observed(observer: StoreObserver) -> Self {
         Self { observer: Some(observer) }
     }
 

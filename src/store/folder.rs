@@ -14,7 +14,7 @@ use fs_err as fs;
 use walkdir::WalkDir;
 
 use crate::bundle::content::Content;
-use crate::bundle::fault::{Fault, Form, ReadError};
+use crate::bundle::fault::{Fault, FormFault, ReadError};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
 use crate::bundle::medium::{Medium, SealedMedium};
@@ -132,7 +132,7 @@ fn list(root: &Utf8Path, sums: &Sums) -> Result<BTreeSet<String>, ReadError> {
         let metadata = entry.metadata().map_err(io::Error::from)?;
         if metadata.is_dir() {
             if !folders.contains(name.as_str()) {
-                return Err(Fault::Form { name, form: Form::StrayFolder }.into());
+                return Err(Fault::Form { name, form: FormFault::StrayFolder }.into());
             }
             continue;
         }
@@ -148,13 +148,13 @@ fn list(root: &Utf8Path, sums: &Sums) -> Result<BTreeSet<String>, ReadError> {
 fn check_form(name: &str, metadata: &Metadata) -> Result<(), Fault> {
     let mode = metadata.permissions().mode() & 0o7777;
     let form = if metadata.is_symlink() {
-        Form::Symlink
+        FormFault::Symlink
     } else if !metadata.is_file() {
-        Form::NotRegular
+        FormFault::NotRegular
     } else if metadata.nlink() > 1 {
-        Form::HardLinked { links: metadata.nlink() }
+        FormFault::HardLinked { links: metadata.nlink() }
     } else if mode != MODE_PUBLIC {
-        Form::Mode { mode }
+        FormFault::Mode { mode }
     } else {
         return Ok(());
     };

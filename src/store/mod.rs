@@ -22,12 +22,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tempfile::TempDir;
 
-pub use self::disk::{Observer, StoreChange};
+pub use self::disk::{StoreChange, StoreObserver};
 pub use self::entry::{EntryName, ID_DIGITS, InvalidName, NAME_BYTES_MAX};
 pub use self::error::StoreError;
 pub use self::gc::{GarbageScope, StoreGarbage, Unreachable};
 pub use self::lock::StoreLock;
-pub use self::register::{Outcome, Registered};
+pub use self::register::{EntryOutcome, Registered};
 
 use self::disk::Disk;
 use self::folder::Folder;
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Returns a store that announces each change to `observer` before making it.
-    pub fn observed(root: impl Into<Utf8PathBuf>, observer: Observer) -> Self {
+    pub fn observed(root: impl Into<Utf8PathBuf>, observer: StoreObserver) -> Self {
         Self { root: root.into(), disk: Disk::observed(observer), waits: Waits::default() }
     }
 

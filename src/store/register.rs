@@ -30,12 +30,12 @@ pub struct Registered {
     pub path: Utf8PathBuf,
     pub entry: EntryName,
     pub content_id: Digest,
-    pub outcome: Outcome,
+    pub outcome: EntryOutcome,
 }
 
 /// How [`Store::register`] found and changed the entry.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum EntryOutcome {
     /// The entry was missing.
     New,
     /// The entry existed, and every byte matched.
@@ -132,28 +132,28 @@ impl Store {
     }
 
     /// Adds the entry unless it exists; returns `None` if it exists and was altered.
-    fn add(&self, build: &Build<'_>) -> Result<Option<Outcome>, StoreError> {
+    fn add(&self, build: &Build<'_>) -> Result<Option<EntryOutcome>, StoreError> {
         let mut state = self.inspect(build)?;
         if matches!(state, EntryState::Absent) {
             if self.render_into_place(build)? {
-                return Ok(Some(Outcome::New));
+                return Ok(Some(EntryOutcome::New));
             }
             state = self.inspect(build)?;
         }
-        Ok(matches!(state, EntryState::Whole).then_some(Outcome::Existed))
+        Ok(matches!(state, EntryState::Whole).then_some(EntryOutcome::Existed))
     }
 
     /// Adds the entry, or replaces an altered one. The caller holds the exclusive lock.
-    fn add_or_replace(&self, build: &Build<'_>) -> Result<Outcome, StoreError> {
+    fn add_or_replace(&self, build: &Build<'_>) -> Result<EntryOutcome, StoreError> {
         match self.inspect(build)? {
-            EntryState::Whole => Ok(Outcome::Existed),
+            EntryState::Whole => Ok(EntryOutcome::Existed),
             EntryState::Absent => {
                 self.render_into_place(build)?;
-                Ok(Outcome::New)
+                Ok(EntryOutcome::New)
             }
             EntryState::Altered(reason) => {
                 self.replace(build)?;
-                Ok(Outcome::Replaced { reason })
+                Ok(EntryOutcome::Replaced { reason })
             }
         }
     }

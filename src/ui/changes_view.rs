@@ -10,7 +10,7 @@ use similar::{ChangeTag, TextDiff};
 use super::bumps_view::Bumps;
 use super::escape::safe;
 use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
-use crate::diff::changes::{Change, ObjectChange};
+use crate::diff::changes::{ChangeKind, ObjectChange};
 use crate::diff::fields::FieldChange;
 use crate::diff::restart::{Forecast, Restart};
 use crate::diff::warning::Warning;
@@ -70,7 +70,7 @@ fn objects(objects: &[ObjectChange], out: &mut dyn Write) -> io::Result<()> {
     heading("Objects", out)?;
     // Added and removed objects fit on one screen; details follow.
     let (changed, whole): (Vec<_>, Vec<_>) =
-        objects.iter().partition(|object| object.change == Change::Changed);
+        objects.iter().partition(|object| object.change == ChangeKind::Changed);
     whole.into_iter().try_for_each(|change| object(change, out))?;
     let bumps = Bumps::of(changed.iter().copied());
     bumps
@@ -82,9 +82,9 @@ fn objects(objects: &[ObjectChange], out: &mut dyn Write) -> io::Result<()> {
 
 fn object(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     let (mark, style) = match object.change {
-        Change::Added => ('+', ADDED),
-        Change::Removed => ('-', REMOVED),
-        Change::Changed => ('~', CHANGED),
+        ChangeKind::Added => ('+', ADDED),
+        ChangeKind::Removed => ('-', REMOVED),
+        ChangeKind::Changed => ('~', CHANGED),
     };
     let renamed = match (&object.old_name, &object.new_name) {
         (Some(old), Some(new)) => paint(FAINT, format_args!(" ({} -> {})", safe(old), safe(new))),

@@ -45,7 +45,7 @@ pub struct VerifyReport {
     signatures: Vec<FoundKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<GrantUsed>,
-    target: Target,
+    target: TargetReport,
     replay: ReplayReport,
     /// Its effects beyond the namespace.
     reach: Vec<Reach>,
@@ -74,7 +74,7 @@ struct GrantUsed {
 /// The target that the bundle was checked against.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Target {
+pub struct TargetReport {
     /// Whether there is a policy.
     pub policy: bool,
     /// The site in the policy; without one, no site is checked.
@@ -97,7 +97,7 @@ pub struct ReplayReport {
     pub recorded: bool,
 }
 
-impl Target {
+impl TargetReport {
     /// Returns the target of a policy.
     pub fn of(policy: &Policy) -> Self {
         Self { policy: true, site: policy.target.site.clone() }
@@ -148,7 +148,7 @@ impl VerifyReport {
                 .grant
                 .as_ref()
                 .map(|(at, grant)| GrantUsed { number: at + 1, threshold: grant.threshold.get() }),
-            target: Target::default(),
+            target: TargetReport::default(),
             replay: ReplayReport::default(),
             reach: reach(&bundle.manifests, bundle.index.namespace.as_str()),
             age_keys: AgeKeys::of(&bundle.recipe),
@@ -163,7 +163,7 @@ impl VerifyReport {
 
     /// Adds the place for which the bundle was verified.
     #[must_use]
-    pub fn for_place(self, target: Target, replay: ReplayReport) -> Self {
+    pub fn for_place(self, target: TargetReport, replay: ReplayReport) -> Self {
         Self { target, replay, ..self }
     }
 
@@ -195,13 +195,13 @@ impl VerifyReport {
         let sites: Vec<&str> = self.sites.iter().map(Label::as_str).collect();
         let sites = if sites.is_empty() { "any site".to_owned() } else { sites.join(", ") };
         match &self.target {
-            Target { policy: false, .. } => {
+            TargetReport { policy: false, .. } => {
                 format!("NOT checked, a single key was trusted; signed for {sites}")
             }
-            Target { site: None, .. } => {
+            TargetReport { site: None, .. } => {
                 format!("not checked, the policy has no site; signed for {sites}")
             }
-            Target { site: Some(site), .. } => format!("{site}; signed for {sites}"),
+            TargetReport { site: Some(site), .. } => format!("{site}; signed for {sites}"),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 
 use relay_bundle::bundle::carried::Carried;
-use relay_bundle::bundle::content::{BlobEntry, Visitor, hash_only};
+use relay_bundle::bundle::content::{BlobEntry, BlobVisitor, hash_only};
 use relay_bundle::bundle::fault::{Fault, ReadError};
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::images::list::ImageList;
@@ -56,7 +56,7 @@ fn written_with(images: &Images) -> Vec<u8> {
 fn check(
     tar: &[u8],
     images: Option<&ImageList>,
-    visit: &mut Visitor<'_>,
+    visit: &mut BlobVisitor<'_>,
 ) -> Result<Carried, ReadError> {
     archive::open(tar)?.read_sums()?.into_files()?.read()?.1.check(images, visit)
 }
@@ -133,7 +133,7 @@ fn partly_read_blob_is_hashed() {
     let at = tar.windows(4).position(|bytes| bytes == b"cccc").unwrap();
     tar[at + 900_000] ^= 1;
     let name = path_of(&Digest::of(&large()));
-    let mut visits: [Box<Visitor<'_>>; 2] = [
+    let mut visits: [Box<BlobVisitor<'_>>; 2] = [
         Box::new(hash_only),
         Box::new(|entry, content| content.read_exact(&mut [0; 10][..entry.bytes.min(10) as usize])),
     ];

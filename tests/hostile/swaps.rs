@@ -9,7 +9,7 @@ use relay_bundle::model::digest::Digest;
 use relay_bundle::store::folder;
 
 use crate::folders::put;
-use relay_bundle::bundle::fault::{Fault, Form, ReadError};
+use relay_bundle::bundle::fault::{Fault, FormFault, ReadError};
 
 /// The files of a bundle in reading order, and the length of each: more than one read returns.
 const FILES: [&str; 3] = ["bundle.json", "manifests/a.yaml", "recipe.json"];
@@ -56,12 +56,12 @@ fn file_swapped_before_open_is_refused() {
                 fs::rename(file, aside).unwrap();
                 symlink(aside, file).unwrap();
             },
-            |fault| matches!(fault, Fault::Form { form: Form::Symlink, .. }),
+            |fault| matches!(fault, Fault::Form { form: FormFault::Symlink, .. }),
         ),
         (
             "a second name",
             |file, aside| fs::hard_link(file, aside).unwrap(),
-            |fault| matches!(fault, Fault::Form { form: Form::HardLinked { .. }, .. }),
+            |fault| matches!(fault, Fault::Form { form: FormFault::HardLinked { .. }, .. }),
         ),
         (
             "a folder",
@@ -69,7 +69,7 @@ fn file_swapped_before_open_is_refused() {
                 fs::remove_file(file).unwrap();
                 fs::create_dir(file).unwrap();
             },
-            |fault| matches!(fault, Fault::Form { form: Form::StrayFolder, .. }),
+            |fault| matches!(fault, Fault::Form { form: FormFault::StrayFolder, .. }),
         ),
         (
             "nothing",
@@ -104,7 +104,7 @@ fn swapped_folder_is_not_followed() {
     let fault = read(elsewhere).unwrap_err().fault;
 
     assert!(
-        matches!(&fault, Fault::Form { name, form: Form::Symlink } if name == "manifests"),
+        matches!(&fault, Fault::Form { name, form: FormFault::Symlink } if name == "manifests"),
         "{fault:?}"
     );
 }

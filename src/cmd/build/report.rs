@@ -76,9 +76,9 @@ impl Built {
             content_id: built.content_id.prefixed(),
             objects: built.index.objects.len(),
             entry: match built.outcome {
-                store::Outcome::New => "new",
-                store::Outcome::Existed => "existed",
-                store::Outcome::Replaced { .. } => "replaced",
+                store::EntryOutcome::New => "new",
+                store::EntryOutcome::Existed => "existed",
+                store::EntryOutcome::Replaced { .. } => "replaced",
             },
             signed: !signers.is_empty(),
             signers,

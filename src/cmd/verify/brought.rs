@@ -21,7 +21,7 @@ use crate::trust::state::{Place, State};
 use crate::trust::terms::{Purpose, VerifyTerms};
 use crate::trust::verify::Verified;
 use crate::ui::live_view::LiveReport;
-use crate::ui::verify_view::{ReplayReport, Target, VerifyReport};
+use crate::ui::verify_view::{ReplayReport, TargetReport, VerifyReport};
 
 impl Args {
     /// Verifies a bundle that the operator provides.
@@ -53,7 +53,7 @@ impl Args {
         let live = self.live.then(|| self.compare(ctx, trust, &bundle)).transpose()?;
         let (target, replay) = match (trust, &state_file) {
             (Trust::Policy(policy), Some(file)) => {
-                let target = Target::of(policy);
+                let target = TargetReport::of(policy);
                 let replay = self.replay(&bundle, &policy.target, (file, &state), now, !differs)?;
                 (target, replay)
             }

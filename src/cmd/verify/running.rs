@@ -8,7 +8,7 @@ use crate::install::preflight::identify;
 use crate::install::verified_record::verified;
 use crate::model::timestamp::Timestamp;
 use crate::trust::policy::Policy;
-use crate::ui::verify_view::{ReplayReport, Target, VerifyReport};
+use crate::ui::verify_view::{ReplayReport, TargetReport, VerifyReport};
 
 impl Args {
     pub(super) fn verify_running(&self, ctx: &Ctx, policy: &Policy, now: Timestamp) -> Outcome {
@@ -26,7 +26,7 @@ impl Args {
         let rebuild = self.rebuild(ctx, &bundle)?;
         let live = comparison::compare(&cluster, &identity, &bundle)?;
         let report = VerifyReport::new(&bundle, origin, now)
-            .for_place(Target::of(policy), ReplayReport::default());
+            .for_place(TargetReport::of(policy), ReplayReport::default());
         self.print(ctx, &report.rebuilt(rebuild).beside(Some(live)), &bundle)
     }
 }

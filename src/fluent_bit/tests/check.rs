@@ -1,7 +1,7 @@
 use super::super::{
     OutputPlugin, Problem, ProblemKind, ProblemSeverity, Version, check, parse_tag,
 };
-use super::{Settings, secret, settings};
+use super::{TestSettings, secret, settings};
 use ProblemKind::{
     Conflict, DuplicateProperty, ForbiddenCharacter, InvalidValue, MaybeTooNew, MissingProperty,
     NoEffect, Reserved, Risky, SecretLiteral, TooNew, UnknownProperty, UnknownToLibrdkafka,
@@ -12,22 +12,22 @@ fn image(tag: &str) -> Option<Version> {
     parse_tag(tag).expect("new enough")
 }
 
-fn problems(output: OutputPlugin, config: &Settings) -> Vec<Problem> {
+fn problems(output: OutputPlugin, config: &TestSettings) -> Vec<Problem> {
     check(output, image("5.1.1"), config)
 }
 
-fn kinds(output: OutputPlugin, config: &Settings) -> Vec<(String, ProblemKind)> {
+fn kinds(output: OutputPlugin, config: &TestSettings) -> Vec<(String, ProblemKind)> {
     problems(output, config).into_iter().map(|problem| (problem.key, problem.kind)).collect()
 }
 
-fn only(output: OutputPlugin, config: &Settings) -> Problem {
+fn only(output: OutputPlugin, config: &TestSettings) -> Problem {
     let mut found = problems(output, config);
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
 
 /// Returns the minimal settings that each output accepts without a problem.
-fn least(output: OutputPlugin) -> Settings {
+fn least(output: OutputPlugin) -> TestSettings {
     match output {
         OutputPlugin::Stdout => settings! {},
         OutputPlugin::Forward | OutputPlugin::Es | OutputPlugin::Loki | OutputPlugin::Http => {
@@ -38,7 +38,7 @@ fn least(output: OutputPlugin) -> Settings {
     }
 }
 
-fn with(output: OutputPlugin, more: Settings) -> Settings {
+fn with(output: OutputPlugin, more: TestSettings) -> TestSettings {
     let mut all = least(output);
     all.extend(more);
     all
@@ -156,7 +156,7 @@ fn property_in_two_spellings_is_refused() {
 
 #[test]
 fn values_that_fluent_bit_would_refuse_or_misread_are_refused() {
-    let cases: &[(OutputPlugin, Settings, ProblemKind)] = &[
+    let cases: &[(OutputPlugin, TestSettings, ProblemKind)] = &[
         (OutputPlugin::Http, settings! { "port" = 0 }, InvalidValue),
         (OutputPlugin::Http, settings! { "port" = 65536 }, InvalidValue),
         (OutputPlugin::Http, settings! { "port" = "http" }, InvalidValue),
@@ -402,7 +402,7 @@ fn tls_options_are_refused_where_fluent_bit_refuses_them() {
 
 #[test]
 fn ineffective_or_risky_setting_is_warned_about() {
-    let cases: &[(OutputPlugin, Settings, &str, ProblemKind)] = &[
+    let cases: &[(OutputPlugin, TestSettings, &str, ProblemKind)] = &[
         (OutputPlugin::Es, settings! { "type" = "_doc" }, "type", NoEffect),
         (
             OutputPlugin::Es,
@@ -512,7 +512,7 @@ fn size_combinations_valid_for_s3_output_are_accepted() {
 #[test]
 fn property_newer_than_image_is_refused_or_warned_about() {
     let api_key = with(OutputPlugin::Es, settings! { "http_api_key" = secret("OUT_X") });
-    let of = |tag: &str, output, config: &Settings| {
+    let of = |tag: &str, output, config: &TestSettings| {
         let found = check(output, image(tag), config);
         found.first().map(|problem| problem.kind)
     };

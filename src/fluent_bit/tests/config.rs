@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::{ConfigInput, METADATA, OutputPlugin, buffer_bytes, check, config};
-use super::{Settings, secret, settings};
+use super::{TestSettings, secret, settings};
 
-fn rendered(output: OutputPlugin, settings: &Settings, timezone_offset_hours: i32) -> Value {
+fn rendered(output: OutputPlugin, settings: &TestSettings, timezone_offset_hours: i32) -> Value {
     config(&ConfigInput {
         timezone_offset_hours,
         output,
@@ -19,7 +19,7 @@ fn rendered(output: OutputPlugin, settings: &Settings, timezone_offset_hours: i3
     })
 }
 
-fn output_of(output: OutputPlugin, settings: &Settings) -> Value {
+fn output_of(output: OutputPlugin, settings: &TestSettings) -> Value {
     rendered(output, settings, 8)["pipeline"]["outputs"][0].clone()
 }
 
@@ -216,7 +216,7 @@ fn our_own_defaults_pass_our_own_check() {
             .unwrap()
             .iter()
             .filter(|(key, _)| !matches!(key.as_str(), "name" | "match" | "store_dir"));
-        let config: Settings = ours
+        let config: TestSettings = ours
             .map(|(key, value)| match value.as_i64() {
                 Some(number) => (key.clone(), number.into()),
                 None => (key.clone(), value.as_str().unwrap().into()),

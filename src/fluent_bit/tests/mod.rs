@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::PropertyValue;
 
-pub(super) type Settings = BTreeMap<String, PropertyValue>;
+pub(super) type TestSettings = BTreeMap<String, PropertyValue>;
 
 impl From<&str> for PropertyValue {
     fn from(text: &str) -> Self {
@@ -40,7 +40,7 @@ pub(super) fn secret(env: &str) -> PropertyValue {
 
 macro_rules! settings {
     ($($key:literal = $value:expr),* $(,)?) => {
-        $crate::fluent_bit::tests::Settings::from([$(($key.to_owned(), $crate::fluent_bit::PropertyValue::from($value))),*])
+        $crate::fluent_bit::tests::TestSettings::from([$(($key.to_owned(), $crate::fluent_bit::PropertyValue::from($value))),*])
     };
 }
 pub(super) use settings;

@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::cluster::error::{ApiStatus, CallError};
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::failure::Failure;
-use crate::helm::disposition::{AdoptedObject, Fate};
+use crate::helm::disposition::{AdoptedObject, Fate, LiveObjects};
 use crate::helm::field_owners;
 use crate::install::observation::{Asked, yaml};
 use crate::model::kind::Kind;
@@ -22,13 +22,11 @@ use crate::render::manifest_set::Manifest;
 use crate::rollout::plan::DryRunAnswer;
 use crate::trust::verify::Verified;
 
-type Live = BTreeMap<ObjectKey, Value>;
-
 /// Dry-runs every manifest of the bundle.
 pub fn dry_run_all(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
-    live: &Live,
+    live: &LiveObjects,
     handed: &[AdoptedObject],
 ) -> Result<BTreeMap<ObjectKey, DryRunAnswer>, Failure> {
     let all = || bundle.index.objects.iter().zip(bundle.manifests.iter());

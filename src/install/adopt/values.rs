@@ -1,7 +1,7 @@
 //! Decides which keys of the chart are copied to the Secrets of the bundle.
 //!
 //! Their values must not change: this module finds the encryption key that the relay runs with, and
-//! compares it with the bundle's. Values stay in memory, and are zeroed there.
+//! compares it with the bundle's. SecretValues stay in memory, and are zeroed there.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::helm::encryption_key::{
     Evidence, KeyReference, LastWriter, oldest_start, reference, written,
 };
-use crate::helm::release::{HelmRelease, Values, take_values};
+use crate::helm::release::{HelmRelease, SecretValues, take_values};
 use crate::install::observation::list;
 use crate::install::secrets::Opened;
 use crate::model::kind::Kind;
@@ -33,7 +33,7 @@ struct ChartKeys<'a> {
     release: &'a HelmRelease,
     reference: KeyReference,
     /// The live values of the chart's Secret.
-    stored: Values,
+    stored: SecretValues,
     /// The uid and resource version of that Secret.
     version: String,
     written: LastWriter,

@@ -12,7 +12,7 @@ use super::header::{Block, ZERO, decode};
 use super::write::padding_after;
 use crate::bundle::compression::Compression;
 use crate::bundle::content::{Content, Hashing, Pending};
-use crate::bundle::fault::{Fault, Form, ReadError};
+use crate::bundle::fault::{Fault, FormFault, ReadError};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
 use crate::bundle::medium::{Medium, SealedMedium, Unlisted};
@@ -76,7 +76,7 @@ impl<C: Content> Archive<C> {
         let mut padding = ZERO;
         self.read_exact(&mut padding[..self.padding.min(ZERO.len())])?;
         if padding != ZERO {
-            return Err(self.form(Form::Padding).at(self.file_at));
+            return Err(self.form(FormFault::Padding).at(self.file_at));
         }
         self.padding = 0;
         self.file_at = self.input.read;
@@ -98,7 +98,7 @@ impl<C: Content> Archive<C> {
         Fault::Missing { path: SUMS.to_owned() }.at(self.file_at)
     }
 
-    fn form(&self, form: Form) -> Fault {
+    fn form(&self, form: FormFault) -> Fault {
         Fault::Form { name: self.name.clone(), form }
     }
 
@@ -118,7 +118,7 @@ impl<C: Content> Archive<C> {
                 let Some(name) = shown_name(block) else {
                     return Err(Fault::NoHeader { field }.at(self.file_at));
                 };
-                Err(Fault::Form { name: name.to_owned(), form: Form::Header { field } }
+                Err(Fault::Form { name: name.to_owned(), form: FormFault::Header { field } }
                     .at(self.file_at))
             }
         }
@@ -129,11 +129,11 @@ impl<C: Content> Archive<C> {
         let mut second = ZERO;
         self.read_exact(&mut second)?;
         if second != ZERO {
-            return Err(self.form(Form::EndBlocks).at(self.file_at));
+            return Err(self.form(FormFault::EndBlocks).at(self.file_at));
         }
         let end = self.input.read;
         match self.input.read_exact(&mut [0]) {
-            Ok(()) => Err(self.form(Form::TrailingData).at(end)),
+            Ok(()) => Err(self.form(FormFault::TrailingData).at(end)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(Fault::Io(error).at(end)),
         }

@@ -12,7 +12,7 @@ use crate::profile::settings::Settings;
 
 use super::Report;
 
-type Map = BTreeMap<String, String>;
+type StringMap = BTreeMap<String, String>;
 
 /// The API server's limit for the total size of an object's annotations.
 const ANNOTATION_BYTES_MAX: usize = 256 << 10;
@@ -57,11 +57,11 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     pull_secrets(settings, report);
 }
 
-fn labels(path: &str, map: &Map, report: &mut Report<'_>) {
+fn labels(path: &str, map: &StringMap, report: &mut Report<'_>) {
     label_map(&Path::of(path), map, report);
 }
 
-fn label_map(path: &Path, map: &Map, report: &mut Report<'_>) {
+fn label_map(path: &Path, map: &StringMap, report: &mut Report<'_>) {
     for (key, value) in map {
         if !is_qualified_name(key) {
             report.error("RB0102", path.key(key), "invalid label key", KEY_RULE);
@@ -72,7 +72,7 @@ fn label_map(path: &Path, map: &Map, report: &mut Report<'_>) {
     }
 }
 
-fn reserved_labels(path: &str, map: &Map, reserved: &[&str], report: &mut Report<'_>) {
+fn reserved_labels(path: &str, map: &StringMap, reserved: &[&str], report: &mut Report<'_>) {
     for key in map.keys().filter(|key| reserved.contains(&key.as_str())) {
         report.error(
             "RB0103",
@@ -84,7 +84,7 @@ fn reserved_labels(path: &str, map: &Map, reserved: &[&str], report: &mut Report
     }
 }
 
-fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
+fn annotations(path: &str, map: &StringMap, report: &mut Report<'_>) {
     let path = Path::of(path);
     for key in map.keys() {
         // Unlike labels, annotations may have upper case in their prefix.
@@ -107,7 +107,7 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
 }
 
 /// Reports credentials in annotations, which are part of the manifests.
-fn credentials(path: &str, map: &Map, report: &mut Report<'_>) {
+fn credentials(path: &str, map: &StringMap, report: &mut Report<'_>) {
     for (key, _) in map.iter().filter(|(_, value)| holds_credential(value)) {
         let message = "the annotation contains a credential in clear text";
         let help = "remove the credential, and refer to a Secret with an annotation that the \

@@ -21,7 +21,7 @@ use crate::profile::suggest;
 use super::Report;
 
 /// A requirement: whether it is violated, the field, and the remedy.
-type Rule = (bool, &'static str, &'static str);
+type Requirement = (bool, &'static str, &'static str);
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let (redis, exporter) = (&settings.redis, &settings.service_monitor.exporter);
@@ -52,7 +52,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-fn refuse(path: &Path, rules: &[Rule], report: &mut Report<'_>) {
+fn refuse(path: &Path, rules: &[Requirement], report: &mut Report<'_>) {
     for (_, field, help) in rules.iter().filter(|(broken, ..)| *broken) {
         let place = field.split('.').fold(path.clone(), |path, key| path.key(key));
         let message = "every pod must meet Pod Security *restricted*, which does not allow this";

@@ -22,14 +22,14 @@ const RESERVED: [&str; 11] =
 /// Returns an object as a YAML document, the same bytes as the library's; `None` if it is empty or
 /// a key needs several lines.
 pub(super) fn document(fields: &Map<String, Value>) -> Option<String> {
-    let mut writer = Writer(String::new());
+    let mut writer = BlockWriter(String::new());
     writer.map(in_order(fields), 0)?;
     (!writer.0.is_empty()).then_some(writer.0)
 }
 
-struct Writer(String);
+struct BlockWriter(String);
 
-impl Writer {
+impl BlockWriter {
     /// Writes a map. The first key is written at the end of the current line.
     fn map<'a>(
         &mut self,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bundle::content::Visitor;
+use crate::bundle::content::BlobVisitor;
 use crate::bundle::fault::Fault;
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
@@ -100,7 +100,7 @@ impl<'a> PushContent<'a> {
     pub(super) fn visit(
         &self,
         wanted: &BTreeSet<Digest>,
-        visit: &mut Visitor<'_>,
+        visit: &mut BlobVisitor<'_>,
     ) -> Result<(), VisitFailure> {
         match &self.medium {
             PushMedium::File { bundle, id } => {

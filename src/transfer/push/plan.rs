@@ -111,7 +111,7 @@ impl<'a> PushPlan<'a> {
 }
 
 /// A digest in a repository.
-type Place = (String, Digest);
+type BlobPlace = (String, Digest);
 
 /// The knowledge about the registries so far.
 struct Survey<'a, 'b> {
@@ -119,11 +119,11 @@ struct Survey<'a, 'b> {
     destinations: &'a [Destination<'a>],
     content: &'b PushContent<'b>,
     options: PushOptions,
-    decided: BTreeSet<Place>,
+    decided: BTreeSet<BlobPlace>,
     /// Configs and layers of images whose manifests are there.
-    assumed: BTreeSet<Place>,
+    assumed: BTreeSet<BlobPlace>,
     /// Whether a config or layer is there, or will be.
-    blobs: BTreeMap<Place, bool>,
+    blobs: BTreeMap<BlobPlace, bool>,
 }
 
 impl<'a> Survey<'a, '_> {
