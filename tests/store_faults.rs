@@ -22,7 +22,7 @@ use relay_bundle::bundle::read::{Contents, Files};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::blobs::{BlobEnd, BlobStart};
-use relay_bundle::store::{GarbageScope, EntryOutcome, Store, StoreError};
+use relay_bundle::store::{EntryOutcome, GarbageScope, Store, StoreError};
 use store_home::{Home, home};
 
 const SIGABRT: i32 = 6;
@@ -359,7 +359,8 @@ fn concurrent_builds_replace_same_altered_entry_once() {
 
     let replaced =
         outcomes.iter().filter(|outcome| matches!(outcome, EntryOutcome::Replaced { .. })).count();
-    let existed = outcomes.iter().filter(|outcome| matches!(outcome, EntryOutcome::Existed)).count();
+    let existed =
+        outcomes.iter().filter(|outcome| matches!(outcome, EntryOutcome::Existed)).count();
     assert_eq!((replaced, existed), (1, 7));
     assert!(is_signed(&store, "production"));
     assert_every_entry_is_whole(&store);

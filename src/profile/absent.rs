@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::node::{Node, Path, Value};
 
 /// Leaves the user, the group or the group of volumes to the platform's admission, such as the
-/// ranges of an OpenShift namespace.
+/// ranges of an `OpenShift` namespace.
 pub(super) const PLATFORM: &str = "platform";
 /// Leaves a request or limit out.
 pub(super) const NONE: &str = "none";
@@ -53,6 +53,8 @@ pub(super) fn take_away(tree: &mut Node) -> BTreeSet<Path> {
         .filter(|(path, word)| holds(path, word))
         .map(|(path, _)| path)
         .collect();
-    absent.iter().for_each(|path| tree.remove(path));
+    for path in &absent {
+        tree.remove(path);
+    }
     absent
 }

@@ -3,7 +3,7 @@
 use super::reserved::SECRET_ENVIRONMENT;
 use crate::model::credential::{holds_credential, names_credential, sounds_secret};
 
-/// Variables of the relay whose names sound like a credential's, and whose values are none.
+/// Variables of the relay that hold no credential although their names sound like one.
 const PLAIN_ENVIRONMENT: [&str; 16] = [
     "ALLOW_USER_DELETE_API_KEYS",
     "ANTIGRAVITY_OAUTH_CLIENT_ID",
@@ -52,8 +52,8 @@ impl EnvCredential {
     }
 }
 
-/// Returns whether a value has the shape of a credential: it is no switch, no path and no number.
-/// A number may still be a password.
+/// Returns whether a value may be a credential: switches, paths and numbers are not. A
+/// number under a password's name may be one.
 fn may_be_credential(name: &str, value: &str) -> bool {
     const SWITCHES: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
     let is_switch = SWITCHES.iter().any(|switch| value.eq_ignore_ascii_case(switch));

@@ -35,7 +35,7 @@ pub(super) fn unwrap(values: Values) -> Result<Unwrapped, ImportError> {
     let text = |key: &str| values.map.text(key);
     if let (Some(_), Some(kind)) = (text("apiVersion"), text("kind")) {
         let kind = kind.to_owned();
-        return of_object(values, &kind);
+        return of_object(&values, &kind);
     }
     match chart_key(&values.map)? {
         Some(key) => Ok(of_umbrella(values, key)),
@@ -43,7 +43,7 @@ pub(super) fn unwrap(values: Values) -> Result<Unwrapped, ImportError> {
     }
 }
 
-fn of_object(values: Values, kind: &str) -> Result<Unwrapped, ImportError> {
+fn of_object(values: &Values, kind: &str) -> Result<Unwrapped, ImportError> {
     let known = INSTALLERS.iter().find(|(known, _)| *known == kind);
     let places = known.map(|(_, places)| *places).unwrap_or_default();
     let found = places.iter().find_map(|place| Some((*place, values.map.get(place)?)));

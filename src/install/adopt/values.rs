@@ -1,7 +1,7 @@
 //! Decides which keys of the chart are copied to the Secrets of the bundle.
 //!
 //! Their values must not change: this module finds the encryption key that the relay runs with, and
-//! compares it with the bundle's. SecretValues stay in memory, and are zeroed there.
+//! compares it with the bundle's. Values stay in memory, and are zeroed there.
 
 use std::collections::BTreeSet;
 

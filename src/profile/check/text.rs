@@ -33,15 +33,13 @@ fn walk(node: &Node, way: PathChain<'_>, found: &mut Vec<(Path, char)>) {
                 walk(item, PathChain::Index(&way, index), found);
             }
         }
-        Value::Text(text) => {
-            if text.contains(is_forbidden) {
-                let path = way.path();
-                let lines = takes_lines(&path);
-                let character = text.chars().find(|c| is_forbidden(*c) && !(lines && is_line(*c)));
-                // Another rule covers secrets, and does not reveal the value.
-                if let Some(character) = character.filter(|_| !is_secret_path(&path)) {
-                    found.push((path, character));
-                }
+        Value::Text(text) if text.contains(is_forbidden) => {
+            let path = way.path();
+            let lines = takes_lines(&path);
+            let character = text.chars().find(|c| is_forbidden(*c) && !(lines && is_line(*c)));
+            // Another rule covers secrets, and does not reveal the value.
+            if let Some(character) = character.filter(|_| !is_secret_path(&path)) {
+                found.push((path, character));
             }
         }
         _ => {}
