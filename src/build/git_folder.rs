@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::event::{BuildEvent, BuildObserver};
 use crate::failure::Failure;
 use crate::fsio::{self, Durability, Locked, MODE_PUBLIC, Waits, lock_named};
+use crate::model::kind::Kind;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::yaml;
 
@@ -89,7 +90,7 @@ fn write_list<'a>(
 /// Tells Flux and Argo CD to keep PVCs and the namespace when their manifests leave the folder.
 fn for_git(manifest: &Manifest) -> Value {
     let mut object = manifest.object.clone();
-    if ["PersistentVolumeClaim", "Namespace"].contains(&manifest.key.kind.as_str()) {
+    if manifest.key.known_kind().is_some_and(Kind::is_never_pruned) {
         let keep = json!({"argocd.argoproj.io/sync-options": "Prune=false,Delete=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"});
         let annotations = &mut object["metadata"]["annotations"];
         if !annotations.is_object() {

@@ -12,6 +12,7 @@ use super::recipe::Recipe;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::images::list::{IMAGES, ImageList, InvalidImageList};
 use crate::model::digest::Digest;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::safe_path::{InvalidPath, SafePath};
 use crate::model::secret::{SecretForm, sealed_path};
@@ -156,7 +157,7 @@ fn list(profile: &Profile, images: &[PodImage]) -> Result<ImageList, InvalidImag
 fn contract(profile: &Profile, set: &ManifestSet) -> Vec<Wanted> {
     let secrets = secret_keys(profile);
     let mut contract = derive::contract(set);
-    for wanted in contract.iter_mut().filter(|wanted| wanted.kind == "Secret") {
+    for wanted in contract.iter_mut().filter(|wanted| wanted.is(Kind::Secret)) {
         for key in &mut wanted.keys {
             if let Some((source, known)) = secrets.get(&(wanted.name.clone(), key.key.clone())) {
                 wanted.source = *source;

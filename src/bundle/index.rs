@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::kind::Kind;
 use crate::model::kube_version::KubeVersion;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{AppVersion, Label, ReleaseName};
@@ -58,6 +59,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// Returns whether the object is of this kind.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.name()
+    }
+
     /// Returns the object's key in a cluster.
     pub fn key(&self) -> ObjectKey {
         ObjectKey {
@@ -95,6 +101,13 @@ pub struct Wanted {
     pub keys: Vec<WantedKey>,
     /// The objects that refer to it.
     pub used_by: Vec<String>,
+}
+
+impl Wanted {
+    /// Returns whether the required object is of this kind.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.name()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]

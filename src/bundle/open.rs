@@ -240,9 +240,9 @@ fn check_namespace(
     manifests: &ManifestSet,
 ) -> Result<(), InvalidBundle> {
     let (key, namespace) = (&manifest.key, index.namespace.as_str());
-    let right = match key.kind.as_str() {
-        "Namespace" => key.namespace.is_empty() && key.name == namespace,
-        "ServiceMonitor" if !key.namespace.is_empty() => {
+    let right = match key.known_kind() {
+        Some(Kind::Namespace) => key.namespace.is_empty() && key.name == namespace,
+        Some(Kind::ServiceMonitor) if !key.namespace.is_empty() => {
             let release = MonitoredRelease { name: index.name.as_str(), namespace };
             let object = key.to_string();
             return monitor::check(&manifest.object, release, manifests).map_err(|why| {
@@ -275,7 +275,7 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
     // An extra container in the profile may use a key that `apply` does not create in that Secret.
     let possible = wanted.keys.iter().all(|key| is_plain(key) || is_made(key))
         && (wanted.source == Source::Cluster
-            || wanted.kind == "Secret" && wanted.keys.iter().any(is_made));
+            || wanted.is(Kind::Secret) && wanted.keys.iter().any(is_made));
     if possible {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::confinement::{Violation, container_violations, pod_violations};
 use super::derive::containers;
+use crate::model::kind::Kind;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::pod_template;
 
@@ -65,8 +66,8 @@ pub fn posture(set: &ManifestSet) -> Posture {
                 .collect(),
         })
     };
-    let of_kind = |kind: &'static str| set.iter().filter(move |manifest| manifest.key.kind == kind);
-    let literals = of_kind("Secret").flat_map(|manifest| {
+    let of_kind = |kind| set.iter().filter(move |manifest| manifest.key.is(kind));
+    let literals = of_kind(Kind::Secret).flat_map(|manifest| {
         let keys = ["data", "stringData"]
             .into_iter()
             .filter_map(|field| manifest.object.get(field)?.as_object());
@@ -74,7 +75,7 @@ pub fn posture(set: &ManifestSet) -> Posture {
     });
     Posture {
         workloads: set.iter().filter_map(workload).collect(),
-        network_policies: of_kind("NetworkPolicy")
+        network_policies: of_kind(Kind::NetworkPolicy)
             .map(|manifest| manifest.key.name.clone())
             .collect(),
         literal_secrets: literals.collect(),

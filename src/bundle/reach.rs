@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::eviction;
 use crate::model::annotation::{is_snippet, shown_value};
+use crate::model::kind::Kind;
 use crate::model::relabel::redirects;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
@@ -109,12 +110,12 @@ impl ReachSearch<'_> {
         }
         self.annotations(object.pointer("/metadata/annotations"));
         self.labels(Way::Label, object.pointer("/metadata/labels"));
-        match key.kind.as_str() {
-            "Service" => self.service(&object["spec"]),
-            "Ingress" => self.ingress(&object["spec"]),
-            "HTTPRoute" => self.http_route(&object["spec"]),
-            "PersistentVolumeClaim" => self.claim(&object["spec"]),
-            "ServiceMonitor" => self.monitor(&object["spec"]),
+        match key.known_kind() {
+            Some(Kind::Service) => self.service(&object["spec"]),
+            Some(Kind::Ingress) => self.ingress(&object["spec"]),
+            Some(Kind::HttpRoute) => self.http_route(&object["spec"]),
+            Some(Kind::PersistentVolumeClaim) => self.claim(&object["spec"]),
+            Some(Kind::ServiceMonitor) => self.monitor(&object["spec"]),
             _ => {}
         }
         if let Some(template) = pod_template(object) {

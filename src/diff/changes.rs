@@ -70,6 +70,13 @@ pub struct ObjectChange {
     pub fields: Vec<FieldChange>,
 }
 
+impl ObjectChange {
+    /// Returns whether the changed object is of this kind.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.name()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ChangeKind {
@@ -137,7 +144,7 @@ fn configs(old: &ManifestSet, new: &ManifestSet) -> Configs {
         };
         ((old.key.name.clone(), new.key.name.clone()), fields.into_iter().filter(is_data).collect())
     };
-    renamed(old, new, "ConfigMap").into_iter().map(config).collect()
+    renamed(old, new, Kind::ConfigMap).into_iter().map(config).collect()
 }
 
 fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
@@ -161,8 +168,9 @@ fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
         fields,
     };
     let is_workload = pod_template(&pair.any().object).is_some();
+    let is_secret = object.is(Kind::Secret);
     for field in &mut object.fields {
-        if object.kind == "Secret" {
+        if is_secret {
             redact(field);
         }
         hide_credentials(field);
@@ -176,14 +184,17 @@ fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
 }
 
 fn refusals(object: &ObjectChange) -> impl Iterator<Item = Warning> {
-    object.fields.iter().filter_map(|change| refusal(&object.kind, &object.name, change))
+    object
+        .fields
+        .iter()
+        .filter_map(|change| refusal(Kind::named(&object.kind)?, &object.name, change))
 }
 
 /// Warns about changed literal values, because a new value alone does not restart pods.
 fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
     let secrets = objects
         .iter()
-        .filter(|object| object.kind == "Secret" && object.change == ChangeKind::Changed);
+        .filter(|object| object.is(Kind::Secret) && object.change == ChangeKind::Changed);
     secrets.flat_map(|object| {
         let values = object.fields.iter().filter(|field| field.verb() == "changed");
         values.filter(|field| field.path.starts_with(&["data"])).map(|field| {
@@ -200,7 +211,7 @@ fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
 /// Warns about PVCs that the new set lacks: they are neither deleted nor used.
 fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = Warning> {
     let gone = |object: &&ObjectChange| {
-        object.kind == "PersistentVolumeClaim" && object.change == ChangeKind::Removed
+        object.is(Kind::PersistentVolumeClaim) && object.change == ChangeKind::Removed
     };
     objects.iter().filter(gone).map(|object| {
         let text = "it stays in the cluster with its data, but is no longer used";

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::fields::{FieldChange, compare, hide_credentials, redact, step_to};
 use super::path::{FieldPath, PathStep};
 use crate::model::credential::REDACTED;
+use crate::model::kind::Kind;
 
 /// A field that differs from the applied one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -167,7 +168,7 @@ fn holds(live: &Value, stated: &Value) -> bool {
 }
 
 fn is_secret(object: &Value) -> bool {
-    object.get("kind").and_then(Value::as_str) == Some("Secret")
+    Kind::of_object(object) == Some(Kind::Secret)
 }
 
 /// Hides all values of other managers in a Secret: some tools copy its data into annotations.

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::kind::Kind;
+use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 
 /// The kinds whose names end in a hash of their content.
-const HASHED: [&str; 2] = ["ConfigMap", "NetworkPolicy"];
+const HASHED: [Kind; 2] = [Kind::ConfigMap, Kind::NetworkPolicy];
 const HASH_DIGITS: usize = 10;
 /// The largest number of objects of a set that may differ only in their hash and are still compared
 /// with each other.
@@ -61,11 +63,11 @@ pub(super) fn pairs<'a>(old: &'a ManifestSet, new: &'a ManifestSet) -> Vec<Pair<
 pub(super) fn renamed<'a>(
     old: &'a ManifestSet,
     new: &'a ManifestSet,
-    kind: &str,
+    kind: Kind,
 ) -> Vec<(&'a Manifest, &'a Manifest)> {
     let mut sides: BTreeMap<Identity, [Vec<&Manifest>; 2]> = BTreeMap::new();
     for (at, set) in [old, new].into_iter().enumerate() {
-        for manifest in set.iter().filter(|manifest| manifest.key.kind == kind) {
+        for manifest in set.iter().filter(|manifest| manifest.key.is(kind)) {
             sides.entry(based(manifest)).or_default()[at].push(manifest);
         }
     }
@@ -77,7 +79,7 @@ pub(super) fn renamed<'a>(
 }
 
 fn based(manifest: &Manifest) -> Identity {
-    let name = base_name(&manifest.key.kind, &manifest.key.name).to_owned();
+    let name = base_name(&manifest.key).to_owned();
     (manifest.phase, manifest.key.namespace.clone(), name)
 }
 
@@ -89,14 +91,15 @@ fn repeated(set: &ManifestSet) -> impl Iterator<Item = Identity> {
 }
 
 /// Returns the name of an object without the hash at its end.
-fn base_name<'a>(kind: &str, name: &'a str) -> &'a str {
+fn base_name(key: &ObjectKey) -> &str {
     let is_hash = |text: &str| {
         text.len() == HASH_DIGITS
             && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    match name.rsplit_once('-') {
-        Some((base, hash)) if HASHED.contains(&kind) && is_hash(hash) && !base.is_empty() => base,
-        _ => name,
+    let is_hashed = key.known_kind().is_some_and(|kind| HASHED.contains(&kind));
+    match key.name.rsplit_once('-') {
+        Some((base, hash)) if is_hashed && is_hash(hash) && !base.is_empty() => base,
+        _ => &key.name,
     }
 }
 

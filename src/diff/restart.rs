@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fields::{FieldChange, compare};
 use super::path::{FieldPath, PathStep};
+use crate::model::kind::Kind;
 use crate::render::references::pod_template;
 
 /// The effect on the pods of a workload.
@@ -203,17 +204,18 @@ pub(super) fn add_notes(
     forecasts: &mut [Forecast],
     new_objects: &BTreeMap<(String, String), &Value>,
 ) {
-    let restarts =
-        |forecast: &Forecast, kind: &str| forecast.kind == kind && forecast.restart == Restart::Yes;
-    let redis = forecasts.iter().any(|forecast| restarts(forecast, "StatefulSet"));
-    let relay = forecasts.iter().any(|forecast| restarts(forecast, "Deployment"));
+    let restarts = |forecast: &Forecast, kind: Kind| {
+        forecast.kind == kind.name() && forecast.restart == Restart::Yes
+    };
+    let redis = forecasts.iter().any(|forecast| restarts(forecast, Kind::StatefulSet));
+    let relay = forecasts.iter().any(|forecast| restarts(forecast, Kind::Deployment));
     let password = |forecast: &Forecast| {
         let name = REDIS_PASSWORD.trim_start_matches("checksum/secret-");
         forecast.reasons.iter().any(|reason| reason.starts_with(&format!("secret {name}")))
     };
     let both = redis && relay && forecasts.iter().all(|f| f.restart != Restart::Yes || password(f));
     for forecast in forecasts.iter_mut() {
-        if restarts(forecast, "StatefulSet") {
+        if restarts(forecast, Kind::StatefulSet) {
             forecast.notes.push(if both {
                 "the relay is unavailable until both it and Redis have the new password".to_owned()
             } else {
@@ -222,7 +224,7 @@ pub(super) fn add_notes(
         }
         let object = new_objects.get(&(forecast.namespace.clone(), forecast.name.clone()));
         let strategy = object.and_then(|object| object.pointer("/spec/strategy/type")?.as_str());
-        if restarts(forecast, "Deployment") && strategy == Some("Recreate") {
+        if restarts(forecast, Kind::Deployment) && strategy == Some("Recreate") {
             forecast
                 .notes
                 .push("strategy Recreate: all old pods stop before a new one starts".to_owned());

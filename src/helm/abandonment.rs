@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::disposition::KEPT;
 use super::field_owners::{has_ours, marked, release_namespace_of, release_of};
 use super::identity::find;
 use super::redis_volume::claims;
@@ -125,9 +124,9 @@ fn act(
     recorded: &BTreeSet<String>,
     owner: ReleaseOwner<'_>,
 ) -> Return {
-    let kind = object["kind"].as_str().unwrap_or_default();
-    let is_kept = KEPT.contains(&kind);
-    if Kind::phase_of(kind).is_none() {
+    let kind = Kind::of_object(object);
+    let is_kept = kind.is_some_and(Kind::holds_data);
+    if kind.and_then(Kind::phase).is_none() {
         return Return::Other;
     }
     let Some(live) = live else { return if is_kept { Return::Missing } else { Return::Recreate } };
@@ -143,7 +142,7 @@ fn act(
     }
     match kind {
         _ if is_kept => Return::ReturnData,
-        "StatefulSet" if is_another_set(live, object, owner.namespace) => Return::Replace,
+        Some(Kind::StatefulSet) if is_another_set(live, object, owner.namespace) => Return::Replace,
         _ => Return::Return,
     }
 }

@@ -49,9 +49,6 @@ pub struct AdoptedObject {
     pub fate: Fate,
 }
 
-/// Kinds with data that cannot be restored.
-pub(super) const KEPT: [&str; 2] = ["PersistentVolumeClaim", "Secret"];
-
 /// Immutable fields of a StatefulSet.
 const FIXED: [&str; 4] = [
     "/spec/selector",
@@ -97,7 +94,7 @@ impl AdoptionScope<'_> {
             return Fate::Leave;
         }
         let Some(object) = find(self.live, key) else { return Fate::Gone };
-        let is_kept = KEPT.contains(&key.kind.as_str());
+        let is_kept = key.known_kind().is_some_and(Kind::holds_data);
         match same(self.bundle, key) {
             Some(manifest)
                 if key.is(Kind::StatefulSet) && is_fixed_otherwise(object, &manifest.object) =>
@@ -132,7 +129,7 @@ impl AdoptionScope<'_> {
         let foreign = bundle.iter().filter_map(|manifest| self.foreign(&manifest.key));
         let selectors = bundle.iter().filter_map(|manifest| selector(manifest, live));
         let missing = self.fates().into_iter().filter_map(|handed| self.unmatched(&handed));
-        let sets = self.release.of_kind("StatefulSet");
+        let sets = self.release.of_kind(Kind::StatefulSet);
         let sets = sets.filter(|set| self.fate(&key(set, namespace)) != Fate::Foreign);
         let claims = sets.flat_map(|set| redis_volume::obstacles(set, namespace, bundle, live));
         foreign.chain(selectors).chain(missing).chain(claims).collect()
@@ -155,13 +152,15 @@ impl AdoptionScope<'_> {
     /// beside the bundle's, or its deletion would remove the data.
     fn unmatched(&self, handed: &AdoptedObject) -> Option<AdoptionObstacle> {
         let object = named(&handed.key, self.namespace);
-        let has_kind = |kind: &str| self.bundle.iter().any(|manifest| manifest.key.kind == kind);
-        match (handed.key.kind.as_str(), handed.fate) {
-            ("Deployment", Fate::Prune) => Some(AdoptionObstacle::NotInBundle { object }),
-            ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => {
+        let has_kind = |kind| self.bundle.iter().any(|manifest| manifest.key.is(kind));
+        match (handed.key.known_kind(), handed.fate) {
+            (Some(Kind::Deployment), Fate::Prune) => Some(AdoptionObstacle::NotInBundle { object }),
+            (Some(Kind::StatefulSet), Fate::Replace) if !has_kind(Kind::StatefulSet) => {
                 Some(AdoptionObstacle::NoRedis { object })
             }
-            ("Deployment" | "StatefulSet", Fate::Foreign) => self.unclaimed(&handed.key),
+            (Some(Kind::Deployment | Kind::StatefulSet), Fate::Foreign) => {
+                self.unclaimed(&handed.key)
+            }
             _ => None,
         }
     }

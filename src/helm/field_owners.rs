@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::model::kind::Kind;
 use crate::model::label::MANAGED_BY_LABEL;
 
 /// The annotations that mark the objects of a Helm release.
@@ -72,7 +73,7 @@ pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
             rest.push(entry.clone());
         }
     }
-    if object["kind"] == "Deployment" {
+    if Kind::of_object(object) == Some(Kind::Deployment) {
         claim(&mut set["f:spec"], &object["spec"], &others["f:spec"]);
     }
     if manifest.pointer("/spec/replicas").is_none()

@@ -66,7 +66,7 @@ fn used_claims(bundle: &ManifestSet) -> BTreeSet<String> {
     let sets = bundle.iter().filter(|manifest| manifest.key.is(Kind::StatefulSet));
     let named = sets.flat_map(|manifest| references(&manifest.object).into_keys());
     named
-        .filter(|target| target.kind == "PersistentVolumeClaim")
+        .filter(|target| target.is(Kind::PersistentVolumeClaim))
         .map(|target| target.name)
         .collect()
 }

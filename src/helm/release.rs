@@ -120,8 +120,8 @@ impl HelmRelease {
     }
 
     /// Returns the objects of a kind.
-    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.objects.iter().filter(move |object| object["kind"] == kind)
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Value> {
+        self.objects.iter().filter(move |object| Kind::of_object(object) == Some(kind))
     }
 }
 
@@ -171,7 +171,9 @@ impl Revision {
         let recorded = created.and_then(|text| text.parse().ok()).ok_or(InvalidRelease::Time)?;
         let mut objects = documents(&manifest)?;
         let mut secrets = BTreeMap::new();
-        for object in objects.iter_mut().filter(|object| object["kind"] == "Secret") {
+        for object in
+            objects.iter_mut().filter(|object| Kind::of_object(object) == Some(Kind::Secret))
+        {
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             secrets.insert(name, take_values(object));
         }

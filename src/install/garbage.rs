@@ -99,7 +99,7 @@ fn look(journal: &Journal) -> Result<Vec<UnusedConfigMap>, Failure> {
     let labels = managed_labels(journal.name());
     let cluster = journal.session();
     let all = cluster.list(&Request::list(&config_map(journal, ""), &labels))?;
-    used.extend(referenced_names(&owners(cluster, journal.namespace())?, "ConfigMap"));
+    used.extend(referenced_names(&owners(cluster, journal.namespace())?, Kind::ConfigMap));
     let garbage = unused_config_maps(&all, &used)
         .map(|(name, uid)| UnusedConfigMap { name: name.into(), uid: uid.into() });
     Ok(garbage.collect())

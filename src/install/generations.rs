@@ -9,6 +9,7 @@ use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::Contents;
 use crate::media::archive;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName, is_subdomain};
 use crate::render::manifest_set::ManifestSet;
@@ -105,8 +106,9 @@ impl Recorded {
         }
         let Generation { inventory, retained, secrets: noted, .. } = generation;
         let is_own = |item: &Item| {
-            let ObjectKey { kind, namespace: of, .. } = &item.key;
-            of == namespace || matches!(kind.as_str(), "Namespace" | "ServiceMonitor")
+            let may_be_elsewhere =
+                matches!(item.key.known_kind(), Some(Kind::Namespace | Kind::ServiceMonitor));
+            item.key.namespace == namespace || may_be_elsewhere
         };
         if !inventory.iter().chain(&retained).all(is_own) {
             return Err(Damage::OtherNamespace);
@@ -115,7 +117,7 @@ impl Recorded {
             index.contract.into_iter().partition(|wanted| wanted.source == Source::Cluster);
         // The names become parts of request paths and of commands.
         let is_possible = |wanted: &Wanted| {
-            wanted.kind == "Secret" && wanted.namespace == namespace && is_subdomain(&wanted.name)
+            wanted.is(Kind::Secret) && wanted.namespace == namespace && is_subdomain(&wanted.name)
         };
         if !made.iter().all(is_possible) {
             return Err(Damage::ImpossibleSecrets);
@@ -126,14 +128,17 @@ impl Recorded {
         let values = values.collect();
         let secrets: Vec<String> = made.into_iter().map(|wanted| wanted.name).collect();
         let is_made = |item: &Item| {
-            let ObjectKey { kind, namespace: of, name, .. } = &item.key;
-            kind == "Secret" && of == namespace && secrets.contains(name) && item.uid.is_some()
+            let ObjectKey { namespace: of, name, .. } = &item.key;
+            item.key.is(Kind::Secret)
+                && of == namespace
+                && secrets.contains(name)
+                && item.uid.is_some()
         };
         if !noted.iter().all(is_made) {
             return Err(Damage::OtherSecrets);
         }
         let is_here = |wanted: &&Wanted| {
-            let has_data = ["PersistentVolumeClaim", "Secret"].contains(&wanted.kind.as_str());
+            let has_data = Kind::named(&wanted.kind).is_some_and(Kind::holds_data);
             has_data && wanted.namespace == namespace && is_subdomain(&wanted.name)
         };
         let others = others.iter().filter(is_here);

@@ -181,7 +181,7 @@ pub fn split_used(
     if !all.iter().any(|candidate| candidate.key.is(Kind::ConfigMap)) {
         return Ok((all, Vec::new()));
     }
-    let used = referenced_names(&owners(cluster, namespace)?, "ConfigMap");
+    let used = referenced_names(&owners(cluster, namespace)?, Kind::ConfigMap);
     let is_unused = |candidate: &Candidate| {
         !candidate.key.is(Kind::ConfigMap) || !used.contains(&candidate.key.name)
     };

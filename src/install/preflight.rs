@@ -149,7 +149,7 @@ fn request(wanted: &Wanted) -> Option<Request> {
 /// Returns the API group of a wanted `CustomResourceDefinition`.
 fn group(wanted: &Wanted) -> Option<&str> {
     let (_, group) =
-        wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")?;
+        wanted.name.split_once('.').filter(|_| wanted.is(Kind::CustomResourceDefinition))?;
     Some(group)
 }
 

@@ -134,7 +134,7 @@ fn look(
         found.push((key.clone(), state));
     }
     // Objects that wait for pods come after them.
-    found.sort_by_key(|(key, _)| readiness::follows_pods(&key.kind));
+    found.sort_by_key(|(key, _)| readiness::follows_pods(key));
     Ok(found)
 }
 

@@ -1,5 +1,7 @@
 //! The kinds of objects that this program renders, references or observes.
 
+use serde_json::Value;
+
 struct Facts {
     name: &'static str,
     api_version: &'static str,
@@ -80,6 +82,11 @@ impl Kind {
         Self::ALL.iter().copied().find(|kind| kind.resource() == resource)
     }
 
+    /// Returns the kind of an object, if it is supported.
+    pub fn of_object(object: &Value) -> Option<Self> {
+        Self::named(object.get("kind")?.as_str()?)
+    }
+
     fn facts(self) -> &'static Facts {
         &FACTS[self as usize]
     }
@@ -126,6 +133,31 @@ impl Kind {
     /// Returns whether objects of this kind run pods from a template.
     pub fn has_pods(self) -> bool {
         matches!(self, Self::Deployment | Self::StatefulSet)
+    }
+
+    /// Returns whether objects of this kind hold data that cannot be restored.
+    pub fn holds_data(self) -> bool {
+        matches!(self, Self::PersistentVolumeClaim | Self::Secret)
+    }
+
+    /// Returns whether objects of this kind stay when the bundle no longer contains them, because
+    /// their deletion would delete data. Only an explicit request of the operator deletes them.
+    pub fn is_never_pruned(self) -> bool {
+        matches!(self, Self::Namespace | Self::PersistentVolumeClaim)
+    }
+
+    /// Returns whether objects of this kind become ready only some time after the apply.
+    pub fn is_awaited(self) -> bool {
+        matches!(
+            self,
+            Self::Deployment
+                | Self::HorizontalPodAutoscaler
+                | Self::Namespace
+                | Self::PersistentVolumeClaim
+                | Self::PodDisruptionBudget
+                | Self::Service
+                | Self::StatefulSet
+        )
     }
 }
 

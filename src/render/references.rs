@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::model::kind::Kind;
+
 /// A referenced object: kind, namespace (empty for cluster-scoped objects) and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReferencedObject {
@@ -14,14 +16,20 @@ pub struct ReferencedObject {
     pub name: String,
 }
 
+impl ReferencedObject {
+    /// Returns whether the referenced object is of this kind.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.name()
+    }
+}
+
 /// The referenced keys; empty if the reference is to the whole object.
 pub type Keys = BTreeSet<String>;
 
 /// Returns the pod template of a workload.
 pub fn pod_template(object: &Value) -> Option<&Value> {
-    let workload =
-        matches!(object.get("kind").and_then(Value::as_str), Some("Deployment" | "StatefulSet"));
-    object.pointer("/spec/template").filter(|_| workload)
+    let is_workload = Kind::of_object(object).is_some_and(Kind::has_pods);
+    object.pointer("/spec/template").filter(|_| is_workload)
 }
 
 /// Returns the names of a pod's image pull Secrets.
@@ -35,33 +43,33 @@ pub fn references(object: &Value) -> BTreeMap<ReferencedObject, Keys> {
         namespace: text(&object["metadata"]["namespace"]).unwrap_or_default(),
         targets: BTreeMap::new(),
     };
-    let kind = text(&object["kind"]).unwrap_or_default();
-    match kind.as_str() {
-        "Deployment" | "StatefulSet" => {
+    match Kind::of_object(object) {
+        Some(Kind::Deployment | Kind::StatefulSet) => {
             if let Some(template) = object.pointer("/spec/template/spec") {
                 found.pod(template);
             }
-            found.named("Service", text(&object["spec"]["serviceName"]));
+            found.named(Kind::Service, text(&object["spec"]["serviceName"]));
         }
-        "PersistentVolumeClaim" => {
-            found.cluster("StorageClass", text(&object["spec"]["storageClassName"]));
+        Some(Kind::PersistentVolumeClaim) => {
+            found.cluster(Kind::StorageClass, text(&object["spec"]["storageClassName"]));
         }
-        "HorizontalPodAutoscaler" => {
+        Some(Kind::HorizontalPodAutoscaler) => {
             let target = text(&object["spec"]["scaleTargetRef"]["kind"]).unwrap_or_default();
-            found.named(&target, text(&object["spec"]["scaleTargetRef"]["name"]));
+            let namespace = found.namespace.clone();
+            found.add(&target, &namespace, text(&object["spec"]["scaleTargetRef"]["name"]), []);
         }
-        "Ingress" => found.ingress(object),
-        "HTTPRoute" => found.http_route(object),
-        "ServiceMonitor" => {
+        Some(Kind::Ingress) => found.ingress(object),
+        Some(Kind::HttpRoute) => found.http_route(object),
+        Some(Kind::ServiceMonitor) => {
             found.cluster(
-                "CustomResourceDefinition",
+                Kind::CustomResourceDefinition,
                 Some("servicemonitors.monitoring.coreos.com".into()),
             );
         }
         _ => {}
     }
     let namespace = found.namespace.clone();
-    found.cluster("Namespace", Some(namespace));
+    found.cluster(Kind::Namespace, Some(namespace));
     found.targets
 }
 
@@ -85,19 +93,19 @@ impl Found {
         }
     }
 
-    fn named(&mut self, kind: &str, name: Option<String>) {
+    fn named(&mut self, kind: Kind, name: Option<String>) {
         let namespace = self.namespace.clone();
-        self.add(kind, &namespace, name, []);
+        self.add(kind.name(), &namespace, name, []);
     }
 
-    fn cluster(&mut self, kind: &str, name: Option<String>) {
-        self.add(kind, "", name, []);
+    fn cluster(&mut self, kind: Kind, name: Option<String>) {
+        self.add(kind.name(), "", name, []);
     }
 
     /// Adds a Secret or ConfigMap, unless the reference is optional.
     fn data(
         &mut self,
-        kind: &str,
+        kind: Kind,
         reference: Option<&Value>,
         name_key: &str,
         keys: impl IntoIterator<Item = String>,
@@ -106,7 +114,7 @@ impl Found {
         if reference.get("optional") != Some(&Value::Bool(true)) {
             let namespace = self.namespace.clone();
             self.add(
-                kind,
+                kind.name(),
                 &namespace,
                 reference.get(name_key).and_then(Value::as_str).map(str::to_owned),
                 keys,
@@ -115,11 +123,11 @@ impl Found {
     }
 
     fn pod(&mut self, spec: &Value) {
-        self.named("ServiceAccount", text(&spec["serviceAccountName"]));
-        self.cluster("PriorityClass", text(&spec["priorityClassName"]));
-        self.cluster("RuntimeClass", text(&spec["runtimeClassName"]));
+        self.named(Kind::ServiceAccount, text(&spec["serviceAccountName"]));
+        self.cluster(Kind::PriorityClass, text(&spec["priorityClassName"]));
+        self.cluster(Kind::RuntimeClass, text(&spec["runtimeClassName"]));
         for secret in pull_secrets(spec) {
-            self.named("Secret", Some(secret.to_owned()));
+            self.named(Kind::Secret, Some(secret.to_owned()));
         }
         for list in ["initContainers", "containers"] {
             items(spec, list).for_each(|container| self.container(container));
@@ -129,20 +137,25 @@ impl Found {
 
     fn container(&mut self, container: &Value) {
         for variable in items(container, "env") {
-            for (kind, source) in [("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")] {
+            for (kind, source) in
+                [(Kind::Secret, "secretKeyRef"), (Kind::ConfigMap, "configMapKeyRef")]
+            {
                 let reference = variable["valueFrom"].get(source);
                 let key = reference.and_then(|reference| text(&reference["key"]));
                 self.data(kind, reference, "name", key);
             }
         }
         for source in items(container, "envFrom") {
-            self.data("ConfigMap", source.get("configMapRef"), "name", []);
-            self.data("Secret", source.get("secretRef"), "name", []);
+            self.data(Kind::ConfigMap, source.get("configMapRef"), "name", []);
+            self.data(Kind::Secret, source.get("secretRef"), "name", []);
         }
     }
 
     fn volume(&mut self, volume: &Value) {
-        self.named("PersistentVolumeClaim", text(&volume["persistentVolumeClaim"]["claimName"]));
+        self.named(
+            Kind::PersistentVolumeClaim,
+            text(&volume["persistentVolumeClaim"]["claimName"]),
+        );
         let sources = [volume].into_iter().chain(
             volume.get("projected").into_iter().flat_map(|projected| items(projected, "sources")),
         );
@@ -155,13 +168,13 @@ impl Found {
                     .collect()
             };
             let (config_map, secret) = (source.get("configMap"), source.get("secret"));
-            self.data("ConfigMap", config_map, "name", keys(config_map));
+            self.data(Kind::ConfigMap, config_map, "name", keys(config_map));
             let name_key = if secret.is_some_and(|secret| secret.get("secretName").is_some()) {
                 "secretName"
             } else {
                 "name"
             };
-            self.data("Secret", secret, name_key, keys(secret));
+            self.data(Kind::Secret, secret, name_key, keys(secret));
         }
         let drivers = [
             ("csi", "nodePublishSecretRef"),
@@ -171,39 +184,39 @@ impl Found {
             ("flexVolume", "secretRef"),
         ];
         for (driver, key) in drivers {
-            self.named("Secret", text(&volume[driver][key]["name"]));
+            self.named(Kind::Secret, text(&volume[driver][key]["name"]));
         }
     }
 
     fn ingress(&mut self, object: &Value) {
-        self.cluster("IngressClass", text(&object["spec"]["ingressClassName"]));
+        self.cluster(Kind::IngressClass, text(&object["spec"]["ingressClassName"]));
         let spec = &object["spec"];
         for tls in items(spec, "tls") {
             let namespace = self.namespace.clone();
             self.add(
-                "Secret",
+                Kind::Secret.name(),
                 &namespace,
                 text(&tls["secretName"]),
                 ["tls.crt".to_owned(), "tls.key".to_owned()],
             );
         }
         for path in items(spec, "rules").flat_map(|rule| items(&rule["http"], "paths")) {
-            self.named("Service", text(&path["backend"]["service"]["name"]));
+            self.named(Kind::Service, text(&path["backend"]["service"]["name"]));
         }
     }
 
     fn http_route(&mut self, object: &Value) {
         self.cluster(
-            "CustomResourceDefinition",
+            Kind::CustomResourceDefinition,
             Some("httproutes.gateway.networking.k8s.io".into()),
         );
         let spec = &object["spec"];
         for parent in items(spec, "parentRefs") {
             let namespace = text(&parent["namespace"]).unwrap_or_else(|| self.namespace.clone());
-            self.add("Gateway", &namespace, text(&parent["name"]), []);
+            self.add(Kind::Gateway.name(), &namespace, text(&parent["name"]), []);
         }
         for backend in items(spec, "rules").flat_map(|rule| items(rule, "backendRefs")) {
-            self.named("Service", text(&backend["name"]));
+            self.named(Kind::Service, text(&backend["name"]));
         }
     }
 }

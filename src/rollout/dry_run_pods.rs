@@ -60,7 +60,7 @@ fn makes_room(workload: &Value) -> bool {
     let is_some = |value: Option<&Value>| {
         value.is_some_and(|value| !(*value == json!(0) || *value == json!("0%") || value.is_null()))
     };
-    workload["kind"] == "StatefulSet"
+    Kind::of_object(workload) == Some(Kind::StatefulSet)
         || at("/spec/strategy/type") == Some(&"Recreate".into())
         || is_some(at("/spec/strategy/rollingUpdate/maxUnavailable"))
 }
@@ -69,8 +69,8 @@ fn pod(key: &ObjectKey, workload: &Value, observed: &Observed) -> Option<Value> 
     let template = pod_template(workload)?;
     let mut spec = template.get("spec")?.clone();
     let mut labels = template.pointer("/metadata/labels").cloned().unwrap_or_default();
-    match key.kind.as_str() {
-        "StatefulSet" => {
+    match key.known_kind() {
+        Some(Kind::StatefulSet) => {
             labels["statefulset.kubernetes.io/pod-name"] = format!("{}-0", key.name).into();
             labels["apps.kubernetes.io/pod-index"] = "0".into();
             labels["controller-revision-hash"] = format!("{}-plan", key.name).into();

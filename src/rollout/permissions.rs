@@ -16,17 +16,17 @@ use crate::render::manifest_set::Manifest;
 pub const ENCRYPTION_KEY_SECRETS: [&str; 3] = ["-encryption-key", "-sealed", "-literal"];
 
 /// The kinds of objects that a release of the chart may have.
-const CHART_KINDS: [&str; 10] = [
-    "ConfigMap",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "Ingress",
-    "PersistentVolumeClaim",
-    "Secret",
-    "Service",
-    "ServiceAccount",
-    "ServiceMonitor",
-    "StatefulSet",
+const CHART_KINDS: [Kind; 10] = [
+    Kind::ConfigMap,
+    Kind::Deployment,
+    Kind::HorizontalPodAutoscaler,
+    Kind::Ingress,
+    Kind::PersistentVolumeClaim,
+    Kind::Secret,
+    Kind::Service,
+    Kind::ServiceAccount,
+    Kind::ServiceMonitor,
+    Kind::StatefulSet,
 ];
 
 /// One required permission.
@@ -88,18 +88,18 @@ pub fn permissions(bundle: &Bundle) -> BTreeSet<Permission> {
 ///
 /// Only Helm's records list the objects of a release, and the records are Secrets.
 pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Permission> {
-    let verbs = |kind: &str| -> &[&'static str] {
+    let verbs = |kind: Kind| -> &[&'static str] {
         match kind {
-            "Secret" => &["get", "list", "create", "update", "delete"],
+            Kind::Secret => &["get", "list", "create", "update", "delete"],
             // They have data, and are never deleted.
-            "PersistentVolumeClaim" => &["get", "update"],
+            Kind::PersistentVolumeClaim => &["get", "update"],
             // An abandoned adoption recreates the objects that it deleted.
             _ => &["get", "create", "update", "patch", "delete"],
         }
     };
     let namespace = bundle.index.namespace.as_str();
     let of_a_kind =
-        |kind| verbs(kind).iter().map(move |verb| Permission::to_all(verb, kind, namespace));
+        |kind| verbs(kind).iter().map(move |verb| Permission::to_all(verb, kind.name(), namespace));
     CHART_KINDS.into_iter().flat_map(of_a_kind).collect()
 }
 
@@ -119,14 +119,16 @@ fn of_an_object(manifest: &Manifest) -> Vec<Permission> {
     let (kind, namespace) = (key.kind.as_str(), key.namespace.as_str());
     let to_all = |verb| Permission::to_all(verb, kind, namespace);
     let to_one = |verb| Permission::to_one(verb, kind, namespace, &key.name);
-    match kind {
+    match key.known_kind() {
         // A Role can only exist in an existing namespace, and a deployer should not create
         // namespaces.
-        "Namespace" => vec![to_one("get"), to_one("patch")],
+        Some(Kind::Namespace) => vec![to_one("get"), to_one("patch")],
         // The namespace also has Secrets of other owners.
-        "Secret" => vec![to_all("create"), to_one("get"), to_one("patch"), to_one("delete")],
-        "PersistentVolumeClaim" => ["get", "create", "patch"].map(to_all).into(),
-        "Deployment" => {
+        Some(Kind::Secret) => {
+            vec![to_all("create"), to_one("get"), to_one("patch"), to_one("delete")]
+        }
+        Some(Kind::PersistentVolumeClaim) => ["get", "create", "patch"].map(to_all).into(),
+        Some(Kind::Deployment) => {
             // Reading the Secrets that held the key before prevents the use of a different key.
             let secret =
                 |end| Permission::to_one("get", "Secret", namespace, &format!("{}{end}", key.name));
@@ -141,7 +143,7 @@ fn of_an_object(manifest: &Manifest) -> Vec<Permission> {
 fn of_the_contract(index: &Index) -> Vec<Permission> {
     let mut permissions = Vec::new();
     // Every user may read which APIs are served.
-    let wanted = index.contract.iter().filter(|wanted| wanted.kind != "CustomResourceDefinition");
+    let wanted = index.contract.iter().filter(|wanted| !wanted.is(Kind::CustomResourceDefinition));
     for wanted in wanted {
         let to_one = |verb| Permission::to_one(verb, &wanted.kind, &wanted.namespace, &wanted.name);
         permissions.push(to_one("get"));

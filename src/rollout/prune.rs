@@ -16,10 +16,6 @@ use crate::render::config_map::is_named_by_content;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::references;
 
-/// Objects with data that cannot be restored. Only an explicit request of the operator deletes
-/// them.
-const KEPT: [&str; 2] = ["Namespace", "PersistentVolumeClaim"];
-
 /// The kinds that reference ConfigMaps: pods, and the objects that may create pods again.
 pub const OWNERS: [Kind; 3] = [Kind::ReplicaSet, Kind::ControllerRevision, Kind::Pod];
 
@@ -80,7 +76,7 @@ pub fn candidates(
         // fields. They are never deleted, even if a record lists them, because a record may be
         // forged.
         let is_made = item.key.is(Kind::Secret) && live_object::owned(object, manager).is_none();
-        if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
+        if is_ours && !is_made && !item.key.known_kind().is_some_and(Kind::is_never_pruned) {
             let candidate =
                 Candidate { key: item.key.clone(), uid: live_object::uid(object).to_owned() };
             // Delete objects before those that they reference.
@@ -105,7 +101,7 @@ pub fn workloads_first(all: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) 
 ///
 /// `owners` are pods, and the sets and revisions that create them, so an undone rollout finds its
 /// old configuration.
-pub fn referenced_names(owners: &[Value], kind: &str) -> BTreeSet<String> {
+pub fn referenced_names(owners: &[Value], kind: Kind) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for owner in owners.iter().filter(|owner| !live_object::is_ending(owner)) {
         let spec = ["/data/spec/template/spec", "/spec/template/spec", "/spec"]
@@ -114,7 +110,7 @@ pub fn referenced_names(owners: &[Value], kind: &str) -> BTreeSet<String> {
         let Some(spec) = spec else { continue };
         // Wrap the pod spec in a Deployment, the form that `references` understands.
         let workload = serde_json::json!({"kind": "Deployment", "metadata": {"namespace": "-"}, "spec": {"template": {"spec": spec}}});
-        let found = references(&workload).into_keys().filter(|target| target.kind == kind);
+        let found = references(&workload).into_keys().filter(|target| target.is(kind));
         names.extend(found.map(|target| target.name));
     }
     names
@@ -255,7 +251,7 @@ mod tests {
             json!({"kind": "ReplicaSet", "spec": {"template": {"spec": spec("set")}}}),
             json!({"kind": "ControllerRevision", "data": {"spec": {"template": {"spec": spec("revision")}}}}),
         ];
-        let names: Vec<String> = referenced_names(&owners, "ConfigMap").into_iter().collect();
+        let names: Vec<String> = referenced_names(&owners, Kind::ConfigMap).into_iter().collect();
         assert_eq!(names, ["pod", "revision", "set"]);
     }
 }

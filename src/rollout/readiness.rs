@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use crate::model::kind::Kind;
+use crate::model::object_key::ObjectKey;
+
 /// The readiness of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -16,7 +19,7 @@ use Readiness::{Failed, Ready, Waiting};
 
 /// Returns the readiness of a live object.
 pub fn of(object: &Value) -> Readiness {
-    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let kind = Kind::of_object(object);
     if object.pointer("/metadata/deletionTimestamp").is_some() {
         return Waiting("it is being deleted".to_owned());
     }
@@ -24,7 +27,7 @@ pub fn of(object: &Value) -> Readiness {
     let observed = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
     let is_observed = match kind {
         // Their controllers always set `observedGeneration` once they have seen the object.
-        "Deployment" | "StatefulSet" | "PodDisruptionBudget" => {
+        Some(Kind::Deployment | Kind::StatefulSet | Kind::PodDisruptionBudget) => {
             observed.is_some_and(|seen| seen >= generation)
         }
         _ => observed.is_none_or(|seen| seen >= generation),
@@ -33,35 +36,21 @@ pub fn of(object: &Value) -> Readiness {
         return Waiting("its controller has not observed the change yet".to_owned());
     }
     match kind {
-        "Deployment" => deployment(object),
-        "StatefulSet" => stateful_set(object),
-        "PersistentVolumeClaim" => claim(object),
-        "Namespace" => namespace(object),
-        "Service" => service(object),
-        "HorizontalPodAutoscaler" => autoscaler(object),
+        Some(Kind::Deployment) => deployment(object),
+        Some(Kind::StatefulSet) => stateful_set(object),
+        Some(Kind::PersistentVolumeClaim) => claim(object),
+        Some(Kind::Namespace) => namespace(object),
+        Some(Kind::Service) => service(object),
+        Some(Kind::HorizontalPodAutoscaler) => autoscaler(object),
         _ => Ready,
     }
 }
 
-/// Returns whether objects of a kind become ready only some time after the apply.
-pub fn is_awaited(kind: &str) -> bool {
-    let kinds = [
-        "Deployment",
-        "HorizontalPodAutoscaler",
-        "Namespace",
-        "PersistentVolumeClaim",
-        "PodDisruptionBudget",
-        "Service",
-        "StatefulSet",
-    ];
-    kinds.contains(&kind)
-}
-
 /// Returns whether objects of a kind may become ready only after pods exist.
-pub fn follows_pods(kind: &str) -> bool {
+pub fn follows_pods(key: &ObjectKey) -> bool {
     // With `WaitForFirstConsumer`, a storage class binds a PVC only when its first pod is
     // scheduled.
-    kind == "PersistentVolumeClaim"
+    key.is(Kind::PersistentVolumeClaim)
 }
 
 fn number(object: &Value, pointer: &str) -> i64 {

@@ -361,7 +361,7 @@ impl Item {
         Kind::named(kind).is_some_and(|kind| kind.group() == group && kind.phase().is_some())
             && is_plain(version)
             && (namespace.is_empty() || namespace.parse::<Label>().is_ok())
-            && namespace.is_empty() == (kind == "Namespace")
+            && namespace.is_empty() == self.key.is(Kind::Namespace)
             && !name.is_empty()
             && name.parse::<ObjectName>().is_ok()
             && self.uid.as_deref().is_none_or(is_uid)

@@ -20,24 +20,24 @@ pub enum Holder {
 
 /// The fields that the API server does not change in an existing object, with the reason of its
 /// refusal.
-const FIXED: [(&str, FaultKind, &str); 16] = [
-    ("Deployment", FaultKind::Invalid, "spec.selector"),
-    ("Deployment", FaultKind::Forbidden, "spec.strategy.rollingUpdate"),
+const FIXED: [(Kind, FaultKind, &str); 16] = [
+    (Kind::Deployment, FaultKind::Invalid, "spec.selector"),
+    (Kind::Deployment, FaultKind::Forbidden, "spec.strategy.rollingUpdate"),
     // Older servers forbid the change of `spec`, and newer ones name the field.
-    ("StatefulSet", FaultKind::Forbidden, "spec"),
-    ("StatefulSet", FaultKind::Invalid, "spec.podManagementPolicy"),
-    ("StatefulSet", FaultKind::Invalid, "spec.selector"),
-    ("StatefulSet", FaultKind::Invalid, "spec.serviceName"),
-    ("StatefulSet", FaultKind::Invalid, "spec.volumeClaimTemplates"),
-    ("Service", FaultKind::Invalid, "spec.clusterIP"),
-    ("Service", FaultKind::Invalid, "spec.clusterIPs"),
-    ("Service", FaultKind::Invalid, "spec.ipFamilies"),
-    ("ConfigMap", FaultKind::Forbidden, "data"),
-    ("ConfigMap", FaultKind::Forbidden, "binaryData"),
-    ("ConfigMap", FaultKind::Forbidden, "immutable"),
-    ("Secret", FaultKind::Forbidden, "data"),
-    ("Secret", FaultKind::Forbidden, "immutable"),
-    ("Secret", FaultKind::Invalid, "type"),
+    (Kind::StatefulSet, FaultKind::Forbidden, "spec"),
+    (Kind::StatefulSet, FaultKind::Invalid, "spec.podManagementPolicy"),
+    (Kind::StatefulSet, FaultKind::Invalid, "spec.selector"),
+    (Kind::StatefulSet, FaultKind::Invalid, "spec.serviceName"),
+    (Kind::StatefulSet, FaultKind::Invalid, "spec.volumeClaimTemplates"),
+    (Kind::Service, FaultKind::Invalid, "spec.clusterIP"),
+    (Kind::Service, FaultKind::Invalid, "spec.clusterIPs"),
+    (Kind::Service, FaultKind::Invalid, "spec.ipFamilies"),
+    (Kind::ConfigMap, FaultKind::Forbidden, "data"),
+    (Kind::ConfigMap, FaultKind::Forbidden, "binaryData"),
+    (Kind::ConfigMap, FaultKind::Forbidden, "immutable"),
+    (Kind::Secret, FaultKind::Forbidden, "data"),
+    (Kind::Secret, FaultKind::Forbidden, "immutable"),
+    (Kind::Secret, FaultKind::Invalid, "type"),
 ];
 
 /// Returns the remedy for a refused object, if it follows from the structure of the answer.
@@ -47,7 +47,7 @@ pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<Strin
         422 => match holder {
             Holder::Nobody => None,
             Holder::Ours => of_ours(key, &denial.faults),
-            Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| {
+            Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(key, fault)).then(|| {
                 format!(
                     "it was not created by this installation ({whose}): find out what uses it, and \
                      ask its owner to move it away"
@@ -70,10 +70,10 @@ fn of_ours(key: &ObjectKey, faults: &[FieldFault]) -> Option<String> {
                 .to_owned(),
         );
     }
-    faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| made_again(key))
+    faults.iter().any(|fault| is_fixed(key, fault)).then(|| made_again(key))
 }
 
-fn is_fixed(kind: &str, fault: &FieldFault) -> bool {
+fn is_fixed(key: &ObjectKey, fault: &FieldFault) -> bool {
     let is_it = |field: &str| match fault.field.strip_prefix(field) {
         Some("") => true,
         // `spec` of a StatefulSet stands for all its fixed fields; a field below it is another
@@ -81,17 +81,17 @@ fn is_fixed(kind: &str, fault: &FieldFault) -> bool {
         Some(rest) => rest.starts_with('[') && field != "data" && field != "binaryData",
         None => false,
     };
-    FIXED.iter().any(|(of, why, field)| *of == kind && *why == fault.kind && is_it(field))
+    FIXED.iter().any(|(of, why, field)| key.is(*of) && *why == fault.kind && is_it(field))
 }
 
 /// Returns the problem and the remedy for an object of a kind that the cluster does not serve. The
 /// server answers only "404 page not found".
 pub fn unserved(key: &ObjectKey) -> String {
-    let way = match key.kind.as_str() {
-        "ServiceMonitor" => {
+    let way = match key.known_kind() {
+        Some(Kind::ServiceMonitor) => {
             "install its CustomResourceDefinition, or set `serviceMonitor.enabled = false` in the profile and build again"
         }
-        "HTTPRoute" => {
+        Some(Kind::HttpRoute) => {
             "install its CustomResourceDefinition, or set `gateway.enabled = false` in the profile and build again"
         }
         _ => "set `kubernetes.version` of the profile to the server's, and build again",
@@ -112,15 +112,15 @@ fn undone(key: &ObjectKey) -> String {
 fn made_again(key: &ObjectKey) -> String {
     let (kind, namespace, name) = (key.kind.to_lowercase(), &key.namespace, &key.name);
     let delete = format!("`kubectl -n {namespace} delete {kind} {name}`");
-    match key.kind.as_str() {
-        "StatefulSet" => format!(
+    match key.known_kind() {
+        Some(Kind::StatefulSet) => format!(
             "delete it without its pods and PVCs, `kubectl -n {namespace} delete {kind} {name} \
              --cascade=orphan`, and apply again"
         ),
-        "Deployment" => {
+        Some(Kind::Deployment) => {
             format!("delete it, {delete}, and apply again: its pods are down in between")
         }
-        "ConfigMap" | "Secret" => {
+        Some(Kind::ConfigMap | Kind::Secret) => {
             format!(
                 "it was changed by hand: if nothing needs its content, delete it, {delete}, and apply again"
             )

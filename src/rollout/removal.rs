@@ -107,12 +107,12 @@ pub fn stays(
         strange.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
     let others = others.into_iter().map(|other| Stays {
         what: other.to_string(),
-        why: match other.kind.as_str() {
-            "Secret" => {
+        why: match other.known_kind() {
+            Some(Kind::Secret) => {
                 "it existed before, or has another owner; if the encryption key is in it, all \
                  accounts and API keys in the data are lost without it"
             }
-            "PersistentVolumeClaim" => "it existed before, or has another owner, and may have the data",
+            Some(Kind::PersistentVolumeClaim) => "it existed before, or has another owner, and may have the data",
             _ => "it is not the installed one, or its labels name another owner: find out who uses it",
         },
         delete: Vec::new(),

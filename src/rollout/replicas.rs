@@ -20,7 +20,8 @@ const REPLICAS: &str = "/spec/replicas";
 /// Returns the number to hold, if we own the field and the wanted object leaves it to an
 /// autoscaler.
 pub fn to_hold(live: &Value, wanted: &Value, manager: &str) -> Option<i64> {
-    let is_left = wanted["kind"] == "Deployment" && wanted.pointer(REPLICAS).is_none();
+    let is_left =
+        Kind::of_object(wanted) == Some(Kind::Deployment) && wanted.pointer(REPLICAS).is_none();
     let owned = live_object::owned(live, manager)?.pointer("/f:spec/f:replicas");
     owned.filter(|_| is_left).and_then(|_| live.pointer(REPLICAS)?.as_i64())
 }

@@ -21,12 +21,12 @@ pub const ANNOTATION: &str = "relay-bundle/restarted-at";
 /// Returns the workload of an inventory for `relay`, `redis`, or the name of the object.
 pub fn workload<'a>(inventory: &'a [Item], meant: &str) -> Option<&'a Item> {
     let kind = match meant {
-        "relay" => Some("Deployment"),
-        "redis" => Some("StatefulSet"),
+        "relay" => Some(Kind::Deployment),
+        "redis" => Some(Kind::StatefulSet),
         _ => None,
     };
     let is_named = |item: &&Item| item.key.name == meant && is_workload(item);
-    let is_of_kind = |item: &&Item| kind == Some(item.key.kind.as_str());
+    let is_of_kind = |item: &&Item| kind.is_some_and(|kind| item.key.is(kind));
     inventory.iter().find(is_of_kind).or_else(|| inventory.iter().find(is_named))
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use relay_bundle::model::kind::Kind;
 use relay_bundle::rollout::prune::referenced_names;
 use serde_json::Value;
 
@@ -100,7 +101,7 @@ fn all_kept(report: &Value) -> BTreeSet<String> {
 fn named(site: &Site) -> BTreeSet<String> {
     referenced_names(
         &site.plane.list(&site.namespace, "pods,replicasets,controllerrevisions"),
-        "ConfigMap",
+        Kind::ConfigMap,
     )
 }
 

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::violation::{Rule, Violation, Violations};
+use crate::model::kind::Kind;
 use crate::model::label::{INSTANCE_LABEL, NAME_LABEL};
 use crate::model::restricted::{
     METADATA, NAMESPACE, NAMESPACE_LABELS, SECRET_TYPE, SERVICE, SERVICE_TYPES,
@@ -15,16 +16,16 @@ pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
     let object = &manifest.object;
     let mut found = Violations::default();
     found.fields(object.get("metadata"), "metadata", &METADATA);
-    match manifest.key.kind.as_str() {
-        "Namespace" => check_namespace(object, release, &mut found),
-        "Service" => check_service(&object["spec"], &mut found),
-        "Secret" => {
+    match manifest.key.known_kind() {
+        Some(Kind::Namespace) => check_namespace(object, release, &mut found),
+        Some(Kind::Service) => check_service(&object["spec"], &mut found),
+        Some(Kind::Secret) => {
             let kind = object.get("type");
             found.require(kind.is_none_or(|kind| kind == SECRET_TYPE), "type", Rule::Value);
         }
         // The controller would create PVCs of its own, with metadata and volumes that no allowlist
         // covers.
-        "StatefulSet" => {
+        Some(Kind::StatefulSet) => {
             let templates = object.pointer("/spec/volumeClaimTemplates");
             found.require(templates.is_none(), "spec.volumeClaimTemplates", Rule::Unknown);
         }

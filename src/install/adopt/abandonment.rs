@@ -121,7 +121,7 @@ impl Abandonment {
         let live = cluster.find_all(&keys)?;
         let recorded = inventory.iter().filter_map(|item| item.uid.clone()).collect();
         let objects = returns(&found, &live, &recorded, owner);
-        let chart = found.of_kind("Deployment").find_map(reference);
+        let chart = found.of_kind(Kind::Deployment).find_map(reference);
         let (release_name, revision) = (release.clone(), found.newest().number);
         let encryption_key = chart.as_ref().map(|of| of.secret.clone());
         let part = ReleasePart { release: release_name, revision, objects, encryption_key };
@@ -153,7 +153,7 @@ impl Abandonment {
         chart: Option<&KeyReference>,
     ) -> Result<(), Failure> {
         let Some(chart) = chart else { return Ok(()) };
-        let key = release.of_kind("Deployment").find(|object| reference(object).is_some());
+        let key = release.of_kind(Kind::Deployment).find(|object| reference(object).is_some());
         let now =
             key.and_then(|object| reference(find(&self.live, &key_of(object, &self.namespace))?));
         let Some(now) = now.filter(|now| now != chart) else { return Ok(()) };
@@ -244,7 +244,7 @@ impl Abandonment {
         let start = Instant::now();
         loop {
             let pods = list(journal.session(), Kind::Pod, &self.namespace)?;
-            let named = referenced_names(&pods, "ConfigMap");
+            let named = referenced_names(&pods, Kind::ConfigMap);
             let is_named =
                 |gone: &&Candidate| gone.key.is(Kind::ConfigMap) && named.contains(&gone.key.name);
             let Some(left) = going.iter().find(is_named) else { return Ok(()) };

@@ -161,7 +161,7 @@ fn look(
     let namespace = bundle.index.namespace.as_str();
     let own = bundle.manifests.iter().map(|manifest| manifest.key.clone());
     let known = release.into_iter().flat_map(|release| {
-        let claims = release.of_kind("StatefulSet").flat_map(|set| claims(set, namespace));
+        let claims = release.of_kind(Kind::StatefulSet).flat_map(|set| claims(set, namespace));
         release
             .keys(namespace)
             .into_iter()

@@ -100,7 +100,7 @@ impl<'a> ChartKeys<'a> {
         release: &'a HelmRelease,
         wanted: KeyReference,
     ) -> Result<Self, Failure> {
-        let reference = release.of_kind("Deployment").find_map(reference);
+        let reference = release.of_kind(Kind::Deployment).find_map(reference);
         let reference = reference.ok_or(ChartKeyError::NotInRelease)?;
         let secret = ObjectKey::of(Kind::Secret, namespace, &reference.secret);
         let Some(mut live) = cluster.find(&secret)? else {
@@ -185,7 +185,7 @@ impl<'a> ChartKeys<'a> {
             .index
             .contract
             .iter()
-            .find(|known| known.kind == "Secret" && known.name == wanted.secret);
+            .find(|known| known.is(Kind::Secret) && known.name == wanted.secret);
         let carried = |immutable| CarriedValue {
             secret: target.clone(),
             key: wanted.key.clone(),

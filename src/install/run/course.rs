@@ -10,12 +10,13 @@ use crate::install::options::Options;
 use crate::install::record::release_after;
 use crate::install::secrets::{self, SecretPlan};
 use crate::install::wait;
+use crate::model::kind::Kind;
 use crate::model::object_key::ObjectKey;
+use crate::rollout::live_object;
 use crate::rollout::outcome::Done;
 use crate::rollout::plan::{Action, Plan};
 use crate::rollout::prune::Candidate;
 use crate::rollout::record::{Generation, Item, NewEntry};
-use crate::rollout::{live_object, readiness};
 
 impl Run<'_> {
     /// Carries out the plan. Releases the lock on failure, too.
@@ -54,7 +55,7 @@ impl Run<'_> {
         let bundle = &self.checked.bundle;
         let made = bundle.index.objects.iter().zip(bundle.manifests.iter());
         let mut made =
-            made.filter(|(object, _)| object.kind == "Namespace" && !self.is_namespace_there);
+            made.filter(|(object, _)| object.is(Kind::Namespace) && !self.is_namespace_there);
         if let Some((object, manifest)) = made.next() {
             let made = execution::apply_one(self.journal.session(), bundle, object, &manifest.key)?;
             uids.insert(manifest.key.clone(), live_object::uid(&made).to_owned());
@@ -127,7 +128,7 @@ impl Run<'_> {
         let mut gone = execution::apply_steps(&mut self.journal, bundle, plan, &mut uids, observe)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> =
-            keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+            keys.filter(|key| key.known_kind().is_some_and(Kind::is_awaited)).cloned().collect();
         wait::wait(&mut self.journal, &awaited, timeout, observe)?;
         if !gone.is_empty()
             && execution::restore_replicas(&mut self.journal, bundle, plan, observe)?

@@ -9,6 +9,7 @@ use crate::install::execution::Uids;
 use crate::install::generations::{inventory, known_secrets};
 use crate::install::preflight;
 use crate::install::secrets::{self, Consent, SecretPlan};
+use crate::model::kind::Kind;
 use crate::rollout::permissions::Permission;
 
 impl Run<'_> {
@@ -19,7 +20,7 @@ impl Run<'_> {
         }
         let bundle = &self.checked.bundle;
         if !self.is_namespace_there
-            && !bundle.index.objects.iter().any(|object| object.kind == "Namespace")
+            && !bundle.index.objects.iter().any(|object| object.is(Kind::Namespace))
         {
             return Err(RunError::NoNamespace(bundle.index.namespace.to_string()).into());
         }

@@ -81,7 +81,7 @@ fn read_all(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Saved>, Failure> {
     let (mut secrets, mut missing) = (Vec::<Saved>::new(), Vec::new());
     let namespace = bundle.index.namespace.as_str();
     let wanted = bundle.index.contract.iter();
-    for wanted in wanted.filter(|wanted| wanted.kind == "Secret" && wanted.namespace == namespace) {
+    for wanted in wanted.filter(|wanted| wanted.is(Kind::Secret) && wanted.namespace == namespace) {
         let key = ObjectKey::of(Kind::Secret, &wanted.namespace, &wanted.name);
         match cluster.find_secret(&key)? {
             Some(secret) => secrets.push(saved(&key.name, &secret)),

@@ -110,7 +110,7 @@ fn source(bundle: &Bundle, place: &KeyReference) -> KeySource {
         return KeySource::Literal(secret);
     }
     let wanted = bundle.index.contract.iter().find(|wanted| {
-        wanted.kind == "Secret" && wanted.name == place.secret && wanted.source != Source::Cluster
+        wanted.is(Kind::Secret) && wanted.name == place.secret && wanted.source != Source::Cluster
     });
     match wanted.map(|wanted| wanted.source) {
         Some(Source::Generated) => KeySource::Generated,
@@ -229,7 +229,7 @@ fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
     let names = stateful_sets.flat_map(|manifest| {
         let named = references(&manifest.object).into_keys();
         let named =
-            named.filter(|target| target.kind == "PersistentVolumeClaim").map(|target| target.name);
+            named.filter(|target| target.is(Kind::PersistentVolumeClaim)).map(|target| target.name);
         named.chain([format!("data-{}-0", manifest.key.name)])
     });
     names

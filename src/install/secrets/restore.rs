@@ -143,7 +143,7 @@ fn check_namespace(cluster: &Cluster, namespace: &str) -> Result<(), Failure> {
 /// Returns the Secrets in the namespace to which the bundle refers.
 fn wanted_secrets(bundle: &Bundle) -> BTreeMap<&str, &Wanted> {
     let namespace = bundle.index.namespace.as_str();
-    let is_here = |wanted: &&Wanted| wanted.kind == "Secret" && wanted.namespace == namespace;
+    let is_here = |wanted: &&Wanted| wanted.is(Kind::Secret) && wanted.namespace == namespace;
     let here = bundle.index.contract.iter().filter(is_here);
     here.map(|wanted| (wanted.name.as_str(), wanted)).collect()
 }
