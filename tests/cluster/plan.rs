@@ -317,8 +317,8 @@ fn policy_message_is_not_read_as_remedy_or_other_verdict() {
     }
 }
 
-/// Denies pods whose users and groups are outside of the namespace's range, as OpenShift's
-/// restricted-v2 does.
+/// Denies pods whose users and groups are outside of the namespace's range, as `restricted-v2` of
+/// `OpenShift` does.
 const RANGE: &str = "[object.spec.?securityContext.?runAsUser, object.spec.?securityContext.?fsGroup]\
     .all(id, !id.hasValue() || (id.value() >= 1000680000 && id.value() < 1000690000)) && \
     (object.spec.containers + object.spec.?initContainers.orValue([])).all(c, \
