@@ -33,11 +33,13 @@ pub fn write(
     if let Locked::Unsupported(why) = lock {
         observe(&BuildEvent::FolderUnlocked { folder, why });
     }
+
     let before = claim(folder)?;
     let now: BTreeSet<String> = set.iter().map(Manifest::file_name).collect();
     // Until the run ends, the list names old and new files, so that the next run recognizes the
     // files of a killed one.
     write_list(folder, before.union(&now))?;
+
     for manifest in set.iter() {
         let text = yaml::to_yaml(&for_git(manifest));
         let path = folder.join(manifest.file_name());
@@ -52,6 +54,7 @@ pub fn write(
         fs_err::remove_file(folder.join(stale))?;
         observe(&BuildEvent::StaleRemoved { file: stale });
     }
+
     write_list(folder, now.iter())?;
     drop(lock);
     Ok(())

@@ -100,13 +100,16 @@ impl Builder<'_> {
         let set = render::render(profile);
         let Assembled { index, files } = assemble(profile, &set).map_err(Failure::input)?;
         let name = profile.name.as_str();
+
         if let Some(source) = &self.reproduce {
             let builds = source.check(name, &files)?;
             (self.observe)(&BuildEvent::Reproduced { profile: name, builds });
         }
         check_recordable(&files)?;
+
         // The images are selected before anything is stored or signed.
         let selected = self.select_images(&index, &files, &set)?;
+
         // Held until the bundle is signed, so that the profile's link and the highest serial belong
         // to the same build.
         let serials = self.signer.map(|_| self.store.lock_serials()).transpose()?;
@@ -114,12 +117,14 @@ impl Builder<'_> {
         if let EntryOutcome::Replaced { reason } = &registered.outcome {
             (self.observe)(&BuildEvent::EntryReplaced { reason });
         }
+
         let entry = registered.entry;
         let place = SigningTarget::entry(self.store.clone(), entry.clone(), self.waits.clone());
         let signatures = match self.signer {
             Some(signer) => sign_entry(self.store, &place, files, signer)?,
             None => existing_signatures(&place, registered.content_id)?,
         };
+
         drop(serials);
         for warning in &signatures.warnings {
             (self.observe)(&BuildEvent::Statement { warning });

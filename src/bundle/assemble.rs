@@ -59,11 +59,13 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
     for (file, bytes) in &profile.sealed {
         files.add(SafePath::parse(&sealed_path(file))?, bytes.clone())?;
     }
+
     let recipe = document(&mut files, RECIPE, Canonical::of(&Recipe::of(profile))?)?;
     let images = derive::images(set);
     if profile.lock.is_some() {
         files.add(SafePath::parse(IMAGES)?, list(profile, &images)?.to_bytes())?;
     }
+
     let settings = &profile.settings;
     let index = Index {
         format: FORMAT,
@@ -82,6 +84,7 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
         objects,
         recipe,
     };
+
     document(&mut files, INDEX, Canonical::of(&index)?)?;
     Ok(Assembled { index, files })
 }

@@ -154,6 +154,7 @@ fn check_endpoint(endpoint: &Value, role: &str, stand: Stand) -> Result<(), Inva
     for field in ["interval", "path", "port", "scrapeTimeout"] {
         text(field).ok_or_else(|| wrong(field))?;
     }
+
     if role == METRICS_ROLE {
         for (field, value) in [("port", METRICS_PORT), ("path", PROBE_PATH)] {
             if text(field) != Some(value) {
@@ -169,6 +170,7 @@ fn check_endpoint(endpoint: &Value, role: &str, stand: Stand) -> Result<(), Inva
     } else if endpoint.get("params").is_some() {
         return Err(wrong("params"));
     }
+
     for field in ["relabelings", "metricRelabelings"] {
         let steps =
             endpoint.get(field).map_or(Some(&[][..]), |steps| steps.as_array().map(Vec::as_slice));

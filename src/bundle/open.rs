@@ -375,6 +375,7 @@ fn read_manifest(object: &Object, file: &BundleFile) -> Result<Value, InvalidBun
     let text = |pointer: &str| {
         value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
+
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     let known = Kind::named(&kind).filter(|kind| kind.group() == group);
@@ -388,6 +389,7 @@ fn read_manifest(object: &Object, file: &BundleFile) -> Result<Value, InvalidBun
         namespace: text("/metadata/namespace"),
         name: text("/metadata/name"),
     };
+
     let manifest = Manifest { key, phase, object: value };
     let agrees = manifest.key == object.key()
         && !manifest.key.name.is_empty()

@@ -66,6 +66,7 @@ pub fn posture(set: &ManifestSet) -> Posture {
                 .collect(),
         })
     };
+
     let of_kind = |kind| set.iter().filter(move |manifest| manifest.key.is(kind));
     let literals = of_kind(Kind::Secret).flat_map(|manifest| {
         let keys = ["data", "stringData"]

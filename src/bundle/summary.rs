@@ -64,6 +64,7 @@ pub fn summary(bundle: &Bundle) -> Summary {
             bytes: bytes_of(&object.file),
         })
         .collect();
+
     Summary {
         content_id: bundle.content_id.prefixed(),
         format: index.format,

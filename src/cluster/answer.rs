@@ -104,6 +104,7 @@ mod tests {
                 false,
             ),
         ];
+
         for (method, path, answer, is_good) in table {
             let text = |pointer: &str| answer.pointer(pointer).and_then(serde_json::Value::as_str);
             let is_answer = Answer::to(method, path).is(text("/kind"), text("/metadata/name"));

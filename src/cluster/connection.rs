@@ -85,6 +85,7 @@ fn transport(
     credentials::check(&user)?;
     let encryption =
         if url.scheme() == Some(&Scheme::HTTPS) { Encryption::Tls } else { Encryption::Absent };
+
     let mut config = Config::new(url);
     config.default_namespace = namespace;
     config.default_retry = false;
@@ -93,6 +94,7 @@ fn transport(
     } else {
         credentials::remove_all(&mut user);
     }
+
     let mut credentials = Credentials::take(&mut user)?;
     let mut certificate = ClientCertificate::take(&mut user);
     if let Some(plugin) = Plugin::take(&mut user, surroundings)? {
@@ -100,9 +102,11 @@ fn transport(
         certificate = issued.certificate.take().map(ClientCertificate::Issued);
         credentials = Credentials::of_plugin(plugin, issued);
     }
+
     // A server without TLS never receives credentials, so it is not reported as anonymous access.
     let is_anonymous =
         encryption == Encryption::Tls && certificate.is_none() && !credentials.is_given();
+
     // kube adds the impersonation headers.
     config.auth_info = user;
     let tls = tls::configure(&config, certificate)?;

@@ -152,6 +152,7 @@ impl ApiStatus {
         let text = |value: &Value, key: &str| {
             value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
+
         let causes = value.pointer("/details/causes").and_then(Value::as_array);
         let cause = |cause: &Value| Cause {
             reason: text(cause, "reason"),
@@ -160,6 +161,7 @@ impl ApiStatus {
         };
         let resource =
             value.pointer("/details/kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+
         let message = match text(&value, "message") {
             message if message.is_empty() => {
                 String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
@@ -171,10 +173,12 @@ impl ApiStatus {
             message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
             message.push('…');
         }
+
         let all: Vec<Cause> = causes.into_iter().flatten().map(cause).collect();
         let number = all.len();
         let causes: Vec<Cause> = all.into_iter().filter(Cause::is_short).take(CAUSES_MAX).collect();
         let more_causes = number - causes.len();
+
         let (reason, admission) = (text(&value, "reason"), Admission::of(&message));
         Self {
             code,
@@ -422,15 +426,18 @@ mod tests {
         let invalid = |cause: Value| json!({"reason": "Invalid", "message": "x", "details": {"causes": [cause]}});
         let fixed = silent(422, &invalid(cause("FieldValueForbidden", "data")));
         assert!(fixed.message.starts_with("`data`: FieldValueForbidden; "), "{fixed}");
+
         assert_eq!(
             fixed.denial().faults,
             [FieldFault { kind: FaultKind::Forbidden, field: "data".into() }]
         );
+
         let quoted = silent(422, &invalid(cause("FieldValueInvalid", "data[s3cret]")));
         assert!(!format!("{quoted:?}").contains("s3cret"), "{quoted:?}");
         let missing =
             json!({"reason": "NotFound", "message": "x", "details": {"kind": "namespaces"}});
         assert_eq!(silent(404, &missing).denial().resource, "namespaces");
+
         let said = |message: &str| silent(422, &json!({"message": message})).message;
         for (message, wanted) in [
             (

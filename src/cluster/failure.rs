@@ -73,6 +73,7 @@ impl From<CallError> for Failure {
                 _ => return Self::world(error),
             },
         };
+
         let kind = match error {
             CallError::Interrupted => FailureKind::Interrupted,
             _ => FailureKind::World,

@@ -140,12 +140,14 @@ impl Plugin {
         if !status.success() {
             return Err(PluginFault::Failed(status));
         }
+
         // Parser messages would quote a token.
         let answer: ExecCredential = serde_saphyr::from_slice(&output)
             .map_err(|_| PluginFault::Answer("printed no ExecCredential"))?;
         let status = answer
             .status
             .ok_or(PluginFault::Answer("printed an ExecCredential without a status"))?;
+
         let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Zeroizing::new);
         let token = given(status.token).map(|token| {
             authorization::bearer(&token)
@@ -163,6 +165,7 @@ impl Plugin {
                 return Err(PluginFault::Answer("printed only one of client certificate and key"));
             }
         };
+
         if token.is_none() && certificate.is_none() {
             return Err(PluginFault::Answer("printed neither a token nor a client certificate"));
         }
@@ -172,6 +175,7 @@ impl Plugin {
                 "printed an expirationTimestamp that is not an RFC 3339 time",
             ))
         });
+
         Ok(IssuedCredentials {
             token: token.transpose()?,
             certificate,

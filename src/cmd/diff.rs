@@ -54,6 +54,7 @@ impl Args {
         if self.live {
             return self.run_live(ctx);
         }
+
         let alone = self.new.is_none();
         let (old, new) = match self.new {
             Some(new) => (self.old, new),
@@ -64,6 +65,7 @@ impl Args {
                     .hint("or compare it with the cluster: --live"));
             }
         };
+
         let old = self.source.open(ctx, &old).map_err(|failure| match failure.kind {
             FailureKind::Input if alone => {
                 failure.hint(format!("build it first: relay-bundle build {new}"))
@@ -73,6 +75,7 @@ impl Args {
         let new = self.source.open(ctx, &new)?;
         tell_carried(ctx, &old)?;
         tell_carried(ctx, &new)?;
+
         let diff = diff(&old.bundle, &new.bundle);
         let same = diff.same;
         ctx.printer.report(&DiffReport { old_origin: old.origin, new_origin: new.origin, diff })?;

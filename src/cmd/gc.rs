@@ -62,6 +62,7 @@ impl Args {
             let Self { dry_run, yes, break_lock, .. } = self;
             return collect(ctx, &self.installation, &How { dry_run, yes, break_lock });
         }
+
         let store = ctx.store(&self.store);
         let scope = if self.blobs { GarbageScope::EntriesAndBlobs } else { GarbageScope::Entries };
         let garbage =
@@ -82,6 +83,7 @@ impl Args {
             partial_blob_bytes: garbage.blobs.partial_bytes,
             bytes: garbage.bytes(),
         };
+
         ctx.printer.report(&report)?;
         let verb = if self.dry_run { "would free" } else { "freed" };
         let bundles = count(report.entries.len(), "bundle");

@@ -72,6 +72,7 @@ impl Args {
             kubernetes: args.kubernetes,
             keep_literals: args.keep_literals,
         };
+
         let imported = values::import(&values, &options).map_err(|error| {
             let hint = match &error {
                 ImportError::Empty => {
@@ -88,12 +89,14 @@ impl Args {
             };
             Failure::input(error).hint(hint)
         })?;
+
         show_errors(ctx, &imported.check(options.visibility));
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
             ctx.printer.data_json(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
+
         for note in &imported.notes {
             ctx.printer.say(&format!("{}: {}; {}", note.key, note.what, note.why));
         }

@@ -48,6 +48,7 @@ impl Args {
             return Err(Failure::input(format!("folder `{folder}` does not exist"))
                 .hint("create it, or choose another folder"));
         }
+
         let mut set = PartSet::find(&self.parts)?;
         self.part.iter().try_for_each(|part| set.replace(part))?;
         let index = set.index();
@@ -55,6 +56,7 @@ impl Args {
         let joined = join(&set, &self.out, &mut |bytes| progress.advance(bytes));
         drop(progress);
         joined?;
+
         let parts = set.files().len();
         let report =
             JoinReport { path: self.out, bytes: index.bytes(), sha256: index.digest(), parts };

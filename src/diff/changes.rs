@@ -156,6 +156,7 @@ fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
     if change == ChangeKind::Changed && fields.is_empty() {
         return None;
     }
+
     let key = &pair.any().key;
     let renamed = pair.renamed();
     let mut object = ObjectChange {
@@ -167,6 +168,7 @@ fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
         new_name: renamed.map(|(_, new)| new.to_owned()),
         fields,
     };
+
     let is_workload = pod_template(&pair.any().object).is_some();
     let is_secret = object.is(Kind::Secret);
     for field in &mut object.fields {
@@ -265,6 +267,7 @@ fn forecasts(pairs: &[Pair<'_>], configs: &Configs) -> Vec<Forecast> {
             notes: Vec::new(),
         })
     };
+
     let mut forecasts: Vec<Forecast> = pairs.iter().filter_map(forecast).collect();
     let new_objects: BTreeMap<(String, String), &Value> = pairs
         .iter()

@@ -56,11 +56,13 @@ pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
             owned.push((path, owner.manager));
         });
     }
+
     let changed = compare(sides.live, sides.wanted);
     let mut added = foreign(sides.object, sides.stated, own);
     added.retain(|extra| {
         extra.wanted.is_none() && !changed.iter().any(|change| touches(&change.path, &extra.path))
     });
+
     let drift = |mut change: FieldChange| {
         if is_secret(sides.object) {
             redact(&mut change);

@@ -50,6 +50,7 @@ pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, 
     if changes.is_empty() {
         return (Restart::No, Vec::new());
     }
+
     for change in &mut changes {
         mark_template(change, configs);
     }
@@ -61,6 +62,7 @@ pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, 
             found.push(template_reason(change));
         }
     }
+
     if found.is_empty() {
         // Only checksums without the data behind them changed, so report them as they are.
         found.extend(
@@ -144,10 +146,12 @@ fn template_reason(change: &FieldChange) -> (Rank, String) {
         PathStep::Key(text) | PathStep::Item(text) => text.clone(),
         PathStep::Index(index) => index.to_string(),
     };
+
     let names: Vec<String> = change.path.0.iter().map(name).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rank = if is_vital(&change.path) { Rank::Security } else { Rank::Other };
     let other = |text: String| (rank, text);
+
     match names.as_slice() {
         ["metadata", "annotations", key] => match key.strip_prefix("checksum/secret-") {
             Some(secret) => (Rank::Secret, secret_reason(secret, change)),
@@ -209,6 +213,7 @@ pub(super) fn add_notes(
     };
     let redis = forecasts.iter().any(|forecast| restarts(forecast, Kind::StatefulSet));
     let relay = forecasts.iter().any(|forecast| restarts(forecast, Kind::Deployment));
+
     let password = |forecast: &Forecast| {
         let name = REDIS_PASSWORD.trim_start_matches("checksum/secret-");
         forecast.reasons.iter().any(|reason| reason.starts_with(&format!("secret {name}")))

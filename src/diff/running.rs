@@ -233,6 +233,7 @@ mod tests {
     fn reported_digest_is_compared_with_manifest_and_config() {
         let digest = |text: &str| Digest::of(text.as_bytes()).prefixed();
         let relay = pinned("relay");
+
         for (image, id, wanted) in [
             (&relay, format!("r.example/relay@{}", digest("relay")), RunningState::Same),
             (

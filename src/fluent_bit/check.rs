@@ -164,6 +164,7 @@ fn check_rdkafka(key: &str, name: &str, value: &PropertyValue) -> Vec<Problem> {
         let message = format!("`{}` is not a property of librdkafka", shown(key));
         return vec![Problem::new(key, ProblemKind::UnknownProperty, message, help)];
     }
+
     let unknown = rdkafka::canonical(name).is_none().then(|| {
         let message =
             format!("librdkafka does not list `{name}`: it would be ignored with a log line");
@@ -181,12 +182,14 @@ fn check_rdkafka(key: &str, name: &str, value: &PropertyValue) -> Vec<Problem> {
         secret,
         since: Since::Always,
     };
+
     // librdkafka's booleans are the texts `true` and `false`.
     let of_value = if matches!(value, PropertyValue::Bool(_)) {
         None
     } else {
         value_problem(key, &property, secret, value)
     };
+
     unknown.into_iter().chain(of_value).collect()
 }
 

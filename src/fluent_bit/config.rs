@@ -100,6 +100,7 @@ fn tail(input: &ConfigInput) -> Value {
         "rejections*.log",
     ];
     let paths = files.map(|file| format!("{}/{file}", input.logs_dir));
+
     json!({
         "name": "tail",
         "tag": TAG,
@@ -154,6 +155,7 @@ fn setting(output: OutputPlugin, key: &str, value: &PropertyValue) -> (String, V
         let name = rdkafka::canonical(name).unwrap_or(name);
         return (format!("{}{name}", rdkafka::PREFIX), plain(value));
     }
+
     let Some(property) = output.property(key) else {
         return (key.to_ascii_lowercase(), plain(value));
     };
@@ -181,6 +183,7 @@ fn setting(output: OutputPlugin, key: &str, value: &PropertyValue) -> (String, V
         ) => json!(number),
         _ => plain(value),
     };
+
     (property.name.to_owned(), rendered)
 }
 

@@ -45,6 +45,7 @@ pub(super) fn fill(output: OutputPlugin, state_dir: &str, settings: &mut BTreeMa
         default("retry_limit", json!("no_limits"));
         default("storage.total_limit_size", json!(BUFFER_LIMIT));
     }
+
     match output {
         OutputPlugin::Stdout => default("format", json!("json_lines")),
         OutputPlugin::Forward => default("require_ack_response", json!("on")),

@@ -102,6 +102,7 @@ fn es(settings: &PropertyValues) -> Vec<Problem> {
             help,
         ));
     }
+
     if switch(settings, "logstash_format") == Some(true) {
         let help = "remove it, or set `logstash_prefix`";
         problems.extend(at(
@@ -112,6 +113,7 @@ fn es(settings: &PropertyValues) -> Vec<Problem> {
             help,
         ));
     }
+
     if has(settings, "id_key") && switch(settings, "generate_id") == Some(true) {
         let help = "remove it: the key supplies the document's id";
         problems.extend(at(settings, "generate_id", NoEffect, "has no effect with `id_key`", help));
@@ -159,6 +161,7 @@ fn kafka(settings: &PropertyValues) -> Vec<Problem> {
 fn s3(settings: &PropertyValues) -> Vec<Problem> {
     use ProblemKind::{NoEffect, Risky};
     let mut problems = Vec::new();
+
     if !has(settings, "bucket") {
         let help = "add it, for example `bucket = \"relay-logs\"`";
         problems.push(missing(
@@ -176,6 +179,7 @@ fn s3(settings: &PropertyValues) -> Vec<Problem> {
             help,
         ));
     }
+
     let is_unlimited = matches!(settings.get("retry_limit"), Some((_, value)) if super::defaults::is_unlimited(value));
     if is_unlimited {
         let help = "write at most 5, or remove it";
@@ -187,6 +191,7 @@ fn s3(settings: &PropertyValues) -> Vec<Problem> {
             help,
         ));
     }
+
     let help = "set `store_dir_limit_size`: the s3 output buffers in a folder of its own";
     problems.extend(at(settings, "storage.total_limit_size", NoEffect, "has no effect here", help));
     for name in ["host", "port"] {

@@ -180,6 +180,7 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
     let mut folder = Utf8PathBuf::from("/");
     let mut access = FolderAccess::of(&fs::metadata(&folder)?);
     let mut links = 0;
+
     while let Some(name) = ahead.pop() {
         access.check(&folder, user)?;
         if name == ".." {
@@ -417,12 +418,14 @@ mod tests {
         ] {
             assert!(fault(owner, group, mode).is_none(), "{owner} {group} {mode:o}");
         }
+
         for (owner, group, mode) in
             [(user, 50, 0o775), (0, 50, 0o2775), (0, other, 0o770), (user, user, 0o757)]
         {
             let refused = fault(owner, group, mode);
             assert!(matches!(refused, Some(GuardError::Folder { .. })), "{owner} {group} {mode:o}");
         }
+
         for mode in [0o755, 0o700, 0o1777] {
             let refused = fault(other, other, mode);
             assert!(

@@ -231,6 +231,7 @@ mod tests {
             (1, &["a"], "a", LastWriter::At(time(3)), None, false),
         ];
         let reference = KeyReference { secret: "s".into(), key: "k".into() };
+
         for (first, keys, stored, written, oldest_pod, wanted) in table {
             let release = release(first, keys);
             let stored = stored.as_bytes();

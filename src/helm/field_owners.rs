@@ -73,6 +73,7 @@ pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
             rest.push(entry.clone());
         }
     }
+
     if Kind::of_object(object) == Some(Kind::Deployment) {
         claim(&mut set["f:spec"], &object["spec"], &others["f:spec"]);
     }
@@ -83,6 +84,7 @@ pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
     }
     rest.push(json!({"manager": ours, "operation": "Apply", "apiVersion": manifest["apiVersion"],
         "fieldsType": "FieldsV1", "fieldsV1": set, "time": time}));
+
     let mut object = object.clone();
     object["metadata"]["managedFields"] = rest.into();
     object
@@ -213,6 +215,7 @@ pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
             entry["operation"] = "Update".into();
         }
     }
+
     merge_same(&mut object);
     if let Some(annotations) =
         object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
@@ -227,6 +230,7 @@ pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
     if let Some(label) = label {
         object["metadata"]["labels"][MANAGED_BY_LABEL] = label.into();
     }
+
     object
 }
 

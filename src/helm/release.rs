@@ -232,6 +232,7 @@ fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
             text.push('\n');
         }
     }
+
     let mut objects = Vec::new();
     for (at, text) in texts.iter().enumerate() {
         let place = || source(text).map_or_else(|| at.to_string(), str::to_owned);
@@ -443,6 +444,7 @@ pub(super) mod tests {
         ] {
             assert!(of(kind, name, namespace).is_ok(), "{kind} {name}");
         }
+
         for (kind, name, namespace) in [
             ("Secret", "..", ""),
             ("Secret", "", ""),

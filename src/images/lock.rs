@@ -150,6 +150,7 @@ impl ImagesLock {
     pub fn parse(text: &str) -> Result<Self, InvalidLock> {
         let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let whole = |message: String| InvalidLock { line: None, message };
+
         if text.len() as u64 > LOCK_BYTES_MAX {
             return Err(whole(format!("{} bytes, at most {LOCK_BYTES_MAX}", text.len())));
         }
@@ -157,18 +158,21 @@ impl ImagesLock {
             line: error.span().map(|span| line_of(span.start)),
             message: error.message().to_owned(),
         })?;
+
         if written.schema != SCHEMA {
             return Err(whole(format!(
                 "unsupported schema `{}`: expected `{SCHEMA}`",
                 written.schema
             )));
         }
+
         let platform = written.platform.parse().map_err(|error| whole(format!("{error}")))?;
         let profiles = written.profiles.iter().map(|name| name.parse::<Label>());
         let profiles =
             profiles.collect::<Result<_, _>>().map_err(|error| whole(error.to_string()))?;
         // Check before reading the images: a lock of 1 MiB may contain thousands.
         Counted::Images.check(written.image.len()).map_err(|error| whole(error.to_string()))?;
+
         let mut images = BTreeMap::new();
         for image in written.image {
             let start = image.span().start;
@@ -177,6 +181,7 @@ impl ImagesLock {
                 checked.map_err(|message| InvalidLock { line: Some(line_of(start)), message })?;
             images.insert(name, image);
         }
+
         let lock = Self { platform, profiles, images };
         lock.check_limits().map_err(|error| whole(error.to_string()))?;
         match first_difference(text, &lock.to_text()) {

@@ -126,6 +126,7 @@ impl FromStr for ImageReference {
         if text.len() > Self::BYTES_MAX {
             return Err(invalid(ReferenceFault::TooLong));
         }
+
         let (name, digest) = match text.split_once('@') {
             None => (text, None),
             Some((name, digest)) => {
@@ -134,11 +135,13 @@ impl FromStr for ImageReference {
                 (name, Some(digest))
             }
         };
+
         let (registry, path) = split_registry(name);
         let (repository, tag) = match path.split_once(':') {
             None => (path, None),
             Some((repository, tag)) => (repository, Some(tag)),
         };
+
         if !registry.is_none_or(is_host) {
             return Err(invalid(ReferenceFault::Registry));
         }
@@ -148,6 +151,7 @@ impl FromStr for ImageReference {
         if !tag.is_none_or(is_tag) {
             return Err(invalid(ReferenceFault::Tag));
         }
+
         Ok(Self {
             registry: registry.map(str::to_owned),
             repository: repository.to_owned(),

@@ -66,15 +66,18 @@ impl<'a> LiveComparison<'a> {
         let known = known_secrets(&journal.head, &recorded);
         let inventory: Vec<Item> =
             recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
+
         let mut keys: Vec<ObjectKey> =
             bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
         keys.extend(inventory.iter().map(|item| item.key.clone()));
         keys.sort();
         keys.dedup();
         let objects = cluster.find_all(&keys)?;
+
         let home = ObjectKey::of(Kind::Namespace, "", namespace);
         let is_there = objects.contains_key(&home) || cluster.find(&home)?.is_some();
         let tried = if is_there { dry_run_all(cluster, bundle)? } else { BTreeMap::new() };
+
         Ok(Self {
             bundle,
             objects,
@@ -215,6 +218,7 @@ pub fn compare(
     let (objects, Missing { wanted: mut missing, groups, others, mut unseen }) =
         (live.drift(), live.missing(cluster)?);
     missing.extend(groups.iter().map(ToString::to_string));
+
     let mut running = None;
     if let Some(listed) = &bundle.images {
         match list_pods(cluster, (&bundle.index.name, bundle.index.namespace.as_str())) {
@@ -224,6 +228,7 @@ pub fn compare(
             pods => running = Some(running_images(&pods?, &bundle.index.images, listed)),
         }
     }
+
     let are_pinned = running.iter().flatten().all(RunningImage::is_well);
     Ok(LiveReport {
         context: cluster.context.clone(),
@@ -251,6 +256,7 @@ fn dry_run_all(
             Request::would_be(&manifest.key, file.bytes())
         })
         .collect();
+
     let mut tried = BTreeMap::new();
     for (manifest, answer) in bundle.manifests.iter().zip(cluster.call_all(&requests)) {
         let outcome = match answer {

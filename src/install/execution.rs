@@ -127,6 +127,7 @@ fn apply_step(
     let key = &step.key;
     let live = session.find(key)?;
     let is_new = live.is_none();
+
     // Applying merges fields into the live object, so it must be the one that the plan has seen.
     if let Some(other) =
         live.filter(|live| seen.get(key).is_none_or(|seen| seen != live_object::uid(live)))
@@ -134,6 +135,7 @@ fn apply_step(
         let by = names(foreign_managers(&other, FIELD_MANAGER));
         return Err(ExecuteError::CreatedSince { key: key.clone(), by }.into());
     }
+
     if let Some(replicas) = step.held_replicas {
         let held = replicas::hold(key, replicas);
         session.write(&Write::apply_as(replicas::KEEPER, key, &held))?;
@@ -144,6 +146,7 @@ fn apply_step(
         let is_seen = |new: &Conflict| step.forced.iter().any(|seen| seen.field == new.field);
         apply_forced(session, bundle, object, key, &is_seen)?
     };
+
     let others = foreign_managers(&applied, FIELD_MANAGER);
     if is_new && !others.is_empty() {
         let (key, by) = (key.clone(), names(others));
@@ -156,6 +159,7 @@ fn apply_step(
         }
         .into());
     }
+
     Ok(live_object::uid(&applied).to_owned())
 }
 

@@ -89,9 +89,11 @@ impl Recorded {
         if (generation.generation, generation.content_id) != (entry.generation, entry.content_id) {
             return Err(Damage::OtherGeneration);
         }
+
         let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
         let contents =
             archive::open(archive.as_slice())?.read_sums()?.into_files()?.read_to_end()?;
+
         let index = read_index(&contents.files)?;
         if contents.sums.content_id() != entry.content_id || index.profile != entry.profile {
             return Err(Damage::OtherBundle);
@@ -99,11 +101,13 @@ impl Recorded {
         if (&index.name, index.namespace.as_str()) != (name, namespace) {
             return Err(Damage::OtherInstallation);
         }
+
         let mut listed: Vec<ObjectKey> = index.objects.iter().map(Object::key).collect();
         listed.sort();
         if !listed.iter().eq(generation.inventory.iter().map(|item| &item.key)) {
             return Err(Damage::OtherObjects);
         }
+
         let Generation { inventory, retained, secrets: noted, .. } = generation;
         let is_own = |item: &Item| {
             let may_be_elsewhere =
@@ -113,6 +117,7 @@ impl Recorded {
         if !inventory.iter().chain(&retained).all(is_own) {
             return Err(Damage::OtherNamespace);
         }
+
         let (others, made): (Vec<Wanted>, Vec<Wanted>) =
             index.contract.into_iter().partition(|wanted| wanted.source == Source::Cluster);
         // The names become parts of request paths and of commands.
@@ -127,6 +132,7 @@ impl Recorded {
         });
         let values = values.collect();
         let secrets: Vec<String> = made.into_iter().map(|wanted| wanted.name).collect();
+
         let is_made = |item: &Item| {
             let ObjectKey { namespace: of, name, .. } = &item.key;
             item.key.is(Kind::Secret)
@@ -137,6 +143,7 @@ impl Recorded {
         if !noted.iter().all(is_made) {
             return Err(Damage::OtherSecrets);
         }
+
         let is_here = |wanted: &&Wanted| {
             let has_data = Kind::named(&wanted.kind).is_some_and(Kind::holds_data);
             has_data && wanted.namespace == namespace && is_subdomain(&wanted.name)
@@ -145,6 +152,7 @@ impl Recorded {
         let referred = others
             .filter_map(|wanted| ObjectKey::of_named(&wanted.kind, &wanted.namespace, &wanted.name))
             .collect();
+
         let environment = index.environment;
         Ok((
             Self {

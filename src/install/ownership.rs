@@ -83,6 +83,7 @@ pub fn resolve_conflicts(
         hold_replicas(observed, manifest);
         tell_dropped(observed, manifest);
     }
+
     let unused = rules.permits.iter().filter(|permit| !is_used(permit, observed));
     let unused =
         unused.map(|permit| format!("--force-conflicts {permit}: no such field has another owner"));

@@ -102,6 +102,7 @@ pub fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Fai
             missing.unseen.push(format!("{}: its kind is not known", named(wanted)));
         }
     }
+
     for (wanted, answer) in known.into_iter().zip(cluster.call_all(&requests)) {
         let name = named(wanted);
         let users = wanted.used_by.join(", ");
@@ -127,6 +128,7 @@ pub fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Fai
             Err(error) => return Err(error.into()),
         }
     }
+
     Ok(missing)
 }
 

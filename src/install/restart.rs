@@ -160,6 +160,7 @@ fn replace_pods(
     if restarted_at(&live) == Some(now.to_string().as_str()) {
         return Err(RestartError::JustRestarted(key.clone()).into());
     }
+
     journal.session().write(&Write::apply_as(MANAGER, key, &patch(key, &live, now)))?;
     observe(&Event::Changed { act: Act::Restart, key, position: None });
     let ready = wait(journal, std::slice::from_ref(key), timeout, observe);

@@ -49,6 +49,7 @@ pub fn wait(
     let mut told = BTreeSet::new();
     let mut given_up = BTreeMap::new();
     let mut watch = Watch::begin();
+
     loop {
         let found = look(journal.session(), &waiting, &mut given_up)?;
         let unready = unready(journal, awaited, &found)?;

@@ -82,6 +82,7 @@ pub fn make_pair(
             .hint(format!("show the existing key: relay-bundle keygen --public {path}")));
         }
     }
+
     passphrase.map_or(Ok(()), check_new)?;
     let key = PrivateKey::from_seed(&*bytes::<32>(random)?);
     let pem = match passphrase {
@@ -91,6 +92,7 @@ pub fn make_pair(
         }
         None => key.to_pem(),
     };
+
     create_new(private, pem.as_bytes(), MODE_PRIVATE, Durability::Synced)?;
     create_new(&public, key.public().to_pem().as_bytes(), MODE_PUBLIC, Durability::Synced)
         .map_err(|error| {

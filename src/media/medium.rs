@@ -57,6 +57,7 @@ pub fn open(
         }
         Err(error) => return Err(error.into()),
     };
+
     check_place(path, &metadata)?;
     check_waits(path, &metadata)?;
     let is_index = !metadata.is_dir() && is_parts_index(path);
@@ -64,6 +65,7 @@ pub fn open(
     for part in elsewhere {
         parts.as_mut().ok_or_else(|| no_index(path.as_str()))?.replace(part)?;
     }
+
     let opening = if let Some(parts) = &parts {
         archive::open(BufReader::new(parts.read())).map(Opening::boxed)
     } else if metadata.is_dir() {

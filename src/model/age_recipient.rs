@@ -49,6 +49,7 @@ fn is_curve_point(symbols: &[u32]) -> bool {
         point(0xed, 0xff, 0x7f),
         point(0xee, 0xff, 0x7f),
     ];
+
     let (mut bytes, mut bits, mut held) = (Vec::with_capacity(32), 0_u32, 0_u32);
     for symbol in symbols {
         (bits, held) = (bits << 5 | symbol, held + 5);

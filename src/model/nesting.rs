@@ -13,6 +13,7 @@ pub const DEPTH_MAX: usize = 32;
 pub fn too_deep(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut open, mut depth, mut dots, mut at) = (Vec::new(), 0, 0, 0);
+
     while at < bytes.len() {
         let mut next = at + 1;
         match bytes[at] {

@@ -209,6 +209,7 @@ mod tests {
             ("-1", -1000),
             ("1k", 1_000_000),
         ];
+
         for (text, milli) in cases.into_iter().filter(|(text, _)| *text != "1E") {
             assert_eq!(quantity_milli(text), Some(milli), "{text}");
         }

@@ -168,6 +168,7 @@ mod tests {
             "~",
             "a/-b",
         ];
+
         for text in bad {
             assert!(SafePath::parse(text).is_err(), "{text:?}");
         }

@@ -177,6 +177,7 @@ impl<'de> Visitor<'de> for FormVisitor {
                 }
             }
         }
+
         let is_literal = value.is_some();
         if let Some(value) = value {
             forms.push(Self::literal(&value, revision)?);

@@ -30,6 +30,7 @@ pub fn decode<T: DeserializeOwned>(
 ) -> Option<T> {
     let root = Path::default();
     let mut removed = Vec::new();
+
     for _ in 0..=rounds(tree) {
         let unknown = RefCell::new(Vec::new());
         let way = PathChain::From(&root);

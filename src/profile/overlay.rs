@@ -216,12 +216,14 @@ fn add_set(set: &str, sources: &mut Sources) -> Result<usize, Box<Diagnostic>> {
         set.split_once('=').filter(|(path, _)| !path.trim().is_empty()).ok_or_else(|| {
             refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into())
         })?;
+
     let path = path.trim();
     // The message must not show the argument before the path is known to hold no secret.
     if !path.chars().all(|c| c.is_alphanumeric() || "-_.[]/\"'".contains(c)) {
         let help = "separate keys with dots, such as --set config.logLevel='\"debug\"'";
         return Err(refuse("`--set`: invalid key path before `=`".into(), help.into()));
     }
+
     refuse_secret(&Path::of(path))?;
     let path = &secrets::shown_key(path);
     if path.contains('[') {
@@ -230,6 +232,7 @@ fn add_set(set: &str, sources: &mut Sources) -> Result<usize, Box<Diagnostic>> {
             "set the whole array, such as --set 'ingress.hosts=[{host=\"relay.example.internal\"}]'".into(),
         ));
     }
+
     let mut problems = Diagnostics::default();
     let (kind, visibility) = (SourceKind::Set, Visibility::Lines);
     let layer = sources.add(kind, "--set", set.to_owned(), visibility, &mut problems);
@@ -237,6 +240,7 @@ fn add_set(set: &str, sources: &mut Sources) -> Result<usize, Box<Diagnostic>> {
         let (what, help) = not_toml(path, value.trim());
         return Err(refuse(format!("`--set {path}`: {what}"), help));
     }
+
     let secret = secrets::first_secret(&sources.get(layer).tree);
     secret.map_or(Ok(layer), |secret| Err(refuse_set(&secret).into()))
 }

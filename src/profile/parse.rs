@@ -24,6 +24,7 @@ const KEY_BYTES_MAX: usize = 512;
 pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
     let whole = Origin::new(source, 0..0);
     let empty = Node { value: Value::Table(Table::new()), origin: whole };
+
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("the text has {} bytes; the limit is {TEXT_BYTES_MAX}", text.len());
         diagnostics.push(
@@ -42,9 +43,11 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
         );
         return empty;
     }
+
     let (table, errors) = DeTable::parse_recoverable(text);
     report(source, text, &errors, diagnostics);
     let keys = if errors.is_empty() { KeptKeys::All } else { KeptKeys::Known };
+
     let span = table.span();
     Node {
         value: Value::Table(Converter { source, keys, diagnostics }.table(table.into_inner())),

@@ -42,6 +42,7 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
     let old: Table = text.parse().ok()?;
     let headers = headers(text);
     let line_from = |depth: usize| format!("{} = {value}", dotted(&path[depth..]));
+
     if let Some(at) = line_of(text, &path) {
         let above = headers.iter().rfind(|header| header.line <= at);
         let depth = above
@@ -49,12 +50,14 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
             .map_or(0, |header| header.path.len());
         return Some(Placement { line: line_from(depth), place: Where::Instead { at } });
     }
+
     let mut wanted = old.clone();
     set(&mut wanted, &path, added)?;
     let is_right = |start: usize, line: &str| {
         let new = format!("{}{line}\n{}", &text[..start], &text[start..]);
         new.parse::<Table>().is_ok_and(|new| new == wanted)
     };
+
     let mut above: Vec<&TableHeader> =
         headers.iter().filter(|header| is_above(&header.path, &path)).collect();
     above.sort_by_key(|header| std::cmp::Reverse(header.path.len()));
@@ -66,6 +69,7 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
             return Some(Placement { line, place: Where::Under { table, at: *at } });
         }
     }
+
     if is_right(0, &line_from(0)) {
         return Some(Placement { line: line_from(0), place: Where::Top });
     }

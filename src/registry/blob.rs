@@ -167,12 +167,14 @@ impl Download<'_> {
     fn receive(&mut self, reply: RegistryReply) -> Result<(), RequestFailure> {
         let mut answer = reply.answer;
         let place = answer.place.clone();
+
         let (wanted, rest) = (self.size, self.size - self.at);
         let announced =
             answer.header(&CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         if let Some(found) = announced.filter(|length| *length != rest) {
             return Err(RegistryFault::WrongSize { wanted: rest, found }.at(&place));
         }
+
         let failed = |error| RegistryFault::Sink(error).at(&place);
         self.sink.begin(self.at).map_err(failed)?;
         let mut buffer = vec![0; BUFFER_BYTES];

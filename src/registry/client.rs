@@ -153,11 +153,13 @@ impl Registry {
         // Read the answer to its end, so that the connection can be reused.
         let error = refusal.error();
         let place = &refusal.answer.place;
+
         let login = match wire {
             Wire::Tls => self.credentials.find(repository, self.helper_patience),
             Wire::Plain => Ok(None),
         };
         let login = login.map_err(|error| RegistryFault::from(error).at(place))?;
+
         let access = match (wire, &login) {
             (Wire::Plain, _) => LoginUse::PlainHttp,
             (Wire::Tls, Some(_)) if challenge.as_ref().is_some_and(Challenge::is_plain) => {
@@ -173,6 +175,7 @@ impl Registry {
                 request_token(&self.transport, place, &service, login.as_ref())?
             }
         };
+
         let denied = RegistryFault::Denied { code: 401, access, error };
         header.map(|header| Authorization { header, access }).ok_or_else(|| denied.at(place))
     }
@@ -195,6 +198,7 @@ impl Registry {
         body: &mut CallBody,
     ) -> Result<RegistryReply, RequestFailure> {
         let Start { mut uri, mut is_home } = start.clone();
+
         for _ in 0..=REDIRECTS_MAX {
             let mut headers = call.headers.clone();
             if let Some(Authorization { header, .. }) = authorization.filter(|_| is_home) {

@@ -73,6 +73,7 @@ impl Registry {
             self.failed(RegistryAction::Push, RegistryContent::blob(image, digest), failure)
         };
         let failed = |last: RequestFailure| UploadFailure::Final(failure(last));
+
         if size <= SMALL_BYTES_MAX {
             let mut bytes = Vec::new();
             let read = body.read_to_end(&mut bytes);
@@ -84,6 +85,7 @@ impl Registry {
                 self.persist(|| self.put_blob(&repository, digest, &mut CallBody::Bytes(&bytes)));
             return sent.map_err(failed);
         }
+
         let mut failures = 0;
         loop {
             let sent = self.put_blob(&repository, digest, &mut CallBody::Stream(&mut body));
@@ -140,6 +142,7 @@ impl Registry {
         let path =
             format!("blobs/uploads/?mount=sha256:{digest}&from={}", self.repository(from).path);
         let call = Call::new(Method::POST, path);
+
         let answered = self.persist(|| {
             let reply = self.send_body(&repository, &call, &mut CallBody::Bytes(&[]))?;
             match reply.answer.status {
@@ -152,11 +155,13 @@ impl Registry {
                 _ => Err(reply.refused(RegistryFault::UnknownRepository)),
             }
         });
+
         let what = RegistryContent::blob(image, digest);
         let answer = answered.map_err(|last| self.failed(RegistryAction::Push, what, last))?;
         if answer == MountAnswer::Refused {
             return Ok(answer);
         }
+
         // Some registries and proxies answer 201 without mounting anything.
         match self.has_blob(image, digest, size) {
             Availability::There => Ok(MountAnswer::Mounted),

@@ -11,6 +11,7 @@ impl RegistryError {
         if host == HIDDEN_HOST {
             return self.why.remedy().map(str::to_owned);
         }
+
         let special = match self.action {
             RegistryAction::Fetch => None,
             RegistryAction::Ask => self.why.remedy_at_site(),
@@ -24,6 +25,7 @@ impl RegistryError {
         if let Some(remedy) = special {
             return Some(remedy.to_owned());
         }
+
         let verb = if self.action == RegistryAction::Push { "push to" } else { "read" };
         Some(match &self.why {
             F::Denied { access: LoginUse::Anonymous, .. } => format!(

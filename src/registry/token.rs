@@ -38,6 +38,7 @@ pub(super) fn request_token(
     let realm = realm(&service.realm).ok_or(RegistryFault::Token("its address cannot be used"));
     let realm = realm.and_then(|realm| transport.check(&realm, None).map(|()| realm));
     let realm = realm.map_err(|why| why.at(registry))?;
+
     let login = login.filter(|_| Wire::of(&realm) == Some(Wire::Tls));
     let mut answer = match login {
         Some(RegistryLogin::Identity(identity)) => exchange(transport, &realm, service, identity)?,
@@ -55,6 +56,7 @@ pub(super) fn request_token(
             })?
         }
     };
+
     let place = answer.place.clone();
     let retry_after = retry_after(answer.header(&RETRY_AFTER));
     let body = Zeroizing::new(answer.read_all(SMALL_BYTES_MAX)?);

@@ -101,16 +101,19 @@ impl HttpTransport {
         let proxy = proxy::choose(uri, None, &self.proxies)
             .map_err(|error| RegistryFault::from(error).at(&direct))?;
         let place = RegistryPlace { proxy: proxy.as_ref().map(ToString::to_string), ..direct };
+
         // Only the answer to a large upload may take longer.
         let is_upload = matches!(body, HttpBody::Stream(_));
         let silence = if is_upload { self.timeouts.commit } else { self.timeouts.silence };
         self.secrets.add_request(&headers, proxy.as_ref());
         let failed = |error| why(error, self.timeouts, silence).at(&place);
+
         let agent = self.agent(proxy.as_ref()).map_err(failed)?;
         let mut sent = http::Request::builder().method(method).uri(uri);
         if let Some(map) = sent.headers_mut() {
             *map = headers;
         }
+
         let answer = match body {
             HttpBody::Empty => {
                 sent.body(()).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
@@ -131,6 +134,7 @@ impl HttpTransport {
                 })
             }
         };
+
         let (head, body) = answer.map_err(failed)?.into_parts();
         let (status, headers) = (head.status.as_u16(), head.headers);
         Ok(HttpAnswer {
@@ -149,6 +153,7 @@ impl HttpTransport {
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
+
         let Timeouts { connect, silence, total, .. } = self.timeouts;
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -171,6 +176,7 @@ impl HttpTransport {
             DefaultConnector::default(),
             NameResolver(DefaultResolver::default()),
         );
+
         agents.insert(key, agent.clone());
         Ok(agent)
     }

@@ -132,9 +132,11 @@ fn pod_spec(profile: &Profile, contents: &RelayConfigMaps<'_>) -> PodSpec {
         pod::empty_dir("data", settings.storage.data.size_limit.to_string()),
         logs::volume(profile),
     ];
+
     if settings.storage.data.external.enabled {
         volumes.push(pod::claim("external-data", pvc::external_data_name(profile)));
     }
+
     let mut sidecar_grace = 0;
     if let Some(content) = contents.fluent_bit {
         // A native sidecar stops after the relay, so that it ships the relay's last lines.
@@ -148,8 +150,10 @@ fn pod_spec(profile: &Profile, contents: &RelayConfigMaps<'_>) -> PodSpec {
         containers.push(exporter::container(profile));
         volumes.push(exporter::volume(content));
     }
+
     containers.extend(settings.extra_containers.iter().map(|own| security::restrict(profile, own)));
     volumes.extend(settings.extra_volumes.iter().map(|own| own_volume(profile, own)));
+
     PodSpec {
         affinity: settings.affinity.clone(),
         automount_service_account_token: Some(false),
@@ -212,6 +216,7 @@ fn prepare(profile: &Profile, environment: &ConfigMapContent) -> Container {
     let password = profile
         .secret(&SecretPurpose::AdminPassword)
         .map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
+
     // Only the relay's own mounts contain the file; without them Node.js would warn at each start.
     let no_authorities =
         (!settings.config.node_extra_ca_certs.as_str().is_empty()).then(|| EnvVar {
@@ -220,6 +225,7 @@ fn prepare(profile: &Profile, environment: &ConfigMapContent) -> Container {
             value: None,
             value_from: None,
         });
+
     Container {
         name: "prepare".into(),
         command: Some(
@@ -240,6 +246,7 @@ fn prepare(profile: &Profile, environment: &ConfigMapContent) -> Container {
 fn relay(profile: &Profile, environment: &ConfigMapContent) -> Container {
     let settings = &profile.settings;
     let image = profile.relay_image();
+
     Container {
         name: CONTAINER.into(),
         env: Some(relay_env(profile)),

@@ -89,6 +89,7 @@ pub(super) fn content(profile: &Profile) -> ConfigMapContent {
 pub(super) fn container(profile: &Profile) -> Container {
     let exporter = &profile.settings.service_monitor.exporter;
     let image = profile.image_ref(&exporter.image);
+
     Container {
         name: "json-exporter".into(),
         args: Some(arguments(
@@ -155,6 +156,7 @@ mod tests {
             "[serviceMonitor.exporter]\nport = 9001\nimage = { tag = \"v1\" }\n[images]\nregistry = \"r.example\"",
         );
         let (object, content) = (json(&container(&profile)), content(&profile));
+
         assert_eq!(
             object["args"],
             json!(["--config.file=/etc/json-exporter/config.yml", "--web.listen-address=:9001"])
@@ -163,6 +165,7 @@ mod tests {
             object["ports"][0],
             json!({"containerPort": 9001, "name": "metrics", "protocol": "TCP"})
         );
+
         assert_eq!(object["image"], "r.example/prometheuscommunity/json-exporter:v1");
         assert_eq!(
             object["volumeMounts"][0],

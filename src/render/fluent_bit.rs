@@ -54,6 +54,7 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
     let settings = &profile.settings;
     let fluentbit = &settings.storage.logs.fluentbit;
     let image = profile.image_ref(&fluentbit.image);
+
     Container {
         name: "fluent-bit".into(),
         args: Some(vec!["-c".into(), format!("{CONFIG_PATH}/{CONFIG_FILE}")]),

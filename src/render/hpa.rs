@@ -24,6 +24,7 @@ pub(super) fn render(profile: &Profile) -> Value {
         .filter(|(_, target)| target.get() > 0)
         .map(|(resource, target)| metric(profile, resource, target.as_i32()))
         .collect();
+
     let object = HorizontalPodAutoscaler {
         metadata: metadata(profile, Component::Relay, profile.names.full.clone()),
         spec: HorizontalPodAutoscalerSpec {
@@ -39,6 +40,7 @@ pub(super) fn render(profile: &Profile) -> Value {
         },
         ..HorizontalPodAutoscaler::default()
     };
+
     let mut object = json!(object);
     // The older version has the same fields.
     if !profile.settings.kubernetes.version.at_least(23) {

@@ -72,6 +72,7 @@ fn presets(profile: &Profile, class: &str) -> Vec<(&'static str, String)> {
     let seconds = seconds.max(600) + 5;
     // The relay, not the proxy, should reject a body that is too large, because its answer is JSON.
     let body = format!("{}m", config.request_max_size_mb.get() + 4);
+
     if class.contains("nginx") {
         vec![
             ("nginx.ingress.kubernetes.io/proxy-body-size", body.clone()),

@@ -52,6 +52,7 @@ pub fn render(profile: &Profile) -> ManifestSet {
     if let Some(secret) = secret::literal(profile) {
         set.add(&secret);
     }
+
     relay(profile, &mut set);
     routes_and_services(profile, &mut set);
     if settings.redis.enabled {
@@ -63,6 +64,7 @@ pub fn render(profile: &Profile) -> ManifestSet {
             set.add(&network_policy::redis(profile));
         }
     }
+
     if settings.autoscaling.enabled {
         set.add(&hpa::render(profile));
     }
@@ -72,6 +74,7 @@ pub fn render(profile: &Profile) -> ManifestSet {
     if settings.service_monitor.enabled {
         set.add(&service_monitor::render(profile));
     }
+
     set
 }
 

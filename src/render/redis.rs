@@ -82,6 +82,7 @@ pub(super) fn stateful_set(profile: &Profile, content: &ConfigMapContent) -> Sta
     let mut annotations = profile.settings.redis.pod_annotations.clone();
     annotations.insert("checksum/config".to_owned(), content.checksum.to_string());
     annotations.extend(profile.secret(&SecretPurpose::RedisPassword).iter().map(pod::secret_token));
+
     StatefulSet {
         metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
         spec: StatefulSetSpec {
@@ -119,11 +120,13 @@ fn pod_spec(profile: &Profile, content: &ConfigMapContent) -> PodSpec {
     };
     let config =
         ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
+
     let volumes = vec![
         data,
         Volume { name: "config".into(), config_map: Some(config), ..Volume::default() },
         pod::empty_dir("run", "16Mi"),
     ];
+
     PodSpec {
         affinity: redis.affinity.clone(),
         automount_service_account_token: Some(false),
@@ -152,6 +155,7 @@ fn container(profile: &Profile) -> Container {
     let password = profile
         .secret(&SecretPurpose::RedisPassword)
         .map(|secret| vec![pod::secret_env("REDIS_PASSWORD", &secret)]);
+
     Container {
         name: "redis".into(),
         command: Some(vec![

@@ -43,6 +43,7 @@ pub fn references(object: &Value) -> BTreeMap<ReferencedObject, Keys> {
         namespace: text(&object["metadata"]["namespace"]).unwrap_or_default(),
         targets: BTreeMap::new(),
     };
+
     match Kind::of_object(object) {
         Some(Kind::Deployment | Kind::StatefulSet) => {
             if let Some(template) = object.pointer("/spec/template/spec") {
@@ -68,6 +69,7 @@ pub fn references(object: &Value) -> BTreeMap<ReferencedObject, Keys> {
         }
         _ => {}
     }
+
     let namespace = found.namespace.clone();
     found.cluster(Kind::Namespace, Some(namespace));
     found.targets
@@ -156,6 +158,7 @@ impl Found {
             Kind::PersistentVolumeClaim,
             text(&volume["persistentVolumeClaim"]["claimName"]),
         );
+
         let sources = [volume].into_iter().chain(
             volume.get("projected").into_iter().flat_map(|projected| items(projected, "sources")),
         );
@@ -176,6 +179,7 @@ impl Found {
             };
             self.data(Kind::Secret, secret, name_key, keys(secret));
         }
+
         let drivers = [
             ("csi", "nodePublishSecretRef"),
             ("cephfs", "secretRef"),

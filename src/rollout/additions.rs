@@ -32,6 +32,7 @@ pub struct Others {
 pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Others {
     let (changed, added): (Vec<Drift>, Vec<Drift>) =
         foreign(live, stated, own).into_iter().partition(|drift| drift.wanted.is_some());
+
     let mut fields: BTreeMap<String, Vec<FieldPath>> = BTreeMap::new();
     // Every controller adds its own labels and annotations.
     let is_told = |drift: &Drift| {
@@ -42,6 +43,7 @@ pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Other
             fields.entry(who).or_default().push(path.clone());
         }
     }
+
     let told = |(manager, fields): (String, Vec<FieldPath>)| {
         let more = match fields.len().saturating_sub(FIELDS_SHOWN) {
             0 => String::new(),

@@ -69,6 +69,7 @@ fn pod(key: &ObjectKey, workload: &Value, observed: &Observed) -> Option<Value> 
     let template = pod_template(workload)?;
     let mut spec = template.get("spec")?.clone();
     let mut labels = template.pointer("/metadata/labels").cloned().unwrap_or_default();
+
     match key.known_kind() {
         Some(Kind::StatefulSet) => {
             labels["statefulset.kubernetes.io/pod-name"] = format!("{}-0", key.name).into();
@@ -84,6 +85,7 @@ fn pod(key: &ObjectKey, workload: &Value, observed: &Observed) -> Option<Value> 
             spec.as_object_mut()?.remove(field);
         }
     }
+
     let annotations = template.pointer("/metadata/annotations").cloned().unwrap_or_default();
     Some(json!({
         "apiVersion": "v1",

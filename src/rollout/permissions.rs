@@ -168,6 +168,7 @@ pub fn rules<'a>(permissions: impl Iterator<Item = &'a Permission>) -> Vec<Value
             verbs.entry((resource, right.name.as_deref())).or_default().insert(right.verb);
         }
     }
+
     // A permission for all objects includes each object.
     for (resource, name) in verbs.keys().copied().collect::<Vec<_>>() {
         let to_all = verbs.get(&(resource, None)).cloned().unwrap_or_default();
@@ -177,6 +178,7 @@ pub fn rules<'a>(permissions: impl Iterator<Item = &'a Permission>) -> Vec<Value
                 .and_modify(|verbs| verbs.retain(|verb| !to_all.contains(verb)));
         }
     }
+
     // Names with the same verbs share a rule; so do resources that have the same verbs without
     // names.
     let mut named: BTreeMap<(Resource, Vec<&str>), Vec<&str>> = BTreeMap::new();
@@ -188,6 +190,7 @@ pub fn rules<'a>(permissions: impl Iterator<Item = &'a Permission>) -> Vec<Value
             None => unnamed.entry((resource.0, verbs)).or_default().push(resource.1),
         }
     }
+
     let unnamed = unnamed.into_iter().map(
         |((group, verbs), resources)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}),
     );

@@ -175,6 +175,7 @@ fn step(manifest: &Manifest, observed: &Observed, manager: &str) -> Step {
         tried: observed.is_tried(&key),
         key,
     };
+
     match tried {
         Some(DryRunAnswer::Would(applied)) => {
             if live.is_some_and(|live| live_object::is_same(live, applied, manager)) {

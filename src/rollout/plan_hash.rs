@@ -60,13 +60,16 @@ pub fn secret_versions(observed: &Observed) -> SecretVersions {
 pub fn plan_hash(subject: PlanSubject<'_>, plan: &Plan, secrets: &SecretVersions) -> Digest {
     let written = plan.steps.iter().filter(|step| step.action != Action::Keep);
     let versions: Vec<&String> = written.filter_map(|step| secrets.get(&step.key)).collect();
+
     // Objects to delete now and later are hashed together: the run decides the time again after the
     // rollout.
     let mut gone: Vec<&Candidate> = plan.going().collect();
     gone.sort_by(|one, other| (&one.key, &one.uid).cmp(&(&other.key, &other.uid)));
+
     let workloads = plan.changes.workloads.iter();
     let restarts: Vec<Value> =
         workloads.map(|of| json!([of.kind, of.namespace, of.name, of.restart])).collect();
+
     let tree = json!({
         "schema": SCHEMA,
         "clusterUid": subject.cluster_uid,

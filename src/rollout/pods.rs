@@ -98,6 +98,7 @@ fn container_problem(container: &Value) -> Option<(PodProblemReason, &str)> {
         let code = ended.pointer("/exitCode").and_then(Value::as_i64).unwrap_or_default();
         format!("{} (exit code {code})", text(ended, "/reason"))
     });
+
     if let Some(waiting) = container.pointer("/state/waiting") {
         let reason = text(waiting, "/reason");
         if reason.is_empty() || STARTING.contains(&reason) {
@@ -109,6 +110,7 @@ fn container_problem(container: &Value) -> Option<(PodProblemReason, &str)> {
         };
         return Some((PodProblemReason::Other(reason), text(waiting, "/message")));
     }
+
     let is_ready = container.pointer("/ready").and_then(Value::as_bool).unwrap_or(false);
     match ended_as {
         Some(ended) if !is_ready => Some((PodProblemReason::Other(ended), "")),
@@ -192,6 +194,7 @@ mod tests {
                 None,
             ),
         ];
+
         for (status, wanted) in table {
             let pod = json!({"metadata": {"name": "p"}, "status": status});
             let found = problem(&pod).map(|problem| problem.to_string());

@@ -213,6 +213,7 @@ mod tests {
         let given_up = json!({"observedGeneration": 2, "conditions": [
             {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "too late"}]});
         let unseen = waiting("its controller has not observed the change yet");
+
         let table = [
             (deployment(&done), Ready),
             (deployment(&json!({})), unseen.clone()),

@@ -77,6 +77,7 @@ pub fn stays(
             .map(|word| (*word).to_owned())
             .collect::<Vec<String>>()
     };
+
     let claims = inventory.iter().filter(|item| item.key.is(Kind::PersistentVolumeClaim));
     let claims = claims.filter_map(|item| Some((&item.key, live.get(&item.key)?)));
     let (ours, strange): (Vec<_>, Vec<_>) = claims.partition(|(_, object)| {
@@ -102,6 +103,7 @@ pub fn stays(
         why: "it has no owner, and nothing would recreate it",
         delete: delete(&["pod", pod]),
     });
+
     // A record may name objects of other owners. No advice deletes those.
     let others: BTreeSet<&ObjectKey> =
         strange.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
@@ -117,6 +119,7 @@ pub fn stays(
         },
         delete: Vec::new(),
     });
+
     let copies = recovery_name(name);
     let copies = kept.has_copies.then(|| Stays {
         what: format!("ConfigMap/{copies}"),
@@ -131,12 +134,14 @@ pub fn stays(
         why: "they contain passwords, and serve as history only",
         delete: delete(&["secret", "-l", &archive_labels]),
     });
+
     let head = head_name(name);
     let record = Stays {
         what: format!("the record, ConfigMaps {head} and {head}.1 and so on"),
         why: "it has the bundles that ran, and the minimum serials",
         delete: delete(&["configmap", "-l", &record_labels(name)]),
     };
+
     let namespace = namespace_stays(name, namespace, live);
     claims
         .chain(secrets)

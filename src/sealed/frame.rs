@@ -146,6 +146,7 @@ mod tests {
         unpadded.pop();
         let mut dirty = padded(&format!("{head}6\ns3cret"));
         *dirty.last_mut().unwrap() = 1;
+
         let spellings = [
             "+6",
             "06",
@@ -170,6 +171,7 @@ mod tests {
             "relay-bundle/sealed/v1\n",
             "relay-bundle/sealed/v1",
         ];
+
         for bytes in [long, unpadded, dirty].into_iter().chain(texts).chain(others.map(padded)) {
             assert!(unframe(&place(), &bytes).is_err(), "{:?}", String::from_utf8_lossy(&bytes));
         }

@@ -83,6 +83,7 @@ impl Identities {
         if file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]) {
             return Err(InvalidIdentities::Wide);
         }
+
         // Windows editors write a byte order mark.
         let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         if file.starts_with(ARMOUR_BEGIN.as_bytes()) || file.starts_with(MAGIC_BEGIN.as_bytes()) {
@@ -94,6 +95,7 @@ impl Identities {
         if file.starts_with(b"-----BEGIN ") {
             return Err(InvalidIdentities::Pem);
         }
+
         let mut identities = Vec::new();
         for (number, line) in (1..).zip(file.split(|byte| *byte == b'\n')) {
             let line =

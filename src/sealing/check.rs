@@ -67,6 +67,7 @@ pub fn check(bundle: &Bundle, identities: Option<&Identities>) -> Vec<SealedFind
     // An unverified recipe may hold any text, so invalid keys are skipped.
     let wanted = keys.seal.iter().filter_map(|key| key.parse().ok()).collect();
     let criteria = Criteria { wanted, identities };
+
     let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
     let wanted = sealed.flat_map(|wanted| wanted.keys.iter().map(move |key| (wanted, key)));
     let mut used = BTreeSet::new();
@@ -83,6 +84,7 @@ pub fn check(bundle: &Bundle, identities: Option<&Identities>) -> Vec<SealedFind
         let place = format!("{}/{}/{}", wanted.namespace, wanted.name, key.key);
         findings.push(SealedFinding::new(Some(place), key.file.clone(), judgement));
     }
+
     let files = bundle
         .files
         .iter()

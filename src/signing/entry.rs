@@ -86,14 +86,17 @@ pub fn sign_entry(
     let releases = Releases::of_store(store, &bundle.index)?;
     let terms = NewTerms { chosen: &signer.terms, now: signer.now, releases: &releases };
     let mut draft = Draft::of_build(&bundle, seen, &terms)?;
+
     let public = signer.key.public();
     let is_kept = draft.keeps_statement();
     let mut warnings = draft.superseded(place, public.id());
     warnings.extend(draft.check_serial(&releases)?);
     let is_new = draft.sign(&signer.key)?;
+
     let lock = place.lock()?;
     let unlocked = place.unlocked_warning(&lock);
     let Signed { statement, signers } = draft.write(place, lock, &public)?;
+
     let predicate = statement.predicate;
     if is_kept {
         warnings.extend(superseded_serial(&releases, predicate.serial));
@@ -104,6 +107,7 @@ pub fn sign_entry(
         (true, false, _) => StatementUse::Renewed,
         (false, ..) => StatementUse::First,
     };
+
     let outcome =
         SigningOutcome::Signed { statement, by: public.id(), predicate: Box::new(predicate) };
     Ok(EntrySignatures {

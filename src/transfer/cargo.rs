@@ -150,6 +150,7 @@ pub fn choose(
             .hint("on a machine with a network: relay-bundle lock PROFILE, then build it again")),
         };
     };
+
     let left_out = match wanted {
         ImageSelection::None => return Ok(BTreeSet::new()),
         ImageSelection::All => BTreeMap::new(),
@@ -161,6 +162,7 @@ pub fn choose(
             left_out
         }
     };
+
     let carried = images.blobs().any(|(digest, _)| !left_out.contains_key(&digest));
     let along = images
         .carryable()

@@ -144,10 +144,12 @@ impl<'a> Packing<'a> {
             let tail = has_images.then(|| self.reopen()).transpose()?;
             cargo.write(out, tail, &self.source.store.blobs())
         });
+
         let bytes = written.map_err(|error| match error {
             ArchiveError::Write(WriteError::Source(error)) => self.place.failure(error),
             error => Failure::from(error),
         })?;
+
         let sums = &self.contents.sums;
         Ok(Packed {
             bytes,

@@ -246,6 +246,7 @@ mod tests {
         let (first, second) = items.split_once("},").unwrap();
         let first = format!("{first}}}");
         let with = |list: &str| format!("{before}\"signatures\":[{list}]}}");
+
         let table = [
             ("a newline", format!("{good}\n")),
             ("white space", good.replace(",\"", ", \"")),
@@ -269,6 +270,7 @@ mod tests {
             ("nothing", String::new()),
             ("a list", "[]".to_owned()),
         ];
+
         for (what, text) in table {
             assert_ne!(text, good, "{what}");
             assert!(Envelope::parse(text.as_bytes()).is_err(), "{what}: {text}");

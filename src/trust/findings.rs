@@ -82,6 +82,7 @@ impl Findings {
             let message = "the policy has no grant: every bundle is refused".to_owned();
             self.error("NO_GRANTS", message, "add one with `relay-bundle trust add grant`");
         }
+
         if policy.target.site.is_none() {
             let message =
                 "`target.site` is not set: a bundle for another site is accepted here".to_owned();
@@ -91,6 +92,7 @@ impl Findings {
                 "set the name of this site, and sign bundles with --site",
             );
         }
+
         if policy.target.cluster_uid.is_none() {
             let message =
                 "`target.clusterUid` is not set: the policy applies to any cluster".to_owned();
@@ -98,6 +100,7 @@ impl Findings {
                 "print it with kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'";
             self.warning("NO_CLUSTER_UID", message, remedy);
         }
+
         if policy.max_age_days.is_none() {
             let message =
                 "`policy.maxAgeDays` is not set: a bundle that was withheld for years is accepted";
@@ -124,9 +127,11 @@ impl Findings {
             let message = format!("{who} is not in any grant: its signatures have no effect");
             self.warning("UNUSED_KEY", message, "add it to a grant, or remove it");
         }
+
         if key.status != KeyStatus::Active {
             return;
         }
+
         match key.not_after {
             None => {
                 let message = format!("{who} has no `notAfter`: it never expires");
@@ -147,6 +152,7 @@ impl Findings {
             }
             Some(_) => {}
         }
+
         if let Some(start) = key.not_before.filter(|start| now < *start) {
             let message = format!("{who} is not valid yet, until {start}");
             self.warning("KEY_NOT_YET_VALID", message, "wait, or check the clock");
@@ -173,11 +179,13 @@ impl Findings {
                 format!("grant {number} needs all of its {able} holders: one lost key blocks it");
             self.warning("NO_SPARE_HOLDER", message, "add a key of one more holder");
         }
+
         if grant.namespaces.is_empty() {
             let message =
                 format!("grant {number} has no `namespaces`: it allows objects in every namespace");
             self.warning("ANY_NAMESPACE", message, "list those of its bundles");
         }
+
         let is_production = grant.environments.iter().any(|pattern| pattern.matches("production"));
         if threshold == 1 && is_production {
             let message =

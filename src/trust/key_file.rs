@@ -213,10 +213,12 @@ fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<PrivateKey, In
     if scheme != PBES2_OID {
         return Err(unsupported(scheme));
     }
+
     let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|error| match error.kind() {
         ErrorKind::OidUnknown { oid } => unsupported(oid),
         _ => InvalidKeyFile::Damaged,
     })?;
+
     let parameters = info.encryption_algorithm.pbes2().expect("this is PBES2");
     check_cost(&parameters.kdf)?;
     let passphrase = passphrase.ok_or(InvalidKeyFile::NeedsPassphrase)?;
@@ -228,6 +230,7 @@ fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<PrivateKey, In
             _ => InvalidKeyFile::Damaged,
         },
     )?;
+
     // One wrong passphrase in 256 happens to yield valid padding.
     decode(plain).map_err(|error| match error {
         InvalidKeyFile::Damaged => InvalidKeyFile::WrongPassphrase,
@@ -464,6 +467,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
             let found = error(&claimed(kdf), Some(&horse));
             assert!(matches!(found, InvalidKeyFile::TooCostly { .. }), "{shown}: {found}");
         }
+
         for kdf in
             [scrypt(0, 8, 1), scrypt(1, 8, 1), scrypt(3, 8, 1), scrypt(16, 0, 1), scrypt(16, 8, 0)]
         {
@@ -473,6 +477,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
             error(&claimed(pbkdf2(0, Pbkdf2Prf::HmacWithSha256)), Some(&horse)),
             InvalidKeyFile::Damaged
         );
+
         let scheme = "PBKDF2 with SHA-1".to_owned();
         let sha1 = claimed(pbkdf2(2048, Pbkdf2Prf::HmacWithSha1));
         assert_eq!(error(&sha1, Some(&horse)), InvalidKeyFile::UnsupportedEncryption { scheme });
@@ -484,6 +489,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
         let block =
             |label: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
         let not_ed25519 = |name: &str| InvalidKeyFile::NotEd25519 { algorithm: name.to_owned() };
+
         let table = [
             (String::new(), InvalidKeyFile::NotPem),
             (body.to_owned(), InvalidKeyFile::NotPem),
@@ -508,6 +514,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
             (GOLDEN.replace("K2VwB", "K2VuB"), not_ed25519("X25519")),
             (GOLDEN.replace("K2VwB", "K2VxB"), not_ed25519("Ed448")),
         ];
+
         for (file, wanted) in table {
             let found = error(&file, None);
             assert_eq!(found, wanted, "{file}");

@@ -240,6 +240,7 @@ impl Policy {
         }
         let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let wrong = |at: usize, message: String| InvalidPolicy { line: Some(line_of(at)), message };
+
         if let Some(at) = nesting::too_deep(text) {
             let message =
                 format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
@@ -249,11 +250,13 @@ impl Policy {
             line: error.span().map(|span| line_of(span.start)),
             message: error.message().to_owned(),
         })?;
+
         if written.schema.get_ref() != SCHEMA {
             let message =
                 format!("unsupported schema `{}`: expected `{SCHEMA}`", written.schema.get_ref());
             return Err(wrong(written.schema.span().start, message));
         }
+
         let mut keys = BTreeMap::new();
         for key in written.key {
             let at = key.span().start;
@@ -266,6 +269,7 @@ impl Policy {
             let message = format!("it has {} keys; the limit is {KEYS_MAX}", keys.len());
             return Err(InvalidPolicy { line: None, message });
         }
+
         let mut grants = Vec::with_capacity(written.grant.len());
         for grant in written.grant {
             let at = grant.span().start;
@@ -273,6 +277,7 @@ impl Policy {
                 checked_grant(grant.into_inner(), &keys).map_err(|message| wrong(at, message))?,
             );
         }
+
         Ok(Self {
             target: written.target,
             max_age_days: written.policy.max_age_days.map(|days| days.0),

@@ -151,6 +151,7 @@ impl Statement {
                 return Err(InvalidStatement::Type { found, wanted });
             }
         }
+
         let written: StatementText = serde_json::from_slice(bytes)?;
         let [Subject { digest, name }] = &written.subject[..] else {
             return Err(InvalidStatement::Subject);
@@ -158,6 +159,7 @@ impl Statement {
         if name != SUMS {
             return Err(InvalidStatement::Subject);
         }
+
         let statement = Self { content_id: digest.sha256, predicate: written.predicate };
         let Predicate { issued, expires, ref sites, .. } = statement.predicate;
         if let Some(expires) = expires.filter(|expires| *expires <= issued) {
@@ -166,6 +168,7 @@ impl Statement {
         if sites.len() > SITES_MAX {
             return Err(InvalidStatement::Sites(sites.len()));
         }
+
         if statement.canonical().as_deref() == Some(bytes) {
             Ok(statement)
         } else {
@@ -243,6 +246,7 @@ mod tests {
             assert!(EXAMPLE.contains(from), "{from}");
             EXAMPLE.replacen(from, to, 1)
         };
+
         let table = [
             ("a newline", format!("{EXAMPLE}\n")),
             ("white space", replace(",", ", ")),
@@ -287,6 +291,7 @@ mod tests {
             ),
             ("too many sites", replace("[]", &sites(SITES_MAX + 1))),
         ];
+
         for (what, text) in table {
             assert!(Statement::parse(text.as_bytes()).is_err(), "{what}: {text}");
         }

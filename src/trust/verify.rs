@@ -111,6 +111,7 @@ pub fn verify<M: SealedMedium>(
     let attestation = opening.attestation().ok_or_else(|| nobody(Reason::Unsigned))?.to_vec();
     let envelope =
         Envelope::parse(&attestation).map_err(|error| nobody(Reason::BadAttestation(error)))?;
+
     let mut signers = Signers::of(&envelope, *terms);
     let accepted = accept(&envelope, &mut signers).map_err(|reason| signers.refusal(reason));
     let mut only_if_deployed = None;
@@ -128,10 +129,12 @@ pub fn verify<M: SealedMedium>(
         }
         Err(refusal) => return Err(refusal.into()),
     };
+
     let (bundle, carried) = read_content(opening, &statement).map_err(|error| match error {
         VerifyError::Refused(refusal) => signers.refusal(*refusal.reason).into(),
         unread @ VerifyError::Unread(_) => unread,
     })?;
+
     let expires = expiry(&statement.predicate, terms);
     Ok(Verified {
         value: bundle,
@@ -191,12 +194,14 @@ fn check_circumstances(statement: &Statement, terms: &VerifyTerms<'_>) -> Result
             return Err(Reason::WrongTarget { site: site.to_string(), sites });
         }
     }
+
     if terms.purpose == Purpose::Deployed {
         return Ok(());
     }
     if issued.seconds_since(now) > DAY_SECONDS {
         return Err(Reason::IssuedInFuture { issued, now });
     }
+
     if let Authority::Policy(policy, state) = terms.authority {
         state.check(statement, &policy.target, now).map_err(Reason::Replay)?;
     }

@@ -50,10 +50,12 @@ fn images(objects: &[ObjectChange]) -> String {
             }
         }
     }
+
     for (old, target) in &changed {
         gone.remove(old);
         new.remove(target);
     }
+
     let changed = changed.into_iter().map(|(old, new)| format!("{old} -> {new}"));
     let gone = gone.into_iter().map(|image| format!("{image} goes"));
     let new = new.into_iter().map(|image| format!("{image} is new"));

@@ -256,6 +256,7 @@ fn lines(old: &str, new: &str, indent: &str, out: &mut dyn Write) -> io::Result<
             "{indent}{old_lines} lines, now {new_lines}: too many to compare here"
         );
     }
+
     let diff = TextDiff::from_lines(old, new);
     for (at, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
         if at > 0 {

@@ -91,6 +91,7 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
         .unseen
         .iter()
         .try_for_each(|unseen| writeln!(out, "{:<12}not checked: {}", "", safe(unseen)))?;
+
     let text = match report.objects.len() {
         0 => "every object matches the bundle".to_owned(),
         1 => paint(REMOVED, "1 object does not match the bundle"),
@@ -98,6 +99,7 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(out, "{:<12}{text}", "")?;
     report.objects.iter().try_for_each(|object| write_object(object, out))?;
+
     report.missing.iter().try_for_each(|missing| {
         writeln!(
             out,

@@ -48,11 +48,13 @@ fn line(image: &RunningImage) -> Option<String> {
         (RunningState::Unknown, None) => format!("`{reference}`: the runtime reports no image"),
         (RunningState::Unlisted, _) => format!("`{reference}` is not an image of the bundle"),
     };
+
     let (mark, style) = match image.state {
         _ if !image.is_well() => ('!', REMOVED),
         RunningState::Unlisted => ('~', CHANGED),
         _ => ('~', FAINT),
     };
+
     // An unknown image is unknown for every pod, so name none.
     let place = if image.state == RunningState::Unknown {
         String::new()

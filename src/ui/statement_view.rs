@@ -64,6 +64,7 @@ pub fn describe(bundle: &str, statement: &Statement, signatures: usize) -> Strin
     let expires = predicate
         .expires
         .map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
+
     let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
     format!(
         "signing {}: {kind}

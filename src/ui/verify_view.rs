@@ -130,6 +130,7 @@ impl VerifyReport {
     pub fn new(bundle: &Verified<Bundle>, origin: String, time: Timestamp) -> Self {
         let voucher = bundle.voucher();
         let predicate = &voucher.statement.predicate;
+
         Self {
             verified: true,
             origin,
@@ -289,6 +290,7 @@ impl Report for VerifyReport {
         if let Some(GrantUsed { number, threshold }) = self.grant {
             writeln!(out, "{:<12}number {number} of the policy, threshold {threshold}", "grant")?;
         }
+
         let lines = [
             ("bundle", self.bundle.clone()),
             ("profile", self.profile.clone()),
@@ -303,10 +305,12 @@ impl Report for VerifyReport {
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
         }
+
         age_keys_view::write(&self.age_keys, out)?;
         for (at, line) in reach_view::lines(&self.reach).iter().enumerate() {
             writeln!(out, "{:<12}{}", if at == 0 { "reaches" } else { "" }, safe(line))?;
         }
+
         let Self { objects, files, bytes, .. } = self;
         writeln!(out, "{:<12}{objects} objects, {files} files, {bytes} bytes", "size")?;
         if let Some(images) = &self.carried {

@@ -20,6 +20,7 @@ pub fn pod_violations(template: &Value) -> Vec<Violation> {
         let confines = value.as_str().is_some_and(|value| is_confining(key, value));
         found.require(confines, &format!("metadata.annotations[{key}]"), Rule::Restricted);
     }
+
     let spec = &template["spec"];
     found.fields(Some(spec), "spec", &POD);
     for list in ["initContainers", "containers"] {
@@ -31,6 +32,7 @@ pub fn pod_violations(template: &Value) -> Vec<Violation> {
         "spec.automountServiceAccountToken",
         Rule::False,
     );
+
     for volume in found.items(spec.get("volumes"), "spec.volumes") {
         check_volume(volume, &mut found);
     }

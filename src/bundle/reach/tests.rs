@@ -163,6 +163,7 @@ fn every_reach_of_pod_beyond_namespace_is_found() {
             "kube-system",
         ),
     ];
+
     for (kind, spec, way, target) in table {
         assert_eq!(ways(&object(kind, &spec)), [(way, target.to_owned())], "{kind} {spec}");
     }

@@ -46,11 +46,13 @@ fn of_user(user: &mut AuthInfo) {
     ] {
         drop_text(value);
     }
+
     for secret in [&mut user.client_key_data, &mut user.password, &mut user.token] {
         if secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
             *secret = None;
         }
     }
+
     user.impersonate_groups.take_if(|groups| groups.is_empty());
     user.impersonate_user_extra.take_if(|extra| extra.is_empty());
     if let Some(exec) = &mut user.exec {
@@ -60,6 +62,7 @@ fn of_user(user: &mut AuthInfo) {
     if let Some(provider) = &mut user.auth_provider {
         provider.config.retain(|_, value| !value.is_empty());
     }
+
     join_lines(&mut user.client_certificate_data);
     let key = user.client_key_data.take();
     user.client_key_data =

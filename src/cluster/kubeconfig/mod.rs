@@ -193,6 +193,7 @@ mod tests {
                 "printed no ExecCredential",
             ),
         ];
+
         for (user, wanted) in table {
             let told = refused(&user);
             assert!(told.contains(wanted), "{user}: {told}");

@@ -80,6 +80,7 @@ impl Args {
         let names = self.names()?;
         let archives = self.images()?;
         self.files().check(&names, &self.store.store)?;
+
         let store = ctx.store(&self.store);
         let signer = self.signer(ctx)?;
         let observe = |event: &BuildEvent<'_>| ctx.observe_build(event);
@@ -104,6 +105,7 @@ impl Args {
                 Err(failure) => return Err(failure),
             }
         }
+
         ctx.printer.report(&report)?;
         if report.failed.is_empty() {
             return Ok(ExitCode::SUCCESS);

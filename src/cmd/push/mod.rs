@@ -78,11 +78,13 @@ impl Args {
         bundle.check_parts()?;
         bundle.check_rereadable()?;
         let (origin, verified) = self.verify(ctx, &bundle)?;
+
         let images = pinned_images(&verified)?;
         let destinations = Destinations::choose(&verified, images, self.registry.as_ref())?;
         for image in &destinations.left_out {
             ctx.printer.say(&format!("left out: `{image}` comes from there"));
         }
+
         let content = PushContent::of(&bundle, &verified, images)?;
         let (registry, options) = (self.reach.client(ctx)?, self.options());
         let plan = PushPlan::make(&registry, &destinations, &content, options)?;
@@ -93,6 +95,7 @@ impl Args {
                 plan.carry_out(&registry, &mut Progress::new(&ctx.printer, "pushed", total))?
             }
         };
+
         let left_out = &destinations.left_out;
         let subject = PushSubject { origin, content_id: verified.content_id, left_out };
         let report = PushReport::new(subject, options.mode, &plan, outcomes);

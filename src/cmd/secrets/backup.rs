@@ -71,6 +71,7 @@ impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
         check_place(&self.recovery_file)?;
         let (policy, now) = (load_policy(&self.trust)?, clock::now()?);
+
         // A local bundle is verified before the first connection.
         let brought = self.brought(ctx, &policy, now)?;
         let cluster = self.installation.connect(&ctx.printer)?;
@@ -79,10 +80,12 @@ impl Args {
             Some(bundle) => bundle,
             None => self.deployed(&cluster, &policy, now)?,
         };
+
         let of_release = AgeKeys::of(&bundle.recipe).recovery;
         let of_release = of_release.iter().map(|key| Recipients::parse_one(key)).collect();
         let recipients = recipients(&self.recipients, of_release, "release.recoveryRecipients")?;
         let backup = back_up(&cluster, &bundle, &recipients, &self.recovery_file)?;
+
         for secret in &backup.secrets {
             ctx.printer.say(&format!("saved  {secret}"));
         }

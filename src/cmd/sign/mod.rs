@@ -15,7 +15,7 @@ use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::media::argument::{BundleArgument, check_not_stdin, not_built};
 use crate::model::words::count;
-use crate::signing::draft::{Discarded, Draft, Signed};
+use crate::signing::draft::{Discarded, Draft};
 use crate::signing::offline_files::write_payload;
 use crate::signing::releases::NewTerms;
 use crate::signing::seen::SeenAttestation;
@@ -67,12 +67,14 @@ impl Args {
         let terms = NewTerms { chosen: &chosen, now: clock::now()?, releases: &releases };
         let (mut draft, discarded) = self.draft(&bundle, seen, &terms)?;
         discarded.warnings.iter().for_each(|warning| ctx.printer.warn(warning));
+
         let path = place.path();
         let described = describe(path.as_str(), &draft.statement, draft.signers().len());
         ctx.printer.say_lines(&described);
         for warning in draft.check_serial(&releases)? {
             ctx.printer.warn(&warning);
         }
+
         if let Some(payload) = self.offline.payload_to_write() {
             write_payload(&place, payload, &draft.signed_bytes())?;
             ctx.printer
@@ -81,6 +83,7 @@ impl Args {
             ctx.printer.report(&SignReport { payload: Some(payload.to_owned()), ..report })?;
             return Ok(ExitCode::SUCCESS);
         }
+
         let (key, is_new) = self.add(ctx, &mut draft)?;
         // The serial is checked again under the lock, because another release may have got it while
         // the passphrase was typed.
@@ -90,8 +93,11 @@ impl Args {
         if let Some(warning) = place.unlocked_warning(&lock) {
             ctx.printer.warn(&warning);
         }
+
         let signed = draft.write(&place, lock, &key)?;
-        say_signed(ctx, &key, is_new, &signed);
+        let signatures = count(signed.signers.len(), "signature");
+        let verb = if is_new { "signed by" } else { "was already signed by" };
+        ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
         let report = SignReport::of(path, signed.statement, signed.signers);
         ctx.printer.report(&SignReport {
             signer: Some(key.id()),
@@ -141,10 +147,4 @@ impl Args {
         let is_new = draft.sign(&key)?;
         Ok((key.public(), is_new))
     }
-}
-
-fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, signed: &Signed) {
-    let signatures = count(signed.signers.len(), "signature");
-    let verb = if is_new { "signed by" } else { "was already signed by" };
-    ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
 }

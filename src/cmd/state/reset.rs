@@ -62,11 +62,13 @@ impl Args {
             site: self.site,
             cluster_uid: self.cluster_uid,
         };
+
         let state = file.read()?;
         let shown = state.floors().get(&place).ok_or_else(|| no_floor(&place, &state))?;
         if !self.yes {
             confirm_reset(&place, shown)?;
         }
+
         let now = clock::now()?;
         let (floor, left) = file.update(|state| {
             let floor =
@@ -81,6 +83,7 @@ impl Args {
             let left = state.placed_floor(&place);
             Ok((floor, left.map(|(wider, floor)| (wider.clone(), floor.serial))))
         })?;
+
         ctx.printer.say(&format!(
             "{}: serial {} is no longer the minimum",
             place_text(&place),
@@ -93,6 +96,7 @@ impl Args {
                 place_text(&wider)
             ));
         }
+
         if ctx.printer.json {
             ctx.printer.report(&ResetReport {
                 path: file.path().to_owned(),

@@ -68,6 +68,7 @@ impl Args {
         if let Some(policy) = &policy {
             identify(&cluster, policy)?;
         }
+
         let journal = self.installation.open(&cluster)?;
         let recorded = journal.recorded(|entry| {
             matches!(entry.state, GenerationProgress::Deployed | GenerationProgress::Pending)
@@ -80,6 +81,7 @@ impl Args {
             }
             _ => None,
         };
+
         let shown = recorded.last();
         let objects =
             shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, &journal, shown))?;
@@ -88,6 +90,7 @@ impl Args {
             || Ok(Vec::new()),
             |shown| look_at_secrets(&cluster, &journal, shown, &known),
         )?;
+
         let keys = objects.iter().map(|object| &object.key);
         let place = (journal.name(), journal.namespace());
         let pods = list_pods(&cluster, place)?;
@@ -96,6 +99,7 @@ impl Args {
         let images =
             verified.as_ref().map(|bundle| self.look_at_images(ctx, &cluster, bundle, &pods));
         let images = images.transpose()?.unwrap_or_default();
+
         let is_ready =
             objects.iter().all(ObjectReport::is_well) && secrets.iter().all(SecretReport::is_well);
         let is_whole = journal.head.pending().is_none() && journal.head.adopting.is_none();
@@ -114,6 +118,7 @@ impl Args {
             troubles,
             images,
         };
+
         ctx.printer.report(&report)?;
         if let Some(unfinished) = journal.adoption_obstacle() {
             ctx.printer.say(&unfinished.to_string());

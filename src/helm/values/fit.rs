@@ -73,12 +73,14 @@ fn fit_value(
     if path.to_string() == OUTPUT_CONFIG || schema::definition(place) == Some("Secret") {
         return Some(value);
     }
+
     let is_quantity = schema::definition(place).is_some_and(|name| name.ends_with(".Quantity"));
     let schema = schema::resolve(place);
     let kind = schema.get("type");
     if is_quantity {
         return fit_quantity(value, path, notes);
     }
+
     match (kind.and_then(Schema::as_str), value) {
         (Some("object"), YamlValue::Map(map)) => {
             let was_empty = map.0.is_empty();

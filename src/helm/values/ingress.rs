@@ -69,6 +69,7 @@ fn hosts(import: &mut Import<'_>) {
             _ => {}
         }
     }
+
     for (key, what, why) in found {
         import.note(key, what, why);
     }

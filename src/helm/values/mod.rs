@@ -53,6 +53,7 @@ pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, Import
             },
         );
     }
+
     octal::note_all(&values, &octals, &mut notes);
     if values.0.is_empty() {
         notes.add_first(
@@ -62,6 +63,7 @@ pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, Import
              release and namespace correct?",
         );
     }
+
     let mut import = Import { chart: ChartNames::of(&values, options), values, notes, options };
     rules::apply(&mut import);
     let Import { values, mut notes, .. } = import;

@@ -55,6 +55,7 @@ pub(super) fn environment(import: &mut Import<'_>) {
         let variable = hide(import, &path, &name, variable);
         kept.push(variable);
     }
+
     if kept.is_empty() {
         import.values.remove("extraEnv");
     } else {
@@ -93,6 +94,7 @@ fn into_key(
         );
         return None;
     }
+
     let external = !import.values.is_on("redis.enabled", true);
     let fits =
         |key: &str| !key.starts_with("redis.") && (external || !key.starts_with("externalRedis."));
@@ -109,6 +111,7 @@ fn into_key(
             .map(|(name, key)| secrets::existing(name, key)),
         _ => None,
     };
+
     let (Some(key), Some(value)) = (key, value) else { return Some(variable) };
     import.values.set(key, value);
     import.note(path, format!("is now `{key}`"), "a profile has a key for this variable");

@@ -119,6 +119,7 @@ fn images(import: &mut Import<'_>) {
     for image in ["image", "redis.image", "storage.logs.fluentbit.image"] {
         name_registry(import, image);
     }
+
     import.rename(
         "redis.image.imagePullPolicy",
         "redis.image.pullPolicy",
@@ -135,6 +136,7 @@ fn images(import: &mut Import<'_>) {
         import.values.set(&format!("{image}.digest"), YamlValue::Text(digest));
         import.note(tag, "split", format!("the digest has a key of its own, `{image}.digest`"));
     }
+
     if import.values.get("image.tag").is_none_or(YamlValue::is_empty) {
         import.note(
             "image.tag",

@@ -150,6 +150,7 @@ fn internal_redis(import: &mut Import<'_>) {
         }
         return;
     }
+
     let named = named.as_ref().and_then(YamlValue::as_text).filter(|name| !name.is_empty());
     if let Some(name) = named {
         let key = key.as_ref().and_then(YamlValue::as_text).filter(|key| !key.is_empty());

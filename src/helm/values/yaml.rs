@@ -56,6 +56,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     if bytes.len() > VALUES_BYTES_MAX {
         return Err(ImportError::TooLarge { bytes: bytes.len(), limit: VALUES_BYTES_MAX });
     }
+
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ImportError::NotUtf8 { offset: error.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -64,6 +65,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     if is_empty(body) {
         return Err(ImportError::Empty);
     }
+
     let read = |numbers| {
         serde_saphyr::from_str_with_options::<YamlValue>(body, options(numbers)).map_err(|error| {
             let lines_before = text[..text.len() - body.len()].matches('\n').count();
@@ -73,6 +75,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
             ImportError::Yaml { line: error.location().map_or(0, line), message: message(&error) }
         })
     };
+
     let value = read(Numbers::OfYaml11)?;
     let mut octals = Vec::new();
     find_octals(&value, &read(Numbers::AsWritten)?, &Path::default(), &mut octals);
@@ -336,6 +339,7 @@ mod tests {
             );
             assert_eq!(values.octals, [Path::of("a[0].b")], "{text}");
         }
+
         for text in ["0", "400", "0o400", "0x10", "1_000", "\"0400\"", "089", "0400.5", "04e2"] {
             assert!(
                 parse(format!("a: {text}\n").as_bytes()).ok().unwrap().octals.is_empty(),
@@ -404,6 +408,7 @@ mod tests {
         let bomb = format!("a: &a [x,x,x,x,x,x,x,x,x,x]\n{}", levels.concat());
         let deep = format!("a: {}{}", "[".repeat(100), "]".repeat(100));
         let wide = format!("a: [{}]", "1,".repeat(NODES_MAX + 1));
+
         for text in [
             bomb.as_str(),
             &deep,
@@ -417,6 +422,7 @@ mod tests {
             let error = refused(text);
             assert!(!error.contains('\n') && error.len() < 300, "{error}");
         }
+
         assert!(
             refused(&bomb).ends_with("aliases expand to too many values"),
             "{}",

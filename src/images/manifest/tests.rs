@@ -109,6 +109,7 @@ fn ambiguous_manifest_is_refused() {
         ("no config", with(image(), "", "config", Value::Null)),
         ("an artifact", with(image(), "", "blobs", json!([]))),
     ];
+
     for (name, document) in cases {
         assert!(parse(&document).is_err(), "{name}");
     }

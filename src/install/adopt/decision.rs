@@ -71,14 +71,17 @@ pub fn decide(
     if !missing.wanted.is_empty() {
         return Err(AdoptionError::Missing(missing.wanted).into());
     }
+
     let recorded = run.journal.recorded(|_| true)?;
     let (earlier, known) = (inventory(&recorded), known_secrets(&run.journal.head, &recorded));
     let live = look(cluster, bundle, release, &earlier)?;
+
     // Also those that the bundle now refers to: they are ours, not the release's.
     let contained = Needed { contract: &[], ..Needed::by(bundle) };
     let owner = (FIELD_MANAGER, bundle.index.name.as_str());
     let leftovers = candidates(&earlier, &contained, &live, owner);
     let taken = leftovers.iter().map(|left| left.uid.clone()).collect();
+
     let scope = release.map(|release| AdoptionScope {
         name: release_name.as_str(),
         namespace,
@@ -92,22 +95,27 @@ pub fn decide(
     if !obstacles.is_empty() {
         return Err(AdoptionError::Obstructed { release: release_name.clone(), obstacles }.into());
     }
+
     let (carried, source) = match release {
         Some(release) => {
             values::decide(cluster, bundle, release, key_from_revision, checked.opened.as_ref())?
         }
         None => (Vec::new(), None),
     };
+
     let coming = coming(&carried);
     let context = SecretContext { coming: &coming, ..run.secrets() };
     let secret_plan = secrets::survey(context, &known, &earlier, &options.consent)?;
+
     let is_taken = |handed: &AdoptedObject| {
         find(&live, &handed.key).is_none_or(|object| preparation::is_over(bundle, handed, object))
     };
     let is_over = carried.is_empty() && objects.iter().all(is_taken);
+
     let gone = gone(&objects, leftovers, bundle, &live);
     let mut observed = before(run, cluster, (live, &objects), (&earlier, gone), options)?;
     observed.warnings.extend(secret_plan.warnings().iter().cloned().map(Warning::from));
+
     let helm = HelmPart {
         release: release_name.to_string(),
         namespace: namespace.to_owned(),

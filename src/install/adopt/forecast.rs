@@ -44,6 +44,7 @@ pub fn dry_run_all(
         }
     };
     let requests: Vec<Request> = all().map(request).collect();
+
     let asked = Asked { cluster, instance: bundle.index.name.as_str(), earlier: &[], live };
     let mut tried = BTreeMap::new();
     for ((object, manifest), answer) in all().zip(cluster.call_all(&requests)) {

@@ -71,6 +71,7 @@ impl Records<'_> {
             read.push((revision, objects));
             Ok(true)
         })?;
+
         let release = HelmRelease::of(read);
         match &release {
             None if is_archived || is_begun => {}
@@ -234,6 +235,7 @@ impl Records<'_> {
             "immutable": true,
             "data": record["data"],
         });
+
         let made: Result<(), Failure> = match session.write(&Write::create(&target, &copy)) {
             // An identical archive is that of an earlier run.
             Err(error) if error.code() == 409 => match session.find(&target)? {

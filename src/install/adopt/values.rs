@@ -70,6 +70,7 @@ pub fn decide(
             immutable: false,
         }));
     }
+
     let generated =
         bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Generated);
     for of in generated.filter(|of| of.name != wanted.secret) {
@@ -80,6 +81,7 @@ pub fn decide(
             revision.filter(|_| chart.is_doubtful()),
         )?);
     }
+
     let source = Some(chart.version).filter(|_| !carried.is_empty());
     Ok((carried, source))
 }
@@ -194,10 +196,12 @@ impl<'a> ChartKeys<'a> {
             from: self.origin(chosen),
             immutable,
         };
+
         if *wanted == self.reference {
             let is_stored = self.stored_key() == chosen.value.as_slice();
             return Ok(if is_stored { Vec::new() } else { vec![carried(false)] });
         }
+
         let source_is = |wanted| source.is_some_and(|source| source.source == wanted);
         let mut literal = bundle.manifests.iter().filter(|manifest| manifest.key == target);
         let brought = match literal.next() {
@@ -207,6 +211,7 @@ impl<'a> ChartKeys<'a> {
                 .map(|value| Zeroizing::new(value.expose().to_vec())),
             None => None,
         };
+
         let live =
             cluster.find(&target)?.and_then(|mut live| take_values(&mut live).remove(&wanted.key));
         match standing(brought.as_deref(), live.as_deref(), chosen) {

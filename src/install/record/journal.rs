@@ -174,6 +174,7 @@ impl Journal {
         };
         let entries: Vec<&GenerationEntry> =
             self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
+
         let mut all: Vec<Recorded> = Vec::new();
         let mut items = 0;
         // Each ConfigMap may hold a bundle of some MiB, and a forged head may list thousands.

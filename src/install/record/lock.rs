@@ -60,6 +60,7 @@ impl Journal {
             }
             Turn::Waits => {}
         }
+
         observe(&Event::LockAwaited { by: &first });
         let start = Instant::now();
         while start.elapsed() < HOLDER_DEAD {
@@ -75,6 +76,7 @@ impl Journal {
                 Some(_) => {}
             }
         }
+
         let (holder, silence_seconds) = (first.holder.as_str(), HOLDER_DEAD.as_secs());
         observe(&Event::HolderDead { holder, silence_seconds });
         self.dead = Some(first);

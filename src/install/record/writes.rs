@@ -137,6 +137,7 @@ impl Journal {
                 Write::replace(key, &object)
             }
         };
+
         let error = match send(&write) {
             Ok(stored) => return Ok(stored),
             Err(error) => error,

@@ -32,9 +32,11 @@ pub(super) fn survey(
     let is_helms = |key: &ObjectKey| helms.iter().any(|of| of.key.identity() == key.identity());
     let mut inventory = inventory(recorded);
     inventory.retain(|item| !is_helms(&item.key));
+
     let keys: BTreeSet<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&Vec::from_iter(keys))?;
     let removal = removal(&inventory, helms, &live, (FIELD_MANAGER, journal.name().as_str()));
+
     let secret = |name: &String| ObjectKey::of(Kind::Secret, journal.namespace(), name);
     let made =
         recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).filter(|key| !is_helms(key));
@@ -45,12 +47,14 @@ pub(super) fn survey(
     let (ours, mut others) = there(cluster, made, journal.name())?;
     let (theirs, unlabelled) = there(cluster, referred, journal.name())?;
     others.extend(theirs.into_iter().chain(unlabelled));
+
     let goes = |key: &ObjectKey| {
         removal.workloads.iter().chain(&removal.rest).any(|gone| gone.key == *key)
     };
     // PVCs and the namespace are listed separately.
     let is_told = |key: &ObjectKey| key.is(Kind::PersistentVolumeClaim) || key.is(Kind::Namespace);
     others.extend(live.keys().filter(|key| !goes(key) && !is_told(key)).cloned());
+
     let copies =
         ObjectKey::of(Kind::ConfigMap, journal.namespace(), &recovery_name(journal.name()));
     let has_copies = cluster.find(&copies)?.is_some();
@@ -58,6 +62,7 @@ pub(super) fn survey(
     let takes_pods = abandonment.is_some_and(Abandonment::takes_pods);
     let orphans = if takes_pods { BTreeSet::new() } else { orphans(journal)? };
     let has_archive = has_archive(cluster, journal.name(), journal.namespace())?;
+
     let kept = KeptObjects { made, others, has_copies, has_archive, orphans };
     let stays = stays((journal.name(), journal.namespace()), &inventory, &live, &kept);
     Ok((removal, stays))

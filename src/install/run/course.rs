@@ -85,6 +85,7 @@ impl Run<'_> {
             BundleOrigin::Brought(_) => "apply",
             BundleOrigin::Recorded(_) => "rollback",
         };
+
         self.journal.lock((self.host.holder)(command)?, |head, state| {
             generation = head.begin(new, *now);
             head.adopting = adopts.cloned().or(head.adopting.take());
@@ -92,9 +93,11 @@ impl Run<'_> {
                 state.accept(statement, &policy.target.within_cluster(), *now);
             }
         })?;
+
         if let Some(Accepted { file, .. }) = accepted {
             file.record(statement, &policy.target, *now)?;
         }
+
         let earlier: Vec<&Candidate> = plan.going().collect();
         let described =
             self.described(generation, uids, &earlier).with_secrets(secret_plan.seen().to_vec());
@@ -125,11 +128,13 @@ impl Run<'_> {
         let recovery_files = secret_plan.make(self.sources(), &mut self.journal)?;
         tell_recovery(&recovery_files, observe);
         let noted = secret_plan.noted(self.journal.session(), bundle)?;
+
         let mut gone = execution::apply_steps(&mut self.journal, bundle, plan, &mut uids, observe)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> =
             keys.filter(|key| key.known_kind().is_some_and(Kind::is_awaited)).cloned().collect();
         wait::wait(&mut self.journal, &awaited, timeout, observe)?;
+
         if !gone.is_empty()
             && execution::restore_replicas(&mut self.journal, bundle, plan, observe)?
         {
@@ -137,12 +142,14 @@ impl Run<'_> {
         }
         let namespace = bundle.index.namespace.as_str();
         gone.extend(execution::prune(&mut self.journal, plan, namespace, observe)?);
+
         let retained: Vec<&Candidate> =
             plan.going().filter(|candidate| !gone.contains(candidate)).collect();
         secrets::check_noted(self.journal.session(), bundle, &noted)?;
         let described = self.described(generation, &uids, &retained).with_secrets(noted);
         self.journal.write_generation(&described, packed)?;
         self.journal.finish((self.host.now)()?)?;
+
         let written = plan.count(Action::Create) + plan.count(Action::Update);
         Ok(Done {
             generation: Some(generation),

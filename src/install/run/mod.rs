@@ -79,10 +79,12 @@ impl<'a> Run<'a> {
         for unseen in &missing.unseen {
             (self.host.observe)(&Event::Unchecked { what: unseen });
         }
+
         let recorded = self.journal.recorded(|_| true)?;
         let (earlier, known) = (inventory(&recorded), known_secrets(&self.journal.head, &recorded));
         let secret_plan = secrets::survey(self.secrets(), &known, &earlier, &options.consent);
         let mut observed = observation::survey(cluster, bundle, &earlier, self.is_namespace_there)?;
+
         let running = || self.running();
         let rules = TakeoverRules {
             is_shown: &|_| false,
@@ -93,6 +95,7 @@ impl<'a> Run<'a> {
         };
         resolve_conflicts(cluster, bundle, &mut observed, &earlier, &rules)?;
         tell_additions(&mut observed, &bundle.manifests);
+
         observed.obstacles.extend(missing.wanted.into_iter().map(Obstacle::Missing));
         // The refused dry run of such an object already reports it.
         let is_told = |group: &MissingGroup| {
@@ -108,6 +111,7 @@ impl<'a> Run<'a> {
             .map(Obstacle::Unserved)
             .collect();
         observed.obstacles.extend(untold);
+
         match secret_plan {
             Err(why) if observed.is_blocked() && why.kind != FailureKind::Interrupted => {
                 let (why, remedies) = (why.message(), [why.reasons, why.hints].concat());

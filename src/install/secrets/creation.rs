@@ -53,10 +53,12 @@ fn generate(
     }
     check_planned(&secret_plan.generated, &to_make)?;
     let whole = fill(found, &to_make, bundle.index.name.as_str(), random)?;
+
     let keep = |secrets: &[(ObjectKey, Secret)], journal: &Journal| {
         secret_plan.keeper.as_ref().map(|keeper| keeper.keep(journal, secrets)).transpose()
     };
     let kept = keep(&whole, journal).map_err(|failure| failure.hint("nothing was generated"))?;
+
     let made: Vec<(&Secret, &PlannedSecret)> =
         to_make.iter().flatten().map(|making| (secret_of(&whole, making), making)).collect();
     for (secret, making) in &made {
@@ -65,11 +67,13 @@ fn generate(
             break;
         }
     }
+
     journal.beat()?;
     let found = live_secrets::read(journal.session(), bundle, Source::Generated)?;
     let Some((lost, _)) = whole.iter().find(|(key, secret)| !is_live(key, secret, &found)) else {
         return Ok(kept.into_iter().map(|kept| kept.file).collect());
     };
+
     let is_any_ours = made.iter().any(|(secret, making)| has_any_live(making, secret, &found));
     let there: Vec<(ObjectKey, Secret)> =
         found.into_iter().filter_map(|found| Some((found.key, found.secret?))).collect();

@@ -50,10 +50,12 @@ pub(super) fn check_change(
     let stays = |place: &KeyReference| {
         *place == wanted && matches!(source, KeySource::Cluster | KeySource::Generated)
     };
+
     let (live, runs) = live_places(cluster, bundle, earlier)?;
     if live.iter().all(stays) {
         return Ok(());
     }
+
     let secret = |name: &str| cluster.find_secret(&secret_key(namespace, name));
     let there = secret(&wanted.secret)?;
     let new = match &source {
@@ -68,6 +70,7 @@ pub(super) fn check_change(
             there.as_ref().and_then(|secret| secret.data.get(&wanted.key))
         }
     };
+
     for place in live.iter().filter(|place| !stays(place)) {
         let secret = match secret(&place.secret) {
             // The Secret may not exist, and a minimal Role does not permit the read.
@@ -187,6 +190,7 @@ pub(super) fn check_making(
     if making.is_there {
         return lost(KeyNeed::SecretExists);
     }
+
     let claims = redis_claims(bundle);
     for claim in &claims {
         if cluster.find(claim)?.is_some() {
@@ -196,6 +200,7 @@ pub(super) fn check_making(
     if claims.is_empty() {
         return Ok(None);
     }
+
     // PersistentVolumes are cluster-scoped, and few users may list them.
     let folder = ObjectKey::of(Kind::PersistentVolume, "", "");
     let volumes = match cluster.list(&Request::get(&folder)) {

@@ -94,6 +94,7 @@ impl LiveSecret<'_> {
                 }
             }
         }
+
         let (key, is_there) = (self.key.clone(), self.secret.is_some());
         Ok((!values.is_empty()).then_some(PlannedSecret {
             key,

@@ -49,6 +49,7 @@ pub fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure>
             Err(why) => wrong.push(MismatchedFile { path: path.clone(), place, why }),
         }
     }
+
     let mut wrong = wrong.into_iter();
     if let Some(first) = wrong.next() {
         return Err(

@@ -48,6 +48,7 @@ pub fn survey(
     let to_generate = live_secrets::read(cluster, bundle, Source::Generated)?;
     let mut secret_plan = SecretPlan::default();
     to_generate.iter().chain(&to_seal).for_each(|found| secret_plan.note(found, known));
+
     let sealed = sealed_values::survey(to_seal, bundle, opened);
     let generated =
         generated_values::survey(&to_generate, bundle, goes_back, consent.allow_regenerate)?;
@@ -56,6 +57,7 @@ pub fn survey(
     if !adopts {
         encryption_key::check_change(cluster, bundle, opened, earlier)?;
     }
+
     if let Some(making) = secret_plan.generated.iter().find(|making| making.is_encryption_key) {
         secret_plan.warnings.extend(encryption_key::check_making(
             cluster,
@@ -73,6 +75,7 @@ pub fn survey(
             });
         }
     }
+
     secret_plan.sealed = sealed?.iter().map(sealed_values::Sealing::describe).collect();
     let lost =
         generated_values::check_lost(&secret_plan.generated, known, consent.allow_regenerate)?;

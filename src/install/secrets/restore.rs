@@ -86,6 +86,7 @@ impl Restoration {
         let has = |name: &str| recovery.secrets.iter().any(|saved| saved.name == name);
         let lacking =
             wanted.keys().filter(|name| !has(name)).map(|name| format!("Secret/{name}")).collect();
+
         let mut plan = Self {
             session: Session::begin(cluster),
             writes: Vec::new(),
@@ -94,6 +95,7 @@ impl Restoration {
             left_out: Vec::new(),
             lacking,
         };
+
         let mut different = Vec::new();
         for saved in &recovery.secrets {
             let Some(wanted) = wanted.get(saved.name.as_str()) else {
@@ -112,6 +114,7 @@ impl Restoration {
                 Some(live) => different.push(difference(saved, &live)),
             }
         }
+
         if different.is_empty() {
             return Ok(plan);
         }

@@ -91,6 +91,7 @@ impl PartsIndex {
         if bytes == 0 {
             return Err(line(1));
         }
+
         // Checked before the list, because the part names derive from these values.
         count(name, bytes, part_bytes)?;
         let digest_of = |(index, text): (usize, &str)| {
@@ -99,6 +100,7 @@ impl PartsIndex {
         };
         let parts =
             list.split_terminator('\n').enumerate().map(digest_of).collect::<Result<_, _>>()?;
+
         let index = Self::new(name, bytes, part_bytes, digest, parts)?;
         let again = index.encode();
         if again == text {

@@ -26,6 +26,7 @@ pub fn join(
     let mut whole = hashing::start(set.index().bytes());
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut bad: Vec<BadPart> = Vec::new();
+
     for (part, file) in set.files() {
         let mut open = match OpenPart::open(part, file) {
             Ok(open) => open,
@@ -51,6 +52,7 @@ pub fn join(
             }
         }
     }
+
     set.verdict(bad)?;
     if whole.finish() != set.index().digest() {
         return Err(PartsError::Whole { name: set.index().name().to_owned() });

@@ -259,6 +259,7 @@ impl OpenPart {
                 Err(error) => return bad(&self.path, PartFault::Io(error)),
             }
         };
+
         if let Some(hashing) = &mut self.hashing {
             hashing.update(&buffer[..read]);
         }
@@ -267,6 +268,7 @@ impl OpenPart {
             let found = self.bytes - self.left;
             return bad(&self.path, PartFault::Size { wanted: self.bytes, found });
         }
+
         if self.left == 0
             && let Some(hashing) = self.hashing.take()
         {

@@ -47,6 +47,7 @@ pub fn split(
     let name = path.file_name().unwrap_or_default();
     let parts = usize::try_from(count(name, bytes, part_bytes).map_err(invalid)?)
         .map_err(io::Error::other)?;
+
     let place = |name: &str| if folder == "." { name.into() } else { folder.join(name) };
     let index_path = place(&format!("{name}{SUFFIX}"));
     let paths: Vec<_> = (0..parts).map(|part| place(&part_name(name, part, parts))).collect();
@@ -55,6 +56,7 @@ pub fn split(
             return Err(SplitError::InTheWay { path: path.clone() });
         }
     }
+
     let mut source = SplitSource { file, path, whole: hashing::start(bytes), progress };
     let mut written = WrittenParts(Vec::new());
     let mut digests = Vec::with_capacity(parts);
@@ -63,6 +65,7 @@ pub fn split(
         digests.push(source.copy(&part, part_bytes.min(bytes - before))?);
         written.0.push(part);
     }
+
     let index = PartsIndex::new(name, bytes, part_bytes, source.whole.finish(), digests)
         .map_err(invalid)?;
     fsio::create_new(&index_path, index.encode().as_bytes(), MODE_PUBLIC, Durability::Synced)?;

@@ -93,6 +93,7 @@ pub(super) fn image_reference(path: &Path, image: &str, report: &mut Report<'_>)
 fn contents(path: &Path, container: &Container, settings: &Settings, report: &mut Report<'_>) {
     let variables = container.env.as_deref().unwrap_or_default();
     environment::variables(&path.key("env"), variables, settings.is_dev(), report);
+
     for (index, from) in container.env_from.iter().flatten().enumerate() {
         let path = path.key("envFrom").index(index);
         if from.config_map_ref.is_some() == from.secret_ref.is_some() {
@@ -106,8 +107,10 @@ fn contents(path: &Path, container: &Container, settings: &Settings, report: &mu
             name(&path.key("secretRef").key("name"), &secret.name, "a Secret", report);
         }
     }
+
     let mounts = container.volume_mounts.as_deref().unwrap_or_default();
     volumes::mounts(&path.key("volumeMounts"), mounts, settings, report);
+
     let needed = container.resources.clone().unwrap_or_default();
     // An ordinary init container has ended before the autoscaler measures the load.
     let runs_beside =
@@ -127,6 +130,7 @@ fn kind(path: &Path, container: &Container, is_init: bool, report: &mut Report<'
         ("readinessProbe", &container.readiness_probe),
         ("startupProbe", &container.startup_probe),
     ];
+
     let is_sidecar = container.restart_policy.as_deref() == Some("Always");
     for (key, probe) in probes.iter().filter_map(|(key, probe)| Some((key, probe.as_ref()?))) {
         check_probe(&path.key(*key), *key == "readinessProbe", probe, report);
@@ -140,6 +144,7 @@ fn kind(path: &Path, container: &Container, is_init: bool, report: &mut Report<'
             );
         }
     }
+
     if is_init && !is_sidecar && container.lifecycle.is_some() {
         let help = "remove it, or make it a sidecar with `restartPolicy = \"Always\"`";
         report.error(
@@ -173,6 +178,7 @@ fn kind(path: &Path, container: &Container, is_init: bool, report: &mut Report<'
         let message = "the pod has no block devices";
         report.error("RB0153", path.key("volumeDevices"), message, "use `volumeMounts`");
     }
+
     words(path, container, report);
 }
 
@@ -200,10 +206,12 @@ fn check_probe(path: &Path, is_readiness: bool, probe: &Probe, report: &mut Repo
         probe.http_get.is_some(),
         probe.tcp_socket.is_some(),
     ];
+
     if handlers.into_iter().filter(|handler| *handler).count() != 1 {
         let help = "keep one of `httpGet`, `tcpSocket`, `exec`, `grpc`";
         report.error("RB0154", path, "a probe needs exactly one handler", help);
     }
+
     let numbers = [
         ("initialDelaySeconds", probe.initial_delay_seconds, 0),
         ("periodSeconds", probe.period_seconds, 1),
@@ -221,6 +229,7 @@ fn check_probe(path: &Path, is_readiness: bool, probe: &Probe, report: &mut Repo
             );
         }
     }
+
     if !is_readiness && probe.success_threshold.is_some_and(|threshold| threshold > 1) {
         let message = "only a readiness probe may require several successes";
         report.error("RB0154", path.key("successThreshold"), message, "write 1");
@@ -270,12 +279,14 @@ fn check_port(
             "use `TCP`, `UDP` or `SCTP`",
         );
     }
+
     if !(1..=65_535).contains(&number) {
         report.error("RB0152", path.key("containerPort"), "invalid port", "write 1 to 65535");
     } else if !taken.insert((i64::from(number), protocol.to_owned())) {
         let message = format!("another container of the pod already listens on port {number}");
         report.error("RB0152", path.key("containerPort"), message, "choose another port");
     }
+
     let Some(name) = &port.name else { return };
     if !is_port_name(name) {
         let help =

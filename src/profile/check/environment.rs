@@ -19,6 +19,7 @@ use super::labels::name;
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("extraEnv");
     variables(&path, &settings.extra_env, settings.is_dev(), report);
+
     for (index, variable) in settings.extra_env.iter().enumerate() {
         let keys = keys_of(&variable.name);
         // Only here can a URL with a password come from a Secret; it overrides the ConfigMap's
@@ -80,6 +81,7 @@ fn sources(path: &Path, variable: &EnvVar, report: &mut Report<'_>) {
             "keep one of them",
         );
     }
+
     let EnvVarSource {
         config_map_key_ref,
         field_ref,
@@ -98,6 +100,7 @@ fn sources(path: &Path, variable: &EnvVar, report: &mut Report<'_>) {
         let help = "keep one of `secretKeyRef`, `configMapKeyRef`, `fieldRef`, `resourceFieldRef`";
         report.error("RB0133", path.key("valueFrom"), "a variable has exactly one source", help);
     }
+
     if let Some(secret) = secret_key_ref {
         reference(
             &path.key("valueFrom").key("secretKeyRef"),
@@ -116,6 +119,7 @@ fn sources(path: &Path, variable: &EnvVar, report: &mut Report<'_>) {
             report,
         );
     }
+
     let field = field_ref.as_ref().filter(|field| !is_field(&field.field_path));
     if field.is_some() {
         let path = path.key("valueFrom").key("fieldRef").key("fieldPath");

@@ -39,6 +39,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             }
         }
     }
+
     if profile.lock.is_none() {
         movable.extend(settings.own_images().filter_map(|(path, image)| tagged(path, &image)));
     }

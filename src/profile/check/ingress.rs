@@ -61,6 +61,7 @@ fn hosts(settings: &Settings, report: &mut Report<'_>) {
         let help = "add { host = \"relay.example.internal\" }, or set `ingress.enabled = false`";
         report.error("RB0330", "ingress.hosts", "an Ingress without hosts has no effect", help);
     }
+
     let mut seen = BTreeSet::new();
     for (index, host) in ingress.hosts.iter().enumerate() {
         let path = format!("ingress.hosts[{index}]");
@@ -114,6 +115,7 @@ fn tls(settings: &Settings, report: &mut Report<'_>) {
             "add { secretName = \"…\", hosts = [\"…\"] }",
         );
     }
+
     for (index, tls) in ingress.tls.iter().enumerate() {
         if tls.secret_name.as_ref().is_some_and(|name| name.as_str().is_empty()) {
             let path = format!("ingress.tls[{index}].secretName");
@@ -165,6 +167,7 @@ fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) 
     let covers = |blocked: &str, route: &str| {
         route.strip_prefix(blocked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
+
     let mut seen = BTreeSet::new();
     for (index, path) in blocked.iter().enumerate() {
         let place = format!("ingress.blockedPaths[{index}]");
@@ -204,6 +207,7 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
     if !gateway.enabled {
         return;
     }
+
     if gateway.parent_refs.is_empty() {
         let help = "add { name = \"…\", namespace = \"…\" } of your Gateway";
         report.error(
@@ -213,6 +217,7 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
             help,
         );
     }
+
     for (index, parent) in gateway.parent_refs.iter().enumerate() {
         let section = parent.section_name.as_ref().is_some_and(|name| name.as_str().is_empty());
         for (key, is_empty) in [("name", parent.name.as_str().is_empty()), ("sectionName", section)]
@@ -223,6 +228,7 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
             }
         }
     }
+
     let mut seen = BTreeSet::new();
     for (index, host) in gateway.hostnames.iter().enumerate() {
         let is_twice = !seen.insert(host);

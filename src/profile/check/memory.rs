@@ -40,23 +40,27 @@ fn bodies(settings: &Settings, report: &mut Report<'_>) {
     let limit = resources::memory_limit(&settings.resources);
     let heap_bytes =
         settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
+
     // The heap has three quarters of the limit by default, so a smaller heap counts as a smaller
     // limit.
     let Some(memory) = [limit, heap_bytes.map(|bytes| bytes * 4 / 3)].into_iter().flatten().min()
     else {
         return;
     };
+
     let body = i128::from(settings.config.request_max_size_mb.get()) << 20;
     let needed = IDLE_BYTES + BODIES_MIN * body * BODY_TENTHS / 10;
     if memory >= needed || limit.is_some_and(|limit| limit < RELAY_BYTES_MIN) {
         return;
     }
+
     let needed = (needed >> 20) + 1;
     let message = format!(
         "two requests of this size need {needed} MiB of memory, but the relay has {}: clients \
          without a valid API key could kill it",
         memory >> 20
     );
+
     let largest = ((memory - IDLE_BYTES) * 10 / (BODIES_MIN * BODY_TENTHS)) >> 20;
     let smaller =
         if largest > 0 { format!(", or this to {largest} or less") } else { String::new() };

@@ -84,6 +84,7 @@ fn elsewhere(settings: &Settings, report: &mut Report<'_>) {
         let help = "remove the selector: the release's namespace is selected where needed";
         report.error("RB0344", "serviceMonitor.namespaceSelector", message, help);
     }
+
     for (index, step) in monitor.relabelings.iter().enumerate() {
         let action = (step.action == Some(RelabelAction::Labelmap)).then_some("labelmap");
         if redirects(action, step.target_label.as_deref()) {

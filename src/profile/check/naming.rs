@@ -55,6 +55,7 @@ fn duplicates(settings: &Settings, names: &Names) -> Vec<(&'static str, String)>
     let existing = settings.redis.persistence.existing_claim.as_str();
     let claim_of_redis =
         if existing.is_empty() { format!("{redis}-data") } else { existing.to_owned() };
+
     let objects = [
         ("Service", Some(full.clone())),
         ("Service", settings.has_exporter().then(|| format!("{full}-metrics"))),
@@ -83,6 +84,7 @@ fn duplicates(settings: &Settings, names: &Names) -> Vec<(&'static str, String)>
             of_redis(claim_of_redis).filter(|_| settings.redis.persistence.enabled),
         ),
     ];
+
     let mut seen: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for (kind, name) in objects {
         if let Some(name) = name {

@@ -54,6 +54,7 @@ fn dns_of_old_clusters(settings: &Settings, report: &mut Report<'_>) {
 fn service(settings: &Settings, report: &mut Report<'_>) {
     let service = &settings.service;
     let balanced = service.kind == ServiceType::LoadBalancer;
+
     if let Some(port) = service.node_port {
         if service.kind == ServiceType::ClusterIP {
             let help = "set `service.type` to \"NodePort\" or \"LoadBalancer\", or remove it";
@@ -69,6 +70,7 @@ fn service(settings: &Settings, report: &mut Report<'_>) {
             report.warning("RB0408", "service.nodePort", message, "choose a port in that range");
         }
     }
+
     if !service.load_balancer_ip.as_str().is_empty() {
         if balanced {
             let message =
@@ -89,6 +91,7 @@ fn service(settings: &Settings, report: &mut Report<'_>) {
             );
         }
     }
+
     if !balanced && !service.load_balancer_source_ranges.is_empty() {
         let help = "set `service.type = \"LoadBalancer\"`, or use `networkPolicy.ingressFrom`";
         report.error(
@@ -178,6 +181,7 @@ fn check_port(path: &Path, port: &NetworkPolicyPort, report: &mut Report<'_>) {
             "use `TCP`, `UDP` or `SCTP`",
         );
     }
+
     let first = match &port.port {
         Some(IntOrString::Int(number)) if is_port(*number) => Some(*number),
         Some(IntOrString::Int(_)) => {
@@ -193,6 +197,7 @@ fn check_port(path: &Path, port: &NetworkPolicyPort, report: &mut Report<'_>) {
         }
         None => None,
     };
+
     let is_wrong = |last: i32| first.is_none_or(|first| last < first) || !is_port(last);
     if port.end_port.is_some_and(is_wrong) {
         let message = "a range of ports goes from the number `port` up to this one";
@@ -205,6 +210,7 @@ fn check_port(path: &Path, port: &NetworkPolicyPort, report: &mut Report<'_>) {
 fn egress(settings: &Settings, report: &mut Report<'_>) {
     let rules = &settings.network_policy.egress_to;
     let place = "networkPolicy.egressTo";
+
     if !settings.redis.enabled {
         let (host, port) =
             (settings.external_redis.host.as_str(), settings.external_redis.port.get());
@@ -217,6 +223,7 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
             report.error("RB0370", place, message, help);
         }
     }
+
     let sends = !matches!(settings.output_kind(), OutputKind::Stdout);
     if settings.has_fluent_bit() && sends && rules.is_empty() {
         let message = "no rule lets Fluent Bit reach the destination of the logs";
@@ -227,6 +234,7 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
             "add a rule with the destination's selectors or addresses and its port",
         );
     }
+
     if rules.is_empty() {
         let message = "no rule lets the relay reach its upstream, so every request would fail";
         report.warning(

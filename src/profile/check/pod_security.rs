@@ -26,6 +26,7 @@ type Requirement = (bool, &'static str, &'static str);
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let (redis, exporter) = (&settings.redis, &settings.service_monitor.exporter);
     let fluent_bit = &settings.storage.logs.fluentbit;
+
     for (key, context) in [
         ("podSecurityContext", &settings.pod_security_context),
         ("redis.podSecurityContext", &redis.pod_security_context),
@@ -40,8 +41,10 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     ] {
         container_context(&Path::of(key), context, report);
     }
+
     annotations("podAnnotations", &settings.pod_annotations, report);
     annotations("redis.podAnnotations", &redis.pod_annotations, report);
+
     for (key, containers) in [
         ("initContainers", &settings.init_containers),
         ("extraContainers", &settings.extra_containers),
@@ -102,6 +105,7 @@ fn pod(path: &Path, context: &PodSecurityContext, report: &mut Report<'_>) {
         ],
         report,
     );
+
     for (index, sysctl) in context.sysctls.iter().flatten().enumerate() {
         if !SYSCTLS.contains(&sysctl.name.as_str()) {
             let help = format!("remove it; a pod may only set {}", suggest::list(&SYSCTLS));
@@ -141,6 +145,7 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
     let adds_more = added.is_some_and(|added| added.iter().any(|name| name != CAPABILITY_ADDED));
     let keeps_some =
         dropped.is_some_and(|dropped| !dropped.iter().any(|name| name == CAPABILITIES_DROPPED));
+
     refuse(
         path,
         &[

@@ -54,6 +54,7 @@ fn internal(settings: &Settings, report: &mut Report<'_>) {
             "set `redis.persistence.enabled = true`, or remove the PVC",
         ),
     ];
+
     for (_, path, message, help) in unused.into_iter().filter(|(unused, ..)| *unused) {
         report.warning("RB0404", path, message, help);
     }
@@ -68,6 +69,7 @@ fn internal(settings: &Settings, report: &mut Report<'_>) {
         let help = "set it to true, or `networkPolicy.enabled = true`";
         report.warning("RB0417", "redis.auth.enabled", message, help);
     }
+
     image(settings, report);
     memory(settings, report);
 }

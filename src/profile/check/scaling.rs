@@ -90,6 +90,7 @@ fn strategy(settings: &Settings, report: &mut Report<'_>) {
         );
         return;
     }
+
     let Some(rolling) = &strategy.rolling_update else { return };
     if kind == "Recreate" {
         let message = "the strategy `Recreate` does not have these settings";
@@ -101,12 +102,14 @@ fn strategy(settings: &Settings, report: &mut Report<'_>) {
         );
         return;
     }
+
     let surge = rolling.max_surge.as_ref();
     let surge =
         surge.and_then(|value| share("strategy.rollingUpdate.maxSurge", value, false, report));
     let gone = rolling.max_unavailable.as_ref();
     let gone =
         gone.and_then(|value| share("strategy.rollingUpdate.maxUnavailable", value, true, report));
+
     if surge.is_some_and(Share::is_nothing) && gone.is_none_or(Share::is_nothing) {
         let message = "if both are 0, no pod could ever be replaced";
         let help = "set `strategy.rollingUpdate.maxSurge` to 1, or `maxUnavailable` to 1";
@@ -121,6 +124,7 @@ fn budget(settings: &Settings, report: &mut Report<'_>) {
     let max = budget.max_unavailable.as_ref();
     let max =
         max.and_then(|value| share("podDisruptionBudget.maxUnavailable", value, true, report));
+
     if budget.min_available.is_some() && budget.max_unavailable.is_some() {
         let message = "`minAvailable` and `maxUnavailable` exclude each other";
         report.error("RB0324", "podDisruptionBudget", message, "keep one of them");
@@ -140,12 +144,14 @@ fn budget(settings: &Settings, report: &mut Report<'_>) {
         let message = "no pod could ever be evicted, so no node could be drained";
         report.error("RB0325", "podDisruptionBudget.maxUnavailable", message, "write 1 or more");
     }
+
     let pods = lowest(settings);
     // Kubernetes rounds a percentage up to whole pods.
     let kept = min.map_or(0, |share| match share {
         Share::Pods(kept) => kept,
         Share::Percent(percent) => (percent * pods + 99) / 100,
     });
+
     if kept >= pods && min.is_some() {
         let message = format!("none of {pods} pods could be evicted, so no node could be drained");
         let help = "lower it, use `podDisruptionBudget.maxUnavailable = 1`, or run more pods";

@@ -54,6 +54,7 @@ fn toleration_problems(toleration: &Toleration) -> Vec<(&'static str, &'static s
         (text(&toleration.key), text(&toleration.value), text(&toleration.operator));
     let effect = text(&toleration.effect);
     let known = ["", "Equal", "Exists"].contains(&operator.as_str());
+
     let rules = [
         (!known, "operator", "unknown operator", "use `Equal` or `Exists`"),
         (
@@ -93,6 +94,7 @@ fn toleration_problems(toleration: &Toleration) -> Vec<(&'static str, &'static s
             "set `effect = \"NoExecute\"`, or remove `tolerationSeconds`",
         ),
     ];
+
     rules
         .into_iter()
         .filter(|(broken, ..)| *broken)
@@ -156,6 +158,7 @@ fn node_term(path: &Path, term: &NodeSelectorTerm, report: &mut Report<'_>) {
             "add `matchExpressions`, or remove the term",
         );
     }
+
     for (index, wanted) in labels.enumerate() {
         let path = path.key("matchExpressions").index(index);
         let values = wanted.values.as_deref().unwrap_or_default();
@@ -294,6 +297,7 @@ fn spread_problems(
             "use `Honor` or `Ignore`",
         ),
     ];
+
     rules
         .into_iter()
         .filter(|(broken, ..)| *broken)

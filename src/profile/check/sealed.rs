@@ -111,6 +111,7 @@ fn check_file(
             return report.error("RB0211", path, message, help);
         }
     };
+
     let Some(place) = place else { return };
     match form.stated(place) {
         Stated::Same => {}
@@ -129,6 +130,7 @@ fn check_file(
             report.warning("RB0430", path, message, help);
         }
     }
+
     if let Some(address) = form.address() {
         recipients(secret, address, wanted, report);
     }

@@ -28,6 +28,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             _ => {}
         }
     }
+
     let generates = secrets.iter().any(|secret| matches!(secret.form, SecretForm::Generate { .. }));
     if generates && settings.release.recovery_recipients.is_empty() && !settings.is_dev() {
         let message = "secrets are generated in the cluster and could not be restored: a backup of \
@@ -36,6 +37,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             "add the public key that `relay-bundle keygen --age` prints, and keep its file offline";
         report.warning("RB0401", "release.recoveryRecipients", message, help);
     }
+
     let release = &settings.release;
     examples("release.recoveryRecipients", &release.recovery_recipients, report);
     examples("release.sealRecipients", &release.seal_recipients, report);

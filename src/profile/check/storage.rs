@@ -50,6 +50,7 @@ fn sharing(settings: &Settings, path: &str, mode: AccessMode, report: &mut Repor
         .strategy
         .as_ref()
         .is_some_and(|strategy| strategy.type_.as_deref() != Some("Recreate"));
+
     if settings.autoscaling.enabled {
         let message =
             format!("autoscaling starts further pods, and a {mode} volume serves one node");

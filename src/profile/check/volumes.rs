@@ -69,6 +69,7 @@ fn source(path: &Path, volume: &Volume, report: &mut Report<'_>) {
         .map(|(key, _)| key.as_str())
         .filter(|key| *key != "name")
         .collect();
+
     match sources[..] {
         [] => {
             let help = "add one, such as `emptyDir = {}` or `configMap = { name = \"…\" }`";
@@ -128,6 +129,7 @@ pub(super) fn mounts(
         settings.extra_volumes.iter().map(|volume| volume.name.as_str()).collect();
     known.extend(settings.shared_volumes());
     let mut places = BTreeSet::new();
+
     for (index, mount) in mounts.iter().enumerate() {
         let path = path.index(index);
         if !known.contains(mount.name.as_str()) {
@@ -158,6 +160,7 @@ fn mount_problems(mount: &VolumeMount) -> Vec<(&'static str, &'static str, &'sta
     let parent = |path: &str| path.split('/').any(|segment| segment == "..");
     let sub = mount.sub_path.as_deref().unwrap_or_default();
     let expression = mount.sub_path_expr.as_deref().unwrap_or_default();
+
     let rules = [
         (
             !place.starts_with('/')

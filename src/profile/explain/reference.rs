@@ -34,6 +34,7 @@ fn section(path: &str, title: &str, table: &Value, level: usize, page: &mut Stri
             (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, schema)
         })
         .collect();
+
     page.extend(["\n", &"#".repeat(level), " ", title, "\n"]);
     if let Some(text) = words::description(table).filter(|_| !path.is_empty()) {
         page.extend(["\n", text, "\n"]);
@@ -42,6 +43,7 @@ fn section(path: &str, title: &str, table: &Value, level: usize, page: &mut Stri
     if properties.iter().any(|(_, schema)| !is_table(schema)) {
         page.push_str("\n| key | type | default | description |\n|---|---|---|---|\n");
     }
+
     for (key, schema) in properties.iter().filter(|(_, schema)| !is_table(schema)) {
         page.push_str(&row(key, schema));
     }

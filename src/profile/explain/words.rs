@@ -48,6 +48,7 @@ pub(super) fn kind(schema: &Value) -> String {
             }
         };
     }
+
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
         return format!("one of {}", suggest::list(&values));
@@ -55,6 +56,7 @@ pub(super) fn kind(schema: &Value) -> String {
     if schema.get("anyOf").is_some() {
         return forms(schema).map(kind).collect::<Vec<_>>().join(" or ");
     }
+
     match schema.get("type") {
         Some(Value::Array(names)) => {
             names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")

@@ -54,6 +54,7 @@ impl Helper {
             ending: Ending::Process,
             output_bytes_max: ANSWER_BYTES_MAX,
         };
+
         let unusable = || CredentialError::HelperAnswer { name: name(), server: server.to_owned() };
         let ran = command::run(program, Some(&format!("{server}\n")), limits);
         let Finished { status, output: printed } = ran.map_err(|error| match error {
@@ -69,6 +70,7 @@ impl Helper {
                 || CredentialError::HelperFailed { name: name(), server: server.to_owned() };
             return if is_nothing { Ok(Told::Nothing) } else { Err(failed()) };
         }
+
         // Parser messages may quote the secret.
         let answer: Option<HelperAnswer> = serde_json::from_slice(&printed).ok();
         let answer = answer.filter(|answer| !answer.secret.0.is_empty());

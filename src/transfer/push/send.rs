@@ -179,6 +179,7 @@ impl<'a> Sender<'a> {
             }
             return Ok(());
         }
+
         let Some(number) = self.left.get(&digest).and_then(|numbers| numbers.first().copied())
         else {
             return Ok(());
@@ -191,6 +192,7 @@ impl<'a> Sender<'a> {
             self.stopped = Some(failure);
             return Err(io::Error::other("the upload stopped"));
         }
+
         self.failures = 0;
         self.outcomes[number].sent += 1;
         self.outcomes[number].sent_bytes += size;
