@@ -127,7 +127,7 @@ pub(super) fn carry_through<C: Change, V: View<C>>(
     // Otherwise the operator sees the warnings with the plan.
     let is_logged = V::IS_LOGGED && !ctx.printer.quiet && change.blocked().is_none();
     let is_unseen = approval.is_given() && !is_logged;
-    if is_unseen || change.is_over() && !approval.is_dry_run() {
+    if is_unseen || change.is_noop() && !approval.is_dry_run() {
         view.warnings(change).iter().for_each(|warning| ctx.printer.warn(warning));
     }
     let end = make(change, &TerminalOperator { ctx, approval, view })?;

@@ -409,9 +409,9 @@ fn holds_credential(property: &Property, text: &str) -> bool {
 /// expands the result once more. A `${` cannot be escaped, so a value may only use the variables
 /// that the sidecar always has.
 fn variable_problem(key: &str, text: &str) -> Option<Problem> {
-    let stranger =
+    let is_foreign =
         variables(text).any(|name| !name.is_some_and(|name| config::METADATA.contains(&name)));
-    stranger.then(|| {
+    is_foreign.then(|| {
         let allowed = config::METADATA.map(|name| format!("`${{{name}}}`")).join(", ");
         let message = format!("Fluent Bit would expand the `${{` in the value of `{key}`");
         let help = format!("write a credential as a secret; the only variables are {allowed}");

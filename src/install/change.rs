@@ -22,7 +22,7 @@ pub trait Change {
     }
 
     /// Returns whether nothing is left that the operator has to agree to.
-    fn is_over(&self) -> bool;
+    fn is_noop(&self) -> bool;
 
     /// Checks the permissions that only carrying it out needs.
     ///
@@ -87,7 +87,7 @@ pub fn make<C: Change>(
     if let Some(blocked) = change.blocked() {
         return Err(blocked);
     }
-    if !change.is_over() {
+    if !change.is_noop() {
         change.check_permissions()?;
         if operator.agree(change)? == Agreement::ToAnotherPlan {
             return Ok(ChangeEnd::AnotherPlan);
@@ -105,7 +105,7 @@ mod tests {
     #[derive(Default)]
     struct Sample {
         is_blocked: bool,
-        is_over: bool,
+        is_noop: bool,
         is_forbidden: bool,
         steps: RefCell<Vec<&'static str>>,
     }
@@ -117,8 +117,8 @@ mod tests {
             self.is_blocked.then(|| Failure::world("blocked"))
         }
 
-        fn is_over(&self) -> bool {
-            self.is_over
+        fn is_noop(&self) -> bool {
+            self.is_noop
         }
 
         fn check_permissions(&self) -> Result<(), Failure> {
@@ -181,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn change_that_is_over_needs_no_agreement() {
-        let mut change = Sample { is_over: true, ..Sample::default() };
+    fn noop_needs_no_agreement() {
+        let mut change = Sample { is_noop: true, ..Sample::default() };
         assert!(matches!(make(&mut change, &GIVEN), Ok(ChangeEnd::Done(()))));
         assert_eq!(change.steps.take(), ["carry out"]);
     }

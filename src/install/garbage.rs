@@ -62,7 +62,7 @@ impl Change for GarbageCollection<'_> {
     /// The removed ConfigMaps.
     type Done = Vec<UnusedConfigMap>;
 
-    fn is_over(&self) -> bool {
+    fn is_noop(&self) -> bool {
         self.garbage.is_empty()
     }
 
@@ -73,7 +73,7 @@ impl Change for GarbageCollection<'_> {
 
     /// Removes those that are still unreferenced under the lock.
     fn carry_out(&mut self) -> Result<Vec<UnusedConfigMap>, Failure> {
-        if self.is_over() {
+        if self.is_noop() {
             return Ok(Vec::new());
         }
         let Self { host, journal, garbage } = self;

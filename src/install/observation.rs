@@ -141,7 +141,7 @@ impl Asked<'_> {
 
     fn holder(&self, key: &ObjectKey) -> Holder {
         let Some(live) = self.live.get(key) else { return Holder::Nobody };
-        match takeover::stranger(live, key, self.earlier, FIELD_MANAGER, self.instance) {
+        match takeover::foreign_owner(live, key, self.earlier, FIELD_MANAGER, self.instance) {
             None => Holder::Ours,
             Some(whose) => Holder::Others(whose),
         }

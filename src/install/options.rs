@@ -30,7 +30,7 @@ pub struct Options {
 impl Options {
     /// Whether the run only makes a plan.
     pub fn is_dry_run(&self) -> bool {
-        self.turn == Turn::Looks
+        self.turn == Turn::Reads
     }
 
     /// Returns the hint for resuming the run.

@@ -20,7 +20,7 @@ use crate::rollout::{replicas, takeover};
 use crate::trust::verify::Verified;
 
 /// The remedy for an object of another owner.
-pub const STRANGER_REMEDY: &str = "inspect such an object, then pass --adopt to take it over; to \
+pub const FOREIGN_REMEDY: &str = "inspect such an object, then pass --adopt to take it over; to \
                                    take over a Helm release, use `relay-bundle adopt`";
 
 /// Adds warnings about fields that other managers added to objects: applying leaves them in place.
@@ -39,7 +39,7 @@ pub fn tell_additions(observed: &mut Observed, manifests: &ManifestSet) {
 /// The changes to objects of other owners that the operator, or the record, allows.
 pub struct TakeoverRules<'a> {
     /// Whether a report already shows the takeover of this object.
-    pub is_shown: &'a dyn Fn(&ObjectKey) -> bool,
+    pub is_reported: &'a dyn Fn(&ObjectKey) -> bool,
     /// Whether to take over objects of other owners.
     pub adopt: bool,
     /// The remedy for such an object otherwise.
@@ -79,7 +79,7 @@ pub fn resolve_conflicts(
             }
         }
         check_pvc(observed, manifest, rules)?;
-        refuse_stranger(observed, manifest, earlier, bundle.index.name.as_str(), rules);
+        refuse_foreign(observed, manifest, earlier, bundle.index.name.as_str(), rules);
         hold_replicas(observed, manifest);
         tell_dropped(observed, manifest);
     }
@@ -162,7 +162,7 @@ fn check_pvc(
     Ok(())
 }
 
-fn refuse_stranger(
+fn refuse_foreign(
     observed: &mut Observed,
     manifest: &Manifest,
     earlier: &[Item],
@@ -170,11 +170,12 @@ fn refuse_stranger(
     rules: &TakeoverRules<'_>,
 ) {
     let Some(live) = observed.live.get(&manifest.key) else { return };
-    let Some(whose) = takeover::stranger(live, &manifest.key, earlier, FIELD_MANAGER, name) else {
+    let Some(whose) = takeover::foreign_owner(live, &manifest.key, earlier, FIELD_MANAGER, name)
+    else {
         return;
     };
     if rules.adopt {
-        if !(rules.is_shown)(&manifest.key) {
+        if !(rules.is_reported)(&manifest.key) {
             let text = format!("will be taken over: {whose}");
             observed.warnings.push(Warning::about(&manifest.key, text));
         }

@@ -188,19 +188,21 @@ pub fn lacking_permissions(
     cluster: &Cluster,
     permissions: &BTreeSet<Permission>,
 ) -> Result<Vec<String>, Failure> {
-    let asked: Vec<(&Permission, Request)> =
-        permissions.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
+    let asked: Vec<(&Permission, Request)> = permissions
+        .iter()
+        .filter_map(|permission| Some((permission, may_i(permission)?)))
+        .collect();
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
     let mut lacking = Vec::new();
-    for ((right, _), answer) in asked.iter().zip(cluster.call_all(&requests)) {
+    for ((permission, _), answer) in asked.iter().zip(cluster.call_all(&requests)) {
         if answer?.pointer("/status/allowed") != Some(&Value::Bool(true)) {
-            lacking.push(right.to_string());
+            lacking.push(permission.to_string());
         }
     }
     Ok(lacking)
 }
 
-fn may_i(right: &Permission) -> Option<Request> {
-    let kind = Kind::named(&right.kind)?;
-    Some(Request::may_i(right.verb, kind, &right.namespace, right.name.as_deref()))
+fn may_i(permission: &Permission) -> Option<Request> {
+    let kind = Kind::named(&permission.kind)?;
+    Some(Request::may_i(permission.verb, kind, &permission.namespace, permission.name.as_deref()))
 }

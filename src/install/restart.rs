@@ -90,7 +90,7 @@ impl Change for RestartChange<'_> {
     /// The time of the restart.
     type Done = Timestamp;
 
-    fn is_over(&self) -> bool {
+    fn is_noop(&self) -> bool {
         false
     }
 

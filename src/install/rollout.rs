@@ -29,7 +29,7 @@ pub struct Rollout<'a> {
     pub images: Vec<ImageState>,
     pub hash: Digest,
     uids: Uids,
-    is_over: bool,
+    is_noop: bool,
     options: &'a Options,
 }
 
@@ -51,12 +51,12 @@ impl<'a> Rollout<'a> {
         let (uids, secrets) = (run::known_uids(&observed), secret_versions(&observed));
         let bundle = checked.bundle();
         try_pods(cluster, &bundle.manifests, &mut observed)?;
-        let is_over = secret_plan.is_empty()
+        let is_noop = secret_plan.is_empty()
             && !secret_plan.notes_others()
             && observed.changes_nothing(bundle, FIELD_MANAGER)
             && run.is_deployed();
         let mut images = Vec::new();
-        if !is_over {
+        if !is_noop {
             let missing = run.missing_permissions(&observed, &secret_plan)?;
             // A dry run needs read access only.
             if options.is_dry_run() {
@@ -72,7 +72,7 @@ impl<'a> Rollout<'a> {
 
         let plan = plan(bundle, observed, FIELD_MANAGER);
         let hash = hash(checked, identity, &plan, &secret_plan, &secrets);
-        Ok(Self { run, plan, secret_plan, images, hash, uids, is_over, options })
+        Ok(Self { run, plan, secret_plan, images, hash, uids, is_noop, options })
     }
 }
 
@@ -83,8 +83,8 @@ impl Change for Rollout<'_> {
         blocked(&self.plan).map(Failure::from)
     }
 
-    fn is_over(&self) -> bool {
-        self.is_over
+    fn is_noop(&self) -> bool {
+        self.is_noop
     }
 
     fn hash(&self) -> Option<Digest> {
@@ -92,7 +92,7 @@ impl Change for Rollout<'_> {
     }
 
     fn carry_out(&mut self) -> Result<Done, Failure> {
-        if self.is_over {
+        if self.is_noop {
             self.run.journal.clear_dead_lock()?;
             return Ok(Done::unchanged(self.run.deployed()));
         }
@@ -119,7 +119,7 @@ pub(super) fn hash(
         content_of: checked.origin.generation(),
         generated: &generated,
         recipients: recovery.as_ref().map_or(&[], |recovery| &recovery.recipients),
-        strange: secret_plan.strange(),
+        foreign: secret_plan.foreign(),
     };
     plan_hash(purpose, plan, secrets)
 }

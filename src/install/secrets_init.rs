@@ -29,7 +29,7 @@ impl<'a> SecretsInit<'a> {
         (cluster, identity): (&Cluster, &ClusterIdentity),
         consent: &Consent,
     ) -> Result<Self, Failure> {
-        let run = Run::begin(host, checked, (cluster, identity), Turn::Looks)?;
+        let run = Run::begin(host, checked, (cluster, identity), Turn::Reads)?;
         let secret_plan = run.survey_secrets(consent)?;
         Ok(Self { run, secret_plan })
     }
@@ -44,7 +44,7 @@ impl Change for SecretsInit<'_> {
     /// The paths of the recovery files.
     type Done = Vec<Utf8PathBuf>;
 
-    fn is_over(&self) -> bool {
+    fn is_noop(&self) -> bool {
         self.secret_plan.is_empty()
     }
 
@@ -53,7 +53,7 @@ impl Change for SecretsInit<'_> {
     }
 
     fn carry_out(&mut self) -> Result<Vec<Utf8PathBuf>, Failure> {
-        if self.is_over() {
+        if self.is_noop() {
             return Ok(Vec::new());
         }
         let files = self.run.make_secrets(&self.secret_plan)?;

@@ -162,10 +162,13 @@ type Resource = (&'static str, &'static str);
 /// cluster-scoped.
 pub fn rules<'a>(permissions: impl Iterator<Item = &'a Permission>) -> Vec<Value> {
     let mut verbs: BTreeMap<(Resource, Option<&str>), BTreeSet<&'static str>> = BTreeMap::new();
-    for right in permissions {
-        if let Some(kind) = Kind::named(&right.kind) {
+    for permission in permissions {
+        if let Some(kind) = Kind::named(&permission.kind) {
             let resource = (kind.group(), kind.resource());
-            verbs.entry((resource, right.name.as_deref())).or_default().insert(right.verb);
+            verbs
+                .entry((resource, permission.name.as_deref()))
+                .or_default()
+                .insert(permission.verb);
         }
     }
 
@@ -235,8 +238,8 @@ mod tests {
             (Permission::to_one("get", "Secret", "ns", "a"), "get Secret/a in ns"),
             (Permission::to_one("get", "Namespace", "", "ns"), "get Namespace/ns of the cluster"),
         ];
-        for (right, wanted) in table {
-            assert_eq!(right.to_string(), wanted);
+        for (permission, wanted) in table {
+            assert_eq!(permission.to_string(), wanted);
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct PlanSubject<'a> {
     /// is written.
     pub recipients: &'a [String],
     /// The existing Secrets that the installation does not know.
-    pub strange: &'a [Item],
+    pub foreign: &'a [Item],
 }
 
 /// The uids and resource versions of the existing Secrets.
@@ -79,7 +79,7 @@ pub fn plan_hash(subject: PlanSubject<'_>, plan: &Plan, secrets: &SecretVersions
         "contentOf": subject.content_of,
         "generated": subject.generated,
         "recipients": subject.recipients,
-        "strange": subject.strange,
+        "strange": subject.foreign,
         "steps": plan.steps,
         "gone": gone,
         "objects": plan.changes.objects,
@@ -168,7 +168,7 @@ mod tests {
             content_of: None,
             generated: &[],
             recipients: &[],
-            strange: &[],
+            foreign: &[],
         }
     }
 
@@ -190,8 +190,8 @@ mod tests {
             hash(PlanSubject { content_of: Some(1), ..subject() }, &a_plan()),
             hash(PlanSubject { generated: &generated, ..subject() }, &a_plan()),
             hash(PlanSubject { recipients: &generated, ..subject() }, &a_plan()),
-            hash(PlanSubject { strange: &one, ..subject() }, &a_plan()),
-            hash(PlanSubject { strange: &other, ..subject() }, &a_plan()),
+            hash(PlanSubject { foreign: &one, ..subject() }, &a_plan()),
+            hash(PlanSubject { foreign: &other, ..subject() }, &a_plan()),
             plan_hash(
                 subject(),
                 &a_plan(),

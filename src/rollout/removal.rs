@@ -80,7 +80,7 @@ pub fn stays(
 
     let claims = inventory.iter().filter(|item| item.key.is(Kind::PersistentVolumeClaim));
     let claims = claims.filter_map(|item| Some((&item.key, live.get(&item.key)?)));
-    let (ours, strange): (Vec<_>, Vec<_>) = claims.partition(|(_, object)| {
+    let (ours, foreign): (Vec<_>, Vec<_>) = claims.partition(|(_, object)| {
         live_object::label(&object["metadata"], INSTANCE_LABEL) == Some(name.as_str())
     });
     let ours: BTreeSet<&str> = ours.into_iter().map(|(claim, _)| claim.name.as_str()).collect();
@@ -106,7 +106,7 @@ pub fn stays(
 
     // A record may name objects of other owners. No advice deletes those.
     let others: BTreeSet<&ObjectKey> =
-        strange.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
+        foreign.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
     let others = others.into_iter().map(|other| Stays {
         what: other.to_string(),
         why: match other.known_kind() {

@@ -51,8 +51,8 @@ pub fn roles(
     account: Option<&Grantee>,
 ) -> Vec<Value> {
     let mut places: BTreeMap<&str, Vec<&Permission>> = BTreeMap::new();
-    for right in permissions {
-        places.entry(&right.namespace).or_default().push(right);
+    for permission in permissions {
+        places.entry(&permission.namespace).or_default().push(permission);
     }
     let mut objects = Vec::new();
     for (namespace, permissions) in places {

@@ -13,7 +13,7 @@ use crate::model::object_key::ObjectKey;
 
 /// Describes the owner of a live object that this installation neither recorded nor created in an
 /// interrupted run; returns nothing if the object is ours.
-pub fn stranger(
+pub fn foreign_owner(
     live: &Value,
     key: &ObjectKey,
     earlier: &[Item],
@@ -70,18 +70,18 @@ mod tests {
                 "managedFields": [{"manager": manager, "operation": "Apply", "fieldsV1": {}}]}})
         };
         let recorded = [Item { key: key("Service"), uid: Some("1".into()) }];
-        let is_strange = |live: &Value, kind: &str, earlier: &[Item]| {
-            stranger(live, &key(kind), earlier, "relay-bundle", "relay")
+        let owner_of = |live: &Value, kind: &str, earlier: &[Item]| {
+            foreign_owner(live, &key(kind), earlier, "relay-bundle", "relay")
         };
 
-        assert_eq!(is_strange(&live("relay-bundle", "relay"), "Service", &[]), None);
-        assert_eq!(is_strange(&live("helm", "relay"), "Service", &recorded), None);
-        assert_eq!(is_strange(&live("helm", "relay"), "Namespace", &[]), None);
-        let theirs = is_strange(&live("helm", "relay"), "Service", &[]);
+        assert_eq!(owner_of(&live("relay-bundle", "relay"), "Service", &[]), None);
+        assert_eq!(owner_of(&live("helm", "relay"), "Service", &recorded), None);
+        assert_eq!(owner_of(&live("helm", "relay"), "Namespace", &[]), None);
+        let theirs = owner_of(&live("helm", "relay"), "Service", &[]);
         assert_eq!(theirs.as_deref(), Some("its fields are owned by helm"));
-        let theirs = is_strange(&live("helm", "relay"), "ConfigMap", &recorded);
+        let theirs = owner_of(&live("helm", "relay"), "ConfigMap", &recorded);
         assert!(theirs.is_some());
-        let theirs = is_strange(&live("relay-bundle", "other"), "Service", &[]);
+        let theirs = owner_of(&live("relay-bundle", "other"), "Service", &[]);
         assert_eq!(theirs.as_deref(), Some("it belongs to the installation `other`"));
     }
 }

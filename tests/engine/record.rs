@@ -213,7 +213,7 @@ fn dry_run_beside_held_lock_goes_on_and_says_so() {
     scene.fake.recover();
     let told = std::cell::RefCell::new(Vec::new());
     let mut second = journal(&cluster);
-    second.await_turn(Turn::Looks, &|event| told.borrow_mut().push(event.to_string())).unwrap();
+    second.await_turn(Turn::Reads, &|event| told.borrow_mut().push(event.to_string())).unwrap();
     assert!(told.borrow()[0].contains("one"), "{told:?}");
     assert_eq!(scene.fake.seen().len(), 1);
 }

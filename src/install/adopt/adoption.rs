@@ -72,7 +72,7 @@ impl<'a> Adoption<'a> {
         // The release's objects are taken over. Without a release, no object of another owner is.
         options.adopt = run.adopts.is_some();
 
-        let Decided { helm, carried, mut observed, secret_plan, is_over } =
+        let Decided { helm, carried, mut observed, secret_plan, is_noop } =
             decide(&run, cluster, &found, from, &options)?;
         let (uids, versions) = (run::known_uids(&observed), secret_versions(&observed));
         observe_rest(&run, cluster, &mut observed, &helm, &secret_plan)?;
@@ -87,7 +87,7 @@ impl<'a> Adoption<'a> {
         let plan = plan(checked.bundle(), observed, FIELD_MANAGER);
 
         let is_known = secret_plan.is_empty() && !secret_plan.notes_others();
-        let is_rolled_out = is_over && is_known && is_applied && run.is_deployed();
+        let is_rolled_out = is_noop && is_known && is_applied && run.is_deployed();
         let hash = bound(hash(checked, identity, &plan, &secret_plan, &versions), &helm.approved());
         Ok(Self {
             options,
@@ -113,7 +113,7 @@ impl Change for Adoption<'_> {
     }
 
     /// Archiving Helm's records is a change, too.
-    fn is_over(&self) -> bool {
+    fn is_noop(&self) -> bool {
         self.is_rolled_out && self.run.adopts.is_none()
     }
 

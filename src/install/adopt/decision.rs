@@ -47,7 +47,7 @@ pub struct Decided {
     pub observed: Observed,
     pub secret_plan: SecretPlan,
     /// Whether only Helm's records are left to take over, because an earlier run did the rest.
-    pub is_over: bool,
+    pub is_noop: bool,
 }
 
 /// Reads the whole state, and refuses an adoption that would lose data or could not succeed. `helm`
@@ -108,9 +108,10 @@ pub fn decide(
     let secret_plan = secrets::survey(context, &known, &earlier, &options.consent)?;
 
     let is_taken = |handed: &AdoptedObject| {
-        find(&live, &handed.key).is_none_or(|object| preparation::is_over(bundle, handed, object))
+        find(&live, &handed.key)
+            .is_none_or(|object| preparation::is_prepared(bundle, handed, object))
     };
-    let is_over = carried.is_empty() && objects.iter().all(is_taken);
+    let is_noop = carried.is_empty() && objects.iter().all(is_taken);
 
     let gone = gone(&objects, leftovers, bundle, &live);
     let mut observed = before(run, cluster, (live, &objects), (&earlier, gone), options)?;
@@ -127,7 +128,7 @@ pub fn decide(
         source,
         archived: Vec::new(),
     };
-    Ok(Decided { helm, carried, observed, secret_plan, is_over })
+    Ok(Decided { helm, carried, observed, secret_plan, is_noop })
 }
 
 /// Returns the state for the plan: the dry run of the bundle, conflicts, and the objects to prune.
@@ -147,7 +148,7 @@ fn before(
     let mut observed = Observed { live, tried, prune, prune_later, ..Observed::default() };
     let running = || run.running();
     let rules = TakeoverRules {
-        is_shown: &|key| {
+        is_reported: &|key| {
             objects.iter().any(|of| (&of.key.kind, &of.key.name) == (&key.kind, &key.name))
         },
         adopt: options.adopt,

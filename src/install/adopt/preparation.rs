@@ -121,7 +121,7 @@ fn changed(bundle: &Bundle, handed: &AdoptedObject, live: &Value) -> Option<Valu
 }
 
 /// Returns whether no change is left to do before the rollout.
-pub fn is_over(bundle: &Bundle, handed: &AdoptedObject, live: &Value) -> bool {
+pub fn is_prepared(bundle: &Bundle, handed: &AdoptedObject, live: &Value) -> bool {
     !matches!(handed.fate, Fate::Recreate | Fate::Replace)
         && changed(bundle, handed, live).is_none()
 }

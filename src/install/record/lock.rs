@@ -23,7 +23,7 @@ const HOLDER_DEAD: Duration = Duration::from_secs(40);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// Reports the lock and goes on: a dry run writes nothing.
-    Looks,
+    Reads,
     /// Waits until the holder proves to be dead, and fails if it releases the lock.
     Waits,
     /// Takes the lock over: the operator states that the holder is dead.
@@ -34,7 +34,7 @@ impl Turn {
     /// Returns the variant that the flags select.
     pub fn of(dry_run: bool, break_lock: bool) -> Self {
         match (dry_run, break_lock) {
-            (true, _) => Self::Looks,
+            (true, _) => Self::Reads,
             (false, true) => Self::Takes,
             (false, false) => Self::Waits,
         }
@@ -49,7 +49,7 @@ impl Journal {
     pub fn await_turn(&mut self, turn: Turn, observe: &Observer<'_>) -> Result<(), Failure> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
-            Turn::Looks => {
+            Turn::Reads => {
                 observe(&Event::LockHeld { by: &first });
                 return Ok(());
             }

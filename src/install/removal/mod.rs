@@ -118,7 +118,7 @@ fn check_adoption(journal: &Journal, options: &RemoveOptions) -> Result<(), Fail
 impl Change for RemovalChange<'_> {
     type Done = ();
 
-    fn is_over(&self) -> bool {
+    fn is_noop(&self) -> bool {
         let is_left = |state| {
             matches!(
                 state,
@@ -150,7 +150,7 @@ impl Change for RemovalChange<'_> {
 
     /// Removes the objects under the lock, and records that.
     fn carry_out(&mut self) -> Result<(), Failure> {
-        if self.is_over() {
+        if self.is_noop() {
             return Ok(());
         }
         let holder = (self.host.holder)("remove")?;

@@ -87,9 +87,9 @@ impl<'a> Run<'a> {
 
         let running = || self.running();
         let rules = TakeoverRules {
-            is_shown: &|_| false,
+            is_reported: &|_| false,
             adopt: options.adopt,
-            remedy: ownership::STRANGER_REMEDY,
+            remedy: ownership::FOREIGN_REMEDY,
             permits: &options.permits,
             running: &running,
         };

@@ -47,12 +47,12 @@ fn generate(
 ) -> Result<Vec<Utf8PathBuf>, Failure> {
     journal.beat()?;
     let found = live_secrets::read(journal.session(), bundle, Source::Generated)?;
-    let mut to_make = Vec::new();
+    let mut to_create = Vec::new();
     for found in &found {
-        to_make.push(found.making(bundle, goes_back)?);
+        to_create.push(found.planned_secret(bundle, goes_back)?);
     }
-    check_planned(&secret_plan.generated, &to_make)?;
-    let whole = fill(found, &to_make, bundle.index.name.as_str(), random)?;
+    check_planned(&secret_plan.generated, &to_create)?;
+    let whole = fill(found, &to_create, bundle.index.name.as_str(), random)?;
 
     let keep = |secrets: &[(ObjectKey, Secret)], journal: &Journal| {
         secret_plan.keeper.as_ref().map(|keeper| keeper.keep(journal, secrets)).transpose()
@@ -60,10 +60,10 @@ fn generate(
     let kept = keep(&whole, journal).map_err(|failure| failure.hint("nothing was generated"))?;
 
     let made: Vec<(&Secret, &PlannedSecret)> =
-        to_make.iter().flatten().map(|making| (secret_of(&whole, making), making)).collect();
-    for (secret, making) in &made {
+        to_create.iter().flatten().map(|planned| (secret_of(&whole, planned), planned)).collect();
+    for (secret, planned) in &made {
         journal.beat()?;
-        if !put(journal.session(), &making.key, secret)? {
+        if !put(journal.session(), &planned.key, secret)? {
             break;
         }
     }
@@ -74,7 +74,7 @@ fn generate(
         return Ok(kept.into_iter().map(|kept| kept.file).collect());
     };
 
-    let is_any_ours = made.iter().any(|(secret, making)| has_any_live(making, secret, &found));
+    let is_any_ours = made.iter().any(|(secret, planned)| has_any_live(planned, secret, &found));
     let there: Vec<(ObjectKey, Secret)> =
         found.into_iter().filter_map(|found| Some((found.key, found.secret?))).collect();
     // Some of our values are live, and the only copy of them is about to be deleted.
@@ -107,27 +107,27 @@ fn discard(
 /// Fails unless the values to generate are the planned ones: the operator agreed to those, and
 /// another client may have changed the Secrets since.
 fn check_planned(
-    planned: &[PlannedSecret],
-    to_make: &[Option<PlannedSecret>],
+    agreed: &[PlannedSecret],
+    to_create: &[Option<PlannedSecret>],
 ) -> Result<(), SecretsError> {
-    let now: Vec<&PlannedSecret> = to_make.iter().flatten().collect();
-    let is_new = |making: &&&PlannedSecret| !planned.contains(making);
-    let is_gone = |making: &&PlannedSecret| !now.contains(making);
-    let other = now.iter().find(is_new).copied().or_else(|| planned.iter().find(is_gone));
-    other.map_or(Ok(()), |making| Err(SecretsError::Changed { secret: making.key.name.clone() }))
+    let now: Vec<&PlannedSecret> = to_create.iter().flatten().collect();
+    let is_new = |planned: &&&PlannedSecret| !agreed.contains(planned);
+    let is_gone = |planned: &&PlannedSecret| !now.contains(planned);
+    let other = now.iter().find(is_new).copied().or_else(|| agreed.iter().find(is_gone));
+    other.map_or(Ok(()), |planned| Err(SecretsError::Changed { secret: planned.key.name.clone() }))
 }
 
 /// Returns all generated Secrets, with the new values filled in.
 fn fill(
     found: Vec<LiveSecret<'_>>,
-    to_make: &[Option<PlannedSecret>],
+    to_create: &[Option<PlannedSecret>],
     instance: &str,
     random: Random,
 ) -> Result<Vec<(ObjectKey, Secret)>, Failure> {
     let mut whole = Vec::new();
-    for (found, making) in found.into_iter().zip(to_make) {
-        let secret = match making {
-            Some(making) => Some(making.fill(found.secret, instance, random)?),
+    for (found, planned) in found.into_iter().zip(to_create) {
+        let secret = match planned {
+            Some(planned) => Some(planned.fill(found.secret, instance, random)?),
             None => found.secret,
         };
         whole.extend(secret.map(|secret| (found.key, secret)));
@@ -142,17 +142,17 @@ fn is_live(key: &ObjectKey, secret: &Secret, found: &[LiveSecret<'_>]) -> bool {
 }
 
 /// Returns whether any generated value is live.
-fn has_any_live(making: &PlannedSecret, secret: &Secret, found: &[LiveSecret<'_>]) -> bool {
+fn has_any_live(planned: &PlannedSecret, secret: &Secret, found: &[LiveSecret<'_>]) -> bool {
     let live =
-        found.iter().find(|found| found.key == making.key).and_then(|found| found.secret.as_ref());
+        found.iter().find(|found| found.key == planned.key).and_then(|found| found.secret.as_ref());
     let is_live =
         |key: &String| live.is_some_and(|live| live.data.get(key) == secret.data.get(key));
-    making.values.iter().any(|value| is_live(&value.key))
+    planned.values.iter().any(|value| is_live(&value.key))
 }
 
-fn secret_of<'a>(whole: &'a [(ObjectKey, Secret)], making: &PlannedSecret) -> &'a Secret {
+fn secret_of<'a>(whole: &'a [(ObjectKey, Secret)], planned: &PlannedSecret) -> &'a Secret {
     let (_, secret) =
-        whole.iter().find(|(key, _)| *key == making.key).expect("each making was filled");
+        whole.iter().find(|(key, _)| *key == planned.key).expect("each planned Secret was filled");
     secret
 }
 

@@ -177,17 +177,17 @@ fn is_made_here(place: &KeyReference, secret: &Secret, bundle: &Bundle) -> bool 
 
 /// Refuses to generate the key if data may exist that another key encrypted. Returns a warning if
 /// we may not list volumes.
-pub(super) fn check_making(
+pub(super) fn check_creation(
     cluster: &Cluster,
     bundle: &Bundle,
-    making: &PlannedSecret,
+    planned: &PlannedSecret,
     was_deployed: bool,
 ) -> Result<Option<String>, Failure> {
-    let lost = |why| Err(EncryptionKeyError::Lost { secret: making.key.name.clone(), why }.into());
+    let lost = |why| Err(EncryptionKeyError::Lost { secret: planned.key.name.clone(), why }.into());
     if was_deployed {
         return lost(KeyNeed::HasRun);
     }
-    if making.is_there {
+    if planned.is_there {
         return lost(KeyNeed::SecretExists);
     }
 

@@ -20,13 +20,13 @@ pub(super) fn survey(
 ) -> Result<Vec<PlannedSecret>, Failure> {
     let mut secret_plan = Vec::new();
     for found in all {
-        if let Some(making) = found.making(bundle, goes_back)? {
+        if let Some(planned) = found.planned_secret(bundle, goes_back)? {
             found.ensure_mutable()?;
-            secret_plan.push(making);
+            secret_plan.push(planned);
         }
     }
     let raised: Vec<String> =
-        secret_plan.iter().filter_map(|making| making.describe(Why::Raised)).collect();
+        secret_plan.iter().filter_map(|planned| planned.describe(Why::Raised)).collect();
     if raised.is_empty() || allow_regenerate {
         return Ok(secret_plan);
     }
@@ -42,13 +42,13 @@ pub(super) fn check_lost(
     known: &KnownSecrets,
     allow_regenerate: bool,
 ) -> Result<Option<String>, SecretsError> {
-    let lost: Vec<String> = secret_plan.iter().filter_map(|making| making.lost(known)).collect();
+    let lost: Vec<String> = secret_plan.iter().filter_map(|planned| planned.lost(known)).collect();
     if lost.is_empty() {
         return Ok(None);
     }
     if allow_regenerate {
         let namespace =
-            secret_plan.first().map(|making| making.key.namespace.as_str()).unwrap_or_default();
+            secret_plan.first().map(|planned| planned.key.namespace.as_str()).unwrap_or_default();
         return Ok(Some(format!(
             "{}: values in use are missing; new ones are generated, but running pods keep the old \
              ones: restart Redis and the relay after this run: `relay-bundle restart redis -n \
@@ -61,7 +61,7 @@ pub(super) fn check_lost(
 
 impl LiveSecret<'_> {
     /// Returns the values to generate into the Secret, or `None` if it is complete.
-    pub(super) fn making(
+    pub(super) fn planned_secret(
         &self,
         bundle: &Bundle,
         goes_back: bool,

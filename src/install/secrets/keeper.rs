@@ -86,7 +86,7 @@ impl Keeper {
         place: &RecoveryPlace,
     ) -> Result<Option<Self>, Failure> {
         let named = AgeKeys::of(&bundle.recipe).recovery;
-        let secrets = || secret_plan.iter().map(|making| making.key.name.clone()).collect();
+        let secrets = || secret_plan.iter().map(|planned| planned.key.name.clone()).collect();
         if named.is_empty() && is_dev(bundle) {
             return Ok(None);
         }

@@ -30,7 +30,7 @@ pub struct SecretPlan {
     /// not know, and lost values.
     warnings: Vec<String>,
     /// The Secrets that the record does not know, and all that exist.
-    strange: Vec<Item>,
+    foreign: Vec<Item>,
     seen: Vec<Item>,
     /// Whether the record must list other Secrets than it does.
     notes: bool,
@@ -53,21 +53,21 @@ pub fn survey(
     let generated =
         generated_values::survey(&to_generate, bundle, goes_back, consent.allow_regenerate)?;
     secret_plan.generated =
-        generated.into_iter().filter_map(|making| making.without(coming)).collect();
+        generated.into_iter().filter_map(|planned| planned.without(coming)).collect();
     if !adopts {
         encryption_key::check_change(cluster, bundle, opened, earlier)?;
     }
 
-    if let Some(making) = secret_plan.generated.iter().find(|making| making.is_encryption_key) {
-        secret_plan.warnings.extend(encryption_key::check_making(
+    if let Some(planned) = secret_plan.generated.iter().find(|planned| planned.is_encryption_key) {
+        secret_plan.warnings.extend(encryption_key::check_creation(
             cluster,
             bundle,
-            making,
+            planned,
             known.has_run(),
         )?);
         secret_plan.asks_first_install = !consent.first_install;
         if secret_plan.asks_first_install && !consent.can_ask {
-            let secret = making.key.name.clone();
+            let secret = planned.key.name.clone();
             let no_consent = EncryptionKeyError::NoConsent { secret }.into();
             return Err(match sealed {
                 Err(closed) => joined(closed, no_consent),
@@ -101,7 +101,7 @@ impl SecretPlan {
 
     /// Returns the permissions that writing the Secrets requires.
     pub fn permissions(&self, namespace: &str) -> Vec<Permission> {
-        let generated = self.generated.iter().map(|making| making.key.name.as_str());
+        let generated = self.generated.iter().map(|planned| planned.key.name.as_str());
         let names = generated.chain(self.sealed.iter().map(|(name, _)| name.as_str()));
         names
             .flat_map(|name| {
@@ -130,7 +130,7 @@ impl SecretPlan {
             }
         };
         self.warnings.push(why);
-        self.strange.extend(found.item());
+        self.foreign.extend(found.item());
     }
 
     /// Returns whether the record must list other Secrets than it does: they replaced those that it
@@ -160,8 +160,8 @@ impl SecretPlan {
     }
 
     /// Returns the Secrets that the record does not know.
-    pub fn strange(&self) -> &[Item] {
-        &self.strange
+    pub fn foreign(&self) -> &[Item] {
+        &self.foreign
     }
 
     /// Returns where generated values are saved; `None` if no value is generated.
@@ -196,6 +196,6 @@ impl SecretPlan {
     }
 
     fn described(&self, why: Why) -> Vec<String> {
-        self.generated.iter().filter_map(|making| making.describe(why)).collect()
+        self.generated.iter().filter_map(|planned| planned.describe(why)).collect()
     }
 }

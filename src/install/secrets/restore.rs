@@ -125,7 +125,7 @@ impl Restoration {
 impl Change for Restoration {
     type Done = ();
 
-    fn is_over(&self) -> bool {
+    fn is_noop(&self) -> bool {
         self.writes.is_empty()
     }
 
