@@ -9,6 +9,9 @@ use crate::profile::schema;
 /// The names under which an umbrella chart has the relay's chart, unless it gives an alias.
 const CHARTS: [&str; 2] = ["claude-relay", "claude-relay-service"];
 
+/// Keys by which the values of the relay's chart are told from those of other charts.
+const OWN_KEYS: [&str; 3] = ["config", "externalRedis", "storage"];
+
 /// The objects that install a chart, and the places of its values in them.
 const INSTALLERS: [(&str, &[&str]); 3] = [
     ("HelmRelease", &["spec.values"]),
@@ -74,8 +77,8 @@ fn chart_key(map: &Map) -> Result<Option<String>, ImportError> {
     if map.0.iter().any(|(key, _)| is_chart_key(key)) {
         return Ok(None);
     }
-    // A chart has settings of its own beside those that all charts of an application share.
-    let is_chart = |map: &Map| map.0.iter().filter(|(key, _)| is_chart_key(key)).count() >= 2;
+    // Other charts have an image, resources and a Service, too.
+    let is_chart = |map: &Map| map.0.iter().any(|(key, _)| OWN_KEYS.contains(&key.as_str()));
     let mut keys = map.0.iter().filter(|(_, value)| value.as_map().is_some_and(is_chart));
     match (keys.next(), keys.next()) {
         (Some((key, _)), None) => Ok(Some(key.clone())),
