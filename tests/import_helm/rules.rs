@@ -315,6 +315,15 @@ fn values_in_wrapper_are_read_and_noted() {
 }
 
 #[test]
+fn pull_secrets_given_by_name_are_kept() {
+    for values in ["imagePullSecrets: [pull]\n", "global: {imagePullSecrets: [pull]}\n"] {
+        let (profile, imported) = sane(values, &release("prod"));
+        assert_eq!(text(&profile, "imagePullSecrets.0.name"), "pull", "{values}");
+        assert_eq!(what(&imported, "imagePullSecrets[0]"), "changed to a table");
+    }
+}
+
+#[test]
 fn object_without_values_of_chart_is_refused() {
     for (text, wanted) in [
         ("apiVersion: v1\nkind: ConfigMap\ndata: {a: b}\n", "an object of the kind ConfigMap"),

@@ -17,6 +17,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
     import.values = values;
     foreign(import);
     globals(import);
+    pull_secrets(import);
     images(import);
     // Variables override `config`, so they come before the rules that read it.
     relay::environment(import);
@@ -112,6 +113,22 @@ fn globals(import: &mut Import<'_>) {
     for (key, _) in rest.0 {
         let path = Path::default().key("global").key(key);
         import.note(path.to_string(), "dropped", "a profile has no subcharts");
+    }
+}
+
+/// Turns names into references, as `imagePullSecrets` of many charts allows.
+fn pull_secrets(import: &mut Import<'_>) {
+    let Some(YamlValue::List(secrets)) = import.values.get_mut("imagePullSecrets") else { return };
+    let mut named = Vec::new();
+    for (index, secret) in secrets.iter_mut().enumerate() {
+        if let YamlValue::Text(name) = secret {
+            let name = YamlValue::Text(std::mem::take(name));
+            *secret = YamlValue::Map(Map::of([("name", name)]));
+            named.push(format!("imagePullSecrets[{index}]"));
+        }
+    }
+    for key in named {
+        import.note(key, "changed to a table", "a Secret is a table with its name in `name`");
     }
 }
 
