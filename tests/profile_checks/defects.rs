@@ -298,7 +298,7 @@ fn d20_autoscaler_needs_valid_bounds_targets_and_requests() {
             ),
         ],
     );
-    let gap = "extraContainers = [{ name = \"side\", image = \"a/b:1\" }]";
+    let gap = "extraContainers = [{ name = \"side\", image = \"r.example/b:1\" }]";
     let path = "RB0112 extraContainers[0].resources";
     let expected = [format!("{path}.limits"), format!("{path}.requests")];
     let (plain, scaled) = (load_dev(gap), load_dev(&format!("autoscaling.enabled = true\n{gap}")));

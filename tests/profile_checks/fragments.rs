@@ -316,7 +316,8 @@ fn image_volumes_need_valid_reference() {
             (&volume("reference = \"r.example/models:1\""), &[]),
             (&volume(""), &["RB0141 extraVolumes[0].image"]),
             (&volume("reference = \"A B\""), &["RB0151 extraVolumes[0].image.reference"]),
-            (&volume("reference = \"b\""), &["RB0403 extraVolumes[0].image.reference"]),
+            (&volume("reference = \"r.example/b\""), &["RB0403 extraVolumes[0].image.reference"]),
+            (&volume("reference = \"b:1\""), &["RB0423 extraVolumes[0].image.reference"]),
         ],
     );
 }
@@ -330,11 +331,12 @@ fn containers_need_free_name_image_and_free_ports() {
         load_dev,
         &[
             (&container(""), &[]),
-            (&plain("fluent-bit", "a:1"), &["RB0150 extraContainers[0].name"]),
-            (&plain("A", "a:1"), &["RB0150 extraContainers[0].name"]),
+            (&plain("fluent-bit", "r.example/a:1"), &["RB0150 extraContainers[0].name"]),
+            (&plain("A", "r.example/a:1"), &["RB0150 extraContainers[0].name"]),
             (&plain("a", ""), &["RB0151 extraContainers[0]"]),
             (&plain("a", "A B"), &["RB0151 extraContainers[0].image"]),
-            (&plain("a", "b"), &["RB0403 extraContainers[0].image"]),
+            (&plain("a", "r.example/b"), &["RB0403 extraContainers[0].image"]),
+            (&plain("a", "b:1"), &["RB0423 extraContainers[0].image"]),
             (&container("ports = [{ containerPort = 9000, name = \"nine\" }]"), &[]),
             (
                 &container("ports = [{ containerPort = 3000 }]"),
@@ -480,7 +482,7 @@ fn oldest_server_must_support_every_field() {
             ),
             (&at("1.31", affinity), &[]),
             (
-                "extraVolumes = [{ name = \"a\", image = { reference = \"a:1\" } }]",
+                "extraVolumes = [{ name = \"a\", image = { reference = \"r.example/a:1\" } }]",
                 &["RB0170 extraVolumes[0].image"],
             ),
             (

@@ -22,12 +22,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let mut movable = Vec::new();
     for (one, image) in settings.images_used() {
         let path = one.path();
-        if !names_registry(&image.reference) {
-            let message =
-                format!("`{}` has no registry: nodes with CRI-O refuse it", image.reference);
-            let help = format!("write `docker.io/{}`, or set `{path}.registry`", image.reference);
-            report.warning("RB0423", format!("{path}.repository"), message, help);
-        }
+        let help = format!("write `docker.io/{}`, or set `{path}.registry`", image.reference);
+        warn_of_short_name(Path::of(&format!("{path}.repository")), &image, help, report);
         let (image, version) =
             (one.of(settings), one.default_tag(settings.release.app_version.as_str()));
         if image.digest.as_str().is_empty() {
@@ -40,6 +36,10 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
         }
     }
 
+    for (path, image) in settings.own_images() {
+        let help = format!("write `docker.io/{}`, or set `images.registry`", image.reference);
+        warn_of_short_name(path, &image, help, report);
+    }
     if profile.lock.is_none() {
         movable.extend(settings.own_images().filter_map(|(path, image)| tagged(path, &image)));
     }
@@ -48,6 +48,15 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     }
     if profile.lock.is_some() {
         check_locked(profile, report);
+    }
+}
+
+/// Warns of an image without a registry; the checks of containers report an invalid reference.
+fn warn_of_short_name(path: Path, image: &ImageRef, help: String, report: &mut Report<'_>) {
+    let is_valid = image.source.parse::<ImageReference>().is_ok();
+    if is_valid && !names_registry(&image.reference) {
+        let message = format!("`{}` has no registry: nodes with CRI-O refuse it", image.reference);
+        report.warning("RB0423", path, message, help);
     }
 }
 
