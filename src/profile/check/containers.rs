@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Probe};
 
-use crate::model::text::{ImageDigest, Repository, Tag, is_dns_label};
+use crate::model::text::is_dns_label;
 use crate::profile::node::Path;
 use crate::profile::reserved;
 use crate::profile::settings::Settings;
 use crate::profile::suggest;
 
+use super::images::image_reference;
 use super::labels::name;
 use super::{Report, environment, resources, volumes};
 
@@ -68,26 +69,6 @@ fn image(path: &Path, container: &Container, report: &mut Report<'_>) {
         return;
     }
     image_reference(&path.key("image"), image, report);
-}
-
-/// Checks a reference that the profile spells out, of a container or a volume.
-pub(super) fn image_reference(path: &Path, image: &str, report: &mut Report<'_>) {
-    let (rest, digest) = image.split_once('@').unwrap_or((image, ""));
-    let (repository, tag) = match rest.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-        _ => (rest, ""),
-    };
-    let is_valid = repository.parse::<Repository>().is_ok()
-        && tag.parse::<Tag>().is_ok()
-        && digest.parse::<ImageDigest>().is_ok()
-        && !image.ends_with([':', '@']);
-    if !is_valid {
-        let help = "write `registry/repository:tag`, preferably with `@sha256:` and the digest";
-        report.error("RB0151", path, "invalid image reference", help);
-    } else if digest.is_empty() && matches!(tag, "" | "latest") {
-        let help = "use a version, preferably with `@sha256:` and the digest";
-        report.warning("RB0403", path, "the image can change at any time", help);
-    }
 }
 
 fn contents(path: &Path, container: &Container, settings: &Settings, report: &mut Report<'_>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::images::reference::{ImageReference, without_digest};
 use crate::model::digest::Digest;
+use crate::model::text::{ImageDigest, Repository, Tag};
 use crate::profile::node::Path;
 use crate::profile::resolve::{ImageRef, Profile, names_registry};
 
@@ -48,6 +49,26 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     }
     if profile.lock.is_some() {
         check_locked(profile, report);
+    }
+}
+
+/// Checks a reference that the profile spells out, of a container or a volume.
+pub(super) fn image_reference(path: &Path, image: &str, report: &mut Report<'_>) {
+    let (rest, digest) = image.split_once('@').unwrap_or((image, ""));
+    let (repository, tag) = match rest.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (rest, ""),
+    };
+    let is_valid = repository.parse::<Repository>().is_ok()
+        && tag.parse::<Tag>().is_ok()
+        && digest.parse::<ImageDigest>().is_ok()
+        && !image.ends_with([':', '@']);
+    if !is_valid {
+        let help = "write `registry/repository:tag`, preferably with `@sha256:` and the digest";
+        report.error("RB0151", path, "invalid image reference", help);
+    } else if digest.is_empty() && matches!(tag, "" | "latest") {
+        let help = "use a version, preferably with `@sha256:` and the digest";
+        report.warning("RB0403", path, "the image can change at any time", help);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::profile::settings::Settings;
 use crate::profile::suggest;
 
 use super::Report;
-use super::containers::image_reference;
+use super::images::image_reference;
 use super::labels::name;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
