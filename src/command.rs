@@ -110,6 +110,7 @@ impl Running {
         let flags = fcntl_getfl(&pipe).map_err(|error| CommandError::Lost(error.into()))?;
         fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)
             .map_err(|error| CommandError::Lost(error.into()))?;
+
         let mut printed = Printed::new(self.limits.output_bytes_max);
         loop {
             // Poll the status before the last read, so that all output of an exited command is in

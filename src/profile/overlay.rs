@@ -154,6 +154,7 @@ impl Reader<'_> {
             Ok(_) => self.files.profile(name),
             Err(error) => Err(error.to_string()),
         };
+
         match read.and_then(|(file, bytes)| text_of(&file, bytes).map(|text| (file, text))) {
             Ok((file, text)) => {
                 let visibility = self.files.visibility(name);

@@ -79,6 +79,7 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
             .get(span.start..)
             .and_then(|rest| rest.find('\n'))
             .map_or(text.len(), |at| span.start + at);
+
         let code = if error.message().contains("duplicate key") { "RB0006" } else { "RB0001" };
         let mode = mode_text::in_toml_at(text, span.start);
         let help = match (code, mode) {
@@ -86,6 +87,7 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
             (_, Some(mode)) => format!("octal numbers start with `0o` in TOML: write `{mode}`"),
             _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`".to_owned(),
         };
+
         // A key after the mistake may really be part of a value, so unknown keys are not reported.
         let help = if reported == 1 {
             format!("{help}; more problems may follow once this is fixed")

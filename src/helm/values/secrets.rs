@@ -83,6 +83,7 @@ fn own_keys(import: &mut Import<'_>) {
         ),
         ("config.jwtSecret", "jwt-secret", "the deployment keeps the same value"),
     ];
+
     for (path, key, reason) in keys {
         if has_reference(import, path) {
             continue;

@@ -74,6 +74,7 @@ fn amounts(path: &Path, amounts: Option<&BTreeMap<String, Quantity>>, report: &m
             };
             report.error("RB0113", &path, "unknown resource", help);
         }
+
         match quantity_milli(text) {
             Some(milli) if milli >= 0 => {
                 if name != "cpu" && milli % 1000 != 0 {
