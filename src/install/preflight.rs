@@ -1,4 +1,5 @@
-//! Checks the preconditions of a change: the cluster's identity, the server's version, the permissions, and the contract.
+//! Checks the preconditions of a change: the cluster's identity, the server's version, the
+//! permissions, and the contract.
 
 use std::collections::BTreeSet;
 
